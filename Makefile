@@ -1,0 +1,75 @@
+# Every target works by itself on a fresh clone; `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run demo demo-up demo-down test lint format bench-clones packages-run packages-lab clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export RAVADA_DATA ?= var
+
+RUN_PACKAGES := libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils redis-server openssh-client \
+	python3-venv python3-dev libvirt-dev pkg-config gcc
+LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
+	linux-image-cloud-amd64 procps
+TEST_PACKAGES := chromium fonts-dejavu-core postgresql
+
+# Installs those of the named Debian packages that are missing; asks for nothing where none is.
+define install
+	@missing=$$(dpkg-query -W -f='$${db:Status-Status} $${Package}\n' $(1) 2>/dev/null | \
+		awk '$$1 == "installed" {print $$2}' | sort | comm -13 - <(printf '%s\n' $(1) | sort)); \
+	if [ -n "$$missing" ]; then echo "Installing Debian packages:" $$missing; \
+		$(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		$(SUDO) -E apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+packages-run:
+	$(call install,$(RUN_PACKAGES))
+
+packages-lab: packages-run
+	$(call install,$(LAB_PACKAGES))
+
+packages-test: packages-lab
+	$(call install,$(TEST_PACKAGES))
+
+$(VENV)/installed: requirements.txt | packages-run
+	@echo "Making the virtual environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --root-user-action=ignore -r requirements.txt
+	@touch $@
+
+run: packages-run $(VENV)/installed ## run the product on this host, its own libvirt as the master node
+	@$(BIN)/flask setup
+	@exec $(BIN)/flask up
+
+demo: packages-lab $(VENV)/installed ## a lab of three real nodes with the product on it, until Ctrl-C
+	@exec $(SUDO) $(BIN)/python -m tests.lab.demo stay
+
+demo-up: packages-lab $(VENV)/installed ## the same, returning when it is up
+	@$(SUDO) $(BIN)/python -m tests.lab.demo up
+
+demo-down: ## take the demo and its lab away
+	@if [ -x $(BIN)/python ]; then $(SUDO) $(BIN)/python -m tests.lab.demo down; fi
+
+lint: $(VENV)/installed ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed ## put the code into ruff's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: packages-test $(VENV)/installed ## all tests: unit, services, web, the lab's and the browser's
+	$(BIN)/python -m pytest
+
+bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones
+
+clean: demo-down ## remove the virtual environment and caches; data folders stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

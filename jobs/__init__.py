@@ -1,0 +1,1 @@
+"""What RQ runs: functions of ids that call one service each, and the processes that run and queue them."""

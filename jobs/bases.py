@@ -1,0 +1,29 @@
+"""Jobs about bases and their replicas."""
+
+from ravada_web.services import base_work, replica_work
+from ravada_web.services.running import run
+
+
+def import_base(operation_id: int, attempt: int) -> None:
+    """Read a domain, or files, of the master into a base."""
+    run(operation_id, attempt, base_work.import_base)
+
+
+def prepare(operation_id: int, attempt: int) -> None:
+    """Make a version of a base's disks."""
+    run(operation_id, attempt, base_work.prepare)
+
+
+def copy_replica(operation_id: int, attempt: int) -> None:
+    """Bring a version's disks to a node."""
+    run(operation_id, attempt, replica_work.copy)
+
+
+def remove_replica(operation_id: int, attempt: int) -> None:
+    """Take a version's disks off a node."""
+    run(operation_id, attempt, replica_work.remove)
+
+
+def remove(operation_id: int, attempt: int) -> None:
+    """Take a base away, its replicas first."""
+    run(operation_id, attempt, replica_work.remove_base)

@@ -1,0 +1,66 @@
+"""The worker process: `python -m jobs.worker QUEUE…`. RQ's worker, with a heartbeat that the sweep can trust."""
+
+import ctypes
+import os
+import signal
+import sys
+
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+import jobs.bases
+import jobs.clones
+import jobs.nodes  # noqa: F401  imported before the first fork, so that no work horse pays for it
+from ravada_web import create_app
+from ravada_web.extensions import db, queues
+from ravada_web.services.kinds import QUEUES
+from ravada_web.services.outbox import wait_for_queue
+from ravada_web.services.sweep import ALIVE_SECONDS, heartbeat_key
+
+PR_SET_PDEATHSIG = 1
+
+
+class DesktopWorker(Worker):
+    """A forking worker: a job that hangs in C can be killed, and a killed worker takes its job's process along."""
+
+    def prepare_execution(self, job: Job) -> Execution:
+        self._say_alive(job)
+        return super().prepare_execution(job)
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        self._say_alive(job)
+        super().maintain_heartbeats(job, execution)
+
+    def _say_alive(self, job: Job) -> None:
+        """What the sweep on another host goes by; on this one it looks for the process itself."""
+        try:
+            self.connection.set(heartbeat_key(job.id), self.name, ex=ALIVE_SECONDS)
+        except RedisError:
+            self.log.warning("heartbeat not written")
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """In the fork: die with the parent, so that a killed worker's operations can be handed on at once."""
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        db.engine.dispose(close=False)
+        super().main_work_horse(job, queue)
+
+
+def main(names: list[str]) -> None:
+    """Work on these queues, the first ones first, until told to stop."""
+    unknown = set(names) - set(QUEUES)
+    if unknown or not names:
+        sys.exit(f"usage: python -m jobs.worker QUEUE…   (queues: {', '.join(QUEUES)})")
+    with create_app().app_context():
+        wait_for_queue()
+        worker = DesktopWorker(names, connection=queues.redis, serializer=JSONSerializer, job_monitoring_interval=1)
+        worker.work(logging_level="WARNING")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,57 @@
+"""Ravada Web: virtual desktops on a cluster of ordinary Linux hosts. This module makes the application."""
+
+import re
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy.pool import NullPool
+
+from ravada_web.config import Settings
+from ravada_web.extensions import babel, csrf, db, limiter, login, migrate, queues
+from ravada_web.logs import configure_logs
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Make the application from `settings` (default: the environment's)."""
+    settings = settings or Settings()
+    settings.make_folders()
+    configure_logs()
+    app = Flask("ravada_web", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(_flask_config(settings))
+    app.extensions["settings"] = settings
+    for extension in (db, login, csrf, babel, limiter, queues):
+        extension.init_app(app)
+    migrate.init_app(app, directory=str(ROOT / "migrations"))
+    _fill_rooms(app)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    sqlite = settings.database_url.startswith("sqlite")
+    return {
+        "SECRET_KEY": settings.secret_key(),
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        # A connection to SQLite costs less than keeping one safe across the workers' forks.
+        "SQLALCHEMY_ENGINE_OPTIONS": {"poolclass": NullPool} if sqlite else {"pool_pre_ping": True},
+        "REDIS_URL": settings.redis_url,
+        # limits has its own name for a socket's scheme.
+        "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url),
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": settings.https,
+        "WTF_CSRF_TIME_LIMIT": None,
+        "MAX_CONTENT_LENGTH": 4 * 1024 * 1024,
+    }
+
+
+def _fill_rooms(app: Flask) -> None:
+    """Register what the upper rooms bring; they import this package, so they are imported here and not above."""
+    from ravada_web import cli, web
+    from ravada_web.services import outbox
+
+    outbox.listen()
+    web.init_app(app)
+    cli.init_app(app)

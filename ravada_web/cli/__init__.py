@@ -1,0 +1,19 @@
+"""The command line, for scripts: the same services as the pages. Errors are one line and a non-zero exit."""
+
+from flask import Flask
+
+from ravada_web.cli import bases, clones, nodes, operations, setup, up, users
+
+
+def init_app(app: Flask) -> None:
+    """Register the command groups."""
+    for command in (
+        setup.setup,
+        up.up,
+        nodes.group,
+        bases.group,
+        clones.group,
+        operations.group,
+        users.group,
+    ):
+        app.cli.add_command(command)

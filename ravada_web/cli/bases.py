@@ -1,0 +1,99 @@
+"""`flask bases …`"""
+
+import click
+from sqlalchemy import select
+
+from ravada_web.cli.common import Commands, administrator, json_option, show, wait, wait_option
+from ravada_web.cli.nodes import find as find_node
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import Base, Operation, OperationState
+from ravada_web.services import bases
+
+group = Commands("bases", help="Templates of desktops.")
+
+
+def find(name: str) -> Base:
+    """The base of that name. Raises NotFound."""
+    base = db.session.scalar(select(Base).where(Base.name == name))
+    if base is None:
+        raise NotFound(f"There is no base “{name}”.")
+    return base
+
+
+@group.command("list")
+@json_option
+def list_bases(as_json: bool) -> None:
+    """All bases."""
+    rows = [
+        {
+            "id": row.base.id,
+            "name": row.base.name,
+            "state": row.base.state,
+            "version": row.version,
+            "memory_mib": row.base.memory_mib,
+            "nodes": row.allowed,
+            "replicas_ready": row.replicas_ready,
+            "clones": row.clones,
+            "reason": row.base.reason,
+        }
+        for row in bases.listing()
+    ]
+    show(rows, as_json)
+
+
+@group.command("import")
+@click.argument("name")
+@click.argument("paths", nargs=-1)
+@click.option("--domain", default="", help="A virtual machine of the master, instead of files.")
+@click.option("--memory", default=1024, show_default=True, help="MiB, for files.")
+@click.option("--vcpus", default=1, show_default=True, help="Virtual processors, for files.")
+@click.option("--description", default="")
+def import_base(name: str, paths: tuple[str, ...], domain: str, memory: int, vcpus: int, description: str) -> None:
+    """Make a base from qcow2 files on the master (absolute paths), or from a virtual machine there."""
+    operation = bases.begin_import(
+        administrator(),
+        name=name,
+        description=description,
+        source="domain" if domain else "file",
+        domain=domain,
+        paths="\n".join(paths),
+        memory_mib=memory,
+        vcpus=vcpus,
+    )
+    wait([operation.id])
+    click.echo(f"base {name} imported; next: flask bases prepare {name}")
+
+
+@group.command("prepare")
+@click.argument("name")
+@wait_option
+def prepare(name: str, waits: bool) -> None:
+    """Make a version of the base's disks, for clones to stand on."""
+    operation = bases.prepare(administrator(), find(name))
+    if waits:
+        wait([operation.id])
+
+
+@group.command("allow")
+@click.argument("name")
+@click.argument("nodes", nargs=-1, required=True)
+@click.option("--not", "forbid", is_flag=True, help="Untick these nodes instead.")
+@wait_option
+def allow(name: str, nodes: tuple[str, ...], forbid: bool, waits: bool) -> None:
+    """Tick nodes: let them run the base's clones, and bring its disks there."""
+    base = find(name)
+    named = {find_node(node).id for node in nodes}
+    ticked = {row.node_id for row in base.allowed}
+    bases.allow(administrator(), base, ticked - named if forbid else ticked | named)
+    if waits:
+        wait(_copies(find(name)))
+
+
+def _copies(base: Base) -> list[int]:
+    query = select(Operation.id).where(
+        Operation.base_id == base.id,
+        Operation.kind.in_(["replica_copy", "replica_remove"]),
+        Operation.state.in_([OperationState.WAITING, OperationState.RUNNING]),
+    )
+    return list(db.session.scalars(query))

@@ -1,0 +1,156 @@
+"""`flask clones …`"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+import click
+from sqlalchemy import select
+
+from ravada_web.cli.bases import find as find_base
+from ravada_web.cli.common import Commands, administrator, json_option, show, wait, wait_option
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, User
+from ravada_web.services import clone_requests, clones, users
+
+group = Commands("clones", help="Desktops made from bases.")
+
+
+def find(names: Sequence[str]) -> list[Clone]:
+    """The clones of these names (or ids). Raises NotFound for the first that does not exist."""
+    found = []
+    for name in names:
+        column = Clone.id == int(name) if name.isdecimal() else Clone.name == name
+        clone = db.session.scalar(select(Clone).where(column))
+        if clone is None:
+            raise NotFound(f"There is no clone “{name}”.")
+        found.append(clone)
+    return found
+
+
+@group.command("list")
+@click.option("--base", default="")
+@click.option("--search", default="", help="Part of the name.")
+@json_option
+def list_clones(base: str, search: str, as_json: bool) -> None:
+    """All clones, as last seen."""
+    filters = clones.Filters(search=search, base_id=find_base(base).id if base else None)
+    rows = []
+    number, pages = 1, 1
+    while number <= pages:
+        page = clones.listing(administrator(), filters, number)
+        rows += [_row(clone) for clone in page.items]
+        number, pages = number + 1, page.pages
+    show(rows, as_json)
+
+
+def _row(clone: Clone) -> dict[str, object]:
+    return {
+        "id": clone.id,
+        "name": clone.name,
+        "base": clone.base.name,
+        "node": clone.node.name,
+        "owner": clone.owner.name,
+        "state": clone.state,
+        "volatile": clone.volatile,
+        "uuid": clone.uuid,
+        "macs": [nic.mac for nic in clone.nics],
+        "reason": clone.reason,
+    }
+
+
+@group.command("create")
+@click.argument("base")
+@click.option("--count", default=1, show_default=True)
+@click.option("--prefix", required=True)
+@click.option("--owner", default="", help="A user's name; default: the first administrator.")
+@click.option("--volatile", is_flag=True, help="Thrown away when they stop.")
+@click.option("--start", "start_after", is_flag=True, help="Start them once they are made.")
+@wait_option
+def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start_after: bool, waits: bool) -> None:
+    """Make clones, balanced over the nodes that the base is allowed on."""
+    actor = administrator()
+    wanted = clone_requests.Request(
+        base_id=find_base(base).id,
+        count=count,
+        prefix=prefix,
+        owner_id=(users.by_name(owner) if owner else actor).id,
+        volatile=volatile,
+        start_after=start_after,
+    )
+    decision = clone_requests.request(actor, wanted)
+    rows = list(db.session.scalars(select(Clone).where(Clone.decision_id == decision.id).order_by(Clone.id)))
+    if waits:
+        wait(_operations(rows))
+    click.echo(f"{count} clones: {rows[0].name} to {rows[-1].name}")
+
+
+def _operations(rows: Sequence[Clone]) -> list[int]:
+    return sorted({row.operation_id for row in rows if row.operation_id})
+
+
+def _act(names: Sequence[str], act: Callable[[User, Sequence[int]], int], waits: bool) -> None:
+    chosen = [clone.id for clone in find(names)]
+    act(administrator(), chosen)
+    if waits:
+        rows = list(db.session.scalars(select(Clone).where(Clone.id.in_(chosen))))
+        wait(
+            _operations(
+                [row for row in rows if row.state in (CloneState.STARTING, CloneState.STOPPING, CloneState.DELETING)]
+            )
+        )
+
+
+@group.command("start")
+@click.argument("names", nargs=-1, required=True)
+@wait_option
+def start(names: tuple[str, ...], waits: bool) -> None:
+    """Start clones."""
+    _act(names, clones.start, waits)
+
+
+@group.command("stop")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="Cut the power: what the guest has not written is lost.")
+@wait_option
+def stop(names: tuple[str, ...], force: bool, waits: bool) -> None:
+    """Shut clones down."""
+    _act(names, clones.force_off if force else clones.shut_down, waits)
+
+
+@group.command("delete")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@wait_option
+def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
+    """Delete clones with all that is on their disks."""
+    find(names)
+    if sys.stdin.isatty() and not yes:
+        click.confirm(f"Delete {', '.join(names)} and all that is on their disks?", abort=True)
+    _act(names, clones.delete, waits)
+
+
+@group.command("why")
+@click.argument("name")
+@json_option
+def why(name: str, as_json: bool) -> None:
+    """Why a clone is on its node: the verdict on every node when it was placed."""
+    (clone,) = find([name])
+    decision = clones.why(clone)
+    if decision is None:
+        raise NotFound(f"{clone.name} was not placed by a request.")
+    if as_json:
+        click.echo(json.dumps({"clone": clone.name, "node": clone.node.name, **decision}))
+        return
+    click.echo(f"{clone.name} is on {clone.node.name}")
+    rows = [
+        {
+            "node": verdict["node_name"],
+            "took": verdict["taken"],
+            "score": f"{verdict['score']:.3f}" if verdict["score"] is not None else None,
+            "reason": verdict["reason"]["text"] if verdict["reason"] else None,
+        }
+        for verdict in decision["verdicts"]
+    ]
+    show(rows, as_json=False)

@@ -1,0 +1,89 @@
+"""What the commands share: one-line errors, tables or JSON, waiting for operations with their progress shown."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ravada_web.errors import NotFound, RavadaError
+from ravada_web.extensions import db
+from ravada_web.models import Operation, OperationState, Role, User
+
+POLL_SECONDS = 0.2
+
+
+class Commands(AppGroup):
+    """A group whose commands answer what services refuse with one line on standard error and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RavadaError as error:
+            raise click.ClickException(str(error)) from error
+        except SQLAlchemyError as error:
+            line = str(error).splitlines()[0]
+            raise click.ClickException(f"the database: {line} (has `flask setup` been run?)") from error
+
+
+def administrator() -> User:
+    """In whose name the command line acts: the first administrator. Raises NotFound before `flask setup`."""
+    query = select(User).where(User.role == Role.ADMINISTRATOR, User.active).order_by(User.id)
+    user = db.session.scalar(query)
+    if user is None:
+        raise NotFound("There is no administrator yet: run `flask setup` first.")
+    return user
+
+
+def show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Print rows, as JSON or as a table with a column a key."""
+    if as_json:
+        click.echo(json.dumps(rows, default=str))
+        return
+    if not rows:
+        click.echo("none")
+        return
+    cells = [[str(value) if value is not None else "-" for value in row.values()] for row in rows]
+    lines = [list(rows[0]), *cells]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def wait(operation_ids: Sequence[int], timeout: float = 3600) -> list[Operation]:
+    """Wait until all these operations are over, showing progress on a terminal.
+
+    Raises RavadaError with the first one's error when one has failed or was cancelled, or at the timeout (seconds).
+    """
+    end = time.monotonic() + timeout
+    while True:
+        db.session.rollback()
+        rows = list(db.session.scalars(select(Operation).where(Operation.id.in_(operation_ids))))
+        _show_progress(rows)
+        if all(row.over for row in rows):
+            break
+        if time.monotonic() > end:
+            raise RavadaError(f"still not done after {timeout:.0f} s; it goes on: flask operations list")
+        time.sleep(POLL_SECONDS)
+    for row in rows:
+        if row.state != OperationState.DONE:
+            raise RavadaError(f"{row.title}: {row.error}")
+    return rows
+
+
+def _show_progress(rows: Sequence[Operation]) -> None:
+    if not rows or not sys.stderr.isatty():
+        return
+    over = sum(row.over for row in rows)
+    percent = sum(100 if row.over else row.progress for row in rows) // len(rows)
+    tail = "\n" if over == len(rows) else ""
+    click.echo(f"\r{percent:3d} %  {over}/{len(rows)} done  {rows[-1].title[:60]:60}{tail}", nl=False, err=True)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
+wait_option = click.option("--wait", "waits", is_flag=True, help="Wait until it is done.")

@@ -1,0 +1,44 @@
+"""`flask operations …`"""
+
+import click
+
+from ravada_web.cli.common import Commands, administrator, json_option, show
+from ravada_web.services import operations
+
+group = Commands("operations", help="Asked-for work and how it goes.")
+
+
+@group.command("list")
+@click.option("--state", default="", help="waiting, running, done, failed or cancelled.")
+@json_option
+def list_operations(state: str, as_json: bool) -> None:
+    """The newest operations."""
+    page = operations.listing(administrator(), operations.Filters(state=state))
+    rows = [
+        {
+            "id": row.id,
+            "kind": row.kind,
+            "title": row.title,
+            "state": row.state,
+            "progress": row.progress,
+            "attempt": row.attempt,
+            "node": row.node.name if row.node else None,
+            "error": row.error,
+        }
+        for row in page.items
+    ]
+    show(rows, as_json)
+
+
+@group.command("retry")
+@click.argument("ids", type=int, nargs=-1, required=True)
+def retry(ids: tuple[int, ...]) -> None:
+    """Queue failed operations again."""
+    click.echo(f"queued {operations.retry(administrator(), ids)}")
+
+
+@group.command("cancel")
+@click.argument("ids", type=int, nargs=-1, required=True)
+def cancel(ids: tuple[int, ...]) -> None:
+    """Stop operations at their next safe step."""
+    click.echo(f"cancelled {operations.cancel(administrator(), ids)}")

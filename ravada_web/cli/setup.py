@@ -1,0 +1,24 @@
+"""`flask setup`: make or bring up to date what a data folder needs before the processes start."""
+
+import socket
+
+import click
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+
+from ravada_web.services.local_master import ensure_local_master
+from ravada_web.services.nodes import public_key
+from ravada_web.services.users import ensure_first_administrator
+
+
+@click.command()
+@with_appcontext
+def setup() -> None:
+    """Make the tables, the SSH key, the master's row and the first administrator. Harmless when run again."""
+    upgrade()
+    public_key()
+    ensure_local_master(socket.gethostname())
+    password = ensure_first_administrator()
+    if password is not None:
+        click.echo("First administrator (the password is shown this once):")
+        click.echo(f"  name: admin   password: {password}")

@@ -1,0 +1,82 @@
+"""All settings, read once from the environment (`RAVADA_…`) and checked; nothing else reads the environment."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# A unix socket's path holds 107 bytes (unix(7)); OpenSSH adds 17 of its own to a control socket while it binds it.
+LONGEST_RUN_DIR = 60
+
+
+class Settings(BaseSettings):
+    """What an installation may set. Every field is an environment variable `RAVADA_<NAME>`.
+
+    Paths are made absolute. Sizes are MiB, times seconds.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RAVADA_")
+
+    data: Path = Path("var")
+    database_url: str = ""
+    redis_url: str = ""
+    # "local": this host's own libvirt is the master node. "ssh": the first node added is.
+    master: Literal["local", "ssh"] = "local"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    # Set where HTTPS ends in front of us: cookies are then sent over HTTPS alone.
+    https: bool = False
+    check_interval: float = Field(default=5.0, gt=0)
+    check_batch: int = Field(default=50, ge=1)
+    clone_batch: int = Field(default=25, ge=1, le=100)
+    clones_per_request: int = Field(default=1000, ge=1)
+    builds_per_node: int = Field(default=2, ge=1)
+    copies_per_node: int = Field(default=2, ge=1)
+    disk_reserve_mib: int = Field(default=1024, ge=0)
+    # What one new overlay is charged on its pool until the pool's own figure shows it.
+    overlay_charge_mib: int = Field(default=16, ge=0)
+    weights: dict[str, float] = Field(default_factory=dict)
+    login_limit: str = "10 per minute"
+
+    def model_post_init(self, _context: object) -> None:
+        self.data = self.data.resolve()
+        self.database_url = self.database_url or f"sqlite:///{self.data / 'ravada.sqlite'}"
+        self.redis_url = self.redis_url or f"unix://{self.run_dir / 'redis.sock'}"
+
+    @property
+    def run_dir(self) -> Path:
+        """The private folder of sockets (0700): in the data folder, or under /tmp where that path is too long."""
+        inside = self.data / "run"
+        if len(str(inside)) <= LONGEST_RUN_DIR:
+            return inside
+        digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
+        return Path(f"/tmp/ravada-{os.getuid()}-{digest}")  # noqa: S108  made 0700 and its owner checked below
+
+    @property
+    def ssh_key(self) -> Path:
+        """The product's own private key, made at setup."""
+        return self.data / "ssh" / "id_ed25519"
+
+    def make_folders(self) -> None:
+        """Make the data and run folders, for their owner alone.
+
+        Raises PermissionError where the run folder belongs to somebody else.
+        """
+        for folder in (self.data, self.run_dir, self.ssh_key.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.run_dir.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self.run_dir} belongs to another user; remove it or set RAVADA_DATA elsewhere")
+
+    def secret_key(self) -> str:
+        """The key that signs sessions: made at the first use, kept in the data folder (0600)."""
+        path = self.data / "secret_key"
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+                new.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return path.read_text()

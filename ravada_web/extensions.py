@@ -1,0 +1,70 @@
+"""The Flask extensions, made once and bound to the application by the factory; and what the database needs set."""
+
+import sqlite3
+from typing import Any
+
+from flask import Flask
+from flask_babel import Babel
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from redis import Redis
+from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy.orm import DeclarativeBase
+
+WRITE = "ravada_write"
+
+
+class Model(DeclarativeBase):
+    """The base of all tables; constraints have names, so that migrations can alter them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Model)
+migrate = Migrate(db=db, render_as_batch=True)
+login = LoginManager()
+csrf = CSRFProtect()
+babel = Babel()
+limiter = Limiter(key_func=get_remote_address)
+
+
+class Queues:
+    """The connection to Redis, shared by the queue, the ticker's lock and the rate limits."""
+
+    redis: Redis[bytes]
+
+    def init_app(self, app: Flask) -> None:
+        self.redis = Redis.from_url(app.config["REDIS_URL"], socket_timeout=10, socket_connect_timeout=2)
+
+
+queues = Queues()
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """SQLite as we use it: we begin transactions ourselves, readers never block the writer, foreign keys hold."""
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin(connection: Connection) -> None:
+    """Write transactions take SQLite's one write lock at their start: a later upgrade could not wait for it."""
+    if connection.dialect.name == "sqlite":
+        writes = connection.get_execution_options().get(WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

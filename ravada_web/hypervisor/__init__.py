@@ -1,0 +1,1 @@
+"""libvirt: connections, facts, health, domains and their XML. No SSH, no database."""

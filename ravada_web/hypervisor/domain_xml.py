@@ -1,0 +1,261 @@
+"""Domain XML, built and edited as a tree: a base's template, and each clone's domain fitted to its node."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.facts import NodeFacts
+
+_MIB_OF = {
+    "b": 1 / (1 << 20),
+    "bytes": 1 / (1 << 20),
+    "KiB": 1 / 1024,
+    "k": 1 / 1024,
+    "MiB": 1,
+    "M": 1,
+    "GiB": 1024,
+    "G": 1024,
+}
+# What belongs to one machine or one run of it, and must not be in a template.
+_IDENTITY = ("uuid", "seclabel", "resource", "metadata", "genid", "currentMemory")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of a domain; `source` is a file's path, "" where it has none or is no file."""
+
+    target: str
+    bus: str
+    source: str
+    format: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a domain takes: memory in MiB, virtual processors, network cards."""
+
+    memory_mib: int
+    vcpus: int
+    nics: int
+
+
+@dataclass(frozen=True)
+class CloneIdentity:
+    """What makes a clone itself: name, UUID, a MAC address for each card, a file for each disk's target."""
+
+    name: str
+    uuid: str
+    macs: Sequence[str]
+    disks: Mapping[str, str]
+
+
+def parse(xml: str) -> ET.Element:
+    """The tree of a domain's XML. Raises HypervisorError for what is none, and for entities, which libvirt never
+    writes."""
+    if "<!" in xml.replace("<!--", ""):
+        raise HypervisorError("this is not a domain's XML: it has a document type or entities")
+    try:
+        root = ET.fromstring(xml)
+    except ET.ParseError as error:
+        raise HypervisorError(f"this is not a domain's XML: {error}") from error
+    if root.tag != "domain":
+        raise HypervisorError(f"this is not a domain's XML but a <{root.tag}>")
+    return root
+
+
+def read_disks(xml: str) -> tuple[Disk, ...]:
+    """The disks of a domain, in its order."""
+    return tuple(_disk(element) for element in parse(xml).findall("./devices/disk"))
+
+
+def _disk(element: ET.Element) -> Disk:
+    target, source, driver = element.find("target"), element.find("source"), element.find("driver")
+    return Disk(
+        target=target.get("dev", "") if target is not None else "",
+        bus=target.get("bus", "") if target is not None else "",
+        source=source.get("file", "") if source is not None else "",
+        format=driver.get("type", "raw") if driver is not None else "raw",
+        device=element.get("device", "disk"),
+    )
+
+
+def read_hardware(xml: str) -> Hardware:
+    """What a domain takes. Raises HypervisorError where it does not say."""
+    root = parse(xml)
+    memory = root.find("memory")
+    if memory is None or not memory.text:
+        raise HypervisorError("the domain does not say how much memory it takes")
+    mib = int(memory.text) * _MIB_OF[memory.get("unit", "KiB")]
+    return Hardware(int(mib), int(root.findtext("vcpu") or 1), len(root.findall("./devices/interface")))
+
+
+def new_template(name: str, memory_mib: int, vcpus: int, disks: Sequence[str], network: str = "default") -> str:
+    """A template for bare disk images: a plain PC with virtio disks and card, BIOS, a tablet and a VGA screen."""
+    root = ET.Element("domain", type="qemu")
+    _put(root, "name", name)
+    _put(root, "memory", str(memory_mib), unit="MiB")
+    _put(root, "vcpu", str(vcpus))
+    system = ET.SubElement(root, "os")
+    _put(system, "type", "hvm", arch="x86_64", machine="q35")
+    ET.SubElement(system, "boot", dev="hd")
+    features = ET.SubElement(root, "features")
+    ET.SubElement(features, "acpi")
+    ET.SubElement(features, "apic")
+    devices = ET.SubElement(root, "devices")
+    for target in disks:
+        disk = ET.SubElement(devices, "disk", type="file", device="disk")
+        ET.SubElement(disk, "target", dev=target, bus="virtio")
+    card = ET.SubElement(devices, "interface", type="network")
+    ET.SubElement(card, "source", network=network)
+    ET.SubElement(card, "model", type="virtio")
+    ET.SubElement(devices, "input", type="tablet", bus="usb")
+    video = ET.SubElement(devices, "video")
+    ET.SubElement(video, "model", type="vga")
+    return ET.tostring(root, encoding="unicode")
+
+
+def _put(parent: ET.Element, tag: str, text: str, **attributes: str) -> ET.Element:
+    """The parent's child of that tag, made if need be, with that text and those attributes."""
+    child = parent.find(tag)
+    if child is None:
+        child = ET.SubElement(parent, tag)
+    child.text = text
+    child.attrib.update(attributes)
+    return child
+
+
+def generalise(xml: str) -> str:
+    """An existing domain's XML as a template: without its identity, addresses, disks' files and display's ports."""
+    root = parse(xml)
+    root.attrib.pop("id", None)
+    for tag in _IDENTITY:
+        _drop(root, tag)
+    devices = root.find("devices")
+    if devices is None:
+        raise HypervisorError("the domain has no devices")
+    for card in devices.findall("interface"):
+        _drop(card, "mac")
+        _drop(card, "target")
+    for disk in devices.findall("disk"):
+        for tag in ("source", "backingStore", "mirror"):
+            _drop(disk, tag)
+    for device in devices.iter():
+        _drop(device, "alias")
+    return ET.tostring(root, encoding="unicode")
+
+
+def _drop(parent: ET.Element, tag: str) -> None:
+    for child in parent.findall(tag):
+        parent.remove(child)
+
+
+def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts) -> str:
+    """A clone's domain from its base's template, fitted to what its node offers.
+
+    Raises HypervisorError where the node lacks what the base needs: a firmware, a network.
+    """
+    root = parse(template)
+    _put(root, "name", identity.name)
+    _put(root, "uuid", identity.uuid)
+    _fit_machine(root, facts)
+    _fit_firmware(root, facts)
+    _fit_processor(root, facts)
+    devices = root.find("devices")
+    assert devices is not None, "templates have devices"
+    _put(devices, "emulator", facts.emulator)
+    _require_networks(devices, facts)
+    _name_in_smbios(root, identity.name)
+    _own_disks(devices, identity)
+    _own_cards(devices, identity)
+    _private_display(devices)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _fit_machine(root: ET.Element, facts: NodeFacts) -> None:
+    """KVM or emulation as the node offers; the template's machine type if it is there, else its family's newest."""
+    root.set("type", facts.virt_type)
+    kind = root.find("./os/type")
+    assert kind is not None, "templates have an os type"
+    machine = kind.get("machine", "")
+    if machine in facts.machines:
+        return
+    family = "q35" if "q35" in machine else "pc"
+    if family in facts.machines:
+        kind.set("machine", family)
+    else:
+        kind.attrib.pop("machine", None)  # the node's default
+
+
+def _fit_firmware(root: ET.Element, facts: NodeFacts) -> None:
+    """A UEFI machine asks for UEFI and lets the node's libvirt choose the files; paths differ by distribution."""
+    system = root.find("os")
+    assert system is not None, "templates have an os"
+    loader = system.find("loader")
+    if system.get("firmware") != "efi" and (loader is None or loader.get("type") != "pflash"):
+        return
+    if "efi" not in facts.firmwares:
+        raise HypervisorError("the base boots by UEFI, which this node does not offer: install ovmf (edk2-ovmf) there")
+    system.set("firmware", "efi")
+    for tag in ("loader", "nvram", "firmware"):
+        _drop(system, tag)
+
+
+def _fit_processor(root: ET.Element, facts: NodeFacts) -> None:
+    """Emulation cannot give a guest the host's own processor."""
+    processor = root.find("cpu")
+    if facts.virt_type != "kvm" and processor is not None and processor.get("mode", "").startswith("host-"):
+        root.remove(processor)
+
+
+def _require_networks(devices: ET.Element, facts: NodeFacts) -> None:
+    wanted = {source.get("network", "") for source in devices.findall("./interface[@type='network']/source")}
+    if missing := sorted(wanted - set(facts.networks)):
+        names = ", ".join(missing)
+        raise HypervisorError(f"the node has no active network {names}: virsh net-start {names} there")
+
+
+def _name_in_smbios(root: ET.Element, name: str) -> None:
+    """Let the guest read its own name: the system's serial number in SMBIOS."""
+    _drop(root, "sysinfo")
+    info = ET.SubElement(root, "sysinfo", type="smbios")
+    system = ET.SubElement(info, "system")
+    _put(system, "entry", name, name="serial")
+    os_element = root.find("os")
+    assert os_element is not None
+    _drop(os_element, "smbios")
+    ET.SubElement(os_element, "smbios", mode="sysinfo")
+
+
+def _own_disks(devices: ET.Element, identity: CloneIdentity) -> None:
+    """Each disk that the base has becomes the clone's overlay; other drives are left empty."""
+    for disk in devices.findall("disk"):
+        target = disk.find("target")
+        path = identity.disks.get(target.get("dev", "")) if target is not None else None
+        for tag in ("source", "backingStore"):
+            _drop(disk, tag)
+        if path is None:
+            continue
+        disk.set("type", "file")
+        _drop(disk, "driver")
+        ET.SubElement(disk, "driver", name="qemu", type="qcow2", discard="unmap")
+        ET.SubElement(disk, "source", file=path)
+
+
+def _own_cards(devices: ET.Element, identity: CloneIdentity) -> None:
+    for card, mac in zip(devices.findall("interface"), identity.macs, strict=True):
+        _drop(card, "mac")
+        ET.SubElement(card, "mac", address=mac)
+
+
+def _private_display(devices: ET.Element) -> None:
+    """One VNC display on a socket of the node's libvirt: displays listen on no network."""
+    for tag in ("graphics", "audio"):
+        _drop(devices, tag)
+    for tag in ("channel", "redirdev"):
+        for device in devices.findall(f"{tag}[@type='spicevmc']"):
+            devices.remove(device)
+    graphics = ET.SubElement(devices, "graphics", type="vnc")
+    ET.SubElement(graphics, "listen", type="socket")
+    ET.SubElement(devices, "audio", id="1", type="none")

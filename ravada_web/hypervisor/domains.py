@@ -1,0 +1,102 @@
+"""Domains on one connection: define, start, stop, remove. What is so already is not an error."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import libvirt
+
+from ravada_web.hypervisor.errors import HypervisorError, is_code, translated
+from ravada_web.hypervisor.health import read_health
+
+Act = Callable[[libvirt.virConnect, str], None]
+_REMOVE_FLAGS = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+def existing(connection: libvirt.virConnect) -> dict[str, str]:
+    """The names of all domains by UUID."""
+    with translated():
+        return {domain.UUIDString(): domain.name() for domain in connection.listAllDomains()}
+
+
+def list_domains(connection: libvirt.virConnect) -> list[tuple[str, str, str]]:
+    """(name, UUID, state) of all domains."""
+    return [(seen.name, uuid, seen.state) for uuid, seen in read_health(connection).domains.items()]
+
+
+def states(connection: libvirt.virConnect, uuids: Iterable[str]) -> dict[str, str]:
+    """The states of these domains; those that do not exist are left out."""
+    seen = read_health(connection).domains
+    return {uuid: seen[uuid].state for uuid in uuids if uuid in seen}
+
+
+def domain_xml(connection: libvirt.virConnect, name: str) -> str:
+    """A domain's definition as it is kept, without secrets. Raises HypervisorError."""
+    with translated():
+        return str(connection.lookupByName(name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+
+
+def define_all(connection: libvirt.virConnect, documents: Sequence[str]) -> None:
+    """Define these domains; one that is defined already is brought to this definition."""
+    with translated():
+        for document in documents:
+            connection.defineXML(document)
+
+
+def start(connection: libvirt.virConnect, uuid: str) -> None:
+    """Start a domain, or let it go on where it is paused; one that runs is left."""
+    with translated():
+        domain = connection.lookupByUUIDString(uuid)
+        try:
+            domain.create()
+        except libvirt.libvirtError as error:
+            if not is_code(error, libvirt.VIR_ERR_OPERATION_INVALID):
+                raise
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
+
+
+def shut_down(connection: libvirt.virConnect, uuid: str) -> None:
+    """Press the domain's power button; its guest decides. One that is off, or gone, is left."""
+    _unless_off(connection, uuid, lambda domain: domain.shutdown())
+
+
+def force_off(connection: libvirt.virConnect, uuid: str) -> None:
+    """Cut the domain's power. One that is off, or gone, is left."""
+    _unless_off(connection, uuid, lambda domain: domain.destroy())
+
+
+def undefine(connection: libvirt.virConnect, uuid: str) -> None:
+    """Remove the domain's definition and what libvirt keeps with it; never its disks. One that is gone is left."""
+    _unless_off(connection, uuid, lambda domain: domain.undefineFlags(_REMOVE_FLAGS))
+
+
+def _unless_off(connection: libvirt.virConnect, uuid: str, act: Callable[[libvirt.virDomain], object]) -> None:
+    with translated():
+        try:
+            act(connection.lookupByUUIDString(uuid))
+        except libvirt.libvirtError as error:
+            if not is_code(error, libvirt.VIR_ERR_NO_DOMAIN) and not _is_off(error):
+                raise
+
+
+def _is_off(error: libvirt.libvirtError) -> bool:
+    return is_code(error, libvirt.VIR_ERR_OPERATION_INVALID) and "not running" in str(error)
+
+
+__all__ = [
+    "Act",
+    "HypervisorError",
+    "define_all",
+    "domain_xml",
+    "existing",
+    "force_off",
+    "list_domains",
+    "shut_down",
+    "start",
+    "states",
+    "undefine",
+]

@@ -1,0 +1,39 @@
+"""What goes wrong in a hypervisor, as errors of ours; libvirt's own never leave this room."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import libvirt
+
+# The connection itself is gone or never was.
+_LOST = {
+    libvirt.VIR_ERR_NO_CONNECT,
+    libvirt.VIR_ERR_SYSTEM_ERROR,
+    libvirt.VIR_ERR_RPC,
+    libvirt.VIR_ERR_INVALID_CONN,
+    libvirt.VIR_ERR_INTERNAL_ERROR,
+}
+
+
+class HypervisorError(Exception):
+    """libvirt, or QEMU under it, refused something; `str(error)` is its text, and hostile as any from a node."""
+
+
+class HypervisorUnreachable(HypervisorError):
+    """libvirt does not answer."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn libvirt's errors inside the block into ours."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        text = error.get_error_message() or "no message"
+        lost = error.get_error_code() in _LOST and error.get_error_domain() == libvirt.VIR_FROM_RPC
+        raise (HypervisorUnreachable if lost else HypervisorError)(text) from error
+
+
+def is_code(error: libvirt.libvirtError, *codes: int) -> bool:
+    """Whether the error is one of these."""
+    return error.get_error_code() in codes

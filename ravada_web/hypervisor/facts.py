@@ -1,0 +1,115 @@
+"""What a node's hypervisor can do: read once, and again after the node was away."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import libvirt
+
+from ravada_web.hypervisor.errors import translated
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """A storage pool; sizes in MiB as libvirt last refreshed them."""
+
+    name: str
+    path: str
+    active: bool
+    capacity_mib: int
+    free_mib: int
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What a node is and offers. `virt_type` is "kvm" only where libvirt offers it, else "qemu" (emulation, slow);
+    `machines` are the machine types' names, aliases included; `firmwares` of "bios" and "efi"."""
+
+    host_uuid: str
+    hostname: str
+    libvirt_version: str
+    qemu_version: str
+    cpus: int
+    memory_mib: int
+    arch: str
+    virt_type: str
+    emulator: str
+    machines: tuple[str, ...]
+    firmwares: tuple[str, ...]
+    networks: tuple[str, ...]
+    pools: tuple[PoolFacts, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "NodeFacts":
+        """The facts that `to_dict` made this of."""
+        lists = {key: tuple(kept[key]) for key in ("machines", "firmwares", "networks")}
+        return cls(**{**kept, **lists, "pools": tuple(PoolFacts(**pool) for pool in kept["pools"])})
+
+
+def read_facts(connection: libvirt.virConnect) -> NodeFacts:
+    """Ask a libvirt what it is and offers. Raises HypervisorError."""
+    with translated():
+        host = ET.fromstring(connection.getCapabilities())
+        arch = host.findtext("./host/cpu/arch") or "x86_64"
+        virt_type, domain = _domain_capabilities(connection, arch)
+        info = connection.getInfo()
+        return NodeFacts(
+            host_uuid=host.findtext("./host/uuid") or "",
+            hostname=connection.getHostname(),
+            libvirt_version=_version(connection.getLibVersion()),
+            qemu_version=_version(connection.getVersion()),
+            cpus=info[2],
+            memory_mib=info[1],
+            arch=arch,
+            virt_type=virt_type,
+            emulator=domain.findtext("./path") or "",
+            machines=_machines(host, arch),
+            firmwares=_firmwares(domain),
+            networks=tuple(
+                sorted(net.name() for net in connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE))
+            ),
+            pools=tuple(sorted(_pools(connection), key=lambda pool: pool.name)),
+        )
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def _domain_capabilities(connection: libvirt.virConnect, arch: str) -> tuple[str, ET.Element]:
+    """KVM's capabilities where this libvirt offers KVM, else emulation's."""
+    for virt_type in ("kvm", "qemu"):
+        try:
+            found = ET.fromstring(connection.getDomainCapabilities(None, arch, None, virt_type))
+        except libvirt.libvirtError:
+            continue
+        if found.findtext("./domain") == virt_type:
+            return virt_type, found
+    return "qemu", ET.Element("domainCapabilities")
+
+
+def _machines(host: ET.Element, arch: str) -> tuple[str, ...]:
+    names = {machine.text for machine in host.findall(f"./guest/arch[@name='{arch}']//machine") if machine.text}
+    return tuple(sorted(names))
+
+
+def _firmwares(domain: ET.Element) -> tuple[str, ...]:
+    values = domain.findall("./os/enum[@name='firmware']/value")
+    return tuple(sorted({"bios", *(value.text for value in values if value.text)}))
+
+
+def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
+    found = []
+    for pool in connection.listAllStoragePools():
+        path = ET.fromstring(pool.XMLDesc()).findtext("./target/path")
+        if path:
+            _state, capacity, _allocation, available = pool.info()
+            found.append(PoolFacts(pool.name(), path, bool(pool.isActive()), capacity // MIB, available // MIB))
+    return found

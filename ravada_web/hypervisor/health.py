@@ -1,0 +1,65 @@
+"""How a node's domains are now: one call that waits for none of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import libvirt
+
+from ravada_web.hypervisor.errors import is_code, translated
+
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: "running",
+    libvirt.VIR_DOMAIN_BLOCKED: "running",
+    libvirt.VIR_DOMAIN_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_SHUTDOWN: "running",
+    libvirt.VIR_DOMAIN_SHUTOFF: "stopped",
+    libvirt.VIR_DOMAIN_CRASHED: "stopped",
+    libvirt.VIR_DOMAIN_PMSUSPENDED: "paused",
+}
+_PAUSED_FOR_IO = "It is paused: a disk could not be written. Make room in its node's pool, then start it again."
+
+
+@dataclass(frozen=True)
+class DomainState:
+    """A domain as seen: its name (the node's text), the state in our words, and a sentence where one is due."""
+
+    name: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class NodeHealth:
+    """The node's domains by UUID."""
+
+    domains: Mapping[str, DomainState]
+
+
+def read_health(connection: libvirt.virConnect) -> NodeHealth:
+    """The states of all domains in one call; one that is stuck is told from the outside. Raises HypervisorError."""
+    with translated():
+        return NodeHealth(
+            {domain.UUIDString(): _state(domain.name(), stats) for domain, stats in _all_stats(connection)}
+        )
+
+
+def _all_stats(connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, dict[str, int]]]:
+    wanted = libvirt.VIR_DOMAIN_STATS_STATE
+    try:
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        return list(connection.getAllDomainStats(wanted, flags))
+    except libvirt.libvirtError as error:
+        if not is_code(
+            error,
+            libvirt.VIR_ERR_NO_SUPPORT,
+            libvirt.VIR_ERR_INVALID_ARG,
+            libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+        ):
+            raise
+    return [(domain, {"state.state": domain.state()[0]}) for domain in connection.listAllDomains()]
+
+
+def _state(name: str, stats: dict[str, int]) -> DomainState:
+    state = _STATES.get(stats.get("state.state", -1), "stopped")
+    io_error = stats.get("state.reason") == libvirt.VIR_DOMAIN_PAUSED_IOERROR
+    return DomainState(name, state, _PAUSED_FOR_IO if state == "paused" and io_error else "")

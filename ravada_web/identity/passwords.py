@@ -1,0 +1,30 @@
+"""Passwords: hashed with argon2id, checked in the same time whether or not the user exists."""
+
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+# argon2-cffi's defaults follow RFC 9106's low-memory recommendation.
+_hasher = PasswordHasher()
+# Checked for unknown users, so that they take as long as known ones.
+_NOBODY = _hasher.hash(secrets.token_urlsafe())
+
+
+def hash_password(password: str) -> str:
+    """The hash to keep."""
+    return _hasher.hash(password)
+
+
+def matches(password: str, kept: str | None) -> bool:
+    """Whether the password is the one that was hashed; False, in the same time, for None (nobody)."""
+    try:
+        return _hasher.verify(kept or _NOBODY, password) and kept is not None
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def random_password() -> str:
+    """A password to be shown once: 96 bits, no characters that are mistaken for others by their shape."""
+    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+    return "-".join("".join(secrets.choice(alphabet) for _letter in range(5)) for _group in range(4))

@@ -1,0 +1,126 @@
+"""Bases, their versions and disks, the nodes that may run them, and their replicas."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ravada_web.extensions import db
+from ravada_web.models.node import Node
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.user import User
+
+
+class BaseState(StrEnum):
+    """`imported`: known, not yet cloneable. `ready`: a version is prepared."""
+
+    IMPORTED = "imported"
+    PREPARING = "preparing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class ReplicaState(StrEnum):
+    """DESIGN: wanted → copying(%) → verifying → ready, failed(reason), removing."""
+
+    WANTED = "wanted"
+    COPYING = "copying"
+    VERIFYING = "verifying"
+    READY = "ready"
+    FAILED = "failed"
+    REMOVING = "removing"
+
+
+class Base(db.Model):
+    """A template of desktops. `template_xml` is its domain, stripped of all identity; memory in MiB."""
+
+    __tablename__ = "bases"
+    id: Mapped[Id]
+    name: Mapped[Name] = mapped_column(unique=True)
+    description: Mapped[Sentence]
+    state: Mapped[Word] = mapped_column(default=BaseState.IMPORTED)
+    reason: Mapped[Sentence]
+    template_xml: Mapped[str] = mapped_column(Text)
+    memory_mib: Mapped[int]
+    vcpus: Mapped[int]
+    nics: Mapped[int] = mapped_column(default=1)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"))
+    # The disks it was imported from: [{"target", "path", "format"}], read again when a version is prepared.
+    source_disks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[Moment] = mapped_column(default=now)
+
+    node: Mapped[Node] = relationship()
+    created_by: Mapped[User | None] = relationship()
+    versions: Mapped[list["BaseVersion"]] = relationship(
+        back_populates="base", cascade="all, delete-orphan", order_by="BaseVersion.number"
+    )
+    allowed: Mapped[list["AllowedNode"]] = relationship(cascade="all, delete-orphan")
+
+    @property
+    def current(self) -> "BaseVersion | None":
+        """The newest prepared version, the one that new clones are made from."""
+        return next((v for v in reversed(self.versions) if v.prepared_at), None)
+
+
+class AllowedNode(db.Model):
+    """A tick in a base's Base tab: this node may run its clones."""
+
+    __tablename__ = "allowed_nodes"
+    base_id: Mapped[int] = mapped_column(ForeignKey("bases.id", ondelete="CASCADE"), primary_key=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True)
+
+
+class BaseVersion(db.Model):
+    """One prepared state of a base's disks, numbered from 1; its disks never change again."""
+
+    __tablename__ = "base_versions"
+    __table_args__ = (UniqueConstraint("base_id", "number"),)
+    id: Mapped[Id]
+    base_id: Mapped[int] = mapped_column(ForeignKey("bases.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int]
+    prepared_at: Mapped[Moment | None]
+    base: Mapped[Base] = relationship(back_populates="versions")
+    disks: Mapped[list["BaseDisk"]] = relationship(
+        back_populates="version", cascade="all, delete-orphan", order_by="BaseDisk.target", lazy="selectin"
+    )
+    replicas: Mapped[list["Replica"]] = relationship(back_populates="version", cascade="all, delete-orphan")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its disks' files."""
+        return sum(disk.size for disk in self.disks)
+
+
+class BaseDisk(db.Model):
+    """One disk of a version. Sizes in bytes; `blocks` are the SHA-256 of each `block_size` piece, in order."""
+
+    __tablename__ = "base_disks"
+    __table_args__ = (UniqueConstraint("version_id", "target"),)
+    id: Mapped[Id]
+    version_id: Mapped[int] = mapped_column(ForeignKey("base_versions.id", ondelete="CASCADE"), index=True)
+    target: Mapped[Word]
+    file_name: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int] = mapped_column(BigInteger)
+    virtual_size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    block_size: Mapped[int]
+    blocks: Mapped[list[str]] = mapped_column(JSON, deferred=True)
+    version: Mapped[BaseVersion] = relationship(back_populates="disks")
+
+
+class Replica(db.Model):
+    """A version's disks on one node, in `directory`; `progress` is the copy's, 0 to 100."""
+
+    __tablename__ = "replicas"
+    __table_args__ = (UniqueConstraint("version_id", "node_id"),)
+    id: Mapped[Id]
+    version_id: Mapped[int] = mapped_column(ForeignKey("base_versions.id", ondelete="CASCADE"))
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"), index=True)
+    state: Mapped[Word] = mapped_column(default=ReplicaState.WANTED)
+    progress: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[Sentence]
+    directory: Mapped[str] = mapped_column(Text)
+    version: Mapped[BaseVersion] = relationship(back_populates="replicas")
+    node: Mapped[Node] = relationship()

@@ -1,0 +1,99 @@
+"""Clones, their network cards, and the decisions that placed them."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ravada_web.extensions import db
+from ravada_web.models.base import Base, BaseVersion
+from ravada_web.models.node import Node
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.user import User
+
+
+class CloneState(StrEnum):
+    """DESIGN: requested → creating → stopped ⇄ starting/stopping ⇄ running, failed, unreachable, deleting."""
+
+    REQUESTED = "requested"
+    CREATING = "creating"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    DELETING = "deleting"
+
+
+# States in which a clone takes, or is about to take, its node's memory.
+USING_MEMORY = (CloneState.STARTING, CloneState.RUNNING, CloneState.PAUSED, CloneState.STOPPING)
+# States that an operation owns: a check's observation does not overwrite them.
+IN_WORK = (
+    CloneState.REQUESTED,
+    CloneState.CREATING,
+    CloneState.STARTING,
+    CloneState.STOPPING,
+    CloneState.DELETING,
+)
+
+
+class Decision(db.Model):
+    """One placement: what was asked, and a verdict for every node (`verdicts`, as placement's Decision.to_dict)."""
+
+    __tablename__ = "decisions"
+    id: Mapped[Id]
+    base_id: Mapped[int | None] = mapped_column(ForeignKey("bases.id", ondelete="SET NULL"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    count: Mapped[int]
+    verdicts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    made_at: Mapped[Moment] = mapped_column(default=now)
+
+
+class Clone(db.Model):
+    """A thin virtual machine made from a base's version on one node: the row is the reservation there."""
+
+    __tablename__ = "clones"
+    id: Mapped[Id]
+    name: Mapped[Name] = mapped_column(unique=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    base_id: Mapped[int] = mapped_column(ForeignKey("bases.id"), index=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("base_versions.id"), index=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"), index=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
+    volatile: Mapped[bool] = mapped_column(default=False)
+    memory_mib: Mapped[int]
+    state: Mapped[Word] = mapped_column(default=CloneState.REQUESTED, index=True)
+    reason: Mapped[Sentence]
+    start_after: Mapped[bool] = mapped_column(default=False)
+    operation_id: Mapped[int | None] = mapped_column(ForeignKey("operations.id", ondelete="SET NULL"), index=True)
+    created_at: Mapped[Moment] = mapped_column(default=now)
+    # When its start was last asked for: until the node's figures are newer, its memory is charged on top of them.
+    started_at: Mapped[Moment | None]
+    # When an operation last moved it: what a check saw before that is no news.
+    changed_at: Mapped[Moment] = mapped_column(default=now)
+
+    base: Mapped[Base] = relationship()
+    version: Mapped[BaseVersion] = relationship()
+    node: Mapped[Node] = relationship()
+    owner: Mapped[User] = relationship()
+    decision: Mapped[Decision | None] = relationship()
+    nics: Mapped[list["CloneNic"]] = relationship(
+        cascade="all, delete-orphan", order_by="CloneNic.position", lazy="selectin"
+    )
+
+    def disk_file(self, target: str) -> str:
+        """The file name of its overlay; the UUID keeps it from ever meeting an older clone's of the same name."""
+        return f"{self.name}.{self.uuid[:8]}.{target}.qcow2"
+
+
+class CloneNic(db.Model):
+    """One network card of a clone; its MAC address is unique in the whole cluster."""
+
+    __tablename__ = "clone_nics"
+    clone_id: Mapped[int] = mapped_column(ForeignKey("clones.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    mac: Mapped[str] = mapped_column(String(17), unique=True)

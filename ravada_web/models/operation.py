@@ -1,0 +1,77 @@
+"""Operations (asked-for work, the queue's only truth), events (the audit log), and the locks of choosing."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ravada_web.extensions import db
+from ravada_web.models.node import Node
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.user import User
+
+
+class OperationState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Operation(db.Model):
+    """One piece of asked-for work. `params` holds what the job needs beside ids; never a secret."""
+
+    __tablename__ = "operations"
+    id: Mapped[Id]
+    kind: Mapped[Word] = mapped_column(index=True)
+    title: Mapped[Sentence]
+    state: Mapped[Word] = mapped_column(default=OperationState.WAITING, index=True)
+    attempt: Mapped[int] = mapped_column(default=1)
+    progress: Mapped[int] = mapped_column(default=0)
+    message: Mapped[Sentence]
+    error: Mapped[Sentence]
+    cancel_asked: Mapped[bool] = mapped_column(default=False)
+    params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    result: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    worker: Mapped[str] = mapped_column(String(255), default="")
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    node_id: Mapped[int | None] = mapped_column(ForeignKey("nodes.id", ondelete="SET NULL"), index=True)
+    base_id: Mapped[int | None] = mapped_column(ForeignKey("bases.id", ondelete="SET NULL"), index=True)
+    created_at: Mapped[Moment] = mapped_column(default=now)
+    started_at: Mapped[Moment | None]
+    finished_at: Mapped[Moment | None]
+
+    user: Mapped[User | None] = relationship()
+    node: Mapped[Node | None] = relationship()
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job that may do this attempt, and of no other."""
+        return f"op-{self.id}-{self.attempt}"
+
+    @property
+    def over(self) -> bool:
+        return self.state in (OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED)
+
+
+class Event(db.Model):
+    """One line of the append-only audit log; names are kept, so that it reads after the object is gone."""
+
+    __tablename__ = "events"
+    id: Mapped[Id]
+    at: Mapped[Moment] = mapped_column(default=now, index=True)
+    actor: Mapped[Name] = mapped_column(default="")
+    action: Mapped[Word]
+    object_kind: Mapped[Word]
+    object_id: Mapped[int | None]
+    object_name: Mapped[Name] = mapped_column(default="")
+    text: Mapped[Sentence]
+
+
+class Lock(db.Model):
+    """A row to lock where a database has no lock of its own for a serial choice (PostgreSQL: FOR UPDATE)."""
+
+    __tablename__ = "locks"
+    name: Mapped[Name] = mapped_column(primary_key=True)

@@ -1,0 +1,119 @@
+"""The filters: one rule each. A filter answers None, or the reason why the node takes no (further) clone."""
+
+from collections.abc import Callable
+
+from ravada_web.placement.types import Demand, NodeState, Reason
+
+Filter = Callable[[NodeState, Demand], Reason | None]
+
+
+def enabled(node: NodeState, _demand: Demand) -> Reason | None:
+    """Only enabled nodes. The operator sees what its administrator wants of it instead."""
+    if node.wanted == "enabled":
+        return None
+    return Reason("not_enabled", f"is {node.wanted}: an administrator can enable it", {"wanted": node.wanted})
+
+
+def runs_clones(node: NodeState, _demand: Demand) -> Reason | None:
+    """A node may be kept from running clones, as the master often is."""
+    if node.runs_clones:
+        return None
+    return Reason("kept_free", "is kept from running clones by its settings")
+
+
+def trusted(node: NodeState, _demand: Demand) -> Reason | None:
+    """Nothing is sent to a host whose key is not the one that was accepted."""
+    if node.trust == "pinned":
+        return None
+    return Reason("quarantined", "shows another host key than the one accepted: an administrator must look")
+
+
+def up(node: NodeState, _demand: Demand) -> Reason | None:
+    """Only nodes whose SSH and libvirt answered the last check. The operator sees the check's own sentence."""
+    if node.observed == "up":
+        return None
+    said = f"is {node.observed}" + (f": {node.reason}" if node.reason else "")
+    return Reason("not_up", said, {"observed": node.observed})
+
+
+def allowed(node: NodeState, _demand: Demand) -> Reason | None:
+    """Only the nodes that are ticked in the base's Base tab."""
+    if node.allowed:
+        return None
+    return Reason("not_allowed", "is not ticked in the base's Base tab")
+
+
+def replica_ready(node: NodeState, _demand: Demand) -> Reason | None:
+    """The base's disks must be on the node, whole and verified."""
+    if node.replica == "ready":
+        return None
+    if node.replica is None:
+        return Reason("no_replica", "has no replica of the base")
+    return Reason("replica_not_ready", f"has its replica of the base {node.replica}", {"replica": node.replica})
+
+
+def memory(node: NodeState, demand: Demand) -> Reason | None:
+    """A clone that starts takes its memory now, beside what the node keeps back; one that stays stopped must at
+    least be able to start there with nothing else running."""
+    if demand.start:
+        have, what = node.memory_free_mib, "free"
+    else:
+        have, what = node.memory_total_mib, "there in all"
+    if have is None:
+        return Reason("memory_unknown", "its free memory is not known, which counts as none")
+    usable = have - node.memory_reserve_mib
+    if demand.memory_mib <= usable:
+        return None
+    figures = {
+        "need_mib": demand.memory_mib,
+        "have_mib": max(0, usable),
+        "reserve_mib": node.memory_reserve_mib,
+    }
+    return Reason(
+        "memory",
+        f"needs {demand.memory_mib:,} MiB of memory for each clone; {max(0, usable):,} MiB are {what} after the "
+        f"{node.memory_reserve_mib:,} MiB kept back",
+        figures,
+    )
+
+
+def disk(node: NodeState, demand: Demand) -> Reason | None:
+    """A new overlay needs room in the pool beside what is kept back; unknown room counts as none."""
+    if node.disk_free_mib is None:
+        return Reason("disk_unknown", "the free space of its storage pool is not known, which counts as full")
+    usable = node.disk_free_mib - node.disk_reserve_mib
+    if demand.disk_mib <= usable:
+        return None
+    figures = {"need_mib": demand.disk_mib, "have_mib": max(0, usable), "reserve_mib": node.disk_reserve_mib}
+    return Reason(
+        "disk",
+        f"needs {demand.disk_mib:,} MiB of disk for each clone; {max(0, usable):,} MiB are free after the "
+        f"{node.disk_reserve_mib:,} MiB kept back",
+        figures,
+    )
+
+
+def clone_limit(node: NodeState, _demand: Demand) -> Reason | None:
+    """A node takes no more clones than its administrator allows, running or not."""
+    if node.clone_limit is None or node.clones < node.clone_limit:
+        return None
+    figures = {"clones": node.clones, "limit": node.clone_limit}
+    return Reason("clone_limit", f"has {node.clones:,} clones, its limit is {node.clone_limit:,}", figures)
+
+
+FILTERS: tuple[Filter, ...] = (
+    enabled,
+    runs_clones,
+    trusted,
+    up,
+    allowed,
+    replica_ready,
+    memory,
+    disk,
+    clone_limit,
+)
+
+
+def first_reason(node: NodeState, demand: Demand) -> Reason | None:
+    """The first filter's reason against the node, in the order above; None when it can take a clone."""
+    return next((reason for rule in FILTERS if (reason := rule(node, demand)) is not None), None)

@@ -1,0 +1,98 @@
+"""The values that placement takes and gives; all frozen, all plain."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Figure = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node as placement sees it, what is reserved on it already taken off. Sizes in MiB; None is unknown,
+    and counts as nothing free. `reason` is the sentence behind `observed`; `replica` the state of the base
+    version's replica there, None where it has none."""
+
+    id: int
+    name: str
+    wanted: str
+    observed: str
+    reason: str
+    trust: str
+    allowed: bool
+    replica: str | None
+    memory_total_mib: int | None
+    memory_free_mib: int | None
+    memory_reserve_mib: int
+    disk_free_mib: int | None
+    disk_reserve_mib: int
+    cpu_load: float | None
+    clones: int
+    running: int
+    clone_limit: int | None
+    runs_clones: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What is asked for: `count` clones, each of so much memory (taken at once if they `start`) and disk, in MiB."""
+
+    count: int
+    memory_mib: int
+    disk_mib: int
+    start: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a node takes none, or no more: a code, a finished sentence, and the figures in it."""
+
+    code: str
+    text: str
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided of one node: how many it took, why no more (None: it could take more), and what made it
+    attractive at first (`score` is the sum of `weights`; None where it was rejected at once)."""
+
+    node_id: int
+    node_name: str
+    taken: int
+    reason: Reason | None
+    score: float | None
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The choice for one request: `placed` has a node's id for each clone, and is empty unless all fit."""
+
+    placed: tuple[int, ...]
+    verdicts: tuple[Verdict, ...]
+    requested: int
+    fits: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was requested was placed."""
+        return self.fits >= self.requested
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types, for the database."""
+        return {
+            "placed": list(self.placed),
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+            "requested": self.requested,
+            "fits": self.fits,
+        }
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "Decision":
+        """The decision that `to_dict` made this of."""
+        verdicts = tuple(
+            Verdict(**{**verdict, "reason": Reason(**verdict["reason"]) if verdict["reason"] else None})
+            for verdict in kept["verdicts"]
+        )
+        return cls(tuple(kept["placed"]), verdicts, kept["requested"], kept["fits"])

@@ -1,0 +1,104 @@
+"""Running a command on a node: over its link where there is one; a plain process where the node is this host."""
+
+import math
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from ravada_web.remote import ssh
+from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, RemoteError, printable
+from ravada_web.remote.target import Target, Workspace
+
+# The far side stops a command by itself this much after we have given it up, so that none piles up there.
+GRACE_SECONDS = 2
+NOT_FOUND = 127
+
+
+def run(
+    workspace: Workspace,
+    target: Target,
+    argv: Sequence[str],
+    *,
+    deadline: float,
+    input: bytes | None = None,
+    fresh: bool = False,
+    label: str = "",
+) -> bytes:
+    """Run a command as root on the node and return its standard output. `deadline` in seconds.
+
+    `argv` is a list of words, quoted for the far shell here; a script is ["sh", "-c", SCRIPT, "sh", argument…].
+    `fresh` makes a connection of its own: to ask a node again whose link does not answer. `label` names the
+    command in errors. Raises CommandFailed, DeadlineExceeded, and what `ssh.classify` makes of a connection
+    that failed.
+    """
+    label = label or argv[0]
+    stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+    process = popen(workspace, target, argv, stdin=stdin, bulk=fresh, deadline=deadline)
+    with process:
+        try:
+            stdout, stderr = process.communicate(input, timeout=deadline)
+        except subprocess.TimeoutExpired as error:
+            raise DeadlineExceeded(target.name, label, deadline) from error
+        finally:
+            kill(process)
+    if process.returncode:
+        raise failure(target, label, process.returncode, stderr)
+    return stdout
+
+
+def popen(
+    workspace: Workspace,
+    target: Target,
+    argv: Sequence[str],
+    *,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    bulk: bool = False,
+    deadline: float | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Start a command on the node, with pipes for its output, in a process group of its own.
+
+    `bulk` gives it a connection of its own, so that a copy never delays the consoles on the link. With a
+    `deadline` (seconds) the far side ends it by itself soon after, whatever becomes of us.
+    """
+    control = None if bulk else workspace.control(target)
+    return subprocess.Popen(
+        list(argv)
+        if target.local
+        else [*ssh.command(workspace, target, control=control), far_line(target, argv, deadline)],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"LC_ALL": "C"},
+        cwd=Path("/"),
+        process_group=0,
+    )
+
+
+def far_line(target: Target, argv: Sequence[str], deadline: float | None) -> str:
+    """The one line that the far user's shell reads: every word quoted, in the C locale, as root."""
+    words = ["env", "LC_ALL=C"]
+    if deadline is not None:
+        words += ["timeout", "-k", "5", str(math.ceil(deadline) + GRACE_SECONDS)]
+    root = [] if target.user == "root" else ["sudo", "-n"]
+    return shlex.join([*root, *words, *argv])
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """End a process started here and all of its group; nothing happens to one that has ended."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def failure(target: Target, label: str, status: int, stderr: bytes) -> RemoteError:
+    """The error for a command that ended with that status."""
+    if status == ssh.SSH_FAILED and not target.local:
+        return ssh.classify(target, stderr)
+    said = printable(stderr)
+    if status == NOT_FOUND:
+        said += " (Is it installed on the node? Debian, Ubuntu: apt install qemu-utils coreutils)"
+    return CommandFailed(target.name, label, status, said)

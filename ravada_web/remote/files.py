@@ -1,0 +1,56 @@
+"""Plain files and file systems of a node: sizes, room, lists, removal."""
+
+from collections.abc import Sequence
+
+from ravada_web.remote.commands import run
+from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.target import Target, Workspace, checked_path
+
+FILES_SECONDS = 60.0
+# A path that is not there costs its own line, not the others'.
+DF = 'df -B1 --output=size,avail,file -- "$@" 2>/dev/null || :'
+
+
+def file_size(workspace: Workspace, target: Target, path: str, deadline: float = FILES_SECONDS) -> int:
+    """The file's length in bytes. Raises CommandFailed where it is missing."""
+    return int(run(workspace, target, ["stat", "-L", "-c", "%s", "--", checked_path(path)], deadline=deadline))
+
+
+def remove_files(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS) -> None:
+    """Delete these files; those that are missing are fine. Raises CommandFailed where one cannot go."""
+    if paths:
+        run(workspace, target, ["rm", "-f", "--", *map(checked_path, paths)], deadline=deadline)
+
+
+def list_files(
+    workspace: Workspace, target: Target, directory: str, prefix: str = "", deadline: float = FILES_SECONDS
+) -> list[tuple[str, int]]:
+    """The plain files of a folder whose names begin with `prefix`: (name, bytes), by name."""
+    find = ["find", checked_path(directory), "-maxdepth", "1", "-type", "f", "-printf", r"%s %f\0"]
+    raw = run(workspace, target, find, deadline=deadline).decode(errors="surrogateescape")
+    entries = (entry.split(" ", 1) for entry in raw.split("\0") if entry)
+    return sorted((name, int(size)) for size, name in entries if name.startswith(prefix))
+
+
+def free_space(
+    workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS
+) -> dict[str, tuple[int, int]]:
+    """The file systems of these paths: {path: (bytes in all, bytes free to use)}.
+
+    Raises CommandFailed naming the paths that are not there.
+    """
+    raw = run(workspace, target, ["sh", "-c", DF, "sh", *map(checked_path, paths)], deadline=deadline, label="df")
+    found = parse_df(raw.decode(errors="replace").splitlines())
+    if missing := [path for path in paths if path not in found]:
+        raise CommandFailed(target.name, "df", 1, f"no such folder: {', '.join(missing)}")
+    return found
+
+
+def parse_df(lines: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Read the lines of `df --output=size,avail,file`; the heading and rows without figures are passed over."""
+    rows = (line.split(None, 2) for line in lines)
+    return {
+        row[2]: (int(row[0]), int(row[1]))
+        for row in rows
+        if len(row) == 3 and row[0].isdecimal() and row[1].isdecimal()
+    }

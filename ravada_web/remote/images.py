@@ -1,0 +1,222 @@
+"""Disk images on a node: what one is, making one whole, hashing it, publishing it. One command each."""
+
+import json
+import os
+import re
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from ravada_web.remote.commands import failure, kill, popen, run
+from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, ImageRefused
+from ravada_web.remote.files import file_size, free_space, list_files, remove_files
+from ravada_web.remote.overlays import make_overlays, make_template
+from ravada_web.remote.sampling import Sample, sample
+from ravada_web.remote.target import Target, Workspace, checked_path
+
+__all__ = [
+    "ImageInfo",
+    "Sample",
+    "block_manifest",
+    "ensure_self_contained",
+    "file_size",
+    "flatten",
+    "free_space",
+    "inspect",
+    "list_files",
+    "make_overlays",
+    "make_template",
+    "publish",
+    "remove_files",
+    "sample",
+    "sha256",
+]
+
+BLOCK_SIZE = 4 * 1024 * 1024
+FILES_SECONDS = 60.0
+HASH_SECONDS = 3600.0
+FLATTEN_SECONDS = 12 * 3600.0
+PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
+
+# openssl hashes several times faster than Debian's sha256sum, but is not on every node.
+HASH = "if command -v openssl >/dev/null; then hash='openssl dgst -sha256 -r'; else hash=sha256sum; fi; "
+HASH_FILE = HASH + '$hash < "$1"'
+HASH_BLOCKS = HASH + 'SHELL=/bin/sh; export SHELL; exec split -b "$2" --filter="$hash" -- "$1"'
+
+# 4: the name is taken by something else.
+TAKEN = 4
+PUBLISH = (
+    HASH
+    + """
+same() { seen=$($hash < "$1") && [ "${seen%% *}" = "$2" ]; }
+moved=
+if [ -e "$1" ]; then
+    chmod 0444 -- "$1" && sync -- "$1" || exit 1
+    mv -n -T -- "$1" "$2" || :
+    [ -e "$1" ] || moved=yes
+fi
+if [ -z "$moved" ]; then
+    same "$2" "$3" || exit 4
+    rm -f -- "$1"
+fi
+sync -- "$(dirname -- "$2")"
+"""
+)
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What `qemu-img info` says of an image; sizes in bytes, `actual_size` being what it takes on disk."""
+
+    format: str
+    virtual_size: int
+    actual_size: int
+    backing_file: str | None
+    data_file: str | None
+    encrypted: bool
+
+
+def inspect(
+    workspace: Workspace,
+    target: Target,
+    path: str,
+    format: str | None = "qcow2",
+    *,
+    deadline: float,
+) -> ImageInfo:
+    """Read an image's header, taking it for `format` (None: let QEMU guess); the file may be in use.
+
+    Raises ImageRefused when it is missing or of another format.
+    """
+    forced = ["-f", format] if format else []
+    argv = ["qemu-img", "info", "--output=json", "-U", *forced, "--", checked_path(path)]
+    try:
+        raw = run(workspace, target, argv, deadline=deadline, label="qemu-img info")
+    except CommandFailed as error:
+        if error.status != 1:
+            raise
+        kind = f"a {format} image" if format else "a disk image"
+        raise ImageRefused(f"{path} on {target.name} cannot be read as {kind}: {error.stderr}") from error
+    return _info(json.loads(raw))
+
+
+def _info(seen: dict[str, object]) -> ImageInfo:
+    specific = seen.get("format-specific")
+    data = specific.get("data", {}) if isinstance(specific, dict) else {}
+    return ImageInfo(
+        format=str(seen["format"]),
+        virtual_size=int(str(seen["virtual-size"])),
+        actual_size=int(str(seen["actual-size"])),
+        backing_file=_text(seen.get("backing-filename")),
+        data_file=_text(data.get("data-file")) or _text(data.get("data-file-raw") and "unnamed"),
+        encrypted=bool(seen.get("encrypted")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
+
+
+def ensure_self_contained(info: ImageInfo) -> None:
+    """Raise ImageRefused for an encrypted image, or one that names other files: it could read any of the host's."""
+    if info.backing_file:
+        raise ImageRefused(
+            f"The image stands on a backing file ({info.backing_file!r}). Flatten it first: "
+            "qemu-img convert -O qcow2 IMAGE FLAT."
+        )
+    if info.data_file:
+        raise ImageRefused(
+            f"The image keeps its data in another file ({info.data_file!r}). Make it one file first: "
+            "qemu-img convert -O qcow2 IMAGE WHOLE."
+        )
+    if info.encrypted:
+        raise ImageRefused("The image is encrypted, and there is no key here to read it. Decrypt it first.")
+
+
+def flatten(
+    workspace: Workspace,
+    target: Target,
+    source: str,
+    source_format: str,
+    dest: str,
+    on_progress: Callable[[float], None] | None = None,
+    deadline: float = FLATTEN_SECONDS,
+) -> None:
+    """Write the whole of an image as one qcow2 to `dest`, a temporary name that is overwritten.
+
+    `on_progress` gets percent; what it raises ends the work here (the far process goes on until it is done).
+    """
+    label = "qemu-img convert"
+    paths = [checked_path(source), checked_path(dest)]
+    argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", "qcow2", "--", *paths]
+    end = monotonic() + deadline
+    with popen(workspace, target, argv, deadline=deadline) as process:
+        assert process.stdout and process.stderr
+        try:
+            while True:
+                if not select.select([process.stdout], [], [], max(0.0, end - monotonic()))[0]:
+                    raise DeadlineExceeded(target.name, label, deadline)
+                if not (said := os.read(process.stdout.fileno(), 65536)):
+                    break
+                if on_progress and (percents := PERCENT.findall(said)):
+                    on_progress(float(percents[-1]))
+            stderr = process.stderr.read()
+            process.wait(max(1.0, end - monotonic()))
+        finally:
+            kill(process)
+    if process.returncode:
+        raise failure(target, label, process.returncode, stderr)
+
+
+def sha256(workspace: Workspace, target: Target, path: str, deadline: float = HASH_SECONDS) -> str:
+    """The file's SHA-256, in hex."""
+    argv = ["sh", "-c", HASH_FILE, "sh", checked_path(path)]
+    return _digests(target, run(workspace, target, argv, deadline=deadline, label="hashing"))[0]
+
+
+def block_manifest(
+    workspace: Workspace,
+    target: Target,
+    path: str,
+    block_size: int = BLOCK_SIZE,
+    *,
+    deadline: float = HASH_SECONDS,
+) -> list[str]:
+    """The SHA-256, in hex, of each block of `block_size` bytes, the last one being what is left."""
+    argv = ["sh", "-c", HASH_BLOCKS, "sh", checked_path(path), str(block_size)]
+    raw = run(workspace, target, argv, deadline=deadline, label="hashing blocks")
+    return _digests(target, raw) if raw else []
+
+
+def _digests(target: Target, raw: bytes) -> list[str]:
+    found = [line.split()[0] if line.strip() else "" for line in raw.decode(errors="replace").splitlines()]
+    if not found or not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in found):
+        raise CommandFailed(target.name, "hashing", 0, "the answer is not a list of SHA-256 hashes")
+    return found
+
+
+def publish(
+    workspace: Workspace,
+    target: Target,
+    temporary: str,
+    final: str,
+    digest: str,
+    deadline: float = HASH_SECONDS,
+) -> None:
+    """Give a finished file its name, read-only and synced to disk; never overwrites.
+
+    Where the name is taken, the file there is hashed: is it `digest` (hex SHA-256), the work was done before
+    and the temporary file goes; is it not, ImageRefused is raised and both files stay.
+    """
+    paths = [checked_path(temporary), checked_path(final)]
+    argv = ["sh", "-c", PUBLISH, "sh", *paths, digest]
+    try:
+        run(workspace, target, argv, deadline=deadline, label="publishing")
+    except CommandFailed as error:
+        if error.status != TAKEN:
+            raise
+        raise ImageRefused(
+            f"{final} on {target.name} is there already with other content, or its copy has gone. Nothing "
+            "was overwritten. Move that file away if it is not needed, then retry."
+        ) from error

@@ -1,0 +1,196 @@
+"""One long-lived OpenSSH connection a node, kept up by one process; libvirt's socket and commands go over it."""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ravada_web.remote import ssh
+from ravada_web.remote.errors import LinksTaken
+from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 5.0
+# A link that lived this long was a good one: the next failure is retried at once again.
+GOOD_LIFE = 10.0
+# OpenSSH bounds connecting and the key exchange by itself, but not a server that hangs while logging in.
+START_SECONDS = 15.0
+# Setting up a link costs 0.2 CPU-seconds: all of a thousand nodes at once would time out together.
+STARTING_AT_ONCE = 32
+TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class LinkState:
+    """Whether a node's link is up, since when (seconds since the epoch), and if not, why."""
+
+    up: bool
+    since: float
+    reason: str
+
+
+class Link:
+    """One node's connection: its process, and what is known of it. Times are monotonic seconds."""
+
+    def __init__(self, workspace: Workspace, target: Target, remote_socket: str) -> None:
+        self.target = target
+        self.state = LinkState(False, time.time(), f"The link to {target.name} is being set up.")
+        self.retry_at = 0.0
+        self._workspace = workspace
+        self._remote_socket = remote_socket
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._delay = 0.0
+        self._said = b""
+
+    @property
+    def starting(self) -> bool:
+        """Whether a process runs that has not come up yet."""
+        return self._process is not None and not self.state.up
+
+    @property
+    def due(self) -> bool:
+        """Whether it has no process and may have one now."""
+        return self._process is None and time.monotonic() >= self.retry_at
+
+    def start(self) -> None:
+        """Start the connection; returns at once."""
+        self._remove_sockets()
+        control, local = self._workspace.control(self.target), self._workspace.libvirt_socket(self.target)
+        options = ("-N", "-M", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes")
+        forward = ("-L", f"{local}:{self._remote_socket}")
+        command = ssh.command(self._workspace, self.target, *options, *forward, control=control)
+        # setpriv: a keeper that is killed takes its links along. The signal comes when the *thread* ends that
+        # started them, so a keeper's reconcile() belongs to a thread that lives as long as it.
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        )
+        assert self._process.stderr
+        os.set_blocking(self._process.stderr.fileno(), False)
+        self._started, self._said = time.monotonic(), b""
+
+    def look(self) -> None:
+        """See what became of the process since the last look."""
+        if self._process is None:
+            return
+        self._listen(self._process)
+        if self._process.poll() is not None:
+            self._fell()
+        elif not self.state.up and link_is_up(self._workspace, self.target):
+            self._turn(True, "")
+        elif not self.state.up and time.monotonic() - self._started > START_SECONDS:
+            self._said = b"Connection timed out"
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._fell()
+
+    def _listen(self, process: "subprocess.Popen[bytes]") -> None:
+        """Keep the end of what ssh says; were it never read, ssh would block in saying it."""
+        assert process.stderr
+        self._said = (self._said + (process.stderr.read() or b""))[-TAIL_BYTES:]
+
+    def _fell(self) -> None:
+        assert self._process
+        self._listen(self._process)
+        good = self.state.up and time.monotonic() - self._started >= GOOD_LIFE
+        self._delay = FIRST_DELAY if good or not self._delay else min(2 * self._delay, LONGEST_DELAY)
+        self.retry_at = time.monotonic() + self._delay
+        self._turn(False, str(ssh.classify(self.target, self._said)))
+        self.stop()
+
+    def _turn(self, up: bool, reason: str) -> None:
+        since = self.state.since if up == self.state.up else time.time()
+        self.state = LinkState(up, since, reason)
+
+    def stop(self) -> None:
+        """End the process, if any, and take its sockets away."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            assert self._process.stderr
+            self._process.stderr.close()
+            self._process = None
+        self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
+        self._workspace.control(self.target).unlink(missing_ok=True)
+        self._workspace.libvirt_socket(self.target).unlink(missing_ok=True)
+
+
+class LinkKeeper:
+    """Keeps the links of one folder; there is one keeper a folder. Raises LinksTaken where another runs.
+
+    Call `reconcile` often (every half second or so), always from one long-lived thread. It never waits for a
+    node.
+    """
+
+    def __init__(self, workspace: Workspace, remote_socket: str = LIBVIRT_SOCKET) -> None:
+        self._workspace = workspace
+        self._remote_socket = remote_socket
+        self._links: dict[int, Link] = {}
+        self._began = time.time()
+        workspace.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = (workspace.run_dir / "links.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            text = f"Another links process keeps the links in {workspace.run_dir}. Stop it first; one is enough."
+            raise LinksTaken(text) from error
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the sockets that a killed keeper left; its connections died with it."""
+        for pattern in ("n*.ctl*", "n*.lv"):
+            for path in self._workspace.run_dir.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def reconcile(self, targets: Iterable[Target]) -> dict[int, LinkState]:
+        """Make the links be those of `targets`, and say how each is, by node id."""
+        wanted = {target.node_id: target for target in targets}
+        for node_id, link in list(self._links.items()):
+            target = wanted.get(node_id)
+            if target is None or target.local or target.route != link.target.route:
+                self._links.pop(node_id).stop()
+        for link in self._links.values():
+            link.look()
+        for target in wanted.values():
+            if not target.local and target.node_id not in self._links:
+                self._links[target.node_id] = Link(self._workspace, target, self._remote_socket)
+        self._start_some()
+        here = LinkState(True, self._began, "")
+        return {i: here if target.local else self._links[i].state for i, target in wanted.items()}
+
+    def _start_some(self) -> None:
+        room = STARTING_AT_ONCE - sum(link.starting for link in self._links.values())
+        due = sorted((link for link in self._links.values() if link.due), key=lambda link: link.retry_at)
+        for link in due[: max(0, room)]:
+            link.start()
+
+    def close(self) -> None:
+        """End all links and let another keeper have the folder."""
+        for link in self._links.values():
+            link.stop()
+        self._links.clear()
+        self._lock.close()
+
+
+def link_is_up(workspace: Workspace, target: Target) -> bool:
+    """Whether the node's link answers here: OpenSSH opens the control socket once it is in and forwards."""
+    if target.local:
+        return True
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(workspace.control(target)))
+        except OSError:
+            return False
+    return True

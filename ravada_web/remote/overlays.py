@@ -1,0 +1,67 @@
+"""The thin disks of clones: a template overlay for each base disk, and copies of it by the batch."""
+
+from collections.abc import Sequence
+from posixpath import basename, dirname
+
+from ravada_web.remote.commands import run
+from ravada_web.remote.target import Target, Workspace, checked_path
+
+FILES_SECONDS = 60.0
+
+# The same overlay whoever makes it, so a newer one may replace it; whoever reads the older goes on reading it.
+TEMPLATE = """
+backing=$1 template=$2; shift 2
+made=$(mktemp -- "$template.XXXXXXXX") || exit 1
+trap 'rm -f -- "$made"' EXIT
+trap 'exit 1' HUP INT TERM
+qemu-img create -q -f qcow2 -F qcow2 -b "$backing" -- "$made" "$@" || exit 1
+sync -- "$made" && mv -f -T -- "$made" "$template"
+"""
+
+# An overlay of the same backing file has the same bytes, so one tee writes them all, many times faster than
+# qemu-img. They appear whole or not at all, and one that is there already is somebody's disk: left alone.
+OVERLAYS = """
+template=$1 directory=$2 token=$3; shift 3
+umask 077
+made=$(mktemp -d -- "$directory/.$token.XXXXXXXX") || exit 1
+trap 'rm -rf -- "$made"' EXIT
+trap 'exit 1' HUP INT TERM
+cd -- "$made" && tee -- "$@" < "$template" > /dev/null || exit 1
+mv -n -t "$directory" -- "$@" || :
+cd -- "$directory" || exit 1
+for name; do
+    [ -f "$name" ] || { echo "not made: $name" >&2; exit 1; }
+done
+"""
+
+
+def make_template(
+    workspace: Workspace,
+    target: Target,
+    backing: str,
+    template: str,
+    virtual_size: int | None = None,
+    deadline: float = FILES_SECONDS,
+) -> None:
+    """Make (or make anew) the empty overlay of `backing`; `virtual_size` in bytes, by default the backing's."""
+    size = [] if virtual_size is None else [str(virtual_size)]
+    argv = ["sh", "-c", TEMPLATE, "sh", checked_path(backing), checked_path(template), *size]
+    run(workspace, target, argv, deadline=deadline, label="making the overlay template")
+
+
+def make_overlays(
+    workspace: Workspace, target: Target, template: str, paths: Sequence[str], token: str, deadline: float
+) -> None:
+    """Make the overlays at `paths`, all in one folder, as copies of the template.
+
+    One that exists is never touched, so a batch may be made twice, also at the same time. `token` marks the
+    temporary folder beside them as this operation's. Raises CommandFailed unless all are there at the end.
+    """
+    if not paths:
+        return
+    directories = {dirname(checked_path(path)) for path in paths}
+    if len(directories) != 1 or "/" in token:
+        raise ValueError("overlays are made in one folder, under a token that is a plain name")
+    names = [basename(path) for path in paths]
+    argv = ["sh", "-c", OVERLAYS, "sh", checked_path(template), directories.pop(), token, *names]
+    run(workspace, target, argv, deadline=deadline, label="making overlays")

@@ -1,0 +1,141 @@
+"""The one place that knows OpenSSH: its options, and what its messages mean."""
+
+import base64
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from ravada_web.remote.errors import Code, HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError, printable
+from ravada_web.remote.target import Target, Workspace
+
+# ssh(1): its own failures, as opposed to the far command's.
+SSH_FAILED = 255
+CONNECT_SECONDS = 5
+
+OPTIONS = (
+    "BatchMode=yes",
+    "PreferredAuthentications=publickey",
+    "IdentitiesOnly=yes",
+    "IdentityAgent=none",
+    "StrictHostKeyChecking=yes",
+    "GlobalKnownHostsFile=/dev/null",
+    "UpdateHostKeys=no",
+    "CheckHostIP=no",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "PermitLocalCommand=no",
+    "RequestTTY=no",
+    "EscapeChar=none",
+    "Compression=no",
+    # A third less CPU than chacha20 where the processor has AES, and nearly all have.
+    "Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
+    f"ConnectTimeout={CONNECT_SECONDS}",
+    # A silent node is given up after 4 s.
+    "ServerAliveInterval=2",
+    "ServerAliveCountMax=2",
+    "ControlMaster=no",
+    "ControlPersist=no",
+)
+
+# The message, what it is, and the sentence about the node `{name}` at `{place}`. The first match holds.
+MESSAGES: tuple[tuple[str, Code, str], ...] = (
+    (
+        r"Could not resolve hostname",
+        "unknown_address",
+        "The address of {name}, {host}, is not known here. Check its spelling, or give an IP address.",
+    ),
+    (
+        r"connect to (host|address) .*Connection refused",
+        "refused",
+        "{name} refused the connection to {place}: nothing listens there. Check the port, and that sshd runs.",
+    ),
+    (
+        r"timed out|No route to host|Network is unreachable|Host is unreachable",
+        "timeout",
+        "{name} did not answer at {place}. It may be off, cut off from the network, or behind a firewall.",
+    ),
+    (
+        r"invalid format|banner line contains|Bad remote protocol|Protocol major versions|no matching .* found"
+        r"|Bad packet length|message authentication code incorrect",
+        "not_ssh",
+        "What answers at {place} is no SSH server that we can speak with. Check the port of {name}.",
+    ),
+    (
+        r"Timeout, server .* not responding",
+        "lost",
+        "{name} stopped answering over SSH. It may be off, cut off from the network, or overloaded.",
+    ),
+)
+
+
+def command(workspace: Workspace, target: Target, *extra: str, control: Path | None) -> list[str]:
+    """The `ssh` command line up to and including the host, with the node's key pinned.
+
+    `control` is the link's socket to go over where there is one; None makes a connection of its own.
+    """
+    _pin(workspace, target)
+    of_node = (
+        f"HostKeyAlias={_alias(target)}",
+        f"UserKnownHostsFile={workspace.known_hosts(target)}",
+        f"IdentityFile={workspace.key_file}",
+        f"ControlPath={control or 'none'}",
+    )
+    options = [word for option in (*of_node, *OPTIONS) for word in ("-o", option)]
+    return [
+        "ssh",
+        "-F",
+        "/dev/null",
+        *extra,
+        *options,
+        "-p",
+        str(target.port),
+        "-l",
+        target.user,
+        "--",
+        target.host,
+    ]
+
+
+def _alias(target: Target) -> str:
+    return f"node-{target.node_id}"
+
+
+def _pin(workspace: Workspace, target: Target) -> None:
+    """Write the node's known_hosts file where it is not as it should be; never half-written for a reader."""
+    path, line = workspace.known_hosts(target), f"{_alias(target)} {target.host_key}\n"
+    try:
+        if path.read_text() == line:
+            return
+    except FileNotFoundError:
+        pass
+    handle, made = tempfile.mkstemp(dir=workspace.run_dir)
+    with os.fdopen(handle, "w") as file:
+        file.write(line)
+    Path(made).replace(path)
+
+
+def fingerprint_of(line: str) -> str:
+    """The SHA-256 fingerprint of a public key's line, as `ssh-keygen -l` shows it ("SHA256:…")."""
+    digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+def classify(target: Target, stderr: bytes | str) -> RemoteError:
+    """What ssh's own failure (status 255) means, in words for an administrator."""
+    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+    if "Host key verification failed" in text or "REMOTE HOST IDENTIFICATION HAS CHANGED" in text:
+        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]+)", text)
+        return HostKeyChanged(target.name, fingerprint_of(target.host_key), shown[1] if shown else "")
+    if re.search(r"Permission denied \(|Too many authentication failures", text):
+        return KeyRefused(
+            f"{target.name} answers, but does not accept our key for user {target.user}. Add the product's "
+            f"public key to ~{target.user}/.ssh/authorized_keys there, and check that sshd lets this user in."
+        )
+    place = f"{target.host} port {target.port}"
+    for pattern, code, sentence in MESSAGES:
+        if re.search(pattern, text):
+            return NodeUnreachable(code, sentence.format(name=target.name, host=target.host, place=place))
+    said = printable(text) or "the connection closed without a word"
+    return NodeUnreachable("lost", f"The SSH connection to {target.name} ({place}) broke: {said}")

@@ -1,0 +1,35 @@
+"""Who may do what: the rights of each role, asked by every use case."""
+
+from flask_babel import gettext as _
+
+from ravada_web.errors import NotAllowed
+from ravada_web.models import Role, User
+
+_OPERATOR = frozenset(
+    {
+        "nodes.see",
+        "bases.see",
+        "clones.see_all",
+        "clones.create",
+        "clones.control_all",
+        "operations.see",
+        "operations.control",
+        "users.see",
+    }
+)
+RIGHTS: dict[str, frozenset[str]] = {
+    Role.USER: frozenset(),
+    Role.OPERATOR: _OPERATOR,
+    Role.ADMINISTRATOR: _OPERATOR | {"nodes.change", "bases.change", "users.change"},
+}
+
+
+def can(user: User, right: str) -> bool:
+    """Whether the user's role has the right."""
+    return user.active and right in RIGHTS.get(user.role, frozenset())
+
+
+def require(user: User, right: str) -> None:
+    """Raise NotAllowed unless the user has the right."""
+    if not can(user, right):
+        raise NotAllowed(_("Your role does not allow this. An administrator can give you another role."))

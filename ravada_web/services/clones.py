@@ -1,0 +1,224 @@
+"""Clones: list, look at, start, stop, delete. Asking for new ones is clone_requests, the nodes' part clone_work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from ravada_web.errors import Conflict, NotFound
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, Node, Observed, Trust, User, Wanted, now
+from ravada_web.services import access, events, outbox, placing
+from ravada_web.services.operations import ask, settings
+from ravada_web.services.pages import Page, paginate
+from ravada_web.services.transaction import hold_lock, transaction
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What to list; empty fields do not filter."""
+
+    search: str = ""
+    base_id: int | None = None
+    node_id: int | None = None
+    owner_id: int | None = None
+    state: str = ""
+
+
+def _visible(viewer: User) -> Select[Clone]:
+    """The clones that the viewer may know of, with what a line of a list shows."""
+    shown = (joinedload(Clone.base), joinedload(Clone.node), joinedload(Clone.owner))
+    query = select(Clone).options(*shown)
+    return query if access.can(viewer, "clones.see_all") else query.where(Clone.owner_id == viewer.id)
+
+
+def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
+    """The clones that the viewer may see and the filters leave, by name."""
+    query = _visible(viewer)
+    for column, value in (
+        (Clone.base_id, filters.base_id),
+        (Clone.node_id, filters.node_id),
+        (Clone.owner_id, filters.owner_id),
+        (Clone.state, filters.state),
+    ):
+        if value:
+            query = query.where(column == value)
+    if filters.search:
+        query = query.where(Clone.name.icontains(filters.search, autoescape=True))
+    return paginate(query.order_by(Clone.name, Clone.id), page)
+
+
+def mine(viewer: User) -> Sequence[Clone]:
+    """The viewer's own desktops, by name."""
+    return db.session.scalars(_visible(viewer).where(Clone.owner_id == viewer.id).order_by(Clone.name)).unique().all()
+
+
+def get(viewer: User, clone_id: int) -> Clone:
+    """One clone. Raises NotFound, for a foreign one too."""
+    clone = db.session.scalar(_visible(viewer).where(Clone.id == clone_id))
+    if clone is None:
+        raise NotFound(_("There is no such desktop."))
+    return clone
+
+
+def why(clone: Clone) -> dict[str, Any] | None:
+    """The decision that placed the clone, with a verdict for every node (placement's Decision.to_dict)."""
+    return clone.decision.verdicts if clone.decision else None
+
+
+def start(actor: User, clone_ids: Sequence[int]) -> int:
+    """Start stopped clones; those that run already are left. Answers how many start.
+
+    Raises Conflict when a node cannot take the start: down, disabled, or short of memory.
+    """
+    outbox.require_queue()
+    with transaction() as session:
+        hold_lock(session, "placement")
+        chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.RUNNING))
+        stopped = [clone for clone in chosen if clone.state == CloneState.STOPPED]
+        _require_room(session, stopped)
+        _move(session, actor, stopped, "clones_start", CloneState.STARTING)
+        return len(stopped)
+
+
+def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int]) -> None:
+    """Start new clones of one node whose memory was reserved when they were placed."""
+    chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node))).all()
+    _ask_for(session, actor, chosen[0].node, chosen, "clones_start", CloneState.STARTING, {})
+
+
+def shut_down(actor: User, clone_ids: Sequence[int]) -> int:
+    """Ask the guests of running clones to shut down; those that are stopped are left. Answers how many."""
+    return _stop(actor, clone_ids, force=False)
+
+
+def force_off(actor: User, clone_ids: Sequence[int]) -> int:
+    """Cut the power of clones: what their guests have not written is lost. Answers how many."""
+    return _stop(actor, clone_ids, force=True)
+
+
+def _stop(actor: User, clone_ids: Sequence[int], *, force: bool) -> int:
+    outbox.require_queue()
+    with transaction() as session:
+        states = [CloneState.RUNNING, CloneState.PAUSED, CloneState.STOPPED]
+        if force:
+            # The way out of a guest that does not answer to its power button, or a start that hangs.
+            states += [CloneState.STOPPING, CloneState.STARTING]
+        chosen = _chosen(session, actor, clone_ids, states)
+        running = [clone for clone in chosen if clone.state != CloneState.STOPPED]
+        _move(session, actor, running, "clones_stop", CloneState.STOPPING, params={"force": force})
+        return len(running)
+
+
+def delete(actor: User, clone_ids: Sequence[int]) -> int:
+    """Delete clones with all that is on their disks. Answers how many. Raises Conflict for one in work."""
+    access.require(actor, "clones.create")
+    outbox.require_queue()
+    states = (CloneState.STOPPED, CloneState.RUNNING, CloneState.PAUSED, CloneState.FAILED)
+    with transaction() as session:
+        chosen = _chosen(session, actor, clone_ids, states)
+        _move(session, actor, chosen, "clones_delete", CloneState.DELETING)
+        return len(chosen)
+
+
+def throw_away(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
+    """Delete volatile clones that have stopped, as nobody in particular."""
+    chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
+    _ask_for(session, None, node, chosen, "clones_delete", CloneState.DELETING, {})
+
+
+def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
+    """The clones to act on. Raises NotFound where one is not theirs to touch, Conflict where its state forbids."""
+    query = select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node)).order_by(Clone.id)
+    if not access.can(actor, "clones.control_all"):
+        query = query.where(Clone.owner_id == actor.id)
+    chosen = list(session.scalars(query))
+    if not chosen or len(chosen) != len(set(clone_ids)):
+        raise NotFound(_("There is no such desktop."))
+    for clone in chosen:
+        if not reachable(clone.node):
+            raise Conflict(_("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(clone.node)))
+        if clone.state not in states:
+            raise Conflict(_("%(clone)s is %(state)s now; that does not go.", clone=clone.name, state=clone.state))
+    return chosen
+
+
+def reachable(node: Node) -> bool:
+    """Whether work on the node's clones can be done now."""
+    return node.observed == Observed.UP and node.trust == Trust.PINNED
+
+
+def _absence(node: Node) -> str:
+    if node.trust != Trust.PINNED:
+        return _("node %(node)s has another host key than the one accepted.", node=node.name)
+    return _("node %(node)s is %(state)s. %(why)s", node=node.name, state=node.observed, why=node.reason)
+
+
+def _require_room(session: Session, stopped: Sequence[Clone]) -> None:
+    """Refuse starts that their nodes' memory cannot hold, or that their administrator has disabled."""
+    loads = placing.node_loads(session)
+    needs: dict[int, int] = {}
+    for clone in stopped:
+        node = clone.node
+        if node.wanted != Wanted.ENABLED:
+            text = _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=node.name)
+            raise Conflict(text)
+        needs[node.id] = needs.get(node.id, 0) + clone.memory_mib
+        free = (placing.memory_free(node, loads[node.id]) or 0) - node.memory_reserve_mib
+        if needs[node.id] > free:
+            raise Conflict(
+                _(
+                    "Node %(node)s has not enough memory: %(need)s MiB are needed, %(free)s MiB are free after "
+                    "the %(reserve)s MiB kept back. Shut other desktops down, or try later.",
+                    node=node.name,
+                    need=needs[node.id],
+                    free=max(0, free),
+                    reserve=node.memory_reserve_mib,
+                )
+            )
+
+
+def _move(
+    session: Session,
+    actor: User,
+    chosen: Sequence[Clone],
+    kind: str,
+    state: CloneState,
+    params: dict[str, Any] | None = None,
+) -> None:
+    """Set the working state and queue one operation for each node and batch."""
+    by_node: dict[int, list[Clone]] = {}
+    for clone in chosen:
+        by_node.setdefault(clone.node_id, []).append(clone)
+        events.record(session, actor, kind.removeprefix("clones_"), clone)
+    size = settings().clone_batch
+    for mine in by_node.values():
+        for first in range(0, len(mine), size):
+            batch = mine[first : first + size]
+            _ask_for(session, actor, batch[0].node, batch, kind, state, params or {})
+
+
+def _ask_for(
+    session: Session,
+    actor: User | None,
+    node: Node,
+    batch: Sequence[Clone],
+    kind: str,
+    state: CloneState,
+    params: dict[str, Any],
+) -> None:
+    operation = ask(session, kind, _title(kind, batch, node), actor=actor, node=node, params=params)
+    values: dict[str, Any] = {"state": state, "reason": "", "operation_id": operation.id, "changed_at": now()}
+    if state == CloneState.STARTING:
+        values["started_at"] = now()
+    session.execute(update(Clone).where(Clone.id.in_([clone.id for clone in batch])).values(**values))
+
+
+def _title(kind: str, batch: Sequence[Clone], node: Node) -> str:
+    verb = {"clones_start": _("Start"), "clones_stop": _("Stop"), "clones_delete": _("Delete")}[kind]
+    what = batch[0].name if len(batch) == 1 else ngettext("%(num)s clone", "%(num)s clones", len(batch))
+    return _("%(verb)s %(what)s on %(node)s", verb=verb, what=what, node=node.name)

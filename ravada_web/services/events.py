@@ -1,0 +1,33 @@
+"""The audit log: append, and read back."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ravada_web.extensions import db
+from ravada_web.models import Base, Clone, Event, Node, Operation, User
+
+Subject = Node | Base | Clone | Operation | User
+SYSTEM = "system"
+
+
+def record(session: Session, actor: User | None, action: str, subject: Subject, text: str = "") -> None:
+    """Append one line, in the transaction of the change that it tells of."""
+    session.flush()
+    session.add(
+        Event(
+            actor=actor.name if actor else SYSTEM,
+            action=action,
+            object_kind=type(subject).__name__.lower(),
+            object_id=subject.id,
+            object_name=getattr(subject, "name", ""),
+            text=text,
+        )
+    )
+
+
+def recent(object_kind: str, object_id: int, limit: int = 20) -> Sequence[Event]:
+    """The newest lines about one object, newest first."""
+    query = select(Event).where(Event.object_kind == object_kind, Event.object_id == object_id)
+    return db.session.scalars(query.order_by(Event.id.desc()).limit(limit)).all()

@@ -1,0 +1,134 @@
+"""Node checks: ask a batch of nodes how they are, side by side, and write down what was seen.
+
+No node delays another: each is asked in a thread of its own, what has answered is written at once, and who has
+not answered by the deadline is written off for this round. A thread that hangs in libvirt dies with the job's
+process.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.facts import NodeFacts, read_facts
+from ravada_web.hypervisor.health import NodeHealth, read_health
+from ravada_web.models import Node, Observed, Trust
+from ravada_web.remote.errors import HostKeyChanged, RemoteError
+from ravada_web.remote.sampling import Sample, sample
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.services import links
+from ravada_web.services.observing import record
+
+# Death must be known within 10 s of it: one interval of 5 s, and these two.
+FIRST_SECONDS = 1.0
+AGAIN_SECONDS = 2.0
+LIBVIRT_SECONDS = 2.0
+ROUND_SECONDS = 8.0
+# What has answered by then is written without waiting for the others.
+WAVE_SECONDS = 0.7
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a check needs of a node's row, so that its thread never touches the database."""
+
+    target: Target
+    uri: str
+    paths: tuple[str, ...]
+    want_facts: bool
+
+
+@dataclass
+class Answer:
+    """What one check saw of one node; `reason` is a sentence where all is not well."""
+
+    node_id: int
+    observed: Observed
+    reason: str = ""
+    trust: Trust = Trust.PINNED
+    sample: Sample | None = None
+    health: NodeHealth | None = None
+    facts: NodeFacts | None = None
+    asked_at: float = field(default_factory=time.time)
+
+
+def check(node_ids: Sequence[int]) -> None:
+    """Check these nodes and write what was seen; a node that does not exist any more is passed over."""
+    questions = [_question(node) for node in _nodes(node_ids)]
+    db.session.rollback()
+    for answers in _waves(questions, links.workspace()):
+        record(answers)
+
+
+def _nodes(node_ids: Sequence[int]) -> Sequence[Node]:
+    return db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
+
+
+def _question(node: Node) -> Question:
+    where = links.target(node)
+    paths = tuple(pool.path for pool in node.pools if pool.active)
+    # A node that was away may have come back with another libvirt, other pools, or as another machine.
+    return Question(where, links.libvirt_uri(where), paths, not node.facts or node.observed != Observed.UP)
+
+
+def _waves(questions: Sequence[Question], workspace: Workspace) -> Iterator[list[Answer]]:
+    """Ask all at once; yield the answers in a few lots, the quick ones first."""
+    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    for question in questions:
+        threading.Thread(target=lambda q=question: answers.put(ask(q, workspace)), daemon=True).start()
+    open_ids = {question.target.node_id for question in questions}
+    end = time.monotonic() + ROUND_SECONDS
+    while open_ids and time.monotonic() < end:
+        lot = _lot(answers, min(time.monotonic() + WAVE_SECONDS, end), len(open_ids))
+        open_ids -= {answer.node_id for answer in lot}
+        if lot:
+            yield lot
+    if open_ids:
+        late = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
+        yield [Answer(node_id, Observed.DEGRADED, late) for node_id in open_ids]
+
+
+def _lot(answers: "queue.SimpleQueue[Answer]", until: float, most: int) -> list[Answer]:
+    lot: list[Answer] = []
+    while len(lot) < most:
+        try:
+            lot.append(answers.get(timeout=max(0.0, until - time.monotonic())))
+        except queue.Empty:
+            break
+    return lot
+
+
+def ask(question: Question, workspace: Workspace) -> Answer:
+    """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt."""
+    node_id = question.target.node_id
+    try:
+        seen = _sample(question, workspace)
+    except HostKeyChanged as error:
+        return Answer(node_id, Observed.DOWN, str(error), trust=Trust.CHANGED)
+    except RemoteError as error:
+        return Answer(node_id, Observed.DOWN, str(error))
+    answer = Answer(node_id, Observed.UP, sample=seen)
+    try:
+        with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
+            answer.health = read_health(connection)
+            answer.facts = read_facts(connection) if question.want_facts else None
+    except HypervisorError as error:
+        answer.observed = Observed.DEGRADED
+        answer.reason = _("SSH answers, libvirt does not: %(error)s", error=str(error))
+    return answer
+
+
+def _sample(question: Question, workspace: Workspace) -> Sample:
+    try:
+        return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS)
+    except HostKeyChanged:
+        raise
+    except RemoteError:
+        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)

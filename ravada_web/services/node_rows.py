@@ -1,0 +1,31 @@
+"""Writing what was learned of a node into its row and its pools' rows."""
+
+from ravada_web.hypervisor.facts import NodeFacts, PoolFacts
+from ravada_web.models import Node, Pool, now
+
+
+def store_facts(node: Node, facts: NodeFacts) -> None:
+    """Keep what the node's hypervisor can do, and its pools."""
+    node.facts = facts.to_dict()
+    node.host_uuid = facts.host_uuid
+    node.cpus = facts.cpus
+    node.memory_total_mib = facts.memory_mib
+    store_pools(node, facts.pools)
+
+
+def store_pools(node: Node, seen: tuple[PoolFacts, ...]) -> None:
+    """Make the node's pool rows those that were seen; free space is the sample's to say (libvirt's is stale)."""
+    known = {pool.name: pool for pool in node.pools}
+    for facts in seen:
+        pool = known.pop(facts.name, None)
+        if pool is None:
+            pool = Pool(name=facts.name, total_mib=facts.capacity_mib, free_mib=facts.free_mib, sampled_at=now())
+            node.pools.append(pool)
+        pool.path, pool.active = facts.path, facts.active
+    for gone in known.values():
+        node.pools.remove(gone)
+
+
+def facts_of(node: Node) -> NodeFacts:
+    """The node's facts as last read."""
+    return NodeFacts.from_dict(node.facts)

@@ -1,0 +1,192 @@
+"""Nodes: list, change, enable and disable, remove; joining is in node_joining, checks in node_checks."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from sqlalchemy import Select, func, select
+
+from ravada_web.errors import Conflict, InvalidInput, NotFound
+from ravada_web.extensions import db
+from ravada_web.models import (
+    USING_MEMORY,
+    Clone,
+    CloneState,
+    Node,
+    Observed,
+    Replica,
+    ReplicaState,
+    User,
+    Wanted,
+)
+from ravada_web.remote.keys import ensure_keypair
+from ravada_web.services import access, clones, events, outbox
+from ravada_web.services.operations import settings
+from ravada_web.services.transaction import transaction
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """A line of the list: the node, its clones, those that run, and the bases ready on it."""
+
+    node: Node
+    clones: int
+    running: int
+    bases: int
+
+
+def listing() -> list[NodeRow]:
+    """All nodes, the master first, with their counts."""
+    clones_on = _counts(select(Clone.node_id, func.count()).group_by(Clone.node_id))
+    running_on = _counts(
+        select(Clone.node_id, func.count()).where(Clone.state.in_(USING_MEMORY)).group_by(Clone.node_id)
+    )
+    bases_on = _counts(
+        select(Replica.node_id, func.count()).where(Replica.state == ReplicaState.READY).group_by(Replica.node_id)
+    )
+    nodes = db.session.scalars(select(Node).order_by(Node.is_master.desc(), Node.name)).all()
+    return [
+        NodeRow(node, clones_on.get(node.id, 0), running_on.get(node.id, 0), bases_on.get(node.id, 0)) for node in nodes
+    ]
+
+
+def _counts(query: Select[int, int]) -> dict[int, int]:
+    return dict(db.session.execute(query).tuples().all())
+
+
+def get(node_id: int) -> Node:
+    """One node. Raises NotFound."""
+    node = db.session.get(Node, node_id)
+    if node is None:
+        raise NotFound(_("There is no such node."))
+    return node
+
+
+def master() -> Node:
+    """The master node. Raises NotFound where none has been added yet."""
+    node = db.session.scalar(select(Node).where(Node.is_master))
+    if node is None:
+        raise NotFound(_("There is no master node yet: add a node first, the first one is the master."))
+    return node
+
+
+def public_key() -> str:
+    """The product's own public key: a node that has it in its authorized_keys lets us in."""
+    return ensure_keypair(settings().ssh_key)
+
+
+def edit(
+    actor: User,
+    node: Node,
+    *,
+    name: str,
+    address: str,
+    port: int,
+    user: str,
+    clone_limit: int | None,
+    memory_reserve_mib: int,
+    builds_at_once: int,
+    runs_clones: bool,
+) -> None:
+    """Change a node's settings. Raises InvalidInput with a reason for each field; then nothing was changed."""
+    access.require(actor, "nodes.change")
+    with transaction() as session:
+        wrong = invalid_place(name, address, port, user, except_id=node.id, local=node.local)
+        wrong |= _out_of_range(clone_limit, memory_reserve_mib, builds_at_once, node)
+        if wrong:
+            raise InvalidInput(wrong)
+        node.name, node.address, node.port, node.user = name, address, port, user
+        node.clone_limit, node.memory_reserve_mib = clone_limit, memory_reserve_mib
+        node.builds_at_once, node.runs_clones = builds_at_once, runs_clones
+        events.record(session, actor, "edit", node)
+
+
+def _out_of_range(limit: int | None, reserve: int, builds: int, node: Node) -> dict[str, str]:
+    wrong = {}
+    if limit is not None and not 0 <= limit <= 10_000:
+        wrong["clone_limit"] = _("Between 0 and 10,000, or empty for no limit.")
+    most = node.memory_total_mib or 1 << 30
+    if not 0 <= reserve <= most:
+        wrong["memory_reserve_mib"] = _("Between 0 and the node's memory, %(most)s MiB.", most=most)
+    if not 1 <= builds <= 32:
+        wrong["builds_at_once"] = _("Between 1 and 32.")
+    return wrong
+
+
+def invalid_place(
+    name: str, address: str, port: int, user: str, *, except_id: int | None = None, local: bool = False
+) -> dict[str, str]:
+    """What is wrong with a node's name and address: malformed, or another node's. Maps fields to reasons."""
+    wrong = {}
+    if not NAME.fullmatch(name):
+        wrong["name"] = _("Letters, digits, dots, dashes and underscores; it starts with a letter or digit.")
+    elif db.session.scalar(select(Node.id).where(Node.name == name, Node.id != except_id)):
+        wrong["name"] = _("Another node has this name.")
+    if not local:
+        wrong |= _invalid_address(address, port, except_id)
+        if not USER.fullmatch(user):
+            wrong["user"] = _("A user name of that host, such as root.")
+    return wrong
+
+
+def _invalid_address(address: str, port: int, except_id: int | None) -> dict[str, str]:
+    if not 1 <= port <= 65535:
+        return {"port": _("Between 1 and 65535.")}
+    if not (HOST.fullmatch(address) or _is_ip(address)):
+        return {"address": _("A host name or an IP address, without scheme, user or port.")}
+    taken = select(Node.name).where(Node.address == address, Node.port == port, Node.id != except_id)
+    if other := db.session.scalar(taken):
+        return {"address": _("Node %(name)s has this address already.", name=other)}
+    return {}
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def set_wanted(actor: User, node: Node, wanted: str, shut_down: bool = False) -> None:
+    """Enable or disable a node. Disabled, it gets no new clone and no start; what runs there is left,
+    or, with `shut_down`, asked to shut down. Raises InvalidInput."""
+    access.require(actor, "nodes.change")
+    if wanted not in (Wanted.ENABLED, Wanted.DISABLED):
+        raise InvalidInput({"wanted": _("Enabled or disabled.")})
+    outbox.require_queue()
+    with transaction() as session:
+        node.wanted = wanted
+        events.record(session, actor, "enable" if wanted == Wanted.ENABLED else "disable", node)
+        if wanted == Wanted.DISABLED and shut_down:
+            runs = select(Clone.id).where(Clone.node_id == node.id, Clone.state == CloneState.RUNNING)
+            if ids := session.scalars(runs).all():
+                clones.shut_down(actor, ids)
+
+
+def remove(actor: User, node: Node) -> None:
+    """Forget a node and close its link. Raises Conflict while anything of ours stands on it."""
+    access.require(actor, "nodes.change")
+    with transaction() as session:
+        count = session.scalar(select(func.count()).select_from(Clone).where(Clone.node_id == node.id))
+        if count:
+            raise Conflict(_("Node %(node)s has %(count)s clones. Delete them first.", node=node.name, count=count))
+        if node.is_master:
+            raise Conflict(_("The master holds the bases that the others are given; it cannot be removed."))
+        if session.scalar(select(func.count()).select_from(Replica).where(Replica.node_id == node.id)):
+            if node.observed != Observed.DOWN:
+                raise Conflict(
+                    _(
+                        "Node %(node)s has replicas of bases. Untick it in their Base tabs first.",
+                        node=node.name,
+                    )
+                )
+            for replica in session.scalars(select(Replica).where(Replica.node_id == node.id)):
+                session.delete(replica)
+        events.record(session, actor, "remove", node, f"{node.address}:{node.port}")
+        session.delete(node)

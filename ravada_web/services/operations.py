@@ -1,0 +1,182 @@
+"""Operations: ask for work, list it, retry and cancel it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from ravada_web.config import Settings
+from ravada_web.errors import Conflict, NotFound
+from ravada_web.extensions import db
+from ravada_web.models import (
+    Base,
+    BaseState,
+    Clone,
+    CloneState,
+    Node,
+    Operation,
+    OperationState,
+    Replica,
+    User,
+)
+from ravada_web.services import access, events, outbox
+from ravada_web.services.aftermath import settle
+from ravada_web.services.kinds import KINDS
+from ravada_web.services.pages import Page, paginate
+from ravada_web.services.transaction import transaction
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What to list; empty fields do not filter."""
+
+    state: str = ""
+    kind: str = ""
+    node_id: int | None = None
+    search: str = ""
+
+
+def settings() -> Settings:
+    """The installation's settings."""
+    found: Settings = current_app.extensions["settings"]
+    return found
+
+
+def ask(
+    session: Session,
+    kind: str,
+    title: str,
+    *,
+    actor: User | None,
+    node: Node | None = None,
+    base_id: int | None = None,
+    params: dict[str, Any] | None = None,
+) -> Operation:
+    """Write an operation's row in the present transaction; its job is queued when that commits."""
+    operation = Operation(
+        kind=kind,
+        title=title,
+        user_id=actor.id if actor else None,
+        node_id=node.id if node else None,
+        base_id=base_id,
+        params=params or {},
+    )
+    session.add(operation)
+    outbox.post(session, operation, at_once(operation.kind, node))
+    return operation
+
+
+def at_once(kind: str, node: Node | None) -> int:
+    """How many jobs of this kind a node takes at a time."""
+    if KINDS[kind].limit == "build" and node is not None:
+        return node.builds_at_once
+    return settings().copies_per_node
+
+
+def ticket(operation: Operation) -> outbox.Ticket:
+    """What queueing (or forgetting) the operation's present attempt needs."""
+    return outbox.ticket_of(operation, at_once(operation.kind, operation.node))
+
+
+def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
+    """Operations, newest first. Raises NotAllowed."""
+    access.require(viewer, "operations.see")
+    query = select(Operation).options(joinedload(Operation.user), joinedload(Operation.node))
+    if filters.state:
+        query = query.where(Operation.state == filters.state)
+    if filters.kind:
+        query = query.where(Operation.kind == filters.kind)
+    if filters.node_id:
+        query = query.where(Operation.node_id == filters.node_id)
+    if filters.search:
+        query = query.where(Operation.title.icontains(filters.search, autoescape=True))
+    return paginate(query.order_by(Operation.id.desc()), page)
+
+
+def get(viewer: User, operation_id: int) -> Operation:
+    """One operation: of anybody for who may see all, else only one's own. Raises NotFound."""
+    operation = db.session.get(Operation, operation_id)
+    if operation is None or not (access.can(viewer, "operations.see") or operation.user_id == viewer.id):
+        raise NotFound(_("There is no such operation."))
+    return operation
+
+
+def summary() -> dict[str, int]:
+    """How many operations stand in each state."""
+    return dict(db.session.execute(select(Operation.state, func.count()).group_by(Operation.state)).tuples().all())
+
+
+def retry(actor: User, operation_ids: Sequence[int]) -> int:
+    """Queue failed or cancelled operations again, as a new attempt; answers how many.
+
+    Raises Conflict when one of them is not over, or what it worked on has moved on.
+    """
+    access.require(actor, "operations.control")
+    outbox.require_queue()
+    with transaction() as session:
+        rows = session.scalars(select(Operation).where(Operation.id.in_(operation_ids))).all()
+        for row in rows:
+            if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
+                raise Conflict(_("“%(title)s” has not failed, so there is nothing to retry.", title=row.title))
+            _resume(session, row)
+            next_attempt(session, row)
+            events.record(session, actor, "retry", row, row.title)
+        return len(rows)
+
+
+def next_attempt(session: Session, row: Operation) -> None:
+    """Give the operation to a new attempt; from now on the former one finds that it is not its any more."""
+    row.attempt += 1
+    row.state = OperationState.WAITING
+    row.cancel_asked = False
+    row.error, row.message, row.progress, row.worker, row.finished_at = "", "", 0, "", None
+    outbox.post(session, row, at_once(row.kind, row.node))
+
+
+_RESUMED = {
+    "clones_create": CloneState.CREATING,
+    "clones_delete": CloneState.DELETING,
+    "clones_start": CloneState.STARTING,
+    "clones_stop": CloneState.STOPPING,
+}
+
+
+def _resume(session: Session, row: Operation) -> None:
+    """Put what a failed operation worked on back into its working state."""
+    if state := _RESUMED.get(row.kind):
+        clones = session.scalars(select(Clone).where(Clone.operation_id == row.id)).all()
+        if not clones:
+            raise Conflict(_("The clones of “%(title)s” have moved on; ask for it anew there.", title=row.title))
+        for clone in clones:
+            if row.kind != "clones_create" or clone.state == CloneState.FAILED:
+                clone.state, clone.reason = state, ""
+    if (replica_id := row.params.get("replica_id")) and session.get(Replica, replica_id) is None:
+        raise Conflict(_("The replica of “%(title)s” is gone; tick the node again.", title=row.title))
+    if row.kind == "base_prepare":
+        session.get_one(Base, row.base_id).state = BaseState.PREPARING
+
+
+def cancel(actor: User, operation_ids: Sequence[int]) -> int:
+    """Stop operations: waiting ones at once, running ones at their next safe step; answers how many."""
+    access.require(actor, "operations.control")
+    with transaction() as session:
+        rows = session.scalars(select(Operation).where(Operation.id.in_(operation_ids))).all()
+        open_rows = [row for row in rows if not row.over]
+        if not open_rows:
+            raise Conflict(_("Nothing to cancel: what you chose is over already."))
+        for row in open_rows:
+            _stop(session, row, actor)
+        return len(open_rows)
+
+
+def _stop(session: Session, row: Operation, actor: User) -> None:
+    row.cancel_asked = True
+    if row.state == OperationState.WAITING:
+        reason = _("Cancelled by %(name)s.", name=actor.name)
+        row.state, row.error = OperationState.CANCELLED, reason
+        settle(session, row, reason)
+    events.record(session, actor, "cancel", row, row.title)

@@ -1,0 +1,31 @@
+"""One page of a long list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Select, func, select
+
+from ravada_web.extensions import db
+
+T = TypeVar("T")
+PER_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """`items` of page number `page` (from 1) of `pages`; `total` counts all."""
+
+    items: Sequence[T]
+    total: int
+    page: int
+    pages: int
+
+
+def paginate(query: Select[Any], page: int) -> Page[Any]:
+    """The wanted page of a query of one entity; a page past the end is the last one."""
+    total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    pages = max(1, -(-total // PER_PAGE))
+    page = min(max(1, page), pages)
+    items = db.session.scalars(query.limit(PER_PAGE).offset((page - 1) * PER_PAGE)).unique().all()
+    return Page(items, total, page, pages)

@@ -1,0 +1,136 @@
+"""From rows to placement and back: what each node looks like now, reservations included, and the choice kept."""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ravada_web.models import (
+    USING_MEMORY,
+    AllowedNode,
+    Base,
+    BaseVersion,
+    Clone,
+    CloneState,
+    Decision,
+    Node,
+    Replica,
+    User,
+)
+from ravada_web.placement.select import place
+from ravada_web.placement.types import Decision as Choice
+from ravada_web.placement.types import Demand, NodeState
+from ravada_web.placement.weighers import DEFAULT_WEIGHTS
+from ravada_web.services.links import POOL
+from ravada_web.services.operations import settings
+
+
+def choose(session: Session, base: Base, version: BaseVersion, count: int, start: bool) -> Choice:
+    """Place `count` clones on what stands in the database now; hold the placement lock while calling."""
+    demand = Demand(
+        count=count,
+        memory_mib=base.memory_mib,
+        disk_mib=settings().overlay_charge_mib * len(version.disks),
+        start=start,
+    )
+    return place(node_states(session, base, version), demand, {**DEFAULT_WEIGHTS, **settings().weights})
+
+
+def keep(session: Session, base: Base, actor: User, choice: Choice) -> Decision:
+    """Write the decision's row, so that every clone of the request can be asked why it is where it is."""
+    decision = Decision(base_id=base.id, user_id=actor.id, count=choice.requested, verdicts=choice.to_dict())
+    session.add(decision)
+    session.flush()
+    return decision
+
+
+def node_states(session: Session, base: Base, version: BaseVersion) -> list[NodeState]:
+    """Every node as placement sees it for this base, in a handful of queries whatever their number."""
+    nodes = session.scalars(select(Node).order_by(Node.id)).all()
+    allowed = set(session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
+    replicas = dict(
+        session.execute(select(Replica.node_id, Replica.state).where(Replica.version_id == version.id)).tuples().all()
+    )
+    loads = node_loads(session)
+    return [_state(node, node.id in allowed, replicas.get(node.id), loads.get(node.id, Load())) for node in nodes]
+
+
+class Load:
+    """What the rows of a node's clones reserve on it: counts, and MiB of memory and disk."""
+
+    def __init__(self) -> None:
+        self.clones = 0
+        self.running = 0
+        self.committed_mib = 0
+        self.newer_mib = 0
+        self.young = 0
+
+
+def node_loads(session: Session) -> dict[int, Load]:
+    """The loads of all nodes that have clones, from their rows alone.
+
+    `committed_mib` is the memory of what runs or is to run; `newer_mib` that part of it that the node's last
+    figures cannot show yet; `young` counts the clones made after the disk was sampled.
+    """
+    will_run = Clone.state.in_(USING_MEMORY) | (
+        Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
+    )
+    newer = will_run & (
+        Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING])
+        | Node.figures_at.is_(None)
+        | (Clone.started_at > Node.figures_at)
+    )
+    young = Node.figures_at.is_(None) | (Clone.created_at > Node.figures_at)
+    query = (
+        select(
+            Clone.node_id,
+            func.count(),
+            func.count().filter(will_run),
+            func.coalesce(func.sum(Clone.memory_mib).filter(will_run), 0),
+            func.coalesce(func.sum(Clone.memory_mib).filter(newer), 0),
+            func.count().filter(young),
+        )
+        .join(Node, Node.id == Clone.node_id)
+        .group_by(Clone.node_id)
+    )
+    loads: dict[int, Load] = {}
+    for node_id, *figures in session.execute(query):
+        load = loads[node_id] = Load()
+        load.clones, load.running, load.committed_mib, load.newer_mib, load.young = map(int, figures)
+    return loads
+
+
+def memory_free(node: Node, load: Load) -> int | None:
+    """MiB that can still be promised: the less of what was measured (less newer starts) and of what no clone holds."""
+    if node.memory_total_mib is None or node.memory_free_mib is None:
+        return None
+    return max(0, min(node.memory_free_mib - load.newer_mib, node.memory_total_mib - load.committed_mib))
+
+
+def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeState:
+    return NodeState(
+        id=node.id,
+        name=node.name,
+        wanted=node.wanted,
+        observed=node.observed,
+        reason=node.reason,
+        trust=node.trust,
+        allowed=allowed,
+        replica=replica,
+        memory_total_mib=node.memory_total_mib,
+        memory_free_mib=memory_free(node, load),
+        memory_reserve_mib=node.memory_reserve_mib,
+        disk_free_mib=_disk_free(node, load),
+        disk_reserve_mib=settings().disk_reserve_mib,
+        cpu_load=node.cpu_load,
+        clones=load.clones,
+        running=load.running,
+        clone_limit=node.clone_limit,
+        runs_clones=node.runs_clones,
+    )
+
+
+def _disk_free(node: Node, load: Load) -> int | None:
+    pools = [pool for pool in node.pools if pool.active]
+    pool = next((pool for pool in pools if pool.name == POOL), pools[0] if pools else None)
+    if pool is None or pool.free_mib is None:
+        return None
+    return max(0, pool.free_mib - load.young * settings().overlay_charge_mib)

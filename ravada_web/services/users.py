@@ -1,0 +1,89 @@
+"""People: sign in, list, create."""
+
+import re
+from collections.abc import Sequence
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.extensions import db
+from ravada_web.identity.passwords import hash_password, matches, random_password
+from ravada_web.models import Role, User, now
+from ravada_web.services import access, events
+from ravada_web.services.transaction import transaction
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
+SHORTEST_PASSWORD = 8
+
+
+def authenticate(name: str, password: str) -> User | None:
+    """The user of that name and password, or None; it takes as long for a name that does not exist."""
+    user = db.session.scalar(select(User).where(User.name == name))
+    if not matches(password, user.password_hash if user else None) or user is None or not user.active:
+        return None
+    with transaction():
+        user.signed_in_at = now()
+    return user
+
+
+def listing() -> Sequence[User]:
+    """All users, by name."""
+    return db.session.scalars(select(User).order_by(User.name)).all()
+
+
+def by_name(name: str) -> User:
+    """The user of that name. Raises NotFound."""
+    user = db.session.scalar(select(User).where(User.name == name))
+    if user is None:
+        raise NotFound(_("There is no user “%(name)s”.", name=name))
+    return user
+
+
+def create(actor: User | None, name: str, role: str, password: str | None = None) -> tuple[User, str]:
+    """Make a user; answers it and its password (drawn, where none is given), which is kept nowhere in clear.
+
+    `actor` is None for the administrator of the machine, on the command line. Raises InvalidInput.
+    """
+    if actor is not None:
+        access.require(actor, "users.change")
+    password = password or random_password()
+    with transaction() as session:
+        wrong = _invalid(name, role, password)
+        if wrong:
+            raise InvalidInput(wrong)
+        user = User(name=name, role=Role(role), password_hash=hash_password(password))
+        session.add(user)
+        events.record(session, actor, "create", user, role)
+    return user, password
+
+
+def _invalid(name: str, role: str, password: str) -> dict[str, str]:
+    wrong = {}
+    if not NAME.fullmatch(name):
+        wrong["name"] = _("Letters, digits and . _ @ -, at most 63; it starts with a letter or digit.")
+    elif db.session.scalar(select(User.id).where(User.name == name)):
+        wrong["name"] = _("There is a user “%(name)s” already.", name=name)
+    if role not in list(Role):
+        wrong["role"] = _("One of: %(roles)s.", roles=", ".join(Role))
+    if len(password) < SHORTEST_PASSWORD:
+        wrong["password"] = _("At least %(count)s characters.", count=SHORTEST_PASSWORD)
+    return wrong
+
+
+def set_password(actor: User | None, user: User, password: str) -> None:
+    """Give a user another password. Raises InvalidInput for one that is too short."""
+    if actor is not None:
+        access.require(actor, "users.change")
+    if len(password) < SHORTEST_PASSWORD:
+        raise InvalidInput({"password": _("At least %(count)s characters.", count=SHORTEST_PASSWORD)})
+    with transaction() as session:
+        user.password_hash = hash_password(password)
+        events.record(session, actor, "set_password", user)
+
+
+def ensure_first_administrator(name: str = "admin") -> str | None:
+    """Make the first administrator where there is no user yet; answers the password, to be shown once, or None."""
+    if db.session.scalar(select(User.id).limit(1)) is not None:
+        return None
+    return create(None, name, Role.ADMINISTRATOR)[1]

@@ -1,0 +1,39 @@
+"""The question before harm: what will be lost, in a page or a dialog, with the form that does it."""
+
+from dataclasses import dataclass, field
+
+from flask import Response
+
+from ravada_web.web.htmx import show
+
+NAMED = 12
+
+
+@dataclass(frozen=True)
+class Question:
+    """`effects` say what happens and what is lost; `names` what it happens to; `choices` are (value, word, hint)."""
+
+    title: str
+    effects: list[str]
+    action: str
+    button: str
+    back: str
+    names: list[str] = field(default_factory=list)
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    choices: list[tuple[str, str, str]] = field(default_factory=list)
+    danger: bool = True
+
+    @property
+    def shown(self) -> list[str]:
+        """As many names as can be read at a glance."""
+        return self.names[:NAMED]
+
+    @property
+    def more(self) -> int:
+        """How many names are not shown."""
+        return len(self.names) - len(self.shown)
+
+
+def ask(question: Question) -> Response:
+    """Show the question: in the dialog of the page in view, or as a page of its own without JavaScript."""
+    return show("confirm/page.html", "confirm/_question.html", question=question)

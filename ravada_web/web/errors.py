@@ -1,0 +1,78 @@
+"""Errors as people see them: a page in the same look, or a toast that leaves the page as it is."""
+
+import structlog
+from flask import Flask, Response, make_response, render_template
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, InternalServerError, TooManyRequests
+
+from ravada_web.errors import RavadaError
+from ravada_web.extensions import db
+from ravada_web.web.htmx import tell, wants_fragment
+
+log = structlog.get_logger()
+
+TITLES = {
+    400: _l("This request cannot be understood"),
+    403: _l("This is not for your role"),
+    404: _l("There is nothing here"),
+    405: _l("That does not go this way"),
+    409: _l("Not possible now"),
+    413: _l("This is too large"),
+    422: _l("Something is missing or wrong"),
+    429: _l("Too many attempts"),
+    500: _l("Something broke on our side"),
+    503: _l("Not available right now"),
+}
+TEXTS = {
+    404: _l("The address may be mistyped, or what it showed is gone."),
+    405: _l("This address takes another kind of request. Go back and use the button there."),
+    413: _l("What was sent is larger than 4 MiB. Send less."),
+    500: _l("The error has been written to the log. Try again; if it stays, tell your administrator when it happened."),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error in the pages' own look."""
+    app.register_error_handler(RavadaError, lambda error: problem(error.status, str(error)))
+    app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(TooManyRequests, _too_many)
+    app.register_error_handler(InternalServerError, lambda _error: problem(500, str(TEXTS[500])))
+    app.register_error_handler(HTTPException, _http)
+
+
+def problem(status: int, text: str) -> Response:
+    """The answer to what went wrong: a toast for a partial request, else a page of its own."""
+    if wants_fragment():
+        response = make_response("", status)
+        response.headers["HX-Reswap"] = "none"
+        return tell(response, text, "danger")
+    title = TITLES.get(status, TITLES[400])
+    return make_response(render_template("errors/error.html", status=status, title=title, text=text), status)
+
+
+def _http(error: HTTPException) -> Response:
+    if error.response is not None:  # a redirect that routing raised
+        return make_response(error.response)
+    status = error.code or 500
+    return problem(status, str(TEXTS.get(status) or error.description or ""))
+
+
+def _csrf(_error: CSRFError) -> Response:
+    return problem(400, _("The form is too old or was not ours. Load the page again, then send it once more."))
+
+
+def _too_many(_error: TooManyRequests) -> Response:
+    return problem(429, _("Too many failed attempts with this name from your address. Wait a minute, then try again."))
+
+
+def _database(error: OperationalError) -> Response:
+    """A database that is locked or away is said so; what it would have written was not."""
+    db.session.rollback()
+    log.error("database", error=str(error.orig))
+    if "locked" in str(error.orig):
+        return problem(503, _("The database is busy with other work. Nothing was changed; try again in a moment."))
+    return problem(503, _("The database does not answer. Nothing was changed; tell your administrator."))

@@ -1,0 +1,61 @@
+"""How values are written on pages: moments, sizes, shares, states; and where static files are."""
+
+from datetime import datetime
+from pathlib import Path
+
+import humanize
+from flask import Flask, current_app, url_for
+from flask_babel import gettext as _
+from markupsafe import Markup
+
+from ravada_web.models import now
+from ravada_web.services import access, operations, outbox
+from ravada_web.web import words
+from ravada_web.web.htmx import here
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates these filters and functions."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(ago=ago, mib=mib, bytesize=bytesize, percent=percent)
+    app.jinja_env.globals.update(
+        asset=asset,
+        here=here,
+        can=access.can,
+        words=words,
+        summary=operations.summary,
+        queue_up=outbox.queue_reachable,
+    )
+
+
+def ago(moment: datetime | None) -> str:
+    """A moment as “3 minutes ago”, the exact time in its title."""
+    if moment is None:
+        return _("never")
+    seconds = (now() - moment).total_seconds()
+    text = _("just now") if -1 < seconds < 2 else humanize.naturaltime(now() - moment)
+    exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), exact, text)
+
+
+def mib(value: int | None) -> str:
+    """MiB as “1.5 GiB”."""
+    return "–" if value is None else bytesize(value << 20)
+
+
+def bytesize(value: int | None) -> str:
+    """Bytes as “614.0 MiB”."""
+    return "–" if value is None else humanize.naturalsize(value, binary=True)
+
+
+def percent(part: float | None, whole: float | None = 1.0) -> int | None:
+    """The share from 0 to 100, or None where it is not known."""
+    if part is None or not whole:
+        return None
+    return max(0, min(100, round(100 * part / whole)))
+
+
+def asset(path: str) -> str:
+    """The address of a static file, its version in it, so that browsers keep it until it changes."""
+    changed = (Path(str(current_app.static_folder)) / path).stat().st_mtime_ns
+    return url_for("static", filename=path, v=f"{changed // 1_000_000:x}")

@@ -1,0 +1,98 @@
+"""The forms: fields, types and bounds that a browser can check; what only the services know they say themselves."""
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    IntegerField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import InputRequired, NumberRange, Optional
+
+from ravada_web.errors import InvalidInput
+
+
+class Form(FlaskForm):
+    """A form whose CSRF token the application checks for every request, in forms and headers alike."""
+
+    class Meta:
+        csrf = False
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What was entered, texts without the blanks around them."""
+        return {name: value.strip() if isinstance(value, str) else value for name, value in self.data.items()}
+
+    def refuse(self, error: InvalidInput) -> None:
+        """Show what a service refused beside the fields it names; the rest at the form's top."""
+        for name, reason in error.fields.items():
+            if name in self._fields:
+                self._fields[name].errors = [*self._fields[name].errors, reason]
+            else:
+                self.form_errors.append(reason)
+
+
+def _required(text: Any) -> InputRequired:
+    return InputRequired(text)
+
+
+class SignInForm(Form):
+    name = StringField(_l("Name"), [_required(_l("Enter your name."))])
+    password = PasswordField(_l("Password"), [_required(_l("Enter your password."))])
+
+
+class NodeForm(Form):
+    """Where a host is."""
+
+    name = StringField(_l("Name"), [_required(_l("Give the node a name."))])
+    address = StringField(_l("Address"), [_required(_l("A host name or an IP address."))])
+    port = IntegerField(_l("SSH port"), [_required(_l("Between 1 and 65535.")), NumberRange(1, 65535)], default=22)
+    user = StringField(_l("SSH user"), [_required(_l("A user name of that host, such as root."))], default="root")
+
+
+class NodeSettingsForm(NodeForm):
+    clone_limit = IntegerField(_l("Most clones"), [Optional()])
+    memory_reserve_mib = IntegerField(_l("Memory kept back (MiB)"), [_required(_l("A number of MiB, 0 for none."))])
+    builds_at_once = IntegerField(_l("Creations at once"), [_required(_l("Between 1 and 32."))])
+    runs_clones = BooleanField(_l("May run clones"))
+
+
+class ImportForm(Form):
+    name = StringField(_l("Name"), [_required(_l("Give the base a name."))])
+    description = StringField(_l("Description"))
+    source = RadioField(
+        _l("Made from"),
+        choices=[
+            ("domain", _l("A virtual machine of the master")),
+            ("file", _l("qcow2 files on the master")),
+        ],
+        default="domain",
+    )
+    domain = SelectField(_l("Virtual machine"), validate_choice=False)
+    paths = TextAreaField(_l("Files"))
+    memory_mib = IntegerField(_l("Memory (MiB)"), [Optional()], default=2048)
+    vcpus = IntegerField(_l("Processors"), [Optional()], default=2)
+
+    def offer(self, domains: list[str]) -> None:
+        """The domains to choose from."""
+        self.domain.choices = [("", _("Choose…")), *((name, name) for name in domains)]
+
+
+class ClonesForm(Form):
+    base_id = SelectField(_l("Base"), coerce=int, validate_choice=False)
+    count = IntegerField(_l("How many"), [_required(_l("A number, at least 1."))], default=1)
+    prefix = StringField(_l("Names begin with"), [_required(_l("Give the names a beginning."))])
+    owner_id = SelectField(_l("Owner"), coerce=int, validate_choice=False)
+    volatile = BooleanField(_l("Volatile"))
+    start_after = BooleanField(_l("Start them once made"))
+
+    def offer(self, bases: list[tuple[int, str]], people: list[tuple[int, str]]) -> None:
+        """The bases and owners to choose from."""
+        self.base_id.choices, self.owner_id.choices = bases, people

@@ -1,0 +1,58 @@
+"""Who may come in: every page asks for a sign-in, unless it is marked as open, and for the right it is marked with."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import current_app, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from ravada_web.models import User
+from ravada_web.services import access
+from ravada_web.web.htmx import browser_path, here, sent_to, wants_fragment
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def me() -> User:
+    """The person who asks."""
+    return cast(User, current_user._get_current_object())
+
+
+def open_to_all(view: View) -> View:
+    """Mark a view that needs no sign-in."""
+    view.open_to_all = True  # type: ignore[attr-defined]
+    return view
+
+
+def needs(right: str) -> Callable[[View], View]:
+    """Let in only who has the right, before anything is loaded."""
+
+    def mark(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **values: Any) -> Any:
+            access.require(me(), right)
+            return view(*args, **values)
+
+        return cast(View, guarded)
+
+    return mark
+
+
+def require_sign_in() -> ResponseReturnValue | None:
+    """Before each request: nobody but a signed-in person goes on, except to what is marked as open."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or request.endpoint == "static" or getattr(view, "open_to_all", False):
+        return None
+    return None if current_user.is_authenticated else ask_to_sign_in()
+
+
+def ask_to_sign_in() -> ResponseReturnValue:
+    """Lead to the sign-in and back again; a partial request is told by 401 and a header."""
+    if wants_fragment():
+        return sent_to(url_for("auth.login", next=browser_path()), status=401)
+    flash(_("Please sign in to go on."), "info")
+    back = here() if request.method == "GET" else None
+    return redirect(url_for("auth.login", next=None if back == "/" else back), 303)

@@ -1,0 +1,74 @@
+"""Bases: list, overview, the Base tab with its nodes, prepare, remove; importing has a module of its own."""
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ravada_web.services import bases, events
+from ravada_web.web.confirm import Question, ask
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+
+blueprint = Blueprint("bases", __name__, url_prefix="/bases")
+
+
+@blueprint.get("")
+@needs("bases.see")
+def index() -> Response:
+    return show("bases/index.html", "bases/_table.html", rows=bases.listing())
+
+
+@blueprint.get("/<int:base_id>")
+@needs("bases.see")
+def base(base_id: int) -> Response:
+    found = bases.get(base_id)
+    rows, history = bases.tab(found), events.recent("base", base_id)
+    return show("bases/base.html", "bases/_overview.html", base=found, rows=rows, events=history)
+
+
+@blueprint.get("/<int:base_id>/base")
+@needs("bases.see")
+def tab(base_id: int) -> Response:
+    found = bases.get(base_id)
+    return show("bases/tab.html", "bases/_nodes.html", base=found, rows=bases.tab(found))
+
+
+@blueprint.post("/<int:base_id>/base")
+@needs("bases.change")
+def allow(base_id: int) -> ResponseReturnValue:
+    found = bases.get(base_id)
+    bases.allow(me(), found, request.form.getlist("node", type=int))
+    return done(url_for("bases.tab", base_id=base_id), _("Saved. Copies to newly ticked nodes begin now."))
+
+
+@blueprint.post("/<int:base_id>/prepare")
+@needs("bases.change")
+def prepare(base_id: int) -> ResponseReturnValue:
+    bases.prepare(me(), bases.get(base_id))
+    return done(url_for("bases.base", base_id=base_id), _("It is being prepared."))
+
+
+@blueprint.get("/<int:base_id>/remove")
+@needs("bases.change")
+def ask_remove(base_id: int) -> Response:
+    found = bases.get(base_id)
+    question = Question(
+        title=_("Remove %(base)s?", base=found.name),
+        effects=[
+            _("Its prepared disks are deleted on every node. The virtual machine or files it came from stay."),
+            _("It is refused while clones of it exist."),
+        ],
+        action=url_for("bases.remove", base_id=base_id),
+        button=_("Remove the base"),
+        back=url_for("bases.base", base_id=base_id),
+    )
+    return ask(question)
+
+
+@blueprint.post("/<int:base_id>/remove")
+@needs("bases.change")
+def remove(base_id: int) -> ResponseReturnValue:
+    found = bases.get(base_id)
+    name = found.name
+    bases.remove(me(), found)
+    return done(url_for("bases.index"), _("%(base)s is being removed.", base=name))

@@ -1,0 +1,100 @@
+"""Clones: list with filters, ask for new ones, look at one, act on one or a selection."""
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ravada_web.errors import InvalidInput
+from ravada_web.models import Clone
+from ravada_web.services import access, bases, clones, events, nodes, users
+from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
+from ravada_web.services.clone_requests import Request
+from ravada_web.services.clone_requests import request as request_clones
+from ravada_web.web import clone_actions
+from ravada_web.web.confirm import ask
+from ravada_web.web.forms import ClonesForm
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, local_path, show
+
+blueprint = Blueprint("clones", __name__, url_prefix="/clones")
+ACTION = "any('start','shut-down','force-off','delete')"
+
+
+@blueprint.get("")
+@needs("clones.see_all")
+def index() -> Response:
+    asked = request.args
+    filters = clones.Filters(
+        search=asked.get("search", "").strip(),
+        state=asked.get("state", ""),
+        **{name: asked.get(name, type=int) for name in ("base_id", "node_id", "owner_id")},
+    )
+    page = clones.listing(me(), filters, asked.get("page", 1, type=int))
+    lists = {"bases": bases.listing(), "nodes": nodes.listing(), "people": users.listing()}
+    return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
+
+
+@blueprint.get("/new")
+@needs("clones.create")
+def new() -> Response:
+    form = ClonesForm(data={"owner_id": me().id, "base_id": request.args.get("base_id", type=int), "count": 1})
+    return _form(form)
+
+
+@blueprint.post("/new")
+@needs("clones.create")
+def create() -> ResponseReturnValue:
+    form, shortage = ClonesForm(), {}
+    if form.validate():
+        values = form.values | {"base_id": form.base_id.data or 0, "owner_id": form.owner_id.data or 0}
+        try:
+            request_clones(me(), Request(**values))
+            text = ngettext("%(num)s clone is being made.", "%(num)s clones are being made.", values["count"])
+            return done(url_for("clones.index", search=f"{values['prefix']}-"), text)
+        except InvalidInput as error:
+            form.refuse(error)
+        except NoRoom as error:
+            shortage = {"no_room": str(error), "decision": error.decision.to_dict()}
+        except NoNodeAllowed as error:
+            shortage = {"no_node": str(error), "base_id": error.base_id}
+    return _form(form, 422, **shortage)
+
+
+def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
+    ready = [(base.id, base.name) for base in bases.cloneable()]
+    form.offer(ready, [(user.id, user.name) for user in users.listing() if user.active])
+    return show("clones/new.html", "clones/_new_form.html", status, form=form, shortage=shortage)
+
+
+@blueprint.get("/<int:clone_id>")
+def clone(clone_id: int) -> Response:
+    found = clones.get(me(), clone_id)
+    manages = access.can(me(), "clones.see_all")
+    decision = clones.why(found) if manages else None
+    history = events.recent("clone", clone_id) if manages else []
+    return show("clones/clone.html", "clones/_clone.html", clone=found, decision=decision, events=history)
+
+
+@blueprint.get(f"/<{ACTION}:action>")
+def confirm(action: str) -> Response:
+    return ask(clone_actions.question(action, _chosen(), _back()))
+
+
+@blueprint.post(f"/<{ACTION}:action>")
+def act(action: str) -> ResponseReturnValue:
+    count = clone_actions.SERVICES[action](me(), request.form.getlist("id", type=int))
+    return done(_back(), clone_actions.outcome(action, count))
+
+
+def _chosen() -> list[Clone]:
+    """The clones that are asked about. Raises InvalidInput for none, NotFound for one that is not theirs."""
+    ids = dict.fromkeys(request.args.getlist("id", type=int))
+    if not ids:
+        raise InvalidInput({"id": _("Tick at least one desktop first.")})
+    return [clones.get(me(), clone_id) for clone_id in ids]
+
+
+def _back() -> str:
+    default = url_for("clones.index") if access.can(me(), "clones.see_all") else "/"
+    return local_path(request.values.get("next"), default)

@@ -1,0 +1,77 @@
+"""Adding a node, in two steps: its address, then its host key's fingerprint; with live progress in between."""
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.models import Operation, OperationState
+from ravada_web.services import node_joining, nodes, operations
+from ravada_web.web.forms import NodeForm
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+
+blueprint = Blueprint("joining", __name__, url_prefix="/nodes/add")
+
+
+@blueprint.get("")
+@needs("nodes.change")
+def add() -> Response:
+    return _form(NodeForm())
+
+
+@blueprint.post("")
+@needs("nodes.change")
+def begin() -> ResponseReturnValue:
+    form = NodeForm()
+    if form.validate():
+        try:
+            operation = node_joining.begin_join(me(), **form.values)
+            return done(url_for("joining.progress", operation_id=operation.id))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _form(form, 422)
+
+
+@blueprint.get("/<int:operation_id>")
+@needs("nodes.change")
+def progress(operation_id: int) -> ResponseReturnValue:
+    """How far it is: under way, a fingerprint to accept, done, or the form again with the cause beside its field."""
+    operation = _load(operation_id)
+    if operation.state in (OperationState.FAILED, OperationState.CANCELLED):
+        return _failed(operation)
+    if operation.kind == "node_join" and operation.state == OperationState.DONE:
+        text = _("%(node)s has joined.", node=operation.params["name"])
+        return done(url_for("nodes.node", node_id=operation.result["node_id"]), text)
+    return _step(operation)
+
+
+@blueprint.post("/<int:operation_id>")
+@needs("nodes.change")
+def accept(operation_id: int) -> ResponseReturnValue:
+    operation = node_joining.accept_join(me(), operation_id, request.form.get("fingerprint", ""))
+    return done(url_for("joining.progress", operation_id=operation.id))
+
+
+def _load(operation_id: int) -> Operation:
+    operation = operations.get(me(), operation_id)
+    if operation.kind not in ("node_scan", "node_join"):
+        raise NotFound(_("There is no such operation."))
+    return operation
+
+
+def _step(operation: Operation) -> Response:
+    return show("nodes/joining.html", "nodes/_joining.html", operation=operation)
+
+
+def _failed(operation: Operation) -> Response:
+    """The cause beside the field it is about; a node that is known already has no form to show again."""
+    if operation.params.get("node_id"):
+        return _step(operation)
+    form = NodeForm(formdata=None, data=operation.params)
+    form.refuse(InvalidInput({operation.result.get("field", ""): operation.error}))
+    return _form(form, 422)
+
+
+def _form(form: NodeForm, status: int = 200) -> Response:
+    return show("nodes/add.html", "nodes/_add_form.html", status, form=form, public_key=nodes.public_key())

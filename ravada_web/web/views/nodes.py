@@ -1,0 +1,126 @@
+"""Admin Tools › Nodes: list, look at, change, enable and disable, remove; joining has a module of its own."""
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ravada_web.errors import InvalidInput
+from ravada_web.services import events, node_joining, nodes
+from ravada_web.web.confirm import Question, ask
+from ravada_web.web.forms import NodeSettingsForm
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+
+blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
+
+
+def _page(node_id: int) -> str:
+    return url_for("nodes.node", node_id=node_id)
+
+
+@blueprint.get("")
+@needs("nodes.see")
+def index() -> Response:
+    return show("nodes/index.html", "nodes/_table.html", rows=nodes.listing())
+
+
+@blueprint.get("/<int:node_id>")
+@needs("nodes.see")
+def node(node_id: int) -> Response:
+    found = nodes.get(node_id)
+    row = next(row for row in nodes.listing() if row.node.id == node_id)
+    history = events.recent("node", node_id)
+    return show("nodes/node.html", "nodes/_node.html", node=found, row=row, events=history)
+
+
+@blueprint.get("/<int:node_id>/edit")
+@needs("nodes.change")
+def edit(node_id: int) -> Response:
+    found = nodes.get(node_id)
+    return show("nodes/edit.html", "nodes/_edit_form.html", node=found, form=NodeSettingsForm(obj=found))
+
+
+@blueprint.post("/<int:node_id>/edit")
+@needs("nodes.change")
+def save(node_id: int) -> ResponseReturnValue:
+    found = nodes.get(node_id)
+    # This host has no address to enter; its form does not show those fields.
+    fixed = {"address": found.address, "port": found.port, "user": found.user} if found.local else {}
+    form = NodeSettingsForm(data=fixed)
+    for name in fixed:
+        del form[name]
+    if form.validate():
+        try:
+            nodes.edit(me(), found, **fixed, **form.values)
+            return done(_page(node_id), _("The settings are saved."))
+        except InvalidInput as error:
+            form.refuse(error)
+    return show("nodes/edit.html", "nodes/_edit_form.html", 422, node=found, form=form)
+
+
+@blueprint.post("/<int:node_id>/enable")
+@needs("nodes.change")
+def enable(node_id: int) -> ResponseReturnValue:
+    found = nodes.get(node_id)
+    nodes.set_wanted(me(), found, "enabled")
+    return done(request.form.get("next") or _page(node_id), _("%(node)s is enabled.", node=found.name))
+
+
+@blueprint.get("/<int:node_id>/disable")
+@needs("nodes.change")
+def ask_disable(node_id: int) -> Response:
+    found = nodes.get(node_id)
+    question = Question(
+        title=_("Disable %(node)s?", node=found.name),
+        effects=[_("It gets no new clones, and what is off there cannot be started, until you enable it again.")],
+        action=url_for("nodes.disable", node_id=node_id),
+        button=_("Disable"),
+        back=_page(node_id),
+        choices=[
+            ("leave", _("Leave what runs there running"), _("Nobody is interrupted.")),
+            ("shut_down", _("Shut down what runs there"), _("Its users lose what they have not saved.")),
+        ],
+    )
+    return ask(question)
+
+
+@blueprint.post("/<int:node_id>/disable")
+@needs("nodes.change")
+def disable(node_id: int) -> ResponseReturnValue:
+    found = nodes.get(node_id)
+    nodes.set_wanted(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
+    return done(_page(node_id), _("%(node)s is disabled.", node=found.name))
+
+
+@blueprint.get("/<int:node_id>/remove")
+@needs("nodes.change")
+def ask_remove(node_id: int) -> Response:
+    found = nodes.get(node_id)
+    question = Question(
+        title=_("Remove %(node)s?", node=found.name),
+        effects=[
+            _("The product forgets this host and closes its connection. Nothing is deleted on the host itself."),
+            _("It is refused while clones or replicas of bases stand on it."),
+        ],
+        action=url_for("nodes.remove", node_id=node_id),
+        button=_("Remove the node"),
+        back=_page(node_id),
+    )
+    return ask(question)
+
+
+@blueprint.post("/<int:node_id>/remove")
+@needs("nodes.change")
+def remove(node_id: int) -> ResponseReturnValue:
+    found = nodes.get(node_id)
+    name = found.name
+    nodes.remove(me(), found)
+    return done(url_for("nodes.index"), _("%(node)s is removed.", node=name))
+
+
+@blueprint.post("/<int:node_id>/rekey")
+@needs("nodes.change")
+def rekey(node_id: int) -> ResponseReturnValue:
+    """Read the new host key of a quarantined node, to accept it on the next page."""
+    operation = node_joining.begin_rekey(me(), nodes.get(node_id))
+    return done(url_for("joining.progress", operation_id=operation.id))

@@ -1,0 +1,111 @@
+"""The states in words, each with its colour, icon and whether it is on its way to another."""
+
+from dataclasses import dataclass
+
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+
+from ravada_web.models import Base, Clone, Node, Operation, Replica, Trust, Wanted
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a state is shown; `busy` states turn."""
+
+    word: LazyString | str
+    colour: str
+    icon: str
+    busy: bool = False
+
+
+CLONES = {
+    "requested": Look(_l("Waiting"), "blue", "hourglass", busy=True),
+    "creating": Look(_l("Being made"), "blue", "loader-2", busy=True),
+    "stopped": Look(_l("Off"), "secondary", "power"),
+    "starting": Look(_l("Starting"), "blue", "loader-2", busy=True),
+    "running": Look(_l("Running"), "green", "circle-check"),
+    "paused": Look(_l("Paused"), "yellow", "player-pause"),
+    "stopping": Look(_l("Shutting down"), "blue", "loader-2", busy=True),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+    "unreachable": Look(_l("Not reachable"), "orange", "plug-connected-x"),
+    "deleting": Look(_l("Being deleted"), "red", "loader-2", busy=True),
+}
+NODES = {
+    "unknown": Look(_l("Not checked yet"), "secondary", "help-circle"),
+    "up": Look(_l("Up"), "green", "circle-check"),
+    "degraded": Look(_l("Degraded"), "orange", "alert-triangle"),
+    "down": Look(_l("Down"), "red", "plug-connected-x"),
+}
+QUARANTINED = Look(_l("Quarantined"), "red", "shield-x")
+WANTED = {
+    "new": Look(_l("New"), "blue", "clock"),
+    "draining": Look(_l("Draining"), "orange", "clock"),
+    "maintenance": Look(_l("Maintenance"), "orange", "settings"),
+    "disabled": Look(_l("Disabled"), "secondary", "circle-off"),
+}
+BASES = {
+    "imported": Look(_l("Not prepared yet"), "secondary", "hourglass"),
+    "preparing": Look(_l("Being prepared"), "blue", "loader-2", busy=True),
+    "ready": Look(_l("Ready"), "green", "circle-check"),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+}
+REPLICAS = {
+    "wanted": Look(_l("Waiting to be copied"), "blue", "hourglass", busy=True),
+    "copying": Look(_l("Copying"), "blue", "loader-2", busy=True),
+    "verifying": Look(_l("Verifying"), "blue", "loader-2", busy=True),
+    "ready": Look(_l("Ready"), "green", "circle-check"),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+    "removing": Look(_l("Being removed"), "orange", "loader-2", busy=True),
+}
+OPERATIONS = {
+    "waiting": Look(_l("Waiting"), "secondary", "hourglass", busy=True),
+    "running": Look(_l("Running"), "blue", "loader-2", busy=True),
+    "done": Look(_l("Done"), "green", "circle-check"),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+    "cancelled": Look(_l("Cancelled"), "secondary", "circle-off"),
+}
+KINDS = {
+    "node_scan": _l("Read a host key"),
+    "node_join": _l("Join a node"),
+    "base_import": _l("Import a base"),
+    "base_prepare": _l("Prepare a base"),
+    "base_remove": _l("Remove a base"),
+    "replica_copy": _l("Copy a replica"),
+    "replica_remove": _l("Remove a replica"),
+    "clones_create": _l("Create clones"),
+    "clones_delete": _l("Delete clones"),
+    "clones_start": _l("Start clones"),
+    "clones_stop": _l("Stop clones"),
+}
+ROLES = {"user": _l("User"), "operator": _l("Operator"), "administrator": _l("Administrator")}
+
+
+def _look(looks: dict[str, Look], state: str) -> Look:
+    return looks.get(state) or Look(state, "secondary", "help-circle")
+
+
+def of_clone(clone: Clone) -> Look:
+    """A clone's state; one whose node is away is not reachable, whatever it was when last seen."""
+    return _look(CLONES, clone.state)
+
+
+def of_node(node: Node) -> Look:
+    """What was seen of the node last; another host key than the accepted one comes before all else."""
+    return QUARANTINED if node.trust == Trust.CHANGED else _look(NODES, node.observed)
+
+
+def of_wanted(node: Node) -> Look | None:
+    """What is wanted of the node, where that is not simply “enabled”."""
+    return None if node.wanted == Wanted.ENABLED else _look(WANTED, node.wanted)
+
+
+def of_base(base: Base) -> Look:
+    return _look(BASES, base.state)
+
+
+def of_replica(replica: Replica) -> Look:
+    return _look(REPLICAS, replica.state)
+
+
+def of_operation(operation: Operation) -> Look:
+    return _look(OPERATIONS, operation.state)

@@ -1,0 +1,142 @@
+"""Fixtures for all tests: a private data folder, a real SQLite and a real Redis, people of every role.
+
+With CI=true nothing may be skipped: a test that would skip fails, with the reason that it gave.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from redis import Redis
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.extensions import db, queues
+from ravada_web.models import Role, User
+from ravada_web.services import users
+from ravada_web.services.kinds import QUEUES
+from tests.servers import redis_server
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """In CI, turn a skip into a failure: what is not run there is not proved."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"would be skipped, which CI does not accept: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a Redis that this test session alone uses."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt install redis-server)")
+    socket = tmp_path_factory.mktemp("r") / "redis.sock"
+    with redis_server(socket):
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path) -> Path:
+    """A SQLite file with the tables, made by the migrations once, to copy for each test."""
+    folder = tmp_path_factory.mktemp("database")
+    app = create_app(Settings(data=folder, redis_url=f"unix://{redis_socket}"))
+    with app.app_context():
+        upgrade()
+        db.session.remove()
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder / "ravada.sqlite"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_database: Path, redis_socket: Path) -> Settings:
+    """An installation of its own, its tables made, its queue empty."""
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(empty_database, data / "ravada.sqlite")
+    with Redis(unix_socket_path=str(redis_socket)) as connection:
+        connection.flushall()
+    return Settings(data=data, redis_url=f"unix://{redis_socket}", master="ssh")
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application, its context pushed."""
+    app = create_app(settings)
+    app.config["TESTING"] = True
+    with app.app_context():
+        yield app
+        db.session.remove()
+
+
+@dataclass
+class People:
+    """One of each role, and a second user; all have the same password."""
+
+    user: User
+    other: User
+    operator: User
+    administrator: User
+    password: str = PASSWORD
+
+
+@pytest.fixture
+def people(app: Flask) -> People:
+    """Users of every role."""
+    made = {
+        name: users.create(None, name, role, PASSWORD)[0]
+        for name, role in (
+            ("user", Role.USER),
+            ("other", Role.USER),
+            ("operator", Role.OPERATOR),
+            ("administrator", Role.ADMINISTRATOR),
+        )
+    }
+    return People(**made)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without JavaScript, not signed in; it does not send CSRF tokens, so they are not asked for."""
+    app.config["WTF_CSRF_ENABLED"] = False
+    return app.test_client()
+
+
+@pytest.fixture
+def sign_in(client: FlaskClient) -> Callable[[User | str], FlaskClient]:
+    """Sign the client in through the form, as somebody."""
+
+    def as_user(user: User | str) -> FlaskClient:
+        name = user if isinstance(user, str) else user.name
+        client.post("/logout")
+        answer = client.post("/login", data={"name": name, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return client
+
+    return as_user
+
+
+@pytest.fixture
+def drain(app: Flask) -> Callable[[], None]:
+    """Do all that is queued now, in this process, with RQ's own worker."""
+
+    def work() -> None:
+        worker = SimpleWorker(list(QUEUES), connection=queues.redis, serializer=JSONSerializer)
+        worker.work(burst=True, logging_level="ERROR")
+        db.session.rollback()
+
+    return work

@@ -1,0 +1,308 @@
+"""The demo: `python -m tests.lab.demo stay|up|down`. A lab of three nodes, the product, and its main job done on them.
+
+Everything is done through the product's own services, as its pages do it; only the lab itself, and letting the
+product's key into its nodes, is the demo's own. Each step is left out when it was done before.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.lab import Lab, build_guest, missing_requirements
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ROOT / "var" / "demo"
+DATA = FOLDER / "data"
+BASE, GUEST_PATH = "demo-linux", "/var/lib/libvirt/images/guest.qcow2"
+CLONES = {"alice": 6, "bob": 6}
+STARTED = 3
+
+
+def lab() -> Lab:
+    """The demo's lab."""
+    return Lab(FOLDER / "lab", name="demo", count=3)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    print(f"{what} ...", end=" ", flush=True)
+    begun = time.monotonic()
+    yield
+    print(f"{time.monotonic() - begun:.1f} s", flush=True)
+
+
+def up() -> None:
+    """Bring all up, do the main job, and say what there is."""
+    if reason := missing_requirements():
+        sys.exit(f"The lab cannot run here: {reason}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with step("Building the guest image"):
+        guest = build_guest(FOLDER / "guest")
+    nodes = lab()
+    with step("Starting a lab of three nodes"):
+        nodes.up()
+    facts = _facts()
+    os.environ |= {"RAVADA_DATA": str(DATA), "RAVADA_MASTER": "ssh", "RAVADA_PORT": str(facts["port"])}
+    with step("Starting the product"):
+        _flask("setup")
+        _start_product(facts)
+    _main_job(nodes, guest, facts)
+
+
+def _facts() -> dict[str, Any]:
+    """The demo's port and passwords: drawn at the first time, kept (0600) for the next."""
+    path = FOLDER / "facts.json"
+    if path.exists():
+        kept: dict[str, Any] = json.loads(path.read_text())
+        return kept
+    names = ["admin", *CLONES]
+    facts = {"port": _free_port(8000), "passwords": {name: secrets.token_urlsafe(9) for name in names}}
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(facts))
+    return facts
+
+
+def _free_port(first: int) -> int:
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    sys.exit("no free port from 8000 to 8099")
+
+
+def _flask(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "flask", *arguments], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def _start_product(facts: dict[str, Any]) -> None:
+    """Start all processes in the background, unless they run, and wait until a page answers."""
+    if _product() is None:
+        with (FOLDER / "product.log").open("ab") as log:
+            command = [sys.executable, "-m", "flask", "up"]
+            subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    end = time.monotonic() + 60
+    while not _answers(facts["port"]):
+        if time.monotonic() > end:
+            sys.exit(f"the product did not start; its log is {FOLDER / 'product.log'}")
+        time.sleep(0.1)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _product() -> int | None:
+    """The process that runs the product, if it does."""
+    from ravada_web.config import Settings
+
+    pid_file = Settings(data=DATA).run_dir / "supervisord.pid"
+    try:
+        pid = int(pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if b"supervisord" in command else None
+
+
+def _main_job(nodes: Lab, guest: Path, facts: dict[str, Any]) -> None:
+    from ravada_web import create_app
+
+    with create_app().app_context():
+        with step("Making users"):
+            _make_users(facts["passwords"])
+        for node in nodes.nodes:
+            with step(f"Adding node {node.name}"):
+                _add_node(node)
+        nodes.master.put(guest, GUEST_PATH)
+        with step("Importing and preparing the base"):
+            _make_base()
+        with step("Bringing the base to all three nodes"):
+            _allow_everywhere()
+        with step("Creating 12 clones for two users"):
+            _make_clones()
+        with step("Starting three of them"):
+            _start_some()
+        _report(facts)
+
+
+def _make_users(passwords: dict[str, str]) -> None:
+    """Alice and Bob, and the first administrator with a password that the demo knows."""
+    from ravada_web.services import users
+
+    known = {user.name: user for user in users.listing()}
+    for name in CLONES:
+        if name not in known:
+            users.create(None, name, "user", passwords[name])
+    if users.authenticate("admin", passwords["admin"]) is None:
+        users.set_password(None, known["admin"], passwords["admin"])
+
+
+def _add_node(node: Any) -> None:
+    """Add a node, accepting the host key only if it is the lab node's own."""
+    from ravada_web.cli.common import administrator, wait
+    from ravada_web.services import node_joining, nodes
+
+    node.authorize(nodes.public_key())
+    if node.name in {row.node.name for row in nodes.listing()}:
+        return
+    actor = administrator()
+    scan = node_joining.begin_join(actor, name=node.name, address=node.address, port=22, user="root")
+    wait([scan.id], timeout=60)
+    join = node_joining.accept_join(actor, scan.id, node.host_key_fingerprint)
+    wait([join.id], timeout=60)
+
+
+def _make_base() -> None:
+    from ravada_web.cli.common import administrator, wait
+    from ravada_web.models import BaseState
+    from ravada_web.services import bases
+
+    actor = administrator()
+    if BASE not in {row.base.name for row in bases.listing()}:
+        description = "A small Linux that shows its own name on its screen"
+        begun = bases.begin_import(
+            actor,
+            name=BASE,
+            description=description,
+            source="file",
+            paths=GUEST_PATH,
+            memory_mib=128,
+            vcpus=1,
+        )
+        wait([begun.id], timeout=120)
+    base = _base()
+    if base.state != BaseState.READY:
+        wait([bases.prepare(actor, base).id], timeout=300)
+
+
+def _base() -> Any:
+    from ravada_web.cli.bases import find
+
+    return find(BASE)
+
+
+def _allow_everywhere() -> None:
+    from ravada_web.cli.common import administrator
+    from ravada_web.models import ReplicaState
+    from ravada_web.services import bases, nodes
+
+    bases.allow(administrator(), _base(), {row.node.id for row in nodes.listing()})
+    _until(
+        lambda: all(row.replica and row.replica.state == ReplicaState.READY for row in bases.tab(_base())),
+        120,
+    )
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> None:
+    from ravada_web.extensions import db
+
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit("this took too long; see the Operations page for the reason")
+        time.sleep(0.1)
+        db.session.rollback()
+
+
+def _make_clones() -> None:
+    from ravada_web.cli.common import administrator
+    from ravada_web.models import CloneState
+    from ravada_web.services import clone_requests, clones, users
+
+    actor = administrator()
+    owned = clones.listing(actor, clones.Filters()).items
+    for name, count in CLONES.items():
+        if not any(clone.owner.name == name for clone in owned):
+            owner = users.by_name(name)
+            wanted = clone_requests.Request(_base().id, count, f"{name}-desk", owner.id)
+            clone_requests.request(actor, wanted)
+    making = (CloneState.REQUESTED, CloneState.CREATING)
+    _until(lambda: not any(c.state in making for c in clones.listing(actor, clones.Filters()).items), 120)
+
+
+def _start_some() -> None:
+    """Have one clone running on each node."""
+    from ravada_web.cli.common import administrator
+    from ravada_web.models import CloneState
+    from ravada_web.services import clones
+
+    actor = administrator()
+    every = clones.listing(actor, clones.Filters()).items
+    running = sum(clone.state == CloneState.RUNNING for clone in every)
+    first_of = {clone.node_id: clone.id for clone in reversed(every) if clone.state == CloneState.STOPPED}
+    chosen = list(first_of.values())[: max(0, STARTED - running)]
+    if chosen:
+        clones.start(actor, chosen)
+    _until(
+        lambda: all(c.state != CloneState.STARTING for c in clones.listing(actor, clones.Filters()).items),
+        120,
+    )
+
+
+def _report(facts: dict[str, Any]) -> None:
+    from ravada_web.cli.common import show
+    from ravada_web.services import nodes
+
+    rows = [{"node": row.node.name, "clones": row.clones, "running": row.running} for row in nodes.listing()]
+    user = next(iter(CLONES))
+    result = {
+        "url": f"http://127.0.0.1:{facts['port']}/",
+        "admin": "admin",
+        "admin_password": facts["passwords"]["admin"],
+        "user": user,
+        "user_password": facts["passwords"][user],
+        "data": str(DATA),
+    }
+    print()
+    show(rows, as_json=False)
+    print(f"\nOpen {result['url']}")
+    print(f"  administrator: {result['admin']}   password: {result['admin_password']}")
+    print(f"  user:          {result['user']}   password: {result['user_password']}\n")
+    print(json.dumps(result), flush=True)
+
+
+def down() -> None:
+    """Take everything away: the product, the lab, their data."""
+    import shutil
+
+    if (pid := _product()) is not None:
+        os.kill(pid, signal.SIGTERM)
+        while _product() is not None:
+            time.sleep(0.1)
+    lab().down(purge=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def stay() -> None:
+    """Up, and down again with Ctrl-C; what was made is kept for the next time."""
+    up()
+    print("Ctrl-C stops the demo; `make demo-down` removes what it made.", flush=True)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print("\nStopping ...")
+        if (pid := _product()) is not None:
+            os.kill(pid, signal.SIGTERM)
+        lab().down()
+
+
+if __name__ == "__main__":
+    commands = {"stay": stay, "up": up, "down": down}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit("usage: python -m tests.lab.demo stay|up|down")
+    commands[sys.argv[1]]()
