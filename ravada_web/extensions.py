@@ -43,7 +43,7 @@ limiter = Limiter(key_func=get_remote_address)
 class Queues:
     """The connection to Redis, shared by the queue, the ticker's lock and the rate limits."""
 
-    redis: Redis[bytes]
+    redis: Redis
 
     def init_app(self, app: Flask) -> None:
         self.redis = Redis.from_url(app.config["REDIS_URL"], socket_timeout=10, socket_connect_timeout=2)

@@ -4,10 +4,14 @@ import os
 import signal
 import socket
 import subprocess
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ravada_web.remote.keys import ensure_keypair
+from ravada_web.remote.target import Target, Workspace
 from tests.servers import wait_until
 
 CONFIG = """
@@ -22,7 +26,6 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 1000
-MaxSessions 100
 AllowStreamLocalForwarding yes
 LogLevel VERBOSE
 # Debian's bash reads ~/.bashrc for every command that sshd starts, unless it believes that it runs in a shell.
@@ -107,3 +110,40 @@ def _answers(sshd: RunningSshd) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
+
+
+@dataclass
+class Place:
+    """An sshd that lets our key in, and what reaches it; `local` is this host without SSH."""
+
+    folder: Path
+    sshd: RunningSshd
+    workspace: Workspace
+    target: Target
+    local: Target
+
+
+@contextmanager
+def ssh_place() -> Iterator[Place]:
+    """A sshd, a key and a workspace in a folder with a short path, which sockets need; all gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="rw-") as name:
+        folder = Path(name)
+        (folder / "run").mkdir(mode=0o700)
+        workspace = Workspace(folder / "run", folder / "key" / "id_ed25519")
+        sshd = start_sshd(folder / "sshd")
+        try:
+            sshd.authorize(ensure_keypair(workspace.key_file))
+            target = Target(7, "kvm7", sshd.address, sshd.port, "root", sshd.host_key_line)
+            yield Place(folder, sshd, workspace, target, Target(1, "master", "", 0, "", "", local=True))
+        finally:
+            sshd.stop()
+
+
+def processes_of(folder: Path) -> list[int]:
+    """The processes with this folder on their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal() and os.fsencode(folder) in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found

@@ -16,6 +16,7 @@ from ravada_web.remote.target import Target, Workspace
 # The far side stops a command by itself this much after we have given it up, so that none piles up there.
 GRACE_SECONDS = 2
 NOT_FOUND = 127
+IN_ENGLISH = ("env", "LC_ALL=C")
 
 
 def run(
@@ -65,14 +66,15 @@ def popen(
     `deadline` (seconds) the far side ends it by itself soon after, whatever becomes of us.
     """
     control = None if bulk else workspace.control(target)
+    if target.local:
+        command = [*IN_ENGLISH, *argv]
+    else:
+        command = [*ssh.command(workspace, target, control=control), far_line(target, argv, deadline)]
     return subprocess.Popen(
-        list(argv)
-        if target.local
-        else [*ssh.command(workspace, target, control=control), far_line(target, argv, deadline)],
+        command,
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | {"LC_ALL": "C"},
         cwd=Path("/"),
         process_group=0,
     )
@@ -80,11 +82,9 @@ def popen(
 
 def far_line(target: Target, argv: Sequence[str], deadline: float | None) -> str:
     """The one line that the far user's shell reads: every word quoted, in the C locale, as root."""
-    words = ["env", "LC_ALL=C"]
-    if deadline is not None:
-        words += ["timeout", "-k", "5", str(math.ceil(deadline) + GRACE_SECONDS)]
-    root = [] if target.user == "root" else ["sudo", "-n"]
-    return shlex.join([*root, *words, *argv])
+    as_root = [] if target.user == "root" else ["sudo", "-n"]
+    bound = [] if deadline is None else ["timeout", "-k", "5", str(math.ceil(deadline) + GRACE_SECONDS)]
+    return shlex.join([*as_root, *IN_ENGLISH, *bound, *argv])
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:

@@ -98,7 +98,10 @@ def inspect(
             raise
         kind = f"a {format} image" if format else "a disk image"
         raise ImageRefused(f"{path} on {target.name} cannot be read as {kind}: {error.stderr}") from error
-    return _info(json.loads(raw))
+    try:
+        return _info(json.loads(raw))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandFailed(target.name, "qemu-img info", 0, "its answer cannot be read") from error
 
 
 def _info(seen: dict[str, object]) -> ImageInfo:

@@ -58,9 +58,9 @@ def listing() -> list[BaseRow]:
     """All bases by name, with their counts."""
     query = select(Base).options(selectinload(Base.versions), selectinload(Base.allowed)).order_by(Base.name)
     bases = db.session.scalars(query).all()
-    clones_of = dict(db.session.execute(select(Clone.base_id, func.count()).group_by(Clone.base_id)).tuples().all())
+    clones_of = dict(db.session.execute(select(Clone.base_id, func.count()).group_by(Clone.base_id)).all())
     ready = select(Replica.version_id, func.count()).where(Replica.state == ReplicaState.READY)
-    ready_of = dict(db.session.execute(ready.group_by(Replica.version_id)).tuples().all())
+    ready_of = dict(db.session.execute(ready.group_by(Replica.version_id)).all())
     return [_row(base, clones_of, ready_of) for base in bases]
 
 
@@ -175,7 +175,7 @@ def tab(base: Base) -> list[TabRow]:
     version_id = base.current.id if base.current else None
     held = {r.node_id: r for r in db.session.scalars(select(Replica).where(Replica.version_id == version_id))}
     count = select(Clone.node_id, func.count()).where(Clone.base_id == base.id).group_by(Clone.node_id)
-    clones_on = dict(db.session.execute(count).tuples().all())
+    clones_on = dict(db.session.execute(count).all())
     return [TabRow(node, node.id in allowed, held.get(node.id), clones_on.get(node.id, 0)) for node in nodes]
 
 

@@ -56,7 +56,7 @@ def listing() -> list[NodeRow]:
 
 
 def _counts(query: Select[int, int]) -> dict[int, int]:
-    return dict(db.session.execute(query).tuples().all())
+    return dict(db.session.execute(query).all())
 
 
 def get(node_id: int) -> Node:

@@ -107,7 +107,7 @@ def get(viewer: User, operation_id: int) -> Operation:
 
 def summary() -> dict[str, int]:
     """How many operations stand in each state."""
-    return dict(db.session.execute(select(Operation.state, func.count()).group_by(Operation.state)).tuples().all())
+    return dict(db.session.execute(select(Operation.state, func.count()).group_by(Operation.state)).all())
 
 
 def retry(actor: User, operation_ids: Sequence[int]) -> int:

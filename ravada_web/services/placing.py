@@ -47,7 +47,7 @@ def node_states(session: Session, base: Base, version: BaseVersion) -> list[Node
     nodes = session.scalars(select(Node).order_by(Node.id)).all()
     allowed = set(session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
     replicas = dict(
-        session.execute(select(Replica.node_id, Replica.state).where(Replica.version_id == version.id)).tuples().all()
+        session.execute(select(Replica.node_id, Replica.state).where(Replica.version_id == version.id)).all()
     )
     loads = node_loads(session)
     return [_state(node, node.id in allowed, replicas.get(node.id), loads.get(node.id, Load())) for node in nodes]

@@ -12,7 +12,7 @@ def wants_fragment() -> bool:
     return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Request-Type") != "full"
 
 
-def show(page: str, fragment: str, status: int = 200, **context: Any) -> Response:
+def show(page: str, fragment: str, status: int = 200, /, **context: Any) -> Response:
     """Answer with the page, or with the fragment alone to a partial request; both are given the same context."""
     return make_response(render_template(fragment if wants_fragment() else page, **context), status)
 

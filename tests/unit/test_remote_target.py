@@ -1,0 +1,136 @@
+"""What may reach OpenSSH's command line, and what its messages mean."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ravada_web.remote.commands import far_line
+from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable, printable
+from ravada_web.remote.ssh import classify, command
+from ravada_web.remote.target import Target, Workspace, checked_path
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPjsX/dqn2nkd9UrJbrGwiJ6t4v/sDvKM8Z9WMpGuIxO"
+NODE = Target(7, "kvm7", "10.0.0.7", 22, "root", KEY)
+
+
+@pytest.mark.parametrize("host", ["node-1", "node_1.example.org", "10.0.0.7", "fd00::7", "Xen9"])
+def test_hosts_that_are_fine(host: str) -> None:
+    assert replace(NODE, host=host).host == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "-oProxyCommand=id", "a b", "a;b", "a\nb", "root@a", "$(id)", "fe80::1%eth0", "[::1]", "ssh://a"],
+)
+def test_hosts_that_are_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="not a host name"):
+        replace(NODE, host=host)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("port", 0),
+        ("port", 65536),
+        ("user", "-l"),
+        ("user", "a b"),
+        ("user", ""),
+        ("host_key", ""),
+        ("host_key", KEY + "\nother ssh-ed25519 AAAA"),
+        ("host_key", "@cert-authority * " + KEY),
+    ],
+)
+def test_other_fields_that_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        replace(NODE, **{field: value})
+
+
+def test_this_host_needs_no_address() -> None:
+    assert Target(1, "master", "", 0, "", "", local=True).local
+
+
+def test_a_run_folder_too_long_for_sockets_is_refused() -> None:
+    with pytest.raises(ValueError, match="too long for the sockets"):
+        Workspace(Path("/" + "x" * 72), Path("/key"))
+
+
+def test_the_longest_run_folder_leaves_room_for_a_socket() -> None:
+    workspace = Workspace(Path("/" + "x" * 71), Path("/key"))
+    last = replace(NODE, node_id=9_999_999_999)
+    assert len(bytes(workspace.control(last))) + len(".0123456789abcdef") <= 107
+
+
+@pytest.mark.parametrize("path", ["relative", "", "-rf", "/a\nb", "/a\0b", "/a\x1b[2J"])
+def test_paths_that_are_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="absolute path"):
+        checked_path(path)
+
+
+def test_a_user_who_is_not_root_acts_by_sudo() -> None:
+    assert far_line(replace(NODE, user="ops"), ["id"], None) == "sudo -n env LC_ALL=C id"
+    assert far_line(NODE, ["id"], None) == "env LC_ALL=C id"
+
+
+def test_the_far_side_ends_a_command_soon_after_its_deadline() -> None:
+    assert far_line(NODE, ["id"], 1.5) == "env LC_ALL=C timeout -k 5 4 id"
+
+
+def test_the_host_comes_after_the_end_of_options_and_the_key_is_pinned(tmp_path: Path) -> None:
+    workspace = Workspace(_short(tmp_path), tmp_path / "key")
+    words = command(workspace, NODE, control=None)
+    assert words[-2:] == ["--", "10.0.0.7"]
+    assert {"StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null", "ControlPath=none"} < set(words)
+    assert workspace.known_hosts(NODE).read_text() == f"node-7 {KEY}\n"
+    other = replace(NODE, host_key=KEY.replace("uIxO", "uIxP"))
+    command(workspace, other, control=None)
+    assert workspace.known_hosts(NODE).read_text() == f"node-7 {other.host_key}\n"
+    assert len(list(workspace.run_dir.iterdir())) == 1
+
+
+def _short(tmp_path: Path) -> Path:
+    """The test's folder, or as much of it as a run folder's path may have."""
+    assert len(bytes(tmp_path)) <= 72, "run pytest with a shorter --basetemp"
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("ssh: Could not resolve hostname kvm7: Name or service not known", "unknown_address"),
+        ("ssh: connect to host 10.0.0.7 port 22: Connection refused", "refused"),
+        ("ssh: connect to host 10.0.0.7 port 22: Connection timed out", "timeout"),
+        ("ssh: connect to host 10.0.0.7 port 22: No route to host", "timeout"),
+        ("Connection timed out during banner exchange", "timeout"),
+        ("kex_exchange_identification: banner line contains invalid characters", "not_ssh"),
+        ("Unable to negotiate with 10.0.0.7 port 22: no matching host key type found.", "not_ssh"),
+        ("Timeout, server 10.0.0.7 not responding.", "lost"),
+        ("Control socket connect(/run/n7.ctl): Connection refused\nConnection reset by peer", "lost"),
+        ("", "lost"),
+    ],
+)
+def test_what_ssh_says_becomes_a_reason(said: str, code: str) -> None:
+    error = classify(NODE, said)
+    assert isinstance(error, NodeUnreachable)
+    assert error.code == code
+    assert "kvm7" in str(error)
+
+
+def test_a_host_key_of_another_kind_is_a_changed_one() -> None:
+    said = "No ED25519 host key is known for node-7 and you have requested strict checking.\r\n"
+    said += "Host key verification failed."
+    error = classify(NODE, said)
+    assert isinstance(error, HostKeyChanged)
+    assert error.new == ""
+    assert error.old in str(error)
+
+
+def test_a_refused_key_says_where_to_put_it() -> None:
+    error = classify(NODE, b"root@10.0.0.7: Permission denied (publickey).\r\n")
+    assert isinstance(error, KeyRefused)
+    assert "authorized_keys" in str(error)
+
+
+def test_what_a_node_says_is_made_printable_and_short() -> None:
+    assert printable(b"a\x1b[31m\r\nb\xff\0c") == "a [31m b� c"
+    assert len(printable("x" * 10_000)) == 501
