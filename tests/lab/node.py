@@ -1,0 +1,226 @@
+"""One lab node: a process tree in namespaces of its own that can be killed, cut off, slowed, hung and filled."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.files import make_host_key
+
+FILLER = "var/lib/libvirt/images/filler"
+MIB = 1 << 20
+
+
+def shell(*words: object, check: bool = True) -> str:
+    """Run a command of the host; answers its standard output."""
+    done = subprocess.run([str(word) for word in words], check=False, capture_output=True, text=True)
+    if check and done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, words))}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait for a condition of the lab."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+
+
+@dataclass
+class LabNode:
+    """A node; `plug` is the host's end of its cable, `space` its network namespace, `bridge` what it is plugged to."""
+
+    name: str
+    address: str
+    folder: Path
+    space: str
+    plug: str
+    bridge: str
+    pool_mib: int | None
+
+    @property
+    def uuid(self) -> str:
+        """The host UUID that its libvirt says."""
+        return (self.folder / "uuid").read_text()
+
+    @property
+    def host_key_fingerprint(self) -> str:
+        """As ssh-keygen shows it on the node: "SHA256:…"."""
+        key = self.folder / "etc/ssh/ssh_host_ed25519_key.pub"
+        return shell("ssh-keygen", "-l", "-f", key).split()[1]
+
+    @property
+    def running(self) -> bool:
+        """Whether its first process lives."""
+        return self._pid() is not None
+
+    def _pid(self) -> int | None:
+        """The process outside that all of the node depends on."""
+        try:
+            pid = int((self.folder / "pid").read_text())
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if str(self.folder).encode() in words else None
+
+    def _inside(self) -> int:
+        """A process inside, whose namespaces are the node's."""
+        pid = self._pid()
+        if pid is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+    def start(self) -> None:
+        """Start it, on the folder that it has: a node that ran before comes back as itself."""
+        if self.running:
+            return
+        self._remove_network()
+        self._make_network()
+        self._mount_pool()
+        script = Path(__file__).with_name("node.sh")
+        private = ["unshare", "--mount", "--uts", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child"]
+        command = ["ip", "netns", "exec", self.space, *private, "sh", str(script), str(self.folder), self.name]
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        (self.folder / "pid").write_text(str(process.pid))
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """Wait until SSH and libvirt answer."""
+        until(self._ssh_answers, seconds, f"sshd of {self.name}; see {self.folder / 'log'}")
+        until(self._libvirt_answers, seconds, f"libvirtd of {self.name}; see {self.folder / 'log'}")
+
+    def _ssh_answers(self) -> bool:
+        try:
+            with socket.create_connection((self.address, 22), timeout=0.5) as plug:
+                return plug.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+    def _libvirt_answers(self) -> bool:
+        done = subprocess.run(self._enter("virsh", "net-info", "default"), capture_output=True, text=True, check=False)
+        return done.returncode == 0 and "Active:         yes" in done.stdout
+
+    def _make_network(self) -> None:
+        shell("ip", "netns", "add", self.space)
+        shell("ip", "link", "add", self.plug, "type", "veth", "peer", "name", "eth0", "netns", self.space)
+        shell("ip", "link", "set", self.plug, "master", self.bridge, "up")
+        shell("ip", "-n", self.space, "addr", "add", f"{self.address}/24", "dev", "eth0")
+        shell("ip", "-n", self.space, "link", "set", "eth0", "up")
+
+    def _remove_network(self) -> None:
+        shell("ip", "link", "del", self.plug, check=False)
+        shell("ip", "netns", "del", self.space, check=False)
+
+    def _mount_pool(self) -> None:
+        """A disk of its own size, where one was asked for; like a disk it outlives the node's death."""
+        images = self.folder / "var/lib/libvirt/images"
+        if self.pool_mib is not None and not os.path.ismount(images):
+            shell("mount", "-t", "tmpfs", "-o", f"size={self.pool_mib}m,mode=711", "tmpfs", images)
+
+    def kill(self) -> None:
+        """Sudden death: the network is gone, then every process at once, without a word to anybody."""
+        shell("ip", "link", "del", self.plug, check=False)
+        pid = self._pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                until(lambda: self._pid() is None, 10, f"{self.name} is dead")
+        for left in shell("ip", "netns", "pids", self.space, check=False).split():
+            try:
+                os.kill(int(left), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        until(lambda: not shell("ip", "netns", "pids", self.space, check=False).strip(), 10, f"all of {self.name}")
+        shell("ip", "netns", "del", self.space, check=False)
+
+    def stop(self) -> None:
+        """Power off: what its guests have written reaches the disk."""
+        if self.running:
+            self.run(["sync"], check=False)
+        self.kill()
+
+    def purge(self) -> None:
+        """Remove its disk; it must not run."""
+        shell("umount", self.folder / "var/lib/libvirt/images", check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def partition(self) -> None:
+        """Cut its network cable; it goes on running."""
+        shell("ip", "link", "set", self.plug, "down")
+
+    def heal(self) -> None:
+        """Plug the cable in again."""
+        shell("ip", "link", "set", self.plug, "up")
+
+    def slow(self, mbit: int | None) -> None:
+        """Bound its network to so many Mbit/s both ways; None takes the bound away."""
+        for prefix, device in ((["tc"], self.plug), (["tc", "-n", self.space], "eth0")):
+            shell(*prefix, "qdisc", "del", "dev", device, "root", check=False)
+            if mbit is not None:
+                bucket = ("burst", "256kb", "latency", "200ms")
+                shell(*prefix, "qdisc", "add", "dev", device, "root", "tbf", "rate", f"{mbit}mbit", *bucket)
+
+    def hang(self) -> None:
+        """Stop its libvirtd in its tracks (SIGSTOP): it accepts connections and answers none."""
+        self.run(["sh", "-c", "kill -STOP $(cat /run/libvirtd.pid)"])
+
+    def resume(self) -> None:
+        """Let its libvirtd go on."""
+        self.run(["sh", "-c", "kill -CONT $(cat /run/libvirtd.pid)"])
+
+    def fill(self, leave_mib: int) -> None:
+        """Fill its pool up to so many MiB; only one with a disk of its own size."""
+        if self.pool_mib is None:
+            raise RuntimeError("only a pool with a size of its own is filled: Lab(…, pool_mib=…)")
+        free = shutil.disk_usage(self.folder / FILLER.rpartition("/")[0]).free
+        shell("fallocate", "-l", max(MIB, free - leave_mib * MIB), self.folder / FILLER)
+
+    def unfill(self) -> None:
+        """Make the room again."""
+        (self.folder / FILLER).unlink(missing_ok=True)
+
+    def authorize(self, public_key: str) -> None:
+        """Let the holder of this key in as root."""
+        keys = self.folder / "root/.ssh/authorized_keys"
+        known = keys.read_text() if keys.exists() else ""
+        if public_key.strip() not in known:
+            keys.write_text(f"{known}{public_key.strip()}\n")
+            keys.chmod(0o600)
+
+    def rotate_host_key(self) -> None:
+        """Show another host key from now on, as a host does that was installed anew."""
+        make_host_key(self.folder, self.name)
+        if self.running:
+            self.run(["sh", "-c", "kill -HUP 1"])
+            until(self._ssh_answers, 10, f"sshd of {self.name} is back")
+
+    def run(
+        self, argv: Sequence[str], input: str | None = None, check: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command inside the node."""
+        return subprocess.run(self._enter(*argv), input=input, check=check, capture_output=True, text=True)
+
+    def _enter(self, *argv: str) -> list[str]:
+        return ["nsenter", "-t", str(self._inside()), "-m", "-u", "-i", "-n", "-p", "--", *argv]
+
+    def virsh(self, *arguments: str) -> str:
+        """What virsh says inside the node."""
+        return self.run(["virsh", "-q", *arguments]).stdout
+
+    def put(self, source: Path, path: str) -> None:
+        """Copy a file of the host into one of the node's private folders."""
+        target = self.folder / path.lstrip("/")
+        if not target.parent.is_dir():
+            raise RuntimeError(f"{path} is not in a private folder of {self.name}")
+        shutil.copy(source, target)
