@@ -116,7 +116,7 @@ function countSelection(form) {
   whole.checked = chosen > 0 && chosen === boxes.length;
   whole.indeterminate = chosen > 0 && chosen < boxes.length;
   word.textContent = chosen ? word.dataset.some.replace("#", chosen) : word.dataset.none;
-  form.classList.toggle("has-selection", chosen > 0);
+  for (const button of all(".selection-bar button", form)) button.disabled = chosen === 0;
 }
 
 let lastBox = null;
@@ -142,7 +142,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("htmx:after:swap", () => all("[data-selection]").forEach(countSelection));
-document.addEventListener("htmx:after:settle", () => all("[data-selection]").forEach(countSelection));
+all("[data-selection]").forEach(countSelection);
 
 // --- Light and dark -------------------------------------------------------------------------------------------
 
