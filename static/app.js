@@ -11,6 +11,8 @@ document.documentElement.classList.add("has-script");
 document.addEventListener("htmx:config:request", (event) => {
   const { request, sourceEvent } = event.detail.ctx;
   if (request.method !== "GET") request.headers["X-CSRFToken"] = $("meta[name=csrf-token]").content;
+  // Filters that are not set stay out of the address.
+  if (request.form?.matches(".filters")) for (const [name, value] of [...request.body]) if (!value) request.body.delete(name);
   // Nobody looks at a hidden tab: its parts are fetched again when it is shown.
   if (sourceEvent?.type === "every" && document.hidden) event.preventDefault();
 });

@@ -23,7 +23,9 @@ from ravada_web.extensions import db, queues
 from ravada_web.models import Role, User
 from ravada_web.services import users
 from ravada_web.services.kinds import QUEUES
-from tests.servers import redis_server
+from tests.cluster import Cluster, running_cluster
+from tests.lab import missing_requirements
+from tests.servers import redis_server, wait_until
 
 PASSWORD = "correct horse battery"
 
@@ -140,3 +142,31 @@ def drain(app: Flask) -> Callable[[], None]:
         db.session.rollback()
 
     return work
+
+
+@pytest.fixture(scope="session")
+def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The product on a lab of three nodes, started once for all tests that need it."""
+    if reason := missing_requirements():
+        pytest.skip(reason)
+    with running_cluster(tmp_path_factory.mktemp("c")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(whole_cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster, healthy before the test; afterwards healed, and rid of the clones that the test made."""
+    wait_healthy(whole_cluster)
+    yield whole_cluster
+    for node in whole_cluster.lab.nodes:
+        if node.running:
+            node.heal()
+            node.resume()
+        node.start()
+    wait_healthy(whole_cluster)
+    whole_cluster.remove_made()
+
+
+def wait_healthy(cluster: Cluster) -> None:
+    """Wait until every node is seen up."""
+    wait_until(lambda: all(cluster.node(node.name).observed == "up" for node in cluster.lab.nodes), 40, "all nodes up")

@@ -54,7 +54,8 @@ def _effects(action: str, chosen: Sequence[Clone]) -> list[str]:
         "delete": [_("Everything saved on their disks since they were made is deleted. This cannot be undone.")],
     }[action]
     if running and action == "delete":
-        effects.append(ngettext("%(num)s of them is running and in use.", "%(num)s of them are running.", running))
+        text = ngettext("%(num)s of them is running now.", "%(num)s of them are running now.", running)
+        effects.append(text if len(chosen) > 1 else _("It is running now."))
     if volatile and action in ("shut-down", "force-off"):
         text = ngettext(
             "%(num)s is volatile: once off, it is deleted with all that is on it.",

@@ -19,7 +19,7 @@ class Look:
 
 
 CLONES = {
-    "requested": Look(_l("Waiting"), "blue", "hourglass", busy=True),
+    "requested": Look(_l("Waiting"), "blue", "hourglass"),
     "creating": Look(_l("Being made"), "blue", "loader-2", busy=True),
     "stopped": Look(_l("Off"), "secondary", "power"),
     "starting": Look(_l("Starting"), "blue", "loader-2", busy=True),
@@ -50,7 +50,7 @@ BASES = {
     "failed": Look(_l("Failed"), "red", "alert-circle"),
 }
 REPLICAS = {
-    "wanted": Look(_l("Waiting to be copied"), "blue", "hourglass", busy=True),
+    "wanted": Look(_l("Waiting to be copied"), "blue", "hourglass"),
     "copying": Look(_l("Copying"), "blue", "loader-2", busy=True),
     "verifying": Look(_l("Verifying"), "blue", "loader-2", busy=True),
     "ready": Look(_l("Ready"), "green", "circle-check"),
@@ -58,7 +58,7 @@ REPLICAS = {
     "removing": Look(_l("Being removed"), "orange", "loader-2", busy=True),
 }
 OPERATIONS = {
-    "waiting": Look(_l("Waiting"), "secondary", "hourglass", busy=True),
+    "waiting": Look(_l("Waiting"), "secondary", "hourglass"),
     "running": Look(_l("Running"), "blue", "loader-2", busy=True),
     "done": Look(_l("Done"), "green", "circle-check"),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
@@ -76,6 +76,31 @@ KINDS = {
     "clones_delete": _l("Delete clones"),
     "clones_start": _l("Start clones"),
     "clones_stop": _l("Stop clones"),
+}
+ACTIONS = {
+    "accept_key": _l("accepted its new host key"),
+    "allow": _l("let it run on"),
+    "clone": _l("asked for"),
+    "create": _l("made it"),
+    "delete": _l("deleted it"),
+    "disable": _l("disabled it"),
+    "edit": _l("changed its settings"),
+    "enable": _l("enabled it"),
+    "import": _l("imported it"),
+    "join": _l("added it"),
+    "prepare": _l("prepared it"),
+    "remove": _l("removed it"),
+    "start": _l("started it"),
+    "stop": _l("stopped it"),
+}
+FACTS = {
+    "hostname": _l("Host name"),
+    "arch": _l("Architecture"),
+    "virt_type": _l("Runs guests by"),
+    "qemu_version": _l("QEMU"),
+    "libvirt_version": _l("libvirt"),
+    "firmwares": _l("Firmwares"),
+    "networks": _l("Networks"),
 }
 ROLES = {"user": _l("User"), "operator": _l("Operator"), "administrator": _l("Administrator")}
 

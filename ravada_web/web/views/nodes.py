@@ -9,13 +9,18 @@ from ravada_web.services import events, node_joining, nodes
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms import NodeSettingsForm
 from ravada_web.web.guard import me, needs
-from ravada_web.web.htmx import done, show
+from ravada_web.web.htmx import done, local_path, show
 
 blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
 
 
 def _page(node_id: int) -> str:
     return url_for("nodes.node", node_id=node_id)
+
+
+def _back(node_id: int) -> str:
+    """Where the person came from: the list, or the node's page."""
+    return local_path(request.values.get("next"), _page(node_id))
 
 
 @blueprint.get("")
@@ -63,7 +68,7 @@ def save(node_id: int) -> ResponseReturnValue:
 def enable(node_id: int) -> ResponseReturnValue:
     found = nodes.get(node_id)
     nodes.set_wanted(me(), found, "enabled")
-    return done(request.form.get("next") or _page(node_id), _("%(node)s is enabled.", node=found.name))
+    return done(_back(node_id), _("%(node)s is enabled.", node=found.name))
 
 
 @blueprint.get("/<int:node_id>/disable")
@@ -75,7 +80,7 @@ def ask_disable(node_id: int) -> Response:
         effects=[_("It gets no new clones, and what is off there cannot be started, until you enable it again.")],
         action=url_for("nodes.disable", node_id=node_id),
         button=_("Disable"),
-        back=_page(node_id),
+        back=_back(node_id),
         choices=[
             ("leave", _("Leave what runs there running"), _("Nobody is interrupted.")),
             ("shut_down", _("Shut down what runs there"), _("Its users lose what they have not saved.")),
@@ -89,7 +94,7 @@ def ask_disable(node_id: int) -> Response:
 def disable(node_id: int) -> ResponseReturnValue:
     found = nodes.get(node_id)
     nodes.set_wanted(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
-    return done(_page(node_id), _("%(node)s is disabled.", node=found.name))
+    return done(_back(node_id), _("%(node)s is disabled.", node=found.name))
 
 
 @blueprint.get("/<int:node_id>/remove")
@@ -104,7 +109,7 @@ def ask_remove(node_id: int) -> Response:
         ],
         action=url_for("nodes.remove", node_id=node_id),
         button=_("Remove the node"),
-        back=_page(node_id),
+        back=_back(node_id),
     )
     return ask(question)
 
