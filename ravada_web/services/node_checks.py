@@ -21,6 +21,7 @@ from ravada_web.hypervisor.facts import NodeFacts, read_facts
 from ravada_web.hypervisor.health import NodeHealth, read_health
 from ravada_web.models import Node, Observed, Trust
 from ravada_web.remote.errors import HostKeyChanged, RemoteError
+from ravada_web.remote.links import link_is_up
 from ravada_web.remote.sampling import Sample, sample
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services import links
@@ -115,6 +116,10 @@ def ask(question: Question, workspace: Workspace) -> Answer:
     except RemoteError as error:
         return Answer(node_id, Observed.DOWN, str(error))
     answer = Answer(node_id, Observed.UP, sample=seen)
+    if not link_is_up(workspace, question.target):
+        answer.observed = Observed.DEGRADED
+        answer.reason = _("SSH answers; the node's link is being set up, which takes a few seconds.")
+        return answer
     try:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
             answer.health = read_health(connection)

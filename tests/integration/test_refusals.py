@@ -1,5 +1,7 @@
 """What is refused, on real hosts and files, with its cause; and that nothing is left of it."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import func, select
 
@@ -8,7 +10,7 @@ from ravada_web.extensions import db
 from ravada_web.models import Base, Node, Operation, OperationState
 from ravada_web.services import bases, node_joining, nodes
 from tests.cluster import GUEST, IMAGES, Cluster
-from tests.lab import LabNode
+from tests.lab import Lab, LabNode
 from tests.servers import wait_until
 from tests.sshd import free_port, start_sshd
 
@@ -54,16 +56,19 @@ def test_a_host_that_refuses_our_key_is_refused(cluster: Cluster, tmp_path_facto
         sshd.stop()
 
 
-def test_a_host_without_libvirt_is_refused(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
-    sshd = start_sshd(tmp_path_factory.mktemp("s"))
-    sshd.authorize(nodes.public_key())
+def test_a_host_without_libvirt_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "lab", "rvn", 1)
+    lab.up(nodes.public_key())
     try:
-        failed = joined(cluster, "plain", "127.0.0.1", sshd.port, sshd.fingerprint)
+        host = lab.master
+        host.run(["sh", "-c", "kill $(cat /run/libvirtd.pid)"])
+        wait_until(lambda: host.run(["test", "-e", "/run/libvirtd.pid"], check=False).returncode, 10, "it has ended")
+        failed = joined(cluster, "plain", host.address, 22, host.host_key_fingerprint)
         assert failed.state == OperationState.FAILED and failed.result["field"] == "address"
         assert "libvirt does not answer" in failed.error
         assert "plain" not in {row.node.name for row in nodes.listing()}
     finally:
-        sshd.stop()
+        lab.down(purge=True)
 
 
 def joined(cluster: Cluster, name: str, address: str, port: int, fingerprint: str) -> Operation:

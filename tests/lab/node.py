@@ -111,7 +111,10 @@ class LabNode:
 
     def _make_network(self) -> None:
         shell("ip", "netns", "add", self.space)
-        shell("ip", "link", "add", self.plug, "type", "veth", "peer", "name", "eth0", "netns", self.space)
+        # Like a real host's card it keeps its address, which its neighbours remember, when the node comes back.
+        card = "02:52:" + ":".join(f"{int(part):02x}" for part in self.address.split("."))
+        peer = ("peer", "name", "eth0", "address", card, "netns", self.space)
+        shell("ip", "link", "add", self.plug, "type", "veth", *peer)
         shell("ip", "link", "set", self.plug, "master", self.bridge, "up")
         shell("ip", "-n", self.space, "addr", "add", f"{self.address}/24", "dev", "eth0")
         shell("ip", "-n", self.space, "link", "set", "eth0", "up")

@@ -18,6 +18,7 @@ done
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$folder/dev/pts"
 ln -s pts/ptmx "$folder/dev/ptmx"
 ln -s /proc/self/fd "$folder/dev/fd"
+ln -s fd/0 "$folder/dev/stdin"
 mount -t tmpfs -o mode=1777 tmpfs "$folder/dev/shm"
 mount --rbind "$folder/dev" /dev
 

@@ -55,7 +55,7 @@ def create() -> ResponseReturnValue:
         except InvalidInput as error:
             form.refuse(error)
         except NoRoom as error:
-            shortage = {"no_room": str(error), "decision": error.decision.to_dict()}
+            shortage = {"decision": error.decision.to_dict()}
         except NoNodeAllowed as error:
             shortage = {"no_node": str(error), "base_id": error.base_id}
     return _form(form, 422, **shortage)

@@ -1,0 +1,53 @@
+"""A small installation to look at: nodes, a base, clones of two users, operations, all through the services."""
+
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, Operation, OperationState
+from ravada_web.services import clone_requests, node_joining
+from ravada_web.services.clone_requests import Request
+from ravada_web.services.transaction import transaction
+from tests.conftest import People
+from tests.factories import make_base, make_nodes
+
+FINGERPRINT = "SHA256:mVPwvezndPv/ARoIadVY98vAC0g+P/5633yTC4d/wXE"
+
+
+@dataclass
+class World:
+    """The ids of what is there; `mine` and `foreign` are stopped clones of the user and of the other one."""
+
+    nodes: list[int]
+    base: int
+    mine: int
+    foreign: int
+    scan: int
+
+    def path(self, template: str) -> str:
+        """An address with these ids filled in."""
+        return template.format(node=self.nodes[1], base=self.base, mine=self.mine, foreign=self.foreign, scan=self.scan)
+
+
+@pytest.fixture
+def world(people: People) -> World:
+    """Three nodes, a base that is ready, a stopped clone for each of two users, and a host key that was read."""
+    nodes = make_nodes(3)
+    base = make_base(nodes)
+    for owner, prefix in ((people.user, "mine"), (people.other, "foreign")):
+        clone_requests.request(people.administrator, Request(base, 1, prefix, owner.id))
+    scan = node_joining.begin_join(people.administrator, name="n9", address="192.0.2.9", port=22, user="root").id
+    with transaction() as session:
+        for clone in session.scalars(select(Clone)):
+            clone.state = CloneState.STOPPED
+        finish(session.get_one(Operation, scan), result={"fingerprint": FINGERPRINT, "key_type": "ssh-ed25519"})
+    ids = dict(db.session.execute(select(Clone.name, Clone.id)).all())
+    return World(nodes, base, ids["mine-1"], ids["foreign-1"], scan)
+
+
+def finish(operation: Operation, *, result: dict[str, object] | None = None, error: str = "") -> None:
+    """Leave an operation as its job would have."""
+    operation.state = OperationState.FAILED if error else OperationState.DONE
+    operation.error, operation.result = error, {"host_key": "ssh-ed25519 AAAA"} | (result or {})

@@ -1,0 +1,136 @@
+"""Bad input: the same form again with 422 and the cause beside its field, and nothing written."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import delete
+
+from ravada_web.extensions import db
+from ravada_web.models import AllowedNode, Clone, Node, Operation, User
+from ravada_web.services import bases, node_joining
+from ravada_web.services.transaction import transaction
+from tests.conftest import People
+from tests.web.asking import fragment, is_page
+from tests.web.conftest import World, finish
+
+SignIn = Callable[[User | str], FlaskClient]
+NODE = {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"}
+SETTINGS = {**NODE, "memory_reserve_mib": "0", "builds_at_once": "2", "clone_limit": ""}
+FILES = {"name": "b2", "source": "file", "paths": "/srv/b2.qcow2", "memory_mib": "512", "vcpus": "1"}
+CLONES = {"base_id": "1", "count": "3", "prefix": "new", "owner_id": "1"}
+
+# address, a form that is right, the field that is made wrong, and how
+WRONG = [
+    *(("/nodes/add", NODE, "name", value) for value in ("", "a b", "<b>", "n1")),
+    *(("/nodes/add", NODE, "address", value) for value in ("", "http://x", "192.0.2.1", "-x")),
+    *(("/nodes/add", NODE, "port", value) for value in ("", "0", "65536", "ssh")),
+    *(("/nodes/add", NODE, "user", value) for value in ("", "Root!", "a b")),
+    *(("/nodes/{node}/edit", SETTINGS, "memory_reserve_mib", value) for value in ("", "-1", "many", "99999999")),
+    *(("/nodes/{node}/edit", SETTINGS, "builds_at_once", value) for value in ("0", "33")),
+    *(("/nodes/{node}/edit", SETTINGS, "clone_limit", value) for value in ("-1", "all")),
+    ("/nodes/{node}/edit", SETTINGS, "name", "n1"),
+    *(("/bases/import", FILES, "name", value) for value in ("", "linux", "<b>")),
+    *(("/bases/import", FILES, "paths", value) for value in ("", "relative.qcow2", "/srv/../etc/shadow", "/a\n/a")),
+    *(("/bases/import", FILES, "memory_mib", value) for value in ("0", "x")),
+    ("/bases/import", FILES, "vcpus", "0"),
+    ("/bases/import", FILES | {"source": "domain"}, "domain", ""),
+    *(("/clones/new", CLONES, "count", value) for value in ("", "0", "-1", "1001", "ten", "1.5")),
+    *(("/clones/new", CLONES, "prefix", value) for value in ("", "A", "a b", "-a", "x" * 41)),
+    *(("/clones/new", CLONES, "base_id", value) for value in ("", "99", "x")),
+    *(("/clones/new", CLONES, "owner_id", value) for value in ("", "99")),
+]
+
+
+@pytest.mark.parametrize(("address", "right", "field", "value"), WRONG)
+def test_the_form_again(
+    world: World, people: People, sign_in: SignIn, address: str, right: dict[str, str], field: str, value: str
+) -> None:
+    client = sign_in(people.administrator)
+    before = [db.session.query(table).count() for table in (Operation, Node, Clone)]
+    form = right | {field: value}
+    page = client.post(world.path(address), data=form)
+    part = fragment(client, world.path(address), method="POST", data=form)
+    assert (page.status_code, part.status_code) == (422, 422)
+    assert is_page(page) and not is_page(part)
+    for answer in (page, part):
+        assert f'id="{field}-error"' in answer.text
+        assert f"{field}-error" in answer.text.split(f'id="{field}"')[1].split(">")[0] or "describedby" in answer.text
+    assert [db.session.query(table).count() for table in (Operation, Node, Clone)] == before
+
+
+def test_what_was_entered_is_kept_except_the_password(client: FlaskClient, people: People) -> None:
+    answer = client.post("/login", data={"name": "user", "password": "secret guess"})
+    assert answer.status_code == 422
+    assert 'value="user"' in answer.text
+    assert "secret guess" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["user", "nobody-of-that-name"])
+def test_a_wrong_sign_in_does_not_say_what_was_wrong(client: FlaskClient, people: People, name: str) -> None:
+    answer = client.post("/login", data={"name": name, "password": "wrong password"})
+    assert answer.status_code == 422
+    assert "The name or the password is wrong." in answer.text
+
+
+def test_more_clones_than_fit(world: World, people: People, sign_in: SignIn) -> None:
+    form = CLONES | {"base_id": str(world.base), "count": "500", "start_after": "y"}
+    answer = fragment(sign_in("operator"), "/clones/new", method="POST", data=form)
+    assert answer.status_code == 422
+    assert "of the 500 asked for fit" in answer.text
+    assert answer.text.count('data-label="Why no more"') == 3
+    assert "memory" in answer.text
+    assert db.session.query(Clone).count() == 2
+
+
+def test_no_node_allowed_links_to_the_base_tab(world: World, people: People, sign_in: SignIn) -> None:
+    with transaction() as session:
+        session.execute(delete(AllowedNode))
+    answer = sign_in("operator").post("/clones/new", data=CLONES | {"base_id": str(world.base)})
+    assert answer.status_code == 422
+    assert f'href="/bases/{world.base}/base"' in answer.text
+
+
+@pytest.mark.parametrize("field", ["name", "address", "port", "user"])
+def test_a_join_that_failed_shows_the_form_with_the_cause(
+    world: World, people: People, sign_in: SignIn, field: str
+) -> None:
+    operation = node_joining.begin_join(people.administrator, name="n8", address="192.0.2.8", port=2222, user="root")
+    with transaction() as session:
+        finish(session.get_one(Operation, operation.id), result={"field": field}, error="It <refuses> us.")
+    client = sign_in(people.administrator)
+    for answer in (client.get(f"/nodes/add/{operation.id}"), fragment(client, f"/nodes/add/{operation.id}")):
+        assert answer.status_code == 422
+        assert 'value="192.0.2.8"' in answer.text and 'value="2222"' in answer.text
+        assert "It &lt;refuses&gt; us." in answer.text.split(f'id="{field}-error"')[1].split("</div>")[0]
+
+
+def test_an_import_that_failed_shows_the_form_with_the_cause(world: World, people: People, sign_in: SignIn) -> None:
+    operation = bases.begin_import(
+        people.administrator, name="b2", description="", source="file", paths="/srv/a\n/srv/b", memory_mib=512, vcpus=1
+    )
+    with transaction() as session:
+        finish(session.get_one(Operation, operation.id), result={"field": "paths"}, error="It has a backing file.")
+    answer = sign_in(people.administrator).get(f"/bases/import/{operation.id}")
+    assert answer.status_code == 422
+    assert "It has a backing file." in answer.text.split('id="paths-error"')[1].split("</div>")[0]
+    assert "/srv/a\n/srv/b" in answer.text
+
+
+def test_progress_reloads_by_itself_and_ends_at_the_new_node(world: World, people: People, sign_in: SignIn) -> None:
+    operation = node_joining.begin_join(people.administrator, name="n8", address="192.0.2.8", port=22, user="root")
+    client, path = sign_in(people.administrator), f"/nodes/add/{operation.id}"
+    assert '<noscript><meta http-equiv="refresh"' in client.get(path).text
+    assert 'hx-trigger="every 1s' in fragment(client, path).text
+    with transaction() as session:
+        row = session.get_one(Operation, operation.id)
+        row.kind = "node_join"
+        finish(row, result={"node_id": world.nodes[2]})
+    assert client.get(path).location == f"/nodes/{world.nodes[2]}"
+    assert fragment(client, path, at=path).headers["HX-Redirect"] == f"/nodes/{world.nodes[2]}"
+
+
+def test_a_wrong_fingerprint_is_not_accepted(world: World, people: People, sign_in: SignIn) -> None:
+    answer = sign_in(people.administrator).post(f"/nodes/add/{world.scan}", data={"fingerprint": "SHA256:other"})
+    assert answer.status_code == 422
+    assert db.session.query(Operation).filter_by(kind="node_join").count() == 0
