@@ -19,7 +19,7 @@ TEST_PACKAGES := chromium fonts-dejavu-core postgresql
 define install
 	@missing=$$(dpkg-query -W -f='$${db:Status-Status} $${Package}\n' $(1) 2>/dev/null | \
 		awk '$$1 == "installed" {print $$2}' | sort | comm -13 - <(printf '%s\n' $(1) | sort)); \
-	if [ -n "$$missing" ]; then echo "Installing Debian packages:" $$missing; \
+	if [ -n "$$missing" ]; then echo "Installing Debian packages:" $$missing >&2; \
 		$(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		$(SUDO) -E apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
@@ -37,7 +37,7 @@ packages-test: packages-lab
 	$(call install,$(TEST_PACKAGES))
 
 $(VENV)/installed: requirements.txt | packages-run
-	@echo "Making the virtual environment $(VENV) ..."
+	@echo "Making the virtual environment $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check --root-user-action=ignore -r requirements.txt
 	@touch $@

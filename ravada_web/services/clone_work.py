@@ -1,7 +1,8 @@
 """The nodes' part of clones, done by jobs: compare what is wanted with what is there, and do the difference."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import libvirt
 from flask_babel import gettext as _
@@ -12,9 +13,12 @@ from sqlalchemy.orm import joinedload
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
+from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
-from ravada_web.models import Base, BaseVersion, Clone, CloneState, Node, Replica, User, now
+from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.models import BaseDisk, BaseVersion, Clone, CloneState, Node, Replica, User, now
 from ravada_web.remote import files, overlays
+from ravada_web.remote.target import Target
 from ravada_web.services import clones, links
 from ravada_web.services.node_rows import facts_of
 from ravada_web.services.running import Handle
@@ -30,7 +34,8 @@ POLL_SECONDS = 0.5
 def _mine(handle: Handle, *states: CloneState) -> list[Clone]:
     """The operation's clones that are still in a state it works on."""
     query = select(Clone).where(Clone.operation_id == handle.operation_id, Clone.state.in_(states))
-    return list(db.session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.id)))
+    shown = (joinedload(Clone.node), joinedload(Clone.version))
+    return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
 
 
 def _settle(clone_ids: Sequence[int], state: CloneState) -> None:
@@ -39,21 +44,72 @@ def _settle(clone_ids: Sequence[int], state: CloneState) -> None:
         session.execute(moved.values(state=state, reason="", changed_at=now()))
 
 
+@dataclass(frozen=True)
+class Plan:
+    """All that making a batch needs, read at once: later looks at the operation's row make objects read anew."""
+
+    clone_ids: Sequence[int]
+    to_start: Sequence[int]
+    where: Target
+    uri: str
+    facts: NodeFacts
+    template_xml: str
+    identities: Sequence[CloneIdentity]
+    # For each of the base's disks: the empty overlay, and the clones' files that are to be copies of it.
+    overlays: Mapping[str, Sequence[str]]
+
+
 def create(handle: Handle) -> None:
     """Make the overlays of a batch with one command, then define its domains over one connection."""
+    plan = _plan(handle)
+    if plan is None:
+        return
+    with transaction() as session:
+        session.execute(update(Clone).where(Clone.id.in_(plan.clone_ids)).values(state=CloneState.CREATING))
+    for template, paths in plan.overlays.items():
+        handle.check()
+        overlays.make_overlays(links.workspace(), plan.where, template, paths, handle.token, deadline=FILES_SECONDS)
+    documents = [for_clone(plan.template_xml, identity, plan.facts) for identity in plan.identities]
+    with open_connection(plan.uri) as connection:
+        _refuse_foreign(connection, plan)
+        handle.check()
+        domains.define_all(connection, documents)
+    _settle(plan.clone_ids, CloneState.STOPPED)
+    _start_those_asked_for(handle, plan)
+
+
+def _plan(handle: Handle) -> Plan | None:
     batch = _mine(handle, CloneState.REQUESTED, CloneState.CREATING)
     if not batch:
-        return
-    ids = [clone.id for clone in batch]
-    with transaction() as session:
-        session.execute(update(Clone).where(Clone.id.in_(ids)).values(state=CloneState.CREATING))
-    node, version, base = batch[0].node, batch[0].version, batch[0].base
+        return None
+    node, version = batch[0].node, batch[0].version
     directory = _replica_directory(version, node)
-    _make_overlays(handle, batch, version, node, directory)
-    handle.progress(50, _("Disks made"))
-    _define(handle, batch, base, version, node, directory)
-    _settle(ids, CloneState.STOPPED)
-    _start_those_asked_for(handle, batch)
+    where = links.target(node)
+
+    def file(clone: Clone, disk: BaseDisk) -> str:
+        return links.in_pool(directory, clone.disk_file(disk.target))
+
+    return Plan(
+        clone_ids=[clone.id for clone in batch],
+        to_start=[clone.id for clone in batch if clone.start_after],
+        where=where,
+        uri=links.libvirt_uri(where),
+        facts=facts_of(node),
+        template_xml=version.base.template_xml,
+        identities=[
+            CloneIdentity(
+                name=clone.name,
+                uuid=clone.uuid,
+                macs=[nic.mac for nic in clone.nics],
+                disks={disk.target: file(clone, disk) for disk in version.disks},
+            )
+            for clone in batch
+        ],
+        overlays={
+            links.in_pool(directory, template_name(disk)): [file(clone, disk) for clone in batch]
+            for disk in version.disks
+        },
+    )
 
 
 def _replica_directory(version: BaseVersion, node: Node) -> str:
@@ -64,58 +120,27 @@ def _replica_directory(version: BaseVersion, node: Node) -> str:
     return directory
 
 
-def _make_overlays(handle: Handle, batch: Sequence[Clone], version: BaseVersion, node: Node, directory: str) -> None:
-    workspace, where = links.workspace(), links.target(node)
-    for disk in version.disks:
-        template = links.in_pool(directory, template_name(disk))
-        paths = [links.in_pool(directory, clone.disk_file(disk.target)) for clone in batch]
-        handle.check()
-        overlays.make_overlays(workspace, where, template, paths, handle.token, deadline=FILES_SECONDS)
-
-
-def _define(
-    handle: Handle, batch: Sequence[Clone], base: Base, version: BaseVersion, node: Node, directory: str
-) -> None:
-    facts = facts_of(node)
-    targets = [disk.target for disk in version.disks]
-    identities = [
-        CloneIdentity(
-            name=clone.name,
-            uuid=clone.uuid,
-            macs=[nic.mac for nic in clone.nics],
-            disks={target: links.in_pool(directory, clone.disk_file(target)) for target in targets},
-        )
-        for clone in batch
-    ]
-    documents = [for_clone(base.template_xml, identity, facts) for identity in identities]
-    with links.connect(node) as connection:
-        _refuse_foreign(connection, batch, node)
-        handle.check()
-        domains.define_all(connection, documents)
-
-
-def _refuse_foreign(connection: libvirt.virConnect, batch: Sequence[Clone], node: Node) -> None:
+def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
     """A name that somebody else's machine has on the node cannot be ours; theirs is left as it is."""
     there = {name: uuid for uuid, name in domains.existing(connection).items()}
-    taken = [clone.name for clone in batch if there.get(clone.name, clone.uuid) != clone.uuid]
+    taken = [mine.name for mine in plan.identities if there.get(mine.name, mine.uuid) != mine.uuid]
     if taken:
         raise Conflict(
             _(
                 "Node %(node)s has machines of its own with these names: %(names)s. Delete these clones and "
                 "ask for them with another prefix.",
-                node=node.name,
+                node=plan.where.name,
                 names=", ".join(taken),
             )
         )
 
 
-def _start_those_asked_for(handle: Handle, batch: Sequence[Clone]) -> None:
-    ids = [clone.id for clone in batch if clone.start_after]
-    if not ids:
+def _start_those_asked_for(handle: Handle, plan: Plan) -> None:
+    if not plan.to_start:
         return
     with transaction() as session:
-        session.execute(update(Clone).where(Clone.id.in_(ids)).values(start_after=False))
-        clones.start_placed(session, db.session.get(User, handle.user_id), ids)
+        session.execute(update(Clone).where(Clone.id.in_(plan.to_start)).values(start_after=False))
+        clones.start_placed(session, session.get(User, handle.user_id), plan.to_start)
 
 
 def start(handle: Handle) -> None:
@@ -137,19 +162,20 @@ def stop(handle: Handle) -> None:
 def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: CloneState, kept: CloneState) -> None:
     """Do one thing to each domain over one connection, and write each one's outcome as it comes."""
     failures: list[str] = []
-    if not batch:
+    each = [(clone.id, clone.uuid, clone.name) for clone in batch]
+    if not each:
         return
     with links.connect(batch[0].node) as connection:
-        for done, clone in enumerate(batch):
+        for done, (clone_id, clone_uuid, name) in enumerate(each, start=1):
             handle.check()
             try:
-                act(connection, clone.uuid)
+                act(connection, clone_uuid)
             except domains.HypervisorError as error:
-                failures.append(f"{clone.name}: {error}")
-                _keep(clone.id, kept, str(error))
+                failures.append(f"{name}: {error}")
+                _keep(clone_id, kept, str(error))
             else:
-                _settle([clone.id], reached)
-            handle.progress(100 * (done + 1) / len(batch))
+                _settle([clone_id], reached)
+            handle.progress(100 * done / len(each))
     if failures:
         raise Conflict("; ".join(failures))
 
@@ -198,15 +224,17 @@ def delete(handle: Handle) -> None:
     if not batch:
         return
     node = batch[0].node
+    where, paths = links.target(node), _files(batch, node)
+    ids, uuids = [clone.id for clone in batch], [clone.uuid for clone in batch]
     with links.connect(node) as connection:
-        for clone in batch:
-            handle.check()
-            domains.force_off(connection, clone.uuid)
-            domains.undefine(connection, clone.uuid)
+        handle.check()
+        for clone_uuid in uuids:
+            domains.force_off(connection, clone_uuid)
+            domains.undefine(connection, clone_uuid)
     handle.check()
-    files.remove_files(links.workspace(), links.target(node), _files(batch, node), deadline=FILES_SECONDS)
+    files.remove_files(links.workspace(), where, paths, deadline=FILES_SECONDS)
     with transaction() as session:
-        session.execute(delete_rows(Clone).where(Clone.id.in_([clone.id for clone in batch])))
+        session.execute(delete_rows(Clone).where(Clone.id.in_(ids)))
 
 
 def _files(batch: Sequence[Clone], node: Node) -> list[str]:

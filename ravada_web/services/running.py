@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from flask_babel import gettext as _
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, select, update
 
 from ravada_web.errors import InvalidInput, RavadaError
 from ravada_web.extensions import db
@@ -45,7 +45,7 @@ class Handle:
     user_id: int | None
     params: dict[str, Any]
     result: dict[str, Any] = field(default_factory=dict)
-    _reported: float = 0.0
+    _reported: float = field(default_factory=time.monotonic)
 
     @property
     def token(self) -> str:
@@ -58,8 +58,9 @@ class Handle:
         Raises Superseded or Cancelled.
         """
         db.session.rollback()
-        row = db.session.get_one(Operation, self.operation_id)
-        if row.attempt != self.attempt or row.state != OperationState.RUNNING:
+        mine = select(Operation.attempt, Operation.state, Operation.cancel_asked)
+        row = db.session.execute(mine.where(Operation.id == self.operation_id)).one_or_none()
+        if row is None or row.attempt != self.attempt or row.state != OperationState.RUNNING:
             raise Superseded
         if row.cancel_asked:
             raise Cancelled

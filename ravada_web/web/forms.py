@@ -1,5 +1,6 @@
 """The forms: fields, types and bounds that a browser can check; what only the services know they say themselves."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask_babel import gettext as _
@@ -14,9 +15,11 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, NumberRange, Optional
 
 from ravada_web.errors import InvalidInput
+from ravada_web.models import Base, User
 
 
 class Form(FlaskForm):
@@ -70,8 +73,8 @@ class ImportForm(Form):
     source = RadioField(
         _l("Made from"),
         choices=[
-            ("domain", _l("A virtual machine of the master")),
-            ("file", _l("qcow2 files on the master")),
+            SelectChoice("domain", _l("A virtual machine of the master")),
+            SelectChoice("file", _l("qcow2 files on the master")),
         ],
         default="domain",
     )
@@ -82,7 +85,7 @@ class ImportForm(Form):
 
     def offer(self, domains: list[str]) -> None:
         """The domains to choose from."""
-        self.domain.choices = [("", _("Choose…")), *((name, name) for name in domains)]
+        self.domain.choices = [SelectChoice("", _("Choose…")), *(SelectChoice(name) for name in domains)]
 
 
 class ClonesForm(Form):
@@ -93,6 +96,7 @@ class ClonesForm(Form):
     volatile = BooleanField(_l("Volatile"))
     start_after = BooleanField(_l("Start them once made"))
 
-    def offer(self, bases: list[tuple[int, str]], people: list[tuple[int, str]]) -> None:
+    def offer(self, bases: Iterable[Base], people: Iterable[User]) -> None:
         """The bases and owners to choose from."""
-        self.base_id.choices, self.owner_id.choices = bases, people
+        self.base_id.choices = [SelectChoice(base.id, base.name) for base in bases]
+        self.owner_id.choices = [SelectChoice(person.id, person.name) for person in people]

@@ -1,19 +1,52 @@
 """A small installation to look at: nodes, a base, clones of two users, operations, all through the services."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from flask import Flask, g
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import Clone, CloneState, Operation, OperationState
+from ravada_web.identity.passwords import hash_password
+from ravada_web.models import Clone, CloneState, Node, Operation, OperationState, Role, User
 from ravada_web.services import clone_requests, node_joining
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.transaction import transaction
-from tests.conftest import People
+from tests.conftest import PASSWORD, People
 from tests.factories import make_base, make_nodes
 
 FINGERPRINT = "SHA256:mVPwvezndPv/ARoIadVY98vAC0g+P/5633yTC4d/wXE"
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """Everybody's password hashed once: hundreds of these tests would else spend their time on argon2."""
+    return hash_password(PASSWORD)
+
+
+@pytest.fixture
+def people(app: Flask, password_hash: str) -> People:
+    roles = {"user": Role.USER, "other": Role.USER, "operator": Role.OPERATOR, "administrator": Role.ADMINISTRATOR}
+    with transaction() as session:
+        made = {name: User(name=name, role=role, password_hash=password_hash) for name, role in roles.items()}
+        session.add_all(made.values())
+    return People(**made)
+
+
+@pytest.fixture
+def sign_in(client: FlaskClient, people: People) -> Callable[[User | str], FlaskClient]:
+    """Sign the client in as somebody, without the form (test_forms and test_safety use that)."""
+
+    def as_user(user: User | str) -> FlaskClient:
+        person = getattr(people, user) if isinstance(user, str) else user
+        g.pop("_login_user", None)
+        with client.session_transaction() as session:
+            session["_user_id"], session["_fresh"] = str(person.id), True
+        return client
+
+    return as_user
 
 
 @dataclass
@@ -42,6 +75,7 @@ def world(people: People) -> World:
     with transaction() as session:
         for clone in session.scalars(select(Clone)):
             clone.state = CloneState.STOPPED
+        session.get_one(Node, nodes[0]).other_domains = ["workstation"]
         finish(session.get_one(Operation, scan), result={"fingerprint": FINGERPRINT, "key_type": "ssh-ed25519"})
     ids = dict(db.session.execute(select(Clone.name, Clone.id)).all())
     return World(nodes, base, ids["mine-1"], ids["foreign-1"], scan)

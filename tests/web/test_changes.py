@@ -17,6 +17,7 @@ from tests.web.conftest import FINGERPRINT, World, finish
 SignIn = Callable[[User | str], FlaskClient]
 
 # address, the least role that may, the form, and where it leads
+NODE = {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"}
 CHANGES = [
     ("/clones/start", "user", {"id": "{mine}"}, "/"),
     ("/clones/shut-down", "user", {"id": "{mine}"}, "/"),
@@ -30,7 +31,12 @@ CHANGES = [
     ),
     ("/operations/retry", "operator", {"id": "{scan}"}, "/operations"),
     ("/operations/cancel", "operator", {"id": "{scan}"}, "/operations"),
-    ("/nodes/add", "administrator", {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"}, "/nodes/add/"),
+    (
+        "/nodes/add",
+        "administrator",
+        {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"},
+        "/nodes/add/",
+    ),
     ("/nodes/add/{scan}", "administrator", {"fingerprint": FINGERPRINT}, "/nodes/add/"),
     (
         "/nodes/{node}/edit",
@@ -125,9 +131,7 @@ def test_a_role_without_the_right(
 
 
 @each_change
-def test_nobody(
-    world: World, client: FlaskClient, address: str, least: str, form: dict[str, str], leads: str
-) -> None:
+def test_nobody(world: World, client: FlaskClient, address: str, least: str, form: dict[str, str], leads: str) -> None:
     before = db.session.query(Operation).count()
     assert client.post(world.path(address), data=filled(world, form)).location == "/login"
     assert fragment(client, world.path(address), method="POST").status_code == 401
@@ -136,7 +140,14 @@ def test_nobody(
 
 @each_change
 def test_a_request_without_our_token_is_refused(
-    app: Flask, world: World, people: People, sign_in: SignIn, address: str, least: str, form: dict[str, str], leads: str
+    app: Flask,
+    world: World,
+    people: People,
+    sign_in: SignIn,
+    address: str,
+    least: str,
+    form: dict[str, str],
+    leads: str,
 ) -> None:
     client = sign_in(people.administrator)
     app.config["WTF_CSRF_ENABLED"] = True

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.testing import FlaskClient
 from sqlalchemy import event, insert, update
 from sqlalchemy.exc import OperationalError
@@ -74,7 +74,9 @@ def test_vendored_files_have_their_licence_and_name_no_source_map(app: Flask) ->
         (None, "/"),
     ],
 )
-def test_next_is_a_local_path_or_nothing(client: FlaskClient, people: People, target: str | None, expected: str) -> None:
+def test_next_is_a_local_path_or_nothing(
+    client: FlaskClient, people: People, target: str | None, expected: str
+) -> None:
     assert local_path(target) == expected
     form = {"name": "user", "password": PASSWORD, "next": target or ""}
     assert client.post("/login", data=form).location == expected
@@ -155,7 +157,8 @@ def counted_queries() -> Iterator[list[str]]:
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        seen.append(statement)
+        if statement.startswith("SELECT"):
+            seen.append(statement)
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:
@@ -166,27 +169,26 @@ def counted_queries() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("address", ["/clones", "/", "/operations", "/nodes", "/bases/{base}/base"])
 def test_more_rows_need_no_more_queries(world: World, people: People, sign_in: SignIn, address: str) -> None:
-    client, counts = sign_in(people.administrator), []
-    for more in range(2):
-        db.session.expire_all()
+    client, owner, counts = sign_in(people.administrator), people.administrator.id, []
+    for numbers in (range(2), range(2, 45)):
+        add_rows(world, owner, numbers)
         db.session.expunge_all()
+        g.pop("_login_user", None)
         with counted_queries() as seen:
-            assert client.get(world.path(address)).status_code == 200
+            assert client.get(world.path(address)).text.count("more") >= len(numbers)
         counts.append(len(seen))
-        if not more:
-            add_rows(world, people)
-    assert counts[1] <= counts[0], address
+    assert counts[0] == counts[1] < 20, address
 
 
-def add_rows(world: World, people: People) -> None:
-    """Forty more of everything, all of the administrator's."""
+def add_rows(world: World, owner: int, numbers: range) -> None:
+    """One more of everything for each number, the clones one's own."""
     with transaction() as session:
         like = session.get_one(Clone, world.mine)
         node = {"address": "198.51.100.1", "is_master": False, "observed": "up"}
-        session.execute(insert(Node), [node | {"name": f"more{n}", "port": n + 1} for n in range(40)])
-        operation = {"kind": "clones_start", "title": "x", "node_id": like.node_id, "user_id": people.user.id}
-        session.execute(insert(Operation), [operation] * 40)
+        session.execute(insert(Node), [node | {"name": f"more{n}", "port": n + 1} for n in numbers])
+        operation = {"kind": "clones_start", "node_id": like.node_id, "user_id": owner}
+        session.execute(insert(Operation), [operation | {"title": f"more{n}"} for n in numbers])
         clone = {"base_id": like.base_id, "version_id": like.version_id, "node_id": like.node_id, "memory_mib": 1}
-        clone |= {"owner_id": people.administrator.id, "state": "stopped"}
-        rows = [clone | {"name": f"more-{n}", "uuid": f"00000000-0000-0000-0000-{n:012}"} for n in range(40)]
+        clone |= {"owner_id": owner, "state": "stopped"}
+        rows = [clone | {"name": f"more-{n}", "uuid": f"00000000-0000-0000-0000-{n:012}"} for n in numbers]
         session.execute(insert(Clone), rows)

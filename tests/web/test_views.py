@@ -96,7 +96,9 @@ def test_a_role_without_the_right(world: World, people: People, sign_in: SignIn,
     assert "toast" in part.headers["HX-Trigger"]
 
 
-@pytest.mark.parametrize("address", ["/clones/{foreign}", "/clones/start?id={foreign}", "/clones/force-off?id={foreign}"])
+@pytest.mark.parametrize(
+    "address", ["/clones/{foreign}", "/clones/start?id={foreign}", "/clones/force-off?id={foreign}"]
+)
 def test_another_users_clone_does_not_exist(world: World, people: People, sign_in: SignIn, address: str) -> None:
     answer = sign_in(people.user).get(world.path(address))
     assert answer.status_code == 404
@@ -104,7 +106,8 @@ def test_another_users_clone_does_not_exist(world: World, people: People, sign_i
 
 
 @pytest.mark.parametrize(
-    "address", ["/nodes/99", "/bases/99", "/clones/99", "/nodes/add/99", "/bases/import/{scan}", "/nowhere", "/clones/explode"]
+    "address",
+    ["/nodes/99", "/bases/99", "/clones/99", "/nodes/add/99", "/bases/import/{scan}", "/nowhere", "/clones/explode"],
 )
 def test_what_does_not_exist(world: World, people: People, sign_in: SignIn, address: str) -> None:
     answer = sign_in(people.administrator).get(world.path(address))

@@ -62,8 +62,7 @@ def create() -> ResponseReturnValue:
 
 
 def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
-    ready = [(base.id, base.name) for base in bases.cloneable()]
-    form.offer(ready, [(user.id, user.name) for user in users.listing() if user.active])
+    form.offer(bases.cloneable(), [user for user in users.listing() if user.active])
     return show("clones/new.html", "clones/_new_form.html", status, form=form, shortage=shortage)
 
 

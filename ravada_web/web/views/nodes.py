@@ -1,5 +1,7 @@
 """Admin Tools › Nodes: list, look at, change, enable and disable, remove; joining has a module of its own."""
 
+from typing import Any
+
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -50,7 +52,7 @@ def edit(node_id: int) -> Response:
 def save(node_id: int) -> ResponseReturnValue:
     found = nodes.get(node_id)
     # This host has no address to enter; its form does not show those fields.
-    fixed = {"address": found.address, "port": found.port, "user": found.user} if found.local else {}
+    fixed: dict[str, Any] = {"address": found.address, "port": found.port, "user": found.user} if found.local else {}
     form = NodeSettingsForm(data=fixed)
     for name in fixed:
         del form[name]
