@@ -61,7 +61,13 @@ class Cluster:
         """Its command line."""
         command = [sys.executable, "-m", "flask", *arguments]
         done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         if check and done.returncode:
             raise AssertionError(f"flask {' '.join(arguments)}: {done.stderr}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import libvirt
 
-from ravada_web.hypervisor.errors import HypervisorError, is_code, translated
+from ravada_web.hypervisor.errors import is_code, translated
 from ravada_web.hypervisor.health import read_health
 
 Act = Callable[[libvirt.virConnect, str], None]
@@ -50,53 +50,49 @@ def start(connection: libvirt.virConnect, uuid: str) -> None:
     """Start a domain, or let it go on where it is paused; one that runs is left."""
     with translated():
         domain = connection.lookupByUUIDString(uuid)
-        try:
-            domain.create()
-        except libvirt.libvirtError as error:
-            if not is_code(error, libvirt.VIR_ERR_OPERATION_INVALID):
-                raise
-            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-                domain.resume()
+        if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+            domain.resume()
+        elif not domain.isActive():
+            _settled(domain.create, domain.isActive)
 
 
 def shut_down(connection: libvirt.virConnect, uuid: str) -> None:
     """Press the domain's power button; its guest decides. One that is off, or gone, is left."""
-    _unless_off(connection, uuid, lambda domain: domain.shutdown())
+    with translated():
+        domain = _find(connection, uuid)
+        if domain is not None and domain.isActive():
+            _settled(domain.shutdown, lambda: not domain.isActive())
 
 
 def force_off(connection: libvirt.virConnect, uuid: str) -> None:
     """Cut the domain's power. One that is off, or gone, is left."""
-    _unless_off(connection, uuid, lambda domain: domain.destroy())
+    with translated():
+        domain = _find(connection, uuid)
+        if domain is not None and domain.isActive():
+            _settled(domain.destroy, lambda: not domain.isActive())
 
 
 def undefine(connection: libvirt.virConnect, uuid: str) -> None:
     """Remove the domain's definition and what libvirt keeps with it; never its disks. One that is gone is left."""
-    _unless_off(connection, uuid, lambda domain: domain.undefineFlags(_REMOVE_FLAGS))
-
-
-def _unless_off(connection: libvirt.virConnect, uuid: str, act: Callable[[libvirt.virDomain], object]) -> None:
     with translated():
-        try:
-            act(connection.lookupByUUIDString(uuid))
-        except libvirt.libvirtError as error:
-            if not is_code(error, libvirt.VIR_ERR_NO_DOMAIN) and not _is_off(error):
-                raise
+        domain = _find(connection, uuid)
+        if domain is not None:
+            _settled(lambda: domain.undefineFlags(_REMOVE_FLAGS), lambda: _find(connection, uuid) is None)
 
 
-def _is_off(error: libvirt.libvirtError) -> bool:
-    return is_code(error, libvirt.VIR_ERR_OPERATION_INVALID) and "not running" in str(error)
+def _find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
+    try:
+        return connection.lookupByUUIDString(uuid)
+    except libvirt.libvirtError as error:
+        if is_code(error, libvirt.VIR_ERR_NO_DOMAIN):
+            return None
+        raise
 
 
-__all__ = [
-    "Act",
-    "HypervisorError",
-    "define_all",
-    "domain_xml",
-    "existing",
-    "force_off",
-    "list_domains",
-    "shut_down",
-    "start",
-    "states",
-    "undefine",
-]
+def _settled(act: Callable[[], object], is_so: Callable[[], object]) -> None:
+    """Act; an error does not count when what was wanted is so all the same: another attempt was quicker."""
+    try:
+        act()
+    except libvirt.libvirtError:
+        if not is_so():
+            raise

@@ -15,6 +15,7 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
+from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.models import BaseDisk, BaseVersion, Clone, CloneState, Node, Replica, User, now
 from ravada_web.remote import files, overlays
@@ -170,7 +171,7 @@ def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: C
             handle.check()
             try:
                 act(connection, clone_uuid)
-            except domains.HypervisorError as error:
+            except HypervisorError as error:
                 failures.append(f"{name}: {error}")
                 _keep(clone_id, kept, str(error))
             else:

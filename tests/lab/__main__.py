@@ -17,7 +17,9 @@ PLAIN = ("start", "kill", "partition", "heal", "hang", "resume", "unfill")
 def main() -> None:
     """Do one command."""
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "purge", "status", "guest", "authorize", "slow", "fill", *PLAIN))
+    parser.add_argument(
+        "command", choices=("up", "down", "purge", "status", "guest", "authorize", "slow", "fill", *PLAIN)
+    )
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--folder", type=Path, default=Path("var/lab"))
     parser.add_argument("--name", default="rvd")
