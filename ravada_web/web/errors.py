@@ -1,9 +1,10 @@
 """Errors as people see them: a page in the same look, or a toast that leaves the page as it is."""
 
 import structlog
-from flask import Flask, Response, make_response, render_template
+from flask import Flask, Response, g, make_response, render_template
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, TooManyRequests
@@ -40,7 +41,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(TooManyRequests, _too_many)
-    app.register_error_handler(InternalServerError, lambda _error: problem(500, str(TEXTS[500])))
+    app.register_error_handler(InternalServerError, _unexpected)
     app.register_error_handler(HTTPException, _http)
 
 
@@ -69,9 +70,16 @@ def _too_many(_error: TooManyRequests) -> Response:
     return problem(429, _("Too many failed attempts with this name from your address. Wait a minute, then try again."))
 
 
+def _unexpected(_error: InternalServerError) -> Response:
+    db.session.rollback()
+    return problem(500, str(TEXTS[500]))
+
+
 def _database(error: OperationalError) -> Response:
     """A database that is locked or away is said so; what it would have written was not."""
     db.session.rollback()
+    # The page that says so must not ask the database again who is looking: it is shown as to nobody.
+    g._login_user = AnonymousUserMixin()
     log.error("database", error=str(error.orig))
     if "locked" in str(error.orig):
         return problem(503, _("The database is busy with other work. Nothing was changed; try again in a moment."))
