@@ -224,6 +224,7 @@ def upgrade() -> None:
         "clones",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("sort_name", sa.String(length=80), nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("base_id", sa.Integer(), nullable=False),
         sa.Column("version_id", sa.Integer(), nullable=False),
@@ -263,6 +264,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_clones_node_id"), ["node_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_clones_operation_id"), ["operation_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_clones_owner_id"), ["owner_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_clones_sort_name"), ["sort_name"], unique=False)
         batch_op.create_index(batch_op.f("ix_clones_state"), ["state"], unique=False)
         batch_op.create_index(batch_op.f("ix_clones_version_id"), ["version_id"], unique=False)
 
@@ -311,6 +313,7 @@ def downgrade() -> None:
     with op.batch_alter_table("clones", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_clones_version_id"))
         batch_op.drop_index(batch_op.f("ix_clones_state"))
+        batch_op.drop_index(batch_op.f("ix_clones_sort_name"))
         batch_op.drop_index(batch_op.f("ix_clones_owner_id"))
         batch_op.drop_index(batch_op.f("ix_clones_operation_id"))
         batch_op.drop_index(batch_op.f("ix_clones_node_id"))

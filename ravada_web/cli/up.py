@@ -2,8 +2,6 @@
 
 import io
 import os
-import shutil
-import subprocess
 import sys
 from configparser import RawConfigParser
 from pathlib import Path
@@ -12,19 +10,20 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ravada_web.cli import local_libvirt
 from ravada_web.config import Settings
 
-LIBVIRT_SOCKET = Path("/run/libvirt/libvirt-sock")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def programs(settings: Settings) -> dict[str, str]:
     """The processes and their commands; Redis and the web first, one process of each queue that must never wait."""
     python = sys.executable
-    web = f"{python} -m gunicorn --worker-class gthread --threads 8 --bind {settings.host}:{settings.port} app:app"
+    where = f"{settings.host}:{settings.port}"
+    web = f"{python} -m gunicorn --worker-class gthread --threads 8 --no-control-socket --bind {where} app:app"
     return {
         "redis": f"redis-server --port 0 --unixsocket {settings.run_dir}/redis.sock --unixsocketperm 700 "
-        f"--dir {settings.data} --save '' --appendonly no",
+        f"--dir {settings.data} --save '' --appendonly no --loglevel warning",
         "web": web,
         "links": f"{python} -m jobs.links",
         "ticker": f"{python} -m jobs.ticker",
@@ -84,42 +83,14 @@ def _program(name: str, command: str, priority: int) -> dict[str, str]:
     }
 
 
-def start_libvirt() -> None:
-    """Start libvirtd where nothing does so for us (no systemd), and say so.
-
-    Raises ClickException when it is not installed or does not come up.
-    """
-    if LIBVIRT_SOCKET.exists() and _libvirt_answers():
-        return
-    if shutil.which("systemctl") and Path("/run/systemd/system").exists():
-        click.echo("Starting libvirtd (systemctl start libvirtd) ...")
-        done = subprocess.run(["systemctl", "start", "libvirtd"], check=False)
-        if done.returncode == 0:
-            return
-    if shutil.which("libvirtd") is None:
-        raise click.ClickException("libvirtd is not installed: apt install libvirt-daemon-system qemu-system-x86")
-    click.echo("There is no systemd here, so libvirtd is started directly (virtlogd -d, libvirtd -d).")
-    for program in ("virtlogd", "libvirtd"):
-        subprocess.run([program, "-d"], check=True)
-    if not _libvirt_answers():
-        raise click.ClickException("libvirtd was started but does not answer; see its log: journalctl -u libvirtd")
-
-
-def _libvirt_answers() -> bool:
-    probe = ["virsh", "--connect", "qemu:///system", "version"]
-    try:
-        return subprocess.run(probe, capture_output=True, timeout=20, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-
-
 @click.command()
 @with_appcontext
 def up() -> None:
     """Run the whole product here until Ctrl-C; run `flask setup` first."""
     settings: Settings = current_app.extensions["settings"]
     if settings.master == "local":
-        start_libvirt()
+        local_libvirt.start()
+        local_libvirt.ensure_pool_and_network()
     path = settings.run_dir / "supervisord.conf"
     path.write_text(configuration(settings))
     path.chmod(0o600)

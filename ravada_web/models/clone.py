@@ -52,12 +52,21 @@ class Decision(db.Model):
     made_at: Mapped[Moment] = mapped_column(default=now)
 
 
+def _padded(context: Any) -> str:
+    """The name that is being inserted, the number at its end padded."""
+    name: str = context.get_current_parameters()["name"]
+    stem, dash, number = name.rpartition("-")
+    return f"{stem}{dash}{int(number):08d}" if number.isdecimal() else name
+
+
 class Clone(db.Model):
     """A thin virtual machine made from a base's version on one node: the row is the reservation there."""
 
     __tablename__ = "clones"
     id: Mapped[Id]
     name: Mapped[Name] = mapped_column(unique=True)
+    # The name with its number padded, so that desk-2 is listed before desk-10.
+    sort_name: Mapped[str] = mapped_column(String(80), index=True, default=_padded)
     uuid: Mapped[str] = mapped_column(String(36), unique=True)
     base_id: Mapped[int] = mapped_column(ForeignKey("bases.id"), index=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("base_versions.id"), index=True)

@@ -49,12 +49,14 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
             query = query.where(column == value)
     if filters.search:
         query = query.where(Clone.name.icontains(filters.search, autoescape=True))
-    return paginate(query.order_by(Clone.name, Clone.id), page)
+    return paginate(query.order_by(Clone.sort_name), page)
 
 
 def mine(viewer: User) -> Sequence[Clone]:
     """The viewer's own desktops, by name."""
-    return db.session.scalars(_visible(viewer).where(Clone.owner_id == viewer.id).order_by(Clone.name)).unique().all()
+    return (
+        db.session.scalars(_visible(viewer).where(Clone.owner_id == viewer.id).order_by(Clone.sort_name)).unique().all()
+    )
 
 
 def get(viewer: User, clone_id: int) -> Clone:
@@ -63,6 +65,15 @@ def get(viewer: User, clone_id: int) -> Clone:
     if clone is None:
         raise NotFound(_("There is no such desktop."))
     return clone
+
+
+def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
+    """These clones, in their list's order. Raises NotFound when one does not exist, or is foreign."""
+    wanted = set(clone_ids)
+    found = db.session.scalars(_visible(viewer).where(Clone.id.in_(wanted)).order_by(Clone.sort_name)).all()
+    if len(found) != len(wanted):
+        raise NotFound(_("There is no such desktop."))
+    return found
 
 
 def why(clone: Clone) -> dict[str, Any] | None:

@@ -1,5 +1,7 @@
 """Clones: list with filters, ask for new ones, look at one, act on one or a selection."""
 
+from collections.abc import Sequence
+
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -86,12 +88,12 @@ def act(action: str) -> ResponseReturnValue:
     return done(_back(), clone_actions.outcome(action, count))
 
 
-def _chosen() -> list[Clone]:
+def _chosen() -> Sequence[Clone]:
     """The clones that are asked about. Raises InvalidInput for none, NotFound for one that is not theirs."""
-    ids = dict.fromkeys(request.args.getlist("id", type=int))
+    ids = request.args.getlist("id", type=int)
     if not ids:
         raise InvalidInput({"id": _("Tick at least one desktop first.")})
-    return [clones.get(me(), clone_id) for clone_id in ids]
+    return clones.many(me(), ids)
 
 
 def _back() -> str:
