@@ -16,7 +16,18 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: "stopped",
     libvirt.VIR_DOMAIN_PMSUSPENDED: "paused",
 }
+_STOPPED_BY_QEMU = (
+    "Its hypervisor has paused it after an error of its own. Force it off and start it again; if that does not help, "
+    "read its log on the node: /var/log/libvirt/qemu/."
+)
 _PAUSED_FOR_IO = "It is paused: a disk could not be written. Make room in its node's pool, then start it again."
+
+_PAUSED = {
+    libvirt.VIR_DOMAIN_PAUSED_IOERROR: _PAUSED_FOR_IO,
+    # What libvirt says where QEMU reports an internal error, such as KVM failing under it.
+    libvirt.VIR_DOMAIN_PAUSED_UNKNOWN: _STOPPED_BY_QEMU,
+    libvirt.VIR_DOMAIN_PAUSED_CRASHED: _STOPPED_BY_QEMU,
+}
 
 
 @dataclass(frozen=True)
@@ -61,5 +72,5 @@ def _all_stats(connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, 
 
 def _state(name: str, stats: dict[str, int]) -> DomainState:
     state = _STATES.get(stats.get("state.state", -1), "stopped")
-    io_error = stats.get("state.reason") == libvirt.VIR_DOMAIN_PAUSED_IOERROR
-    return DomainState(name, state, _PAUSED_FOR_IO if state == "paused" and io_error else "")
+    why = _PAUSED.get(stats.get("state.reason", -1), "") if state == "paused" else ""
+    return DomainState(name, state, why)
