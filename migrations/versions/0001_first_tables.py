@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("memory_reserve_mib", sa.Integer(), nullable=False),
         sa.Column("builds_at_once", sa.Integer(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("facts_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cpus", sa.Integer(), nullable=True),
         sa.Column("cpu_load", sa.Double(), nullable=True),
         sa.Column("memory_total_mib", sa.Integer(), nullable=True),

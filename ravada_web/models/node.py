@@ -64,6 +64,7 @@ class Node(db.Model):
     builds_at_once: Mapped[int] = mapped_column(default=2)
 
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    facts_at: Mapped[Moment | None]
     cpus: Mapped[int | None]
     cpu_load: Mapped[float | None]
     memory_total_mib: Mapped[int | None]

@@ -39,10 +39,11 @@ def _mine(handle: Handle, *states: CloneState) -> list[Clone]:
     return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
 
 
-def _settle(clone_ids: Sequence[int], state: CloneState) -> None:
+def _settle(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "") -> None:
+    """Write where clones have come to; one that another operation has taken over since is that one's to write."""
     with transaction() as session:
-        moved = update(Clone).where(Clone.id.in_(clone_ids))
-        session.execute(moved.values(state=state, reason="", changed_at=now()))
+        moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == handle.operation_id)
+        session.execute(moved.values(state=state, reason=reason, changed_at=now()))
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def create(handle: Handle) -> None:
         _refuse_foreign(connection, plan)
         handle.check()
         domains.define_all(connection, documents)
-    _settle(plan.clone_ids, CloneState.STOPPED)
+    _settle(handle, plan.clone_ids, CloneState.STOPPED)
     _start_those_asked_for(handle, plan)
 
 
@@ -173,17 +174,12 @@ def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: C
                 act(connection, clone_uuid)
             except HypervisorError as error:
                 failures.append(f"{name}: {error}")
-                _keep(clone_id, kept, str(error))
+                _settle(handle, [clone_id], kept, str(error))
             else:
-                _settle([clone_id], reached)
+                _settle(handle, [clone_id], reached)
             handle.progress(100 * done / len(each))
     if failures:
         raise Conflict("; ".join(failures))
-
-
-def _keep(clone_id: int, state: CloneState, reason: str) -> None:
-    with transaction() as session:
-        session.execute(update(Clone).where(Clone.id == clone_id).values(state=state, reason=reason, changed_at=now()))
 
 
 def _shut_down(handle: Handle, batch: Sequence[Clone]) -> None:
@@ -197,7 +193,7 @@ def _shut_down(handle: Handle, batch: Sequence[Clone]) -> None:
             states = domains.states(connection, list(waiting))
             off = [clone_uuid for clone_uuid in waiting if states.get(clone_uuid, "stopped") == "stopped"]
             if off:
-                _settle([waiting.pop(clone_uuid) for clone_uuid in off], CloneState.STOPPED)
+                _settle(handle, [waiting.pop(clone_uuid) for clone_uuid in off], CloneState.STOPPED)
             handle.progress(100 * (1 - len(waiting) / len(batch)), _("Waiting for the guests"))
             time.sleep(POLL_SECONDS)
     if waiting:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -19,7 +20,7 @@ from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, read_facts
 from ravada_web.hypervisor.health import NodeHealth, read_health
-from ravada_web.models import Node, Observed, Trust
+from ravada_web.models import Node, Observed, Trust, now
 from ravada_web.remote.errors import HostKeyChanged, RemoteError
 from ravada_web.remote.links import link_is_up
 from ravada_web.remote.sampling import Sample, sample
@@ -32,6 +33,8 @@ FIRST_SECONDS = 1.0
 AGAIN_SECONDS = 2.0
 LIBVIRT_SECONDS = 2.0
 ROUND_SECONDS = 8.0
+# Pools, networks and firmware may be changed on a node while it is up.
+FACTS_AGE = timedelta(minutes=1)
 # What has answered by then is written without waiting for the others.
 WAVE_SECONDS = 0.7
 
@@ -76,7 +79,8 @@ def _question(node: Node) -> Question:
     where = links.target(node)
     paths = tuple(pool.path for pool in node.pools if pool.active)
     # A node that was away may have come back with another libvirt, other pools, or as another machine.
-    return Question(where, links.libvirt_uri(where), paths, not node.facts or node.observed != Observed.UP)
+    stale = node.facts_at is None or now() - node.facts_at > FACTS_AGE
+    return Question(where, links.libvirt_uri(where), paths, stale or node.observed != Observed.UP)
 
 
 def _waves(questions: Sequence[Question], workspace: Workspace) -> Iterator[list[Answer]]:

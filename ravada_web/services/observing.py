@@ -64,11 +64,11 @@ def _store_sample(node: Node, sample: Sample) -> None:
     node.figures_at = node.checked_at
     node.cpu_load = min(1.0, sample.load1 / node.cpus) if node.cpus else None
     for pool in node.pools:
-        total, free = sample.disks.get(pool.path, (None, None))
-        if total is not None and free is not None:
+        if pool.path in sample.disks:
+            total, free = sample.disks[pool.path]
             pool.total_mib, pool.free_mib, pool.sampled_at = total // MIB, free // MIB, node.checked_at
-        elif pool.sampled_at != node.checked_at and pool.path in sample.disks:
-            pool.free_mib = None
+        else:
+            pool.free_mib = None  # asked for, and not there: unknown, which counts as full
 
 
 def _store_checked_facts(node: Node, answer: "Answer") -> None:

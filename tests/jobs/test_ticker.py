@@ -1,0 +1,77 @@
+"""The ticker: one ticks however many run, another takes over, and the sick are checked apart from the healthy."""
+
+import pytest
+from flask import Flask
+from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import update
+
+from jobs.ticker import LOCK_SECONDS, Ticker, queue_checks
+from ravada_web.config import Settings
+from ravada_web.extensions import queues
+from ravada_web.models import Node, Observed
+from ravada_web.services import sweep
+from ravada_web.services.outbox import queue
+from ravada_web.services.transaction import transaction
+from tests.factories import make_nodes
+from tests.servers import wait_until
+
+
+def checks() -> list[tuple[int, ...]]:
+    return [tuple(job.args) for job in queue("checks").get_jobs()]
+
+
+def test_nodes_are_checked_in_batches_and_the_sick_apart(app: Flask) -> None:
+    nodes = make_nodes(5)
+    with transaction() as session:
+        session.execute(update(Node).where(Node.id == nodes[2]).values(observed=Observed.DOWN))
+    queue_checks(interval=5, batch=3)
+    assert checks() == [(nodes[0], nodes[1], nodes[3]), (nodes[4],), (nodes[2],)]
+
+
+def test_a_check_that_nobody_took_up_is_dropped_when_the_next_is_due(app: Flask) -> None:
+    make_nodes(1)
+    queue_checks(interval=5, batch=50)
+    (job,) = queue("checks").get_jobs()
+    assert job.ttl == 5
+
+
+def test_only_the_holder_of_the_lock_ticks_and_another_takes_over(app: Flask, settings: Settings) -> None:
+    make_nodes(1)
+    first, second = Ticker(settings), Ticker(settings)
+    first.tick()
+    second.tick()
+    assert len(checks()) == 1
+    first.release()
+    second.tick()
+    assert len(checks()) == 2
+
+
+def test_a_ticker_that_died_is_replaced_once_its_lock_runs_out(app: Flask, settings: Settings) -> None:
+    make_nodes(1)
+    rarely = settings.model_copy(update={"check_interval": 60})
+    Ticker(rarely).tick()
+    second = Ticker(rarely)
+
+    def took_over() -> bool:
+        second.tick()
+        return len(checks()) == 2
+
+    wait_until(took_over, LOCK_SECONDS + 2, "the second ticker ticks")
+
+
+def test_a_tick_without_redis_is_skipped_and_the_next_one_works(
+    app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_nodes(1)
+    ticker = Ticker(settings)
+    with monkeypatch.context() as away:
+
+        def gone(_self: sweep.Sweep) -> int:
+            raise RedisConnectionError("away")
+
+        away.setattr(sweep.Sweep, "run", gone)
+        ticker.tick()
+    assert checks() == []
+    ticker.tick()
+    assert len(checks()) == 1
+    assert queues.redis.ping()

@@ -1,0 +1,124 @@
+"""What a check saw, written down: nodes, pools and clones; and what a check must not overwrite."""
+
+import time
+
+import pytest
+from sqlalchemy import select, update
+
+from ravada_web.extensions import db
+from ravada_web.hypervisor.health import DomainState, NodeHealth
+from ravada_web.models import Clone, CloneState, Event, Node, Observed, Operation, Trust
+from ravada_web.remote.sampling import Sample
+from ravada_web.services.clone_requests import Request, request
+from ravada_web.services.node_checks import Answer
+from ravada_web.services.observing import record
+from ravada_web.services.transaction import transaction
+from tests.conftest import People
+from tests.factories import POOL, make_base, make_nodes
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def node_id(people: People) -> int:
+    """A node with one clone, stopped."""
+    (found,) = make_nodes(1)
+    request(people.administrator, Request(make_base([found]), 1, "desk", people.user.id))
+    with transaction() as session:
+        session.execute(update(Clone).values(state=CloneState.STOPPED))
+    return found
+
+
+def node() -> Node:
+    db.session.rollback()
+    return db.session.scalars(select(Node)).one()
+
+
+def clone() -> Clone:
+    db.session.rollback()
+    return db.session.scalars(select(Clone)).one()
+
+
+def seen(node_id: int, state: str | None = "stopped", **changes: object) -> Answer:
+    """An answer in which the clone is in that state; None: it is not there."""
+    domains = {clone().uuid: DomainState("desk-1", state)} if state else {}
+    sample = Sample(0.5, 16384, 9000, {POOL: (100 * GIB, 40 * GIB)}, time.time())
+    values = {"sample": sample, "health": NodeHealth(domains), "asked_at": time.time() + 1, **changes}
+    return Answer(node_id, Observed.UP, **values)  # type: ignore[arg-type]
+
+
+def test_figures_and_states_are_written(node_id: int) -> None:
+    record([seen(node_id, "running")])
+    found = node()
+    assert (found.memory_free_mib, found.cpu_load) == (9000, 0.5 / 8)
+    assert (found.pools[0].total_mib, found.pools[0].free_mib) == (102_400, 40_960)
+    assert clone().state == CloneState.RUNNING
+
+
+def test_a_pool_that_is_not_there_any_more_counts_as_full(node_id: int) -> None:
+    record([seen(node_id, sample=Sample(0.5, 16384, 9000, {}, time.time()))])
+    assert node().pools[0].free_mib is None
+
+
+def test_a_dead_nodes_clones_are_unreachable_and_come_back_with_it(node_id: int) -> None:
+    record([Answer(node_id, Observed.DOWN, "SSH does not answer.", asked_at=time.time() + 1)])
+    assert (node().observed, node().reason) == (Observed.DOWN, "SSH does not answer.")
+    assert clone().state == CloneState.UNREACHABLE
+    record([seen(node_id, asked_at=time.time() + 2)])
+    assert clone().state == CloneState.STOPPED
+
+
+def test_a_change_of_state_is_one_event_and_no_change_is_none(node_id: int) -> None:
+    for later in (1, 2, 3):
+        record([Answer(node_id, Observed.DOWN, "Gone.", asked_at=time.time() + later)])
+    events = db.session.scalars(select(Event).where(Event.action == "observed")).all()
+    assert [event.text for event in events] == ["down: Gone."]
+
+
+def test_a_changed_key_quarantines(node_id: int) -> None:
+    record([Answer(node_id, Observed.DOWN, "Another key.", trust=Trust.CHANGED, asked_at=time.time() + 1)])
+    record([seen(node_id, asked_at=time.time() + 2)])
+    assert node().trust == Trust.CHANGED, "only an administrator's acceptance ends it"
+
+
+def test_an_answer_older_than_what_is_known_is_passed_over(node_id: int) -> None:
+    record([seen(node_id)])
+    record([Answer(node_id, Observed.DOWN, "Late news.", asked_at=time.time() - 60)])
+    assert node().observed == Observed.UP
+
+
+@pytest.mark.parametrize("state", [CloneState.CREATING, CloneState.STARTING, CloneState.STOPPING, CloneState.DELETING])
+def test_a_state_that_an_operation_owns_is_not_overwritten(node_id: int, state: CloneState) -> None:
+    with transaction() as session:
+        session.execute(update(Clone).values(state=state))
+    record([seen(node_id, "running")])
+    assert clone().state == state
+
+
+def test_what_was_seen_before_the_last_move_is_no_news(node_id: int) -> None:
+    record([seen(node_id, None, asked_at=time.time() - 60)])
+    assert clone().state == CloneState.STOPPED, "its domain may have been defined after the check looked"
+
+
+def test_a_domain_that_somebody_removed_is_said_to_be_missing(node_id: int) -> None:
+    record([seen(node_id, None)])
+    assert clone().state == CloneState.FAILED and "no such virtual machine" in clone().reason
+
+
+def test_the_domains_of_others_are_offered_for_import(node_id: int) -> None:
+    foreign = NodeHealth({"other": DomainState("<b>theirs</b>", "stopped"), clone().uuid: DomainState("d", "stopped")})
+    record([seen(node_id, health=foreign)])
+    assert node().other_domains == ["<b>theirs</b>"]
+
+
+def test_a_volatile_clone_that_ran_and_stopped_is_thrown_away(node_id: int) -> None:
+    with transaction() as session:
+        session.execute(update(Clone).values(volatile=True))
+    record([seen(node_id)])
+    assert clone().state == CloneState.STOPPED, "it has never run"
+    with transaction() as session:
+        session.execute(update(Clone).values(started_at=clone().created_at))
+    record([seen(node_id, asked_at=time.time() + 2)])
+    assert clone().state == CloneState.DELETING
+    db.session.rollback()
+    assert "clones_delete" in db.session.scalars(select(Operation.kind)).all()
