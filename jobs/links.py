@@ -1,15 +1,13 @@
 """The links process: `python -m jobs.links`. Keeps one SSH connection to every trusted node."""
 
-import signal
-import threading
-from types import FrameType
-
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.loop import until_stopped
 from ravada_web import create_app
 from ravada_web.extensions import db
 from ravada_web.remote.links import LinkKeeper
+from ravada_web.remote.target import Target
 from ravada_web.services import links
 
 log = structlog.get_logger()
@@ -18,27 +16,26 @@ LOOK_SECONDS = 0.5
 
 def main() -> None:
     """Keep the links in step with the nodes' rows until told to stop, then close them all."""
-    stopped = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     with create_app().app_context():
         keeper = LinkKeeper(links.workspace())
         try:
-            wanted = []
-            while not stopped.wait(LOOK_SECONDS):
-                try:
-                    wanted = links.linked()
-                except SQLAlchemyError as error:
-                    log.warning("nodes not read, keeping the links as they are", error=str(error))
-                finally:
-                    db.session.remove()
+            wanted: list[Target] = []
+            for _look in until_stopped(LOOK_SECONDS):
+                wanted = read_wanted(wanted)
                 keeper.reconcile(wanted)
         finally:
             keeper.close()
+
+
+def read_wanted(before: list[Target]) -> list[Target]:
+    """The nodes that are to have a link; those of before while the database cannot be read."""
+    try:
+        return links.linked()
+    except SQLAlchemyError as error:
+        log.warning("nodes not read, keeping the links as they are", error=str(error))
+        return before
+    finally:
+        db.session.remove()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
 """The ticker process: `python -m jobs.ticker`. Under a Redis lock, so that one ticks however many run."""
 
-import signal
-import threading
 import time
-from types import FrameType
 
 import structlog
 from redis.exceptions import LockError, RedisError
@@ -11,6 +8,7 @@ from redis.lock import Lock
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.loop import until_stopped
 from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
@@ -89,16 +87,9 @@ class Ticker:
 
 def main() -> None:
     """Tick until told to stop."""
-    stopped = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     with create_app().app_context():
         ticker = Ticker(settings())
-        while not stopped.wait(TICK_SECONDS):
+        for _tick in until_stopped(TICK_SECONDS):
             ticker.tick()
         ticker.release()
 

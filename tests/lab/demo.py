@@ -7,6 +7,7 @@ product's key into its nodes, is the demo's own. Each step is left out when it w
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,10 +15,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.lab import Lab, build_guest, missing_requirements
+from ravada_web import create_app
+from ravada_web.cli.bases import find as find_base
+from ravada_web.cli.common import administrator, show, wait
+from ravada_web.config import Settings
+from ravada_web.extensions import db
+from ravada_web.models import Base, BaseState, CloneState, ReplicaState
+from ravada_web.services import bases, clone_requests, clones, node_joining, nodes, users
+from tests.lab import Lab, LabNode, build_guest, missing_requirements
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "var" / "demo"
@@ -48,15 +57,15 @@ def up() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with step("Building the guest image"):
         guest = build_guest(FOLDER / "guest")
-    nodes = lab()
+    cluster = lab()
     with step("Starting a lab of three nodes"):
-        nodes.up()
+        cluster.up()
     facts = _facts()
     os.environ |= {"RAVADA_DATA": str(DATA), "RAVADA_MASTER": "ssh", "RAVADA_PORT": str(facts["port"])}
     with step("Starting the product"):
         _flask("setup")
         _start_product(facts)
-    _main_job(nodes, guest, facts)
+    _main_job(cluster, guest, facts)
 
 
 def _facts() -> dict[str, Any]:
@@ -108,8 +117,6 @@ def _answers(port: int) -> bool:
 
 def _product() -> int | None:
     """The process that runs the product, if it does."""
-    from ravada_web.config import Settings
-
     pid_file = Settings(data=DATA).run_dir / "supervisord.pid"
     try:
         pid = int(pid_file.read_text())
@@ -119,16 +126,17 @@ def _product() -> int | None:
     return pid if b"supervisord" in command else None
 
 
-def _main_job(nodes: Lab, guest: Path, facts: dict[str, Any]) -> None:
-    from ravada_web import create_app
-
+def _main_job(cluster: Lab, guest: Path, facts: dict[str, Any]) -> None:
     with create_app().app_context():
         with step("Making users"):
             _make_users(facts["passwords"])
-        for node in nodes.nodes:
+        for node in cluster.nodes:
             with step(f"Adding node {node.name}"):
                 _add_node(node)
-        nodes.master.put(guest, GUEST_PATH)
+        with step("Waiting until all nodes are seen up"):
+            begun = now()
+            _until(lambda: all(_up_since(row.node, begun) for row in nodes.listing()), 60)
+        cluster.master.put(guest, GUEST_PATH)
         with step("Importing and preparing the base"):
             _make_base()
         with step("Bringing the base to all three nodes"):
@@ -142,8 +150,6 @@ def _main_job(nodes: Lab, guest: Path, facts: dict[str, Any]) -> None:
 
 def _make_users(passwords: dict[str, str]) -> None:
     """Alice and Bob, and the first administrator with a password that the demo knows."""
-    from ravada_web.services import users
-
     known = {user.name: user for user in users.listing()}
     for name in CLONES:
         if name not in known:
@@ -152,11 +158,8 @@ def _make_users(passwords: dict[str, str]) -> None:
         users.set_password(None, known["admin"], passwords["admin"])
 
 
-def _add_node(node: Any) -> None:
+def _add_node(node: LabNode) -> None:
     """Add a node, accepting the host key only if it is the lab node's own."""
-    from ravada_web.cli.common import administrator, wait
-    from ravada_web.services import node_joining, nodes
-
     node.authorize(nodes.public_key())
     if node.name in {row.node.name for row in nodes.listing()}:
         return
@@ -167,11 +170,12 @@ def _add_node(node: Any) -> None:
     wait([join.id], timeout=60)
 
 
-def _make_base() -> None:
-    from ravada_web.cli.common import administrator, wait
-    from ravada_web.models import BaseState
-    from ravada_web.services import bases
+def _up_since(node: Node, moment: datetime) -> bool:
+    """Whether a check since then saw the node up: what stands in the rows may be from before a restart."""
+    return node.observed == Observed.UP and node.checked_at is not None and node.checked_at > moment
 
+
+def _make_base() -> None:
     actor = administrator()
     if BASE not in {row.base.name for row in bases.listing()}:
         description = "A small Linux that shows its own name on its screen"
@@ -190,17 +194,11 @@ def _make_base() -> None:
         wait([bases.prepare(actor, base).id], timeout=300)
 
 
-def _base() -> Any:
-    from ravada_web.cli.bases import find
-
-    return find(BASE)
+def _base() -> Base:
+    return find_base(BASE)
 
 
 def _allow_everywhere() -> None:
-    from ravada_web.cli.common import administrator
-    from ravada_web.models import ReplicaState
-    from ravada_web.services import bases, nodes
-
     bases.allow(administrator(), _base(), {row.node.id for row in nodes.listing()})
     _until(
         lambda: all(row.replica and row.replica.state == ReplicaState.READY for row in bases.tab(_base())),
@@ -209,8 +207,6 @@ def _allow_everywhere() -> None:
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> None:
-    from ravada_web.extensions import db
-
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -220,10 +216,6 @@ def _until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def _make_clones() -> None:
-    from ravada_web.cli.common import administrator
-    from ravada_web.models import CloneState
-    from ravada_web.services import clone_requests, clones, users
-
     actor = administrator()
     owned = clones.listing(actor, clones.Filters()).items
     for name, count in CLONES.items():
@@ -237,10 +229,6 @@ def _make_clones() -> None:
 
 def _start_some() -> None:
     """Have one clone running on each node."""
-    from ravada_web.cli.common import administrator
-    from ravada_web.models import CloneState
-    from ravada_web.services import clones
-
     actor = administrator()
     every = clones.listing(actor, clones.Filters()).items
     running = sum(clone.state == CloneState.RUNNING for clone in every)
@@ -255,9 +243,6 @@ def _start_some() -> None:
 
 
 def _report(facts: dict[str, Any]) -> None:
-    from ravada_web.cli.common import show
-    from ravada_web.services import nodes
-
     rows = [{"node": row.node.name, "clones": row.clones, "running": row.running} for row in nodes.listing()]
     user = next(iter(CLONES))
     result = {
@@ -278,8 +263,6 @@ def _report(facts: dict[str, Any]) -> None:
 
 def down() -> None:
     """Take everything away: the product, the lab, their data."""
-    import shutil
-
     if (pid := _product()) is not None:
         os.kill(pid, signal.SIGTERM)
         while _product() is not None:

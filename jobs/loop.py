@@ -1,0 +1,19 @@
+"""The beat of the processes that are no workers: again and again until told to stop."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+
+def until_stopped(seconds: float) -> Iterator[None]:
+    """Yield every so many seconds, until SIGTERM or SIGINT comes; only for a process's main thread."""
+    stopped = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    while not stopped.wait(seconds):
+        yield
