@@ -24,7 +24,7 @@ from ravada_web.cli.bases import find as find_base
 from ravada_web.cli.common import administrator, show, wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
-from ravada_web.models import Base, BaseState, CloneState, ReplicaState
+from ravada_web.models import Base, BaseState, CloneState, Node, Observed, ReplicaState, now
 from ravada_web.services import bases, clone_requests, clones, node_joining, nodes, users
 from tests.lab import Lab, LabNode, build_guest, missing_requirements
 
