@@ -261,12 +261,17 @@ def _report(facts: dict[str, Any]) -> None:
     print(json.dumps(result), flush=True)
 
 
-def down() -> None:
-    """Take everything away: the product, the lab, their data."""
+def _stop_product() -> None:
+    """End all its processes, and wait until they have ended."""
     if (pid := _product()) is not None:
         os.kill(pid, signal.SIGTERM)
         while _product() is not None:
             time.sleep(0.1)
+
+
+def down() -> None:
+    """Take everything away: the product, the lab, their data."""
+    _stop_product()
     lab().down(purge=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
 
@@ -279,8 +284,7 @@ def stay() -> None:
         signal.pause()
     except KeyboardInterrupt:
         print("\nStopping ...")
-        if (pid := _product()) is not None:
-            os.kill(pid, signal.SIGTERM)
+        _stop_product()
         lab().down()
 
 
