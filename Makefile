@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export RAVADA_DATA ?= var
+# sudo drops the environment: what is set for the product is handed over by name.
+SETTINGS := $(foreach name,$(filter RAVADA_%,$(.VARIABLES)),$(name)='$($(name))')
 
 RUN_PACKAGES := libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils redis-server openssh-client \
 	python3-venv python3-dev libvirt-dev pkg-config gcc
@@ -43,8 +45,8 @@ $(VENV)/installed: requirements.txt | packages-run
 	@touch $@
 
 run: packages-run $(VENV)/installed ## run the product on this host, its own libvirt as the master node
-	@$(BIN)/flask setup
-	@exec $(BIN)/flask up
+	@$(SUDO) env $(SETTINGS) $(BIN)/flask setup
+	@exec $(SUDO) env $(SETTINGS) $(BIN)/flask up
 
 demo: packages-lab $(VENV)/installed ## a lab of three real nodes with the product on it, until Ctrl-C
 	@exec $(SUDO) $(BIN)/python -m tests.lab.demo stay

@@ -24,6 +24,7 @@ def test_an_administrator_adds_a_node_by_its_fingerprint(open_as: Opener, cluste
         page.get_by_role("button", name="Read its host key").click()
         expect(page.get_by_text(lab.master.host_key_fingerprint)).to_be_visible()
         page.get_by_role("button", name=re.compile("accept", re.I)).click()
+        page.wait_for_url(re.compile(r"/nodes/\d+$"))
         expect(page.get_by_role("heading", name="newcomer")).to_be_visible()
         page.goto(f"{cluster.url}/nodes")
         expect(page.get_by_role("row", name=re.compile("newcomer"))).to_contain_text("Up")

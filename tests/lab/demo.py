@@ -257,7 +257,8 @@ def _report(facts: dict[str, Any]) -> None:
     show(rows, as_json=False)
     print(f"\nOpen {result['url']}")
     print(f"  administrator: {result['admin']}   password: {result['admin_password']}")
-    print(f"  user:          {result['user']}   password: {result['user_password']}\n")
+    print(f"  user:          {result['user']}   password: {result['user_password']}")
+    print("`make demo-down` takes everything away.\n")
     print(json.dumps(result), flush=True)
 
 
@@ -277,9 +278,8 @@ def down() -> None:
 
 
 def stay() -> None:
-    """Up, and down again with Ctrl-C; what was made is kept for the next time."""
+    """Up, and stopped again with Ctrl-C; what was made is kept for the next time."""
     up()
-    print("Ctrl-C stops the demo; `make demo-down` removes what it made.", flush=True)
     try:
         signal.pause()
     except KeyboardInterrupt:
