@@ -1,4 +1,4 @@
-"""The choice: clone after clone to the node with the highest score, until all are placed or nobody takes more."""
+"""The choice: clone after clone to the node of the highest rank, until all are placed or nobody takes more."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -6,28 +6,28 @@ from dataclasses import replace
 
 from ravada_web.placement.filters import first_reason
 from ravada_web.placement.types import Decision, Demand, NodeState, Reason, Verdict
-from ravada_web.placement.weighers import DEFAULT_WEIGHTS, score, values
+from ravada_web.placement.weighers import DEFAULT_WEIGHTS, rank, score, values
 
 
 def place(nodes: Sequence[NodeState], demand: Demand, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> Decision:
     """Choose a node for each of the demanded clones.
 
-    Every choice is charged to its node before the next is made. Equal scores go to the lower id, so the same
+    Every choice is charged to its node before the next is made. Equal ranks go to the lower id, so the same
     input gives the same decision. When not all fit, `placed` is empty and `fits` says how many would.
     """
     now = {node.id: node for node in nodes}
     horizon = max((node.clones for node in nodes), default=0) + demand.count + 1
     reasons = {node.id: first_reason(node, demand) for node in nodes}
-    heap = [(-score(node, horizon, weights), node.id) for node in nodes if reasons[node.id] is None]
+    heap = [(-rank(node, horizon, weights), node.id) for node in nodes if reasons[node.id] is None]
     heapq.heapify(heap)
     placed: list[int] = []
     while heap and len(placed) < demand.count:
-        _score, node_id = heapq.heappop(heap)
+        _rank, node_id = heapq.heappop(heap)
         placed.append(node_id)
         node = now[node_id] = charge(now[node_id], demand)
         reasons[node_id] = first_reason(node, demand)
         if reasons[node_id] is None:
-            heapq.heappush(heap, (-score(node, horizon, weights), node_id))
+            heapq.heappush(heap, (-rank(node, horizon, weights), node_id))
     verdicts = _verdicts(nodes, now, reasons, horizon, weights)
     fits = len(placed)
     return Decision(tuple(placed) if fits == demand.count else (), verdicts, demand.count, fits)

@@ -49,7 +49,11 @@ def values(node: NodeState, horizon: int) -> dict[str, float]:
 
 
 def score(node: NodeState, horizon: int, weights: Mapping[str, float]) -> float:
-    """The weighted sum; the higher, the sooner the node is chosen."""
-    found = values(node, horizon)
-    found["clones"] *= horizon
-    return sum(weights.get(name, 0.0) * value for name, value in found.items())
+    """The weighted sum of the values, from 0 to the sum of the weights: what a verdict shows."""
+    return sum(weights.get(name, 0.0) * value for name, value in values(node, horizon).items())
+
+
+def rank(node: NodeState, horizon: int, weights: Mapping[str, float]) -> float:
+    """What nodes are chosen by, the highest first: the same sum, with the weight of `clones` for each clone."""
+    each_clone = weights.get("clones", 0.0) * (horizon - 1) * clones(node, horizon)
+    return score(node, horizon, weights) + each_clone
