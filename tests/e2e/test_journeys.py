@@ -30,7 +30,7 @@ def test_an_administrator_adds_a_node_by_its_fingerprint(open_as: Opener, cluste
         expect(page.get_by_role("row", name=re.compile("newcomer"))).to_contain_text("Up")
     finally:
         lab.down(purge=True)
-        if "newcomer" in {row.node.name for row in nodes.listing()}:
+        if "newcomer" in {row["name"] for row in cluster.listed("nodes")}:
             cluster.flask("nodes", "remove", "newcomer")
 
 
