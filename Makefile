@@ -11,7 +11,8 @@ export RAVADA_DATA ?= var
 # sudo drops the environment: what is set for the product is handed over by name.
 SETTINGS := $(foreach name,$(filter RAVADA_%,$(.VARIABLES)),$(name)='$($(name))')
 
-RUN_PACKAGES := libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils redis-server openssh-client \
+RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qemu-system-x86 qemu-utils ovmf \
+	redis-server openssh-client openssl util-linux \
 	python3-venv python3-dev libvirt-dev pkg-config gcc
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
 	linux-image-cloud-amd64 procps
