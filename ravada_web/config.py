@@ -30,6 +30,18 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     # Set where HTTPS ends in front of us: cookies are then sent over HTTPS alone.
     https: bool = False
+    # Addresses of reverse proxies in front of us, whose X-Forwarded-For and -Proto are believed.
+    trusted_proxies: list[str] = Field(default_factory=list)
+    # Our own certificate and its key (PEM), for HTTPS without a reverse proxy.
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    session_idle_hours: float = Field(default=12, gt=0)
+    session_days: float = Field(default=7, gt=0)
+    # Roles whose people must use a second factor.
+    second_factor_roles: list[str] = Field(default_factory=list)
+    consoles_per_user: int = Field(default=10, ge=1)
+    viewers_per_clone: int = Field(default=3, ge=0)
+    picture_interval: float = Field(default=20.0, gt=0)
     check_interval: float = Field(default=5.0, gt=0)
     check_batch: int = Field(default=50, ge=1)
     clone_batch: int = Field(default=25, ge=1, le=100)
@@ -46,6 +58,7 @@ class Settings(BaseSettings):
         self.data = self.data.resolve()
         self.database_url = self.database_url or f"sqlite:///{self.data / 'ravada.sqlite'}"
         self.redis_url = self.redis_url or f"unix://{self.run_dir / 'redis.sock'}"
+        self.https = self.https or self.tls_cert is not None
 
     @property
     def run_dir(self) -> Path:

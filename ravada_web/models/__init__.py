@@ -1,11 +1,21 @@
 """Tables, relations and tiny properties; no I/O and no HTTP."""
 
-from ravada_web.models.base import AllowedNode, Base, BaseDisk, BaseState, BaseVersion, Replica, ReplicaState
+from ravada_web.models.base import (
+    AllowedNode,
+    Base,
+    BaseDisk,
+    BaseOffer,
+    BaseState,
+    BaseVersion,
+    Replica,
+    ReplicaState,
+)
 from ravada_web.models.clone import IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision
+from ravada_web.models.console import Console, Ticket
 from ravada_web.models.node import Node, Observed, Pool, Trust, Wanted
 from ravada_web.models.operation import Event, Lock, Operation, OperationState
 from ravada_web.models.types import now
-from ravada_web.models.user import Role, User
+from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, SignIn, User
 
 __all__ = [
     "IN_WORK",
@@ -13,22 +23,30 @@ __all__ = [
     "AllowedNode",
     "Base",
     "BaseDisk",
+    "BaseOffer",
     "BaseState",
     "BaseVersion",
     "Clone",
     "CloneNic",
     "CloneState",
+    "Console",
     "Decision",
     "Event",
+    "Group",
+    "GroupMember",
     "Lock",
     "Node",
     "Observed",
     "Operation",
     "OperationState",
+    "OperatorScope",
     "Pool",
+    "RecoveryCode",
     "Replica",
     "ReplicaState",
     "Role",
+    "SignIn",
+    "Ticket",
     "Trust",
     "User",
     "Wanted",

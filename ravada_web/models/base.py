@@ -50,7 +50,13 @@ class Base(db.Model):
     source_disks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[Moment] = mapped_column(default=now)
+    # What users are offered: whether everybody may make a desktop of it, and what such a desktop is.
+    offered_to_all: Mapped[bool] = mapped_column(default=False)
+    offers_volatile: Mapped[bool] = mapped_column(default=False)
+    users_may_delete: Mapped[bool] = mapped_column(default=False)
+    users_may_refuse: Mapped[bool] = mapped_column(default=False)
 
+    offers: Mapped[list["BaseOffer"]] = relationship(cascade="all, delete-orphan")
     node: Mapped[Node] = relationship()
     created_by: Mapped[User | None] = relationship()
     versions: Mapped[list["BaseVersion"]] = relationship(
@@ -70,6 +76,16 @@ class AllowedNode(db.Model):
     __tablename__ = "allowed_nodes"
     base_id: Mapped[int] = mapped_column(ForeignKey("bases.id", ondelete="CASCADE"), primary_key=True)
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True)
+
+
+class BaseOffer(db.Model):
+    """A base is offered to a group or to a user."""
+
+    __tablename__ = "base_offers"
+    id: Mapped[Id]
+    base_id: Mapped[int] = mapped_column(ForeignKey("bases.id", ondelete="CASCADE"), index=True)
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
 
 
 class BaseVersion(db.Model):

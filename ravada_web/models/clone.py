@@ -84,6 +84,10 @@ class Clone(db.Model):
     started_at: Mapped[Moment | None]
     # When an operation last moved it: what a check saw before that is no news.
     changed_at: Mapped[Moment] = mapped_column(default=now)
+    # The socket of its display on its node, known while it runs.
+    display: Mapped[Sentence]
+    # Its user has said no to operators who look on; only where its base lets users refuse.
+    viewers_refused: Mapped[bool] = mapped_column(default=False)
 
     base: Mapped[Base] = relationship()
     version: Mapped[BaseVersion] = relationship()

@@ -62,6 +62,8 @@ class Node(db.Model):
     clone_limit: Mapped[int | None]
     memory_reserve_mib: Mapped[int] = mapped_column(default=512)
     builds_at_once: Mapped[int] = mapped_column(default=2)
+    # Where viewers of the users' own reach its displays; "" offers them on no address.
+    display_address: Mapped[str] = mapped_column(String(255), default="")
 
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     facts_at: Mapped[Moment | None]

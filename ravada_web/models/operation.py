@@ -57,7 +57,8 @@ class Operation(db.Model):
 
 
 class Event(db.Model):
-    """One line of the append-only audit log; names are kept, so that it reads after the object is gone."""
+    """One line of the audit log, to which the database itself lets lines only be added; names are kept, so that it
+    reads after the object is gone. `result`: done, refused or failed."""
 
     __tablename__ = "events"
     id: Mapped[Id]
@@ -65,9 +66,12 @@ class Event(db.Model):
     actor: Mapped[Name] = mapped_column(default="")
     action: Mapped[Word]
     object_kind: Mapped[Word]
-    object_id: Mapped[int | None]
+    object_id: Mapped[int | None] = mapped_column(index=True)
     object_name: Mapped[Name] = mapped_column(default="")
     text: Mapped[Sentence]
+    # From where it was asked for ("" is the product itself, or its command line), and what came of it.
+    address: Mapped[Name] = mapped_column(default="")
+    result: Mapped[Word] = mapped_column(default="done")
 
 
 class Lock(db.Model):

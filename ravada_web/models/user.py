@@ -1,13 +1,13 @@
-"""People and their roles."""
+"""People, their roles and groups, their sign-ins, and what a restricted operator may see."""
 
 from enum import StrEnum
 
 from flask_login import UserMixin
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
-from ravada_web.models.types import Id, Moment, Name, Word, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
 
 
 class Role(StrEnum):
@@ -18,17 +18,36 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-class User(UserMixin, db.Model):
+class Limits:
+    """The most that somebody may have: None is no limit of one's own. Memory in MiB."""
+
+    most_clones: Mapped[int | None]
+    most_running: Mapped[int | None]
+    most_memory_mib: Mapped[int | None]
+
+
+class User(Limits, UserMixin, db.Model):
     """A person who signs in; owns clones."""
 
     __tablename__ = "users"
     id: Mapped[Id]
     name: Mapped[Name] = mapped_column(unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
+    # Set by an administrator's reset: the next sign-in leads to a new password first.
+    must_change_password: Mapped[bool] = mapped_column(default=False)
     role: Mapped[Word] = mapped_column(default=Role.USER)
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[Moment] = mapped_column(default=now)
     signed_in_at: Mapped[Moment | None]
+    # The second factor's secret, encrypted; it counts from the moment it was proved. The last time step that was
+    # accepted keeps a code from being used twice.
+    totp_secret: Mapped[str | None] = mapped_column(String(255))
+    totp_since: Mapped[Moment | None]
+    totp_step: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    groups: Mapped[list["Group"]] = relationship(
+        secondary="group_members", order_by="Group.name", back_populates="users"
+    )
 
     @property
     def is_active(self) -> bool:
@@ -42,3 +61,61 @@ class User(UserMixin, db.Model):
     @property
     def administers(self) -> bool:
         return self.role == Role.ADMINISTRATOR
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.totp_since is not None
+
+
+class Group(Limits, db.Model):
+    """Users who are offered the same bases and share the same limits, each for himself."""
+
+    __tablename__ = "groups"
+    id: Mapped[Id]
+    name: Mapped[Name] = mapped_column(unique=True)
+    description: Mapped[Sentence]
+    created_at: Mapped[Moment] = mapped_column(default=now)
+    users: Mapped[list[User]] = relationship(secondary="group_members", order_by="User.name", back_populates="groups")
+
+
+class GroupMember(db.Model):
+    """A user is in a group; in as many as is wanted."""
+
+    __tablename__ = "group_members"
+    group_id: Mapped[int] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class SignIn(db.Model):
+    """One browser that is signed in. Its cookie holds a token, of which only the hash is kept; ending deletes it."""
+
+    __tablename__ = "sign_ins"
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    address: Mapped[Name] = mapped_column(default="")
+    agent: Mapped[str] = mapped_column(String(255), default="")
+    created_at: Mapped[Moment] = mapped_column(default=now)
+    seen_at: Mapped[Moment] = mapped_column(default=now)
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+
+
+class RecoveryCode(db.Model):
+    """A way in once for who has lost the second factor; only its hash is kept."""
+
+    __tablename__ = "recovery_codes"
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[Moment | None]
+
+
+class OperatorScope(db.Model):
+    """A node or a base that an operator is given; an operator who is given none at all may see all."""
+
+    __tablename__ = "operator_scopes"
+    __table_args__ = (UniqueConstraint("user_id", "node_id", "base_id"),)
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    node_id: Mapped[int | None] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"))
+    base_id: Mapped[int | None] = mapped_column(ForeignKey("bases.id", ondelete="CASCADE"))

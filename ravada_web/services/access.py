@@ -15,12 +15,13 @@ _OPERATOR = frozenset(
         "operations.see",
         "operations.control",
         "users.see",
+        "consoles.look_on",
     }
 )
 RIGHTS: dict[str, frozenset[str]] = {
     Role.USER: frozenset(),
     Role.OPERATOR: _OPERATOR,
-    Role.ADMINISTRATOR: _OPERATOR | {"nodes.change", "bases.change", "users.change"},
+    Role.ADMINISTRATOR: _OPERATOR | {"nodes.change", "bases.change", "users.change", "audit.see"},
 }
 
 

@@ -6,14 +6,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, Event, Node, Operation, User
+from ravada_web.models import Base, Clone, Event, Group, Node, Operation, User
+from ravada_web.services import origin
 
-Subject = Node | Base | Clone | Operation | User
+Subject = Node | Base | Clone | Group | Operation | User
 SYSTEM = "system"
 
 
-def record(session: Session, actor: User | None, action: str, subject: Subject, text: str = "") -> None:
-    """Append one line, in the transaction of the change that it tells of."""
+def record(
+    session: Session, actor: User | None, action: str, subject: Subject, text: str = "", result: str = "done"
+) -> None:
+    """Append one line, in the transaction of the change that it tells of. `result`: done, refused or failed."""
     session.flush()
     session.add(
         Event(
@@ -23,6 +26,8 @@ def record(session: Session, actor: User | None, action: str, subject: Subject, 
             object_id=subject.id,
             object_name=getattr(subject, "name", ""),
             text=text,
+            address=origin.address.get(),
+            result=result,
         )
     )
 

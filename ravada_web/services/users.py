@@ -9,7 +9,7 @@ from sqlalchemy import select
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, matches, random_password
-from ravada_web.models import Role, User, now
+from ravada_web.models import Role, User
 from ravada_web.services import access, events
 from ravada_web.services.transaction import transaction
 
@@ -22,8 +22,6 @@ def authenticate(name: str, password: str) -> User | None:
     user = db.session.scalar(select(User).where(User.name == name))
     if not matches(password, user.password_hash if user else None) or user is None or not user.active:
         return None
-    with transaction():
-        user.signed_in_at = now()
     return user
 
 

@@ -1,9 +1,9 @@
 """The pages: HTTP only. Views load, authorise, validate, make one service call and respond."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ravada_web.extensions import db, login
-from ravada_web.models import User
+from ravada_web.extensions import login
 from ravada_web.web import errors, filters, guard, security
 from ravada_web.web.views import auth, bases, clones, desktops, importing, joining, nodes, operations
 
@@ -14,13 +14,11 @@ def init_app(app: Flask) -> None:
     """Bring the pages, their errors, filters and headers into the application."""
     for topic in TOPICS:
         app.register_blueprint(topic.blueprint)
-    login.user_loader(_load_user)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  as Flask's documentation has it
+    login.user_loader(guard.load_user)
     login.unauthorized_handler(guard.ask_to_sign_in)
+    app.before_request(guard.note_origin)
     app.before_request(guard.require_sign_in)
     filters.init_app(app)
     errors.init_app(app)
     security.init_app(app)
-
-
-def _load_user(user_id: str) -> User | None:
-    return db.session.get(User, int(user_id))

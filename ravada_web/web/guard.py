@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import current_app, flash, redirect, request, url_for
+from flask import current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from ravada_web.models import User
-from ravada_web.services import access
+from ravada_web.services import access, origin, sign_ins
 from ravada_web.web.htmx import browser_path, here, sent_to, wants_fragment
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -19,6 +19,29 @@ View = TypeVar("View", bound=Callable[..., Any])
 def me() -> User:
     """The person who asks."""
     return cast(User, current_user._get_current_object())
+
+
+def note_origin() -> None:
+    """Before each request: from where it comes, for the audit log."""
+    origin.address.set((request.remote_addr or "")[:64])
+
+
+def load_user(token: str) -> User | None:
+    """Who is signed in by the token in the cookie; the sign-in itself is kept for the request (`sign_in()`)."""
+    found = sign_ins.find(token)
+    if found is None:
+        return None
+    sign_ins.use(found)
+    g.sign_in_id = found.id
+    return found.user
+
+
+def enter(user: User) -> None:
+    """Sign a user in from this browser: a new session, so that nothing of a former one is left in it."""
+    session.clear()
+    session["_user_id"] = sign_ins.begin(user, origin.address.get(), request.user_agent.string)
+    session["_fresh"] = True
+    session.permanent = False
 
 
 def open_to_all(view: View) -> View:

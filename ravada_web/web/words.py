@@ -86,10 +86,13 @@ ACTIONS = {
     "disable": _l("disabled it"),
     "edit": _l("changed its settings"),
     "enable": _l("enabled it"),
+    "end_sign_in": _l("ended a sign-in"),
+    "end_sign_ins": _l("ended all sign-ins"),
     "import": _l("imported it"),
     "join": _l("added it"),
     "prepare": _l("prepared it"),
     "remove": _l("removed it"),
+    "sign_in": _l("signed in"),
     "start": _l("started it"),
     "stop": _l("stopped it"),
 }

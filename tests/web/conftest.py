@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password
 from ravada_web.models import Clone, CloneState, Node, Operation, OperationState, Role, User
-from ravada_web.services import clone_requests, node_joining
+from ravada_web.services import clone_requests, node_joining, sign_ins
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
@@ -43,7 +43,7 @@ def sign_in(client: FlaskClient, people: People) -> Callable[[User | str], Flask
         person = getattr(people, user) if isinstance(user, str) else user
         g.pop("_login_user", None)
         with client.session_transaction() as session:
-            session["_user_id"], session["_fresh"] = str(person.id), True
+            session["_user_id"], session["_fresh"] = sign_ins.begin(person, "192.0.2.1", "a test"), True
         return client
 
     return as_user

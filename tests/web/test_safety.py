@@ -90,7 +90,9 @@ def test_markup_is_shown_as_text(world: World, people: People, sign_in: SignIn) 
         session.execute(update(Base).values(name=MARKUP, description=MARKUP, reason=MARKUP))
         session.execute(update(Clone).where(Clone.id == world.mine).values(name=MARKUP, reason=MARKUP))
         session.execute(update(Operation).values(title=MARKUP, error=MARKUP, message=MARKUP))
-        session.execute(update(Event).values(text=MARKUP, actor=MARKUP, action=MARKUP[:32]))
+        subjects = (("node", world.nodes[1]), ("base", world.base), ("clone", world.mine))
+        line = {"actor": MARKUP, "action": MARKUP[:32], "text": MARKUP, "object_name": MARKUP}
+        session.add_all(Event(object_kind=kind, object_id=one, **line) for kind, one in subjects)
     client = sign_in(people.administrator)
     shown = 0
     for address in PAGES:

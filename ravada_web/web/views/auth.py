@@ -1,16 +1,16 @@
 """Sign in, sign out, and the choice of light or dark."""
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_limiter.util import get_remote_address
-from flask_login import current_user, login_user, logout_user
+from flask_login import current_user, logout_user
 
 from ravada_web.extensions import limiter
-from ravada_web.services import users
+from ravada_web.services import sign_ins, users
 from ravada_web.services.operations import settings
 from ravada_web.web.forms import SignInForm
-from ravada_web.web.guard import open_to_all
+from ravada_web.web.guard import enter, me, open_to_all
 from ravada_web.web.htmx import local_path, show
 
 blueprint = Blueprint("auth", __name__)
@@ -46,7 +46,7 @@ def sign_in() -> ResponseReturnValue:
     if user is None:
         form.form_errors.append(_("The name or the password is wrong."))
         return _form(form, 422)
-    login_user(user)
+    enter(user)
     return redirect(local_path(request.form.get("next")), 303)
 
 
@@ -58,6 +58,8 @@ def _form(form: SignInForm, status: int = 200) -> Response:
 @blueprint.post("/logout")
 @open_to_all
 def logout() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        sign_ins.end(me(), g.sign_in_id)
     logout_user()
     return redirect(url_for("auth.login"), 303)
 
