@@ -5,9 +5,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
 from ravada_web.web import errors, filters, guard, security
-from ravada_web.web.views import auth, bases, clones, desktops, importing, joining, nodes, operations
+from ravada_web.web.views import auth, bases, clones, console, desktops, importing, joining, nodes, operations, pictures
 
-TOPICS = (auth, desktops, nodes, joining, bases, importing, clones, operations)
+TOPICS = (auth, desktops, nodes, joining, bases, importing, clones, operations, console, pictures)
 
 
 def init_app(app: Flask) -> None:

@@ -33,14 +33,15 @@ def init_app(app: Flask) -> None:
 
 
 def add_headers(response: Response) -> Response:
-    """Pages are never kept by the browser; static files that carry their version are kept for a year."""
+    """Pages are never kept by the browser; static files whose address carries their version are kept for a year."""
     response.headers.update(HEADERS)
     if current_app.extensions["settings"].https:
         response.headers["Strict-Transport-Security"] = f"max-age={ONE_YEAR}"
     if request.endpoint == "static":
-        kept = f"public, max-age={ONE_YEAR}, immutable" if "v" in request.args else "no-cache"
+        versioned = "v" in request.args or request.path.startswith("/static/vendor/")
+        kept = f"public, max-age={ONE_YEAR}, immutable" if versioned else "no-cache"
         response.headers["Cache-Control"] = kept
     else:
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         response.vary.update(("HX-Request", "HX-Request-Type", "Cookie"))
     return response

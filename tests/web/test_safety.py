@@ -56,7 +56,7 @@ def test_static_files_that_carry_their_version_are_kept(client: FlaskClient) -> 
 def test_vendored_files_have_their_licence_and_name_no_source_map(app: Flask) -> None:
     for folder in (Path(str(app.static_folder)) / "vendor").iterdir():
         assert (folder / "LICENSE").is_file(), folder
-        assert all("sourceMappingURL" not in path.read_text() for path in folder.iterdir())
+        assert all("sourceMappingURL" not in path.read_text() for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(

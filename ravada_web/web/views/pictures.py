@@ -1,0 +1,21 @@
+"""The pictures of desktops' screens."""
+
+from flask import Blueprint, Response
+from flask_babel import gettext as _
+
+from ravada_web.errors import NotFound
+from ravada_web.services import clones, pictures
+from ravada_web.web.guard import me
+
+blueprint = Blueprint("pictures", __name__)
+
+
+@blueprint.get("/desktops/<int:clone_id>/picture")
+def show(clone_id: int) -> Response:
+    """The screen as last seen; its address names the moment, so that a browser may keep it for a while."""
+    found = pictures.picture(clones.get(me(), clone_id).id)
+    if found is None:
+        raise NotFound(_("There is no picture of this desktop."))
+    answer = Response(found, mimetype="image/webp")
+    answer.cache_control.private, answer.cache_control.max_age = True, pictures.KEPT_SECONDS
+    return answer
