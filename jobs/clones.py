@@ -19,6 +19,11 @@ def stop(operation_id: int, attempt: int) -> None:
     run(operation_id, attempt, clone_work.stop)
 
 
+def restart(operation_id: int, attempt: int) -> None:
+    """Shut the batch down and start it again."""
+    run(operation_id, attempt, clone_work.restart)
+
+
 def delete(operation_id: int, attempt: int) -> None:
     """Delete the batch."""
     run(operation_id, attempt, clone_work.delete)

@@ -119,6 +119,14 @@ def stop(names: tuple[str, ...], force: bool, waits: bool) -> None:
     _act(names, clones.force_off if force else clones.shut_down, waits)
 
 
+@group.command("restart")
+@click.argument("names", nargs=-1, required=True)
+@wait_option
+def restart(names: tuple[str, ...], waits: bool) -> None:
+    """Shut clones down and start them again."""
+    _act(names, clones.restart, waits)
+
+
 @group.command("delete")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import libvirt
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
@@ -41,9 +42,11 @@ def _mine(handle: Handle, *states: CloneState) -> list[Clone]:
 
 def _settle(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "") -> None:
     """Write where clones have come to; one that another operation has taken over since is that one's to write."""
+    moment = now()
+    started = {"started_at": moment} if state == CloneState.STARTING else {}
     with transaction() as session:
         moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == handle.operation_id)
-        session.execute(moved.values(state=state, reason=reason, changed_at=now()))
+        session.execute(moved.values(state=state, reason=reason, changed_at=moment, **started))
 
 
 @dataclass(frozen=True)
@@ -157,8 +160,28 @@ def stop(handle: Handle) -> None:
     if handle.params.get("force"):
         _each(handle, batch, domains.force_off, CloneState.STOPPED, CloneState.RUNNING)
     elif batch:
-        _shut_down(handle, batch)
+        _shut_down(handle, batch, CloneState.STOPPED)
     _throw_volatile_away(handle)
+
+
+def restart(handle: Handle) -> None:
+    """Shut the batch's guests down and start those that are off again; the others run on, and are named.
+
+    A clone that is off is starting from then on, never stopped: no check throws a volatile one away in between,
+    and an attempt that takes this up again knows how far each has come.
+    """
+    problems: list[str] = []
+    try:
+        if batch := _mine(handle, CloneState.STOPPING):
+            _shut_down(handle, batch, CloneState.STARTING)
+    except Conflict as error:
+        problems.append(str(error))
+    try:
+        start(handle)
+    except Conflict as error:
+        problems.append(str(error))
+    if problems:
+        raise Conflict(" ".join(problems))
 
 
 def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: CloneState, kept: CloneState) -> None:
@@ -182,8 +205,9 @@ def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: C
         raise Conflict("; ".join(failures))
 
 
-def _shut_down(handle: Handle, batch: Sequence[Clone]) -> None:
-    waiting = {clone.uuid: clone.id for clone in batch}
+def _shut_down(handle: Handle, batch: Sequence[Clone], reached: CloneState) -> None:
+    """Press each power button, and write who is off as it comes. Raises Conflict for those that stay on."""
+    count, waiting = len(batch), {clone.uuid: clone.id for clone in batch}
     end = time.monotonic() + SHUT_DOWN_SECONDS
     with links.connect(batch[0].node) as connection:
         for clone_uuid in waiting:
@@ -193,14 +217,17 @@ def _shut_down(handle: Handle, batch: Sequence[Clone]) -> None:
             states = domains.states(connection, list(waiting))
             off = [clone_uuid for clone_uuid in waiting if states.get(clone_uuid, "stopped") == "stopped"]
             if off:
-                _settle(handle, [waiting.pop(clone_uuid) for clone_uuid in off], CloneState.STOPPED)
-            handle.progress(100 * (1 - len(waiting) / len(batch)), _("Waiting for the guests"))
-            time.sleep(POLL_SECONDS)
+                _settle(handle, [waiting.pop(clone_uuid) for clone_uuid in off], reached)
+            handle.progress(100 * (1 - len(waiting) / count), _("Waiting for the guests"))
+            if waiting:
+                time.sleep(POLL_SECONDS)
     if waiting:
         raise Conflict(
-            _(
-                "%(count)s guests did not shut down within two minutes. Force them off if you must.",
-                count=len(waiting),
+            ngettext(
+                "%(num)s guest did not shut down within %(seconds)s s and runs on. Force it off if you must.",
+                "%(num)s guests did not shut down within %(seconds)s s and run on. Force them off if you must.",
+                len(waiting),
+                seconds=round(SHUT_DOWN_SECONDS),
             )
         )
 

@@ -28,4 +28,5 @@ KINDS: dict[str, Kind] = {
     "clones_delete": Kind("default", "jobs.clones.delete", 600),
     "clones_start": Kind("interactive", "jobs.clones.start", 300),
     "clones_stop": Kind("interactive", "jobs.clones.stop", 300),
+    "clones_restart": Kind("interactive", "jobs.clones.restart", 300),
 }

@@ -142,6 +142,7 @@ _RESUMED = {
     "clones_delete": CloneState.DELETING,
     "clones_start": CloneState.STARTING,
     "clones_stop": CloneState.STOPPING,
+    "clones_restart": CloneState.STOPPING,
 }
 
 
@@ -152,12 +153,22 @@ def _resume(session: Session, row: Operation) -> None:
         if not clones:
             raise Conflict(_("The clones of “%(title)s” have moved on; ask for it anew there.", title=row.title))
         for clone in clones:
-            if row.kind != "clones_create" or clone.state == CloneState.FAILED:
+            if row.kind == "clones_restart":
+                _resume_restart(clone)
+            elif row.kind != "clones_create" or clone.state == CloneState.FAILED:
                 clone.state, clone.reason = state, ""
     if (replica_id := row.params.get("replica_id")) and session.get(Replica, replica_id) is None:
         raise Conflict(_("The replica of “%(title)s” is gone; tick the node again.", title=row.title))
     if row.kind == "base_prepare":
         session.get_one(Base, row.base_id).state = BaseState.PREPARING
+
+
+def _resume_restart(clone: Clone) -> None:
+    """Only what has not come back is restarted: whoever works in one that has is not interrupted again."""
+    if clone.state == CloneState.RUNNING and clone.reason:
+        clone.state, clone.reason = CloneState.STOPPING, ""
+    elif clone.state == CloneState.STOPPED:
+        clone.state, clone.reason = CloneState.STARTING, ""
 
 
 def cancel(actor: User, operation_ids: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ from ravada_web.web.confirm import Question
 SERVICES: dict[str, Callable[[User, Sequence[int]], int]] = {
     "start": clones.start,
     "shut-down": clones.shut_down,
+    "restart": clones.restart,
     "force-off": clones.force_off,
     "delete": clones.delete,
 }
@@ -38,6 +39,7 @@ def _title(action: str, chosen: Sequence[Clone]) -> str:
     titles = {
         "start": _("Start %(what)s?", what=what),
         "shut-down": _("Shut down %(what)s?", what=what),
+        "restart": _("Restart %(what)s?", what=what),
         "force-off": _("Force off %(what)s?", what=what),
         "delete": _("Delete %(what)s?", what=what),
     }
@@ -50,12 +52,17 @@ def _effects(action: str, chosen: Sequence[Clone]) -> list[str]:
     effects = {
         "start": [],
         "shut-down": [_("The guest system is asked to shut down. Whoever works there is interrupted.")],
+        "restart": [
+            _("The guest system is asked to shut down, then started again. Whoever works there is interrupted.")
+        ],
         "force-off": [_("The power is cut at once: whatever has not been saved is lost, and files may be damaged.")],
         "delete": [_("Everything saved on their disks since they were made is deleted. This cannot be undone.")],
     }[action]
     if running and action == "delete":
         text = ngettext("%(num)s of them is running now.", "%(num)s of them are running now.", running)
         effects.append(text if len(chosen) > 1 else _("It is running now."))
+    if volatile and action == "restart":
+        effects.append(_("What is on a volatile one stays, unless it does not start again."))
     if volatile and action in ("shut-down", "force-off"):
         text = ngettext(
             "%(num)s is volatile: once off, it is deleted with all that is on it.",
@@ -70,6 +77,7 @@ def _button(action: str) -> str:
     words = {
         "start": _("Start"),
         "shut-down": _("Shut down"),
+        "restart": _("Restart"),
         "force-off": _("Force off"),
         "delete": _("Delete"),
     }
@@ -83,6 +91,7 @@ def outcome(action: str, count: int) -> str:
     texts = {
         "start": ngettext("%(num)s desktop is starting.", "%(num)s desktops are starting.", count),
         "shut-down": ngettext("%(num)s desktop is shutting down.", "%(num)s desktops are shutting down.", count),
+        "restart": ngettext("%(num)s desktop is restarting.", "%(num)s desktops are restarting.", count),
         "force-off": ngettext("%(num)s desktop is being cut off.", "%(num)s desktops are being cut off.", count),
         "delete": ngettext("%(num)s desktop is being deleted.", "%(num)s desktops are being deleted.", count),
     }

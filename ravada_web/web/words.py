@@ -76,6 +76,7 @@ KINDS = {
     "clones_delete": _l("Delete clones"),
     "clones_start": _l("Start clones"),
     "clones_stop": _l("Stop clones"),
+    "clones_restart": _l("Restart clones"),
 }
 ACTIONS = {
     "accept_key": _l("accepted its new host key"),
@@ -92,6 +93,7 @@ ACTIONS = {
     "join": _l("added it"),
     "prepare": _l("prepared it"),
     "remove": _l("removed it"),
+    "restart": _l("restarted it"),
     "sign_in": _l("signed in"),
     "start": _l("started it"),
     "stop": _l("stopped it"),

@@ -22,6 +22,7 @@ CHANGES = [
     ("/clones/start", "user", {"id": "{mine}"}, "/"),
     ("/clones/shut-down", "user", {"id": "{mine}"}, "/"),
     ("/clones/force-off", "user", {"id": "{mine}"}, "/"),
+    ("/clones/restart", "user", {"id": "{mine}"}, "/"),
     ("/clones/delete", "operator", {"id": "{mine}"}, "/clones"),
     (
         "/clones/new",
@@ -164,7 +165,7 @@ def test_the_token_in_a_header_is_enough(app: Flask, world: World, people: Peopl
     assert answer.status_code == 303
 
 
-@pytest.mark.parametrize("action", ["start", "shut-down", "force-off"])
+@pytest.mark.parametrize("action", ["start", "shut-down", "restart", "force-off", "delete"])
 def test_another_users_clone_cannot_be_touched(world: World, people: People, sign_in: SignIn, action: str) -> None:
     answer = sign_in(people.user).post(f"/clones/{action}", data={"id": [world.mine, world.foreign]})
     assert answer.status_code == 404

@@ -20,6 +20,7 @@ VIEWS = [
     ("/clones/shut-down?id={mine}", "user", "Shut down mine-1?"),
     ("/clones/force-off?id={mine}", "user", "whatever has not been saved is lost"),
     ("/clones/start?id={mine}", "user", "Start mine-1?"),
+    ("/clones/restart?id={mine}", "user", "Restart mine-1?"),
     ("/clones", "operator", "foreign-1"),
     ("/clones?search=mine&state=stopped", "operator", "mine-1"),
     ("/clones/new", "operator", "Names begin with"),

@@ -20,7 +20,7 @@ from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
 
 blueprint = Blueprint("clones", __name__, url_prefix="/clones")
-ACTION = "any('start','shut-down','force-off','delete')"
+ACTION = "any('start','shut-down','restart','force-off','delete')"
 
 
 @blueprint.get("")
