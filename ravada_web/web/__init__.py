@@ -4,7 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
-from ravada_web.web import errors, filters, guard, security
+from ravada_web.web import compression, errors, filters, guard, security
 from ravada_web.web.views import auth, bases, clones, console, desktops, importing, joining, nodes, operations, pictures
 
 TOPICS = (auth, desktops, nodes, joining, bases, importing, clones, operations, console, pictures)
@@ -22,3 +22,4 @@ def init_app(app: Flask) -> None:
     filters.init_app(app)
     errors.init_app(app)
     security.init_app(app)
+    compression.init_app(app)

@@ -1,6 +1,7 @@
 """The headers on every answer: what a browser may load and run here, and what it may keep."""
 
 from flask import Flask, Response, current_app, request
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 POLICY = "; ".join(
     (
@@ -27,8 +28,17 @@ HEADERS = {
 ONE_YEAR = 31_536_000
 
 
+class Sessions(SecureCookieSessionInterface):
+    """Flask's own, but static files are the same for everybody: a cookie that changes makes no cache doubt them."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if request.endpoint != "static":
+            super().save_session(app, session, response)
+
+
 def init_app(app: Flask) -> None:
     """Put the headers on every answer, errors included."""
+    app.session_interface = Sessions()
     app.after_request(add_headers)
 
 

@@ -1,4 +1,4 @@
-"""Restarting clones in one operation, on libvirt's own test driver: what stays on, what is volatile, what is retried."""
+"""Restarting clones in one operation, on libvirt's own test driver: what stays on, is volatile, or is retried."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
