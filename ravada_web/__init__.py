@@ -50,8 +50,9 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _fill_rooms(app: Flask) -> None:
     """Register what the upper rooms bring; they import this package, so they are imported here and not above."""
     from ravada_web import cli, web
-    from ravada_web.services import outbox
+    from ravada_web.services import changes, outbox
 
     outbox.listen()
+    changes.listen()
     web.init_app(app)
     cli.init_app(app)

@@ -9,16 +9,10 @@ document.documentElement.classList.add("has-script");
 // --- Requests -------------------------------------------------------------------------------------------------
 
 document.addEventListener("htmx:config:request", (event) => {
-  const { request, sourceEvent } = event.detail.ctx;
+  const { request } = event.detail.ctx;
   if (request.method !== "GET") request.headers["X-CSRFToken"] = $("meta[name=csrf-token]").content;
   // Filters that are not set stay out of the address.
   if (request.form?.matches(".filters")) for (const [name, value] of [...request.body]) if (!value) request.body.delete(name);
-  // Nobody looks at a hidden tab: its parts are fetched again when it is shown.
-  if (sourceEvent?.type === "every" && document.hidden) event.preventDefault();
-});
-
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) htmx.trigger(document.body, "refresh");
 });
 
 // --- Toasts ---------------------------------------------------------------------------------------------------
@@ -46,14 +40,14 @@ document.addEventListener("toast", (event) => toast(event.detail.text, event.det
 
 let lost = false;
 
-function isPoll(context) {
-  return context?.sourceEvent?.type === "every";
+function isLive(context) {
+  return context?.sourceEvent?.type === "live";
 }
 
 document.addEventListener("htmx:error", (event) => {
   const context = event.detail.ctx;
   if (!context || lost) return;
-  lost = isPoll(context);
+  lost = isLive(context);
   toast($("#toasts").dataset.lost, "danger");
 });
 

@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def programs(settings: Settings) -> dict[str, str]:
     """The processes and their commands; Redis and the web first, one process of each queue that must never wait."""
     python = sys.executable
-    where = f"{settings.host}:{settings.port}"
-    web = f"{python} -m gunicorn --worker-class gthread --threads 8 --no-control-socket --bind {where} app:app"
+    web = f"unix:{settings.run_dir}/web.sock"
     return {
         "redis": f"redis-server --port 0 --unixsocket {settings.run_dir}/redis.sock --unixsocketperm 700 "
         f"--dir {settings.data} --save '' --appendonly no --loglevel warning",
-        "web": web,
+        "web": f"{python} -m gunicorn --worker-class gthread --threads 8 --no-control-socket --bind {web} app:app",
+        "gateway": f"{python} -m ravada_web.gateway",
         "links": f"{python} -m jobs.links",
         "ticker": f"{python} -m jobs.ticker",
         "interactive": f"{python} -m jobs.worker interactive",

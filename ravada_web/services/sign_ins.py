@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
@@ -58,6 +58,13 @@ def find(token: str) -> SignIn | None:
     """The sign-in of a cookie's token, if it holds."""
     found = db.session.scalar(select(SignIn).where(SignIn.token_hash == digest(token)))
     return found if found is not None and valid(found, now()) else None
+
+
+def still_valid(sign_in_ids: Collection[int]) -> list[SignIn]:
+    """Those of these sign-ins that hold."""
+    moment = now()
+    rows = db.session.scalars(select(SignIn).where(SignIn.id.in_(sign_in_ids)))
+    return [row for row in rows if valid(row, moment)]
 
 
 def use(found: SignIn) -> None:

@@ -18,6 +18,7 @@ def init_app(app: Flask) -> None:
     login.user_loader(guard.load_user)
     login.unauthorized_handler(guard.ask_to_sign_in)
     app.before_request(guard.note_origin)
+    app.before_request(guard.note_moment)
     app.before_request(guard.require_sign_in)
     filters.init_app(app)
     errors.init_app(app)

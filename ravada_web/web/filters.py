@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import humanize
-from flask import Flask, current_app, url_for
+from flask import Flask, current_app, g, url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 
@@ -25,6 +25,7 @@ def init_app(app: Flask) -> None:
         words=words,
         summary=operations.summary,
         queue_up=outbox.queue_reachable,
+        live_since=lambda: g.get("live_since", 0),
     )
 
 

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from ravada_web.models import User
-from ravada_web.services import access, origin, sign_ins
+from ravada_web.services import access, changes, origin, sign_ins
 from ravada_web.web.htmx import browser_path, here, sent_to, wants_fragment
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -24,6 +24,12 @@ def me() -> User:
 def note_origin() -> None:
     """Before each request: from where it comes, for the audit log."""
     origin.address.set((request.remote_addr or "")[:64])
+
+
+def note_moment() -> None:
+    """Before a page is read from the database: what changes from now on it will be told of."""
+    if request.method == "GET" and not wants_fragment() and request.endpoint != "static":
+        g.live_since = changes.latest()
 
 
 def load_user(token: str) -> User | None:

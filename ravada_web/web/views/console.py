@@ -1,14 +1,53 @@
-"""The console: a clone's screen in the browser."""
+"""The console: a clone's screen in the browser, its tickets, and who looks on."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
-from ravada_web.services import clones
+from ravada_web.errors import RavadaError
+from ravada_web.models import Clone
+from ravada_web.services import clones, consoles
+from ravada_web.services.console_causes import CODES, PASSING, SENTENCES, Cause
+from ravada_web.services.consoles import ConsoleRefused
 from ravada_web.web.guard import me
-from ravada_web.web.htmx import show
+from ravada_web.web.htmx import done, show
 
 blueprint = Blueprint("console", __name__, url_prefix="/console")
 
 
 @blueprint.get("/<int:clone_id>")
 def page(clone_id: int) -> Response:
-    return show("console/page.html", "console/page.html", clone=clones.get(me(), clone_id))
+    clone = clones.get(me(), clone_id)
+    consoles.require_view(me(), clone)
+    return show("console/page.html", "console/_status.html", **_context(clone), causes=_causes())
+
+
+def _context(clone: Clone) -> dict[str, object]:
+    return {"clone": clone, "looks_on": consoles.looks_on(me(), clone), "viewers": consoles.viewers(clone)}
+
+
+def _causes() -> dict[int, dict[str, object]]:
+    """What the close codes mean, for the page's script."""
+    return {
+        CODES[cause]: {"cause": cause, "text": str(SENTENCES[cause]), "again": cause in PASSING} for cause in Cause
+    }
+
+
+@blueprint.post("/<int:clone_id>/ticket")
+def ticket(clone_id: int) -> ResponseReturnValue:
+    """A ticket for this browser, or why there is none: for the page's script."""
+    try:
+        return jsonify(ticket=consoles.issue(me(), g.sign_in_id, clone_id))
+    except ConsoleRefused as error:
+        return jsonify(cause=error.cause, text=str(error), again=error.cause in PASSING), error.status
+    except RavadaError as error:
+        return jsonify(cause=Cause.REFUSED, text=str(error), again=False), error.status
+
+
+@blueprint.post("/<int:clone_id>/viewers")
+def viewers(clone_id: int) -> ResponseReturnValue:
+    """The user refuses that others look on, or lets them again."""
+    refused = request.form.get("refused") == "yes"
+    consoles.refuse_viewers(me(), clone_id, refused)
+    text = _("Nobody can look on any more.") if refused else _("Operators may look on again.")
+    return done(url_for("console.page", clone_id=clone_id), text)

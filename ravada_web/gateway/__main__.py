@@ -1,0 +1,74 @@
+"""The gateway process: `python -m ravada_web.gateway`."""
+
+import asyncio
+import resource
+import signal
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.errors import RavadaError
+from ravada_web.gateway.consoles import PING_SECONDS, Consoles
+from ravada_web.gateway.front import Front
+from ravada_web.gateway.hub import Hub
+from ravada_web.gateway.live import Streams
+from ravada_web.gateway.rows import Rows
+
+log = structlog.get_logger()
+CHECK_SECONDS = 1.0
+LEAVE_SECONDS = 3.0
+
+
+async def serve(settings: Settings, rows: Rows) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    hub, doors = Hub(settings.redis_url, rows), Consoles(rows)
+    streams = Streams(hub, rows)
+    await doors.begin()
+    server = await Front(settings, streams, doors, settings.run_dir / "web.sock").listen()
+    work = [asyncio.create_task(hub.run()), asyncio.create_task(_look_after(doors, streams))]
+    log.info("the gateway listens", host=settings.host, port=settings.port)
+    await stopped.wait()
+    server.close()
+    await doors.close()
+    for task in work:
+        task.cancel()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(others, timeout=LEAVE_SECONDS)
+    await hub.close()
+
+
+async def _look_after(doors: Consoles, streams: Streams) -> None:
+    """Ask again and again whether what is open may stay so."""
+    beat = 0
+    while True:
+        await asyncio.sleep(CHECK_SECONDS)
+        beat += 1
+        try:
+            await doors.check()
+            if beat % 5 == 0:
+                await streams.check()
+            if beat % int(PING_SECONDS / CHECK_SECONDS) == 0:
+                await doors.ping()
+        except (SQLAlchemyError, RavadaError) as error:
+            log.warning("rights not asked, asking again", error=str(error))
+
+
+def main() -> None:
+    """Serve, with as many open files as the system lets us have: one a stream, two a console."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    app = create_app()
+    rows = Rows(app)
+    try:
+        asyncio.run(serve(app.extensions["settings"], rows))
+    finally:
+        rows.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The one port: each request goes to the consoles, to the live streams, or on to the pages."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+
+from ravada_web.config import Settings
+from ravada_web.gateway import consoles, live
+from ravada_web.gateway.http import BadRequest, Head, answer, read_head
+from ravada_web.gateway.proxy import Caller, pass_on
+
+LONGEST_HEAD = 32 * 1024
+# A connection that is kept open for the next page.
+IDLE_SECONDS = 75.0
+
+
+class Front:
+    """Serves connections one by one, each in a task of its own."""
+
+    def __init__(self, settings: Settings, streams: live.Streams, doors: consoles.Consoles, web: Path) -> None:
+        self._settings = settings
+        self._streams = streams
+        self._consoles = doors
+        self._web = web
+
+    async def listen(self) -> asyncio.Server:
+        """Listen where the settings say, by HTTPS where they name a certificate."""
+        context = None
+        if self._settings.tls_cert:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
+        return await asyncio.start_server(
+            self._serve, self._settings.host, self._settings.port, ssl=context, limit=LONGEST_HEAD, backlog=1024
+        )
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await read_head(reader, IDLE_SECONDS):
+                if not await self._answer(head, reader, writer):
+                    break
+        except BadRequest as error:
+            with suppress(ConnectionError):
+                await answer(writer, error.status, str(error))
+        except (ConnectionError, TimeoutError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Have one request answered; True where the connection can serve another."""
+        caller = self._caller(head, writer)
+        if head.path == live.PATH and head.words[0] == "GET":
+            await self._streams.serve(head, caller, reader, writer)
+            return False
+        if head.path == consoles.PATH:
+            await self._consoles.serve(head, caller, reader, writer)
+            return False
+        if head.words[2] not in ("HTTP/1.1", "HTTP/1.0"):
+            raise BadRequest("Only HTTP/1.1 is spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        return await pass_on(head, caller, reader, writer, self._web)
+
+    def _caller(self, head: Head, writer: asyncio.StreamWriter) -> Caller:
+        """Who asks: by the connection, or as a proxy says that is trusted (its last word: it saw that itself)."""
+        peer = writer.get_extra_info("peername")
+        address = str(peer[0]) if peer else ""
+        scheme = "https" if writer.get_extra_info("sslcontext") else "http"
+        if address in self._settings.trusted_proxies:
+            address = head.get("x-forwarded-for").rpartition(",")[2].strip() or address
+            scheme = "https" if head.get("x-forwarded-proto") == "https" else scheme
+        return Caller(address, scheme)

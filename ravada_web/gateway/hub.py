@@ -1,0 +1,143 @@
+"""What is known here of changes: each topic's last number, and the streams to wake when it grows."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ravada_web.gateway.rows import Rows
+from ravada_web.services import changes, live
+
+log = structlog.get_logger()
+# Pages are told of a topic at most so often; what comes in between is told together.
+TELL_EVERY = 0.8
+RECONNECT_SECONDS = 1.0
+
+
+def hears(topic: str) -> tuple[str, ...]:
+    """The kinds of rows whose changes may concern a topic."""
+    kind, dash, _number = topic.partition("-")
+    return live.HEARS[kind] if dash else (topic,)
+
+
+def is_digested(topic: str) -> bool:
+    """Whether a topic is told only when a digest of what it shows has changed."""
+    return topic.startswith(("desktops-", "clone-"))
+
+
+class Hub:
+    """Listens to Redis and wakes the streams after each change.
+
+    `number` is the last telling's, the same on every host. `step` counts what was learned here, digests included:
+    a stream asks what came after the step at which it looked last.
+    """
+
+    def __init__(self, redis_url: str, rows: Rows) -> None:
+        self._redis = Redis.from_url(redis_url, decode_responses=True)
+        self._rows = rows
+        self._numbers: dict[str, int] = {}
+        self._steps: dict[str, int] = {}
+        self._digests: dict[str, str] = {}
+        self._watchers: dict[str, int] = {}
+        self._stale = asyncio.Event()
+        self.number = 0
+        self.step = 0
+        self.wakers: set[Callable[[], None]] = set()
+
+    def changed_since(self, topic: str, step: int) -> bool:
+        """Whether the topic has changed since that step, by its digest where it has one."""
+        known = (topic,) if is_digested(topic) else hears(topic)
+        return any(self._steps.get(name, 0) > step for name in known)
+
+    def may_have_changed_since(self, topic: str, number: int) -> bool:
+        """The same for who comes new: by the rows that concern it, as no digest of before is known.
+
+        A number that is higher than the last telling's is from before Redis was started anew.
+        """
+        names = (topic, *hears(topic))
+        return number > self.number or any(self._numbers.get(name, 0) > number for name in names)
+
+    async def watch(self, topics: Collection[str]) -> None:
+        """Begin to take digests of these topics, where they have any."""
+        fresh = []
+        for topic in filter(is_digested, topics):
+            self._watchers[topic] = self._watchers.get(topic, 0) + 1
+            if topic not in self._digests:
+                fresh.append(topic)
+        if fresh:
+            self._digests |= await self._rows.run(live.digests, fresh)
+
+    def unwatch(self, topics: Collection[str]) -> None:
+        """The stream that watched these has ended."""
+        for topic in filter(is_digested, topics):
+            self._watchers[topic] -= 1
+            if not self._watchers[topic]:
+                del self._watchers[topic]
+                self._digests.pop(topic, None)
+
+    async def run(self) -> None:
+        """Listen until cancelled; without Redis, try again and again: what was missed is read then."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_digests())
+            while True:
+                try:
+                    await self._listen()
+                except (RedisError, OSError) as error:
+                    log.warning("redis is away, open pages ask by themselves", error=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen(self) -> None:
+        async with self._redis.pubsub() as subscription:
+            await subscription.subscribe(changes.CHANNEL)
+            await self._read_all()
+            async for message in subscription.listen():
+                if message["type"] == "message":
+                    number, *topics = message["data"].split(" ")
+                    self._note({topic: int(number) for topic in topics})
+
+    async def _read_all(self) -> None:
+        """What was told while nobody listened."""
+        kept: Mapping[str, str] = await self._redis.hgetall(changes.TOPICS)
+        self.number = int(await self._redis.get(changes.NUMBER) or 0)
+        missed = [topic for topic, number in kept.items() if int(number) != self._numbers.get(topic)]
+        self._numbers = {topic: int(number) for topic, number in kept.items()}
+        self._stale.set()
+        self._wake(missed)
+
+    def _note(self, numbers: Mapping[str, int]) -> None:
+        self._numbers.update(numbers)
+        self.number = max(self.number, *numbers.values())
+        if any(topic in ("clones", "states", "consoles", "bases", "people") for topic in numbers):
+            self._stale.set()
+        self._wake(numbers)
+
+    def _wake(self, topics: Iterable[str]) -> None:
+        self.step += 1
+        self._steps.update(dict.fromkeys(topics, self.step))
+        for wake in self.wakers:
+            wake()
+
+    async def _take_digests(self) -> None:
+        """After changes, compare what people's desktops look like with what they looked like."""
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            watched = list(self._watchers)
+            if watched:
+                with suppress(Exception):  # the next change takes them again; the database's trouble is logged there
+                    self._compare(await self._rows.run(live.digests, watched))
+            await asyncio.sleep(TELL_EVERY)
+
+    def _compare(self, digests: Mapping[str, str]) -> None:
+        known = self._digests
+        changed = [topic for topic, digest in digests.items() if known.get(topic, digest) != digest]
+        known.update({topic: digest for topic, digest in digests.items() if topic in self._watchers})
+        if changed:
+            self._wake(changed)
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        await self._redis.aclose()

@@ -1,0 +1,129 @@
+"""Live pages: one stream of server-sent events a page, which names the topics that changed and nothing else."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+from ravada_web.errors import RavadaError
+from ravada_web.gateway.http import Head, answer
+from ravada_web.gateway.hub import TELL_EVERY, Hub
+from ravada_web.gateway.proxy import Caller
+from ravada_web.gateway.rows import Rows
+from ravada_web.gateway.visitor import token
+from ravada_web.services import live
+
+PATH = "/live"
+ALIVE_SECONDS = 15.0
+MOST_STREAMS = 30
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+    b"X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+)
+
+
+class Streams:
+    """All open streams; `check` ends those whose sign-in has ended."""
+
+    def __init__(self, hub: Hub, rows: Rows) -> None:
+        self._hub = hub
+        self._rows = rows
+        self._of: Counter[int] = Counter()
+        self._open: dict[asyncio.Task[None], int] = {}
+
+    async def serve(
+        self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Stream to one page until it goes, or its sign-in ends."""
+        asked = parse_qs(head.query)
+        topics = asked.get("topics", [""])[0].split()
+        since = head.get("last-event-id") or asked.get("since", ["0"])[0]
+        number = int(since) if since.isascii() and since.isdecimal() and len(since) < 18 else 0
+        try:
+            granted = await self._rows.run(live.subscribe, token(self._rows.app, head), topics)
+        except RavadaError as error:
+            await answer(writer, HTTPStatus(error.status), str(error))
+            return
+        if granted is None:
+            await answer(writer, HTTPStatus.UNAUTHORIZED, "Sign in first.")
+            return
+        sign_in_id, names = granted
+        if self._of[sign_in_id] >= MOST_STREAMS:
+            await answer(writer, HTTPStatus.TOO_MANY_REQUESTS, "Too many pages are open at once.")
+            return
+        await self._stream(sign_in_id, names, number, reader, writer)
+
+    async def _stream(
+        self,
+        sign_in_id: int,
+        names: Mapping[str, str],
+        since: int,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        telling = asyncio.create_task(self._tell(names, since, writer))
+        self._open[telling] = sign_in_id
+        self._of[sign_in_id] += 1
+        gone = asyncio.create_task(_until_gone(reader))
+        try:
+            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
+            gone.cancel()
+            del self._open[telling]
+            self._of[sign_in_id] -= 1
+            if not self._of[sign_in_id]:
+                del self._of[sign_in_id]
+
+    async def _tell(self, names: Mapping[str, str], since: int, writer: asyncio.StreamWriter) -> None:
+        woken = asyncio.Event()
+        topics = set(names.values())
+        await self._hub.watch(topics)
+        self._hub.wakers.add(woken.set)
+        try:
+            step = self._hub.step
+            writer.write(HEAD)
+            missed = [name for name, topic in names.items() if self._hub.may_have_changed_since(topic, since)]
+            _say(writer, self._hub.number, missed)
+            while True:
+                await writer.drain()
+                await self._wait(woken, writer)
+                woken.clear()
+                changed = [name for name, topic in names.items() if self._hub.changed_since(topic, step)]
+                step = self._hub.step
+                if changed:
+                    _say(writer, self._hub.number, changed)
+                    await writer.drain()
+                    await asyncio.sleep(TELL_EVERY)
+        finally:
+            self._hub.wakers.discard(woken.set)
+            self._hub.unwatch(topics)
+
+    async def _wait(self, woken: asyncio.Event, writer: asyncio.StreamWriter) -> None:
+        """Until something changed; a line now and then shows both ends that the other is there."""
+        while True:
+            try:
+                await asyncio.wait_for(woken.wait(), ALIVE_SECONDS)
+                return
+            except TimeoutError:
+                writer.write(b":\n\n")
+                await writer.drain()
+
+    async def check(self) -> None:
+        """End the streams whose sign-in has ended."""
+        held = await self._rows.run(live.holding, set(self._open.values()))
+        for task, sign_in_id in list(self._open.items()):
+            if sign_in_id not in held:
+                task.cancel()
+
+
+def _say(writer: asyncio.StreamWriter, number: int, names: list[str]) -> None:
+    """One event; its id is where a page that is cut off goes on."""
+    data = " ".join(names)
+    writer.write(f"id: {number}\nevent: changed\ndata: {data}\n\n".encode())
+
+
+async def _until_gone(reader: asyncio.StreamReader) -> None:
+    while await reader.read(1024):
+        pass

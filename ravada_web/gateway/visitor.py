@@ -1,0 +1,28 @@
+"""Who is at the door: the token in the cookie that the pages sign, and whether a page of ours is what asks."""
+
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from flask import Flask
+from itsdangerous import BadSignature
+
+from ravada_web.gateway.http import Head
+from ravada_web.gateway.proxy import Caller
+
+
+def token(app: Flask, head: Head) -> str:
+    """The sign-in's token in the request's cookie; "" without one, or with one that we did not sign."""
+    serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+    try:
+        cookie = SimpleCookie(head.get("cookie")).get(app.config["SESSION_COOKIE_NAME"])
+        session = serializer.loads(cookie.value) if cookie is not None else {}
+    except (CookieError, BadSignature):
+        return ""
+    found = session.get("_user_id", "")
+    return found if isinstance(found, str) else ""
+
+
+def from_our_page(head: Head, caller: Caller) -> bool:
+    """Whether the Origin is this very site (CVE-2015-0259: without it any page could use a visitor's cookie)."""
+    origin = urlsplit(head.get("origin"))
+    return origin.scheme == caller.scheme and bool(origin.netloc) and origin.netloc == head.get("host")

@@ -1,0 +1,74 @@
+"""Displays of running domains: where they are, and pictures of what they show."""
+
+import io
+from dataclasses import dataclass
+
+import libvirt
+from PIL import Image
+
+from ravada_web.hypervisor.domain_xml import parse
+from ravada_web.hypervisor.errors import HypervisorError, translated
+
+# A card on a page shows no more of a screen than this.
+PICTURE_SIZE = (480, 300)
+# A screen of 8K in PPM; more is no screen.
+MOST_BYTES = 7680 * 4320 * 3 + 64
+
+
+@dataclass(frozen=True)
+class Displays:
+    """The displays of a running domain: the private VNC's socket, and the SPICE ports offered on an address."""
+
+    socket: str = ""
+    address: str = ""
+    port: int = 0
+    tls_port: int = 0
+
+
+def read_displays(connection: libvirt.virConnect, uuid: str) -> Displays:
+    """Where a running domain's displays are. Raises HypervisorError where it does not run."""
+    with translated():
+        document = connection.lookupByUUIDString(uuid).XMLDesc()
+    socket, address, ports = "", "", (0, 0)
+    for graphics in parse(document).findall("./devices/graphics"):
+        listen = graphics.find("listen")
+        if graphics.get("type") == "vnc" and listen is not None and listen.get("type") == "socket":
+            socket = listen.get("socket", "")
+        elif graphics.get("type") == "spice" and listen is not None:
+            address = listen.get("address", "")
+            ports = (_port(graphics.get("port")), _port(graphics.get("tlsPort")))
+    return Displays(socket, address, *ports)
+
+
+def _port(text: str | None) -> int:
+    return max(0, int(text or 0))
+
+
+def picture(connection: libvirt.virConnect, uuid: str) -> bytes:
+    """What a running domain shows, small, as WebP: read and drawn anew, so that no byte of the guest's gets out.
+
+    Raises HypervisorError, also for a screen that cannot be read.
+    """
+    with translated():
+        stream = connection.newStream()
+        connection.lookupByUUIDString(uuid).screenshot(stream, 0)
+        raw = bytearray()
+        while part := stream.recv(256 * 1024):
+            raw += part
+            if len(raw) > MOST_BYTES:
+                stream.abort()
+                raise HypervisorError("its screen is larger than any screen")
+        stream.finish()
+    return _small(bytes(raw))
+
+
+def _small(raw: bytes) -> bytes:
+    try:
+        with Image.open(io.BytesIO(raw), formats=("PPM", "PNG")) as opened:
+            image = opened.convert("RGB")
+            image.thumbnail(PICTURE_SIZE)
+            made = io.BytesIO()
+            image.save(made, "WEBP", quality=70, method=2)
+            return made.getvalue()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise HypervisorError(f"its screen cannot be read: {error}") from error

@@ -1,0 +1,59 @@
+"""Displays of a node's guests, brought to sockets here over the node's link; they listen on no network."""
+
+import hashlib
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from ravada_web.remote import ssh
+from ravada_web.remote.errors import NodeUnreachable
+from ravada_web.remote.links import link_is_up
+from ravada_web.remote.target import Target, Workspace, checked_path
+
+FORWARD_SECONDS = 4.0
+PATTERN = "d*.vnc"
+
+
+def local_socket(workspace: Workspace, target: Target, display: str) -> Path:
+    """Where the display is found here; every run of a guest has a display, and so a name, of its own."""
+    if target.local:
+        return Path(display)
+    digest = hashlib.sha256(display.encode()).hexdigest()[:10]
+    return workspace.run_dir / f"d{target.node_id}-{digest}.vnc"
+
+
+def open_display(workspace: Workspace, target: Target, display: str) -> Path:
+    """Have the node's link forward the display's socket; answers the local one. Takes about 10 ms.
+
+    Raises NodeUnreachable where the link is not up, or does not forward.
+    """
+    local = local_socket(workspace, target, checked_path(display))
+    if target.local:
+        return local
+    if not link_is_up(workspace, target):
+        raise NodeUnreachable("lost", f"The link to {target.name} is not up.")
+    _mux(workspace, target, "forward", local, display)
+    return local
+
+
+def close_display(workspace: Workspace, target: Target, display: str) -> None:
+    """Take the forwarding back; nothing happens where the link is gone already."""
+    if target.local:
+        return
+    local = local_socket(workspace, target, display)
+    with suppress(NodeUnreachable):
+        _mux(workspace, target, "cancel", local, display)
+    local.unlink(missing_ok=True)
+
+
+def _mux(workspace: Workspace, target: Target, verb: str, local: Path, display: str) -> None:
+    control = workspace.control(target)
+    command = ["ssh", "-F", "/dev/null", "-O", verb, "-L", f"{local}:{display}", "-S", str(control)]
+    try:
+        done = subprocess.run(
+            [*command, "--", target.host], capture_output=True, stdin=subprocess.DEVNULL, timeout=FORWARD_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NodeUnreachable("timeout", f"The link to {target.name} does not answer.") from error
+    if done.returncode:
+        raise ssh.classify(target, done.stderr)

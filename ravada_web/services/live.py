@@ -1,0 +1,98 @@
+"""What a page may be told of as it changes: the rights to topics, and digests of what people's desktops look like."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from flask_babel import gettext as _
+from sqlalchemy import or_, select
+
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import Clone, Console, Node, User
+from ravada_web.services import access, bases, clones, nodes, operations, sign_ins
+
+MOST_TOPICS = 12
+# The right that each kind of row asks for.
+_RIGHTS = {
+    "nodes": "nodes.see",
+    "states": "nodes.see",
+    "bases": "bases.see",
+    "clones": "clones.see_all",
+    "operations": "operations.see",
+    "people": "users.see",
+    "audit": "audit.see",
+}
+# What one object's topic, or one person's desktops, hear of: a change of these kinds of rows.
+HEARS: Mapping[str, tuple[str, ...]] = {
+    "node": ("nodes", "clones"),
+    "base": ("bases", "clones"),
+    "operation": ("operations",),
+    "clone": ("clones", "states", "consoles"),
+    "desktops": ("clones", "states", "bases", "people"),
+}
+
+
+def subscribe(token: str, wanted: Sequence[str]) -> tuple[int, dict[str, str]] | None:
+    """The sign-in's id and, for each topic that was asked for, the one that it is told of; None without a sign-in.
+
+    "desktops" is the asker's own. Raises NotAllowed and NotFound for what the asker may not see.
+    """
+    found = sign_ins.find(token)
+    if found is None:
+        return None
+    return found.id, {topic: _granted(found.user, topic) for topic in wanted[:MOST_TOPICS]}
+
+
+def _granted(viewer: User, topic: str) -> str:
+    if topic == "desktops":
+        return f"desktops-{viewer.id}"
+    if topic in _RIGHTS:
+        access.require(viewer, _RIGHTS[topic])
+        return topic
+    kind, _dash, number = topic.partition("-")
+    if not (number.isascii() and number.isdecimal()) or len(number) > 9:
+        raise NotFound(_("There is no such thing to listen to."))
+    _load(viewer, kind, int(number))
+    return topic
+
+
+def _load(viewer: User, kind: str, object_id: int) -> None:
+    """Raise NotAllowed or NotFound unless the viewer may see the object."""
+    if kind == "clone":
+        clones.get(viewer, object_id)
+    elif kind == "operation":
+        operations.get(viewer, object_id)
+    elif kind == "node":
+        access.require(viewer, "nodes.see")
+        nodes.get(object_id)
+    elif kind == "base":
+        access.require(viewer, "bases.see")
+        bases.get(object_id)
+    else:
+        raise NotFound(_("There is no such thing to listen to."))
+
+
+def holding(sign_in_ids: Collection[int]) -> set[int]:
+    """Which of these sign-ins still hold."""
+    return {found.id for found in sign_ins.still_valid(sign_in_ids)}
+
+
+def digests(topics: Collection[str]) -> dict[str, str]:
+    """A digest for each of these "desktops-N" and "clone-N": it differs when what their pages show has changed."""
+    owners, ids = _numbers(topics, "desktops"), _numbers(topics, "clone")
+    lines: dict[str, list[str]] = defaultdict(list)
+    shown = (Clone.id, Clone.owner_id, Clone.state, Clone.reason, Clone.viewers_refused, Clone.name)
+    of_node = (Node.observed, Node.trust, Node.wanted)
+    query = select(*shown, *of_node).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
+    for row in db.session.execute(query.where(or_(Clone.owner_id.in_(owners), Clone.id.in_(ids)))):
+        lines[f"clone-{row.id}"].append(repr(tuple(row)))
+        lines[f"desktops-{row.owner_id}"].append(repr(tuple(row)))
+    open_ones = select(Console.id, Console.clone_id).where(Console.closed_at.is_(None), Console.clone_id.in_(ids))
+    for console_id, clone_id in db.session.execute(open_ones.order_by(Console.id)):
+        lines[f"clone-{clone_id}"].append(f"console {console_id}")
+    return {topic: hashlib.sha256("\n".join(lines[topic]).encode()).hexdigest() for topic in topics}
+
+
+def _numbers(topics: Collection[str], kind: str) -> list[int]:
+    return [int(topic.partition("-")[2]) for topic in topics if topic.startswith(f"{kind}-")]
