@@ -1,6 +1,6 @@
 """Jobs about clones: each does one batch on one node."""
 
-from ravada_web.services import clone_work
+from ravada_web.services import clone_work, picture_work, viewers
 from ravada_web.services.running import run
 
 
@@ -27,3 +27,13 @@ def restart(operation_id: int, attempt: int) -> None:
 def delete(operation_id: int, attempt: int) -> None:
     """Delete the batch."""
     run(operation_id, attempt, clone_work.delete)
+
+
+def pictures(*clone_ids: int) -> None:
+    """Take pictures of running clones' screens."""
+    picture_work.take(clone_ids)
+
+
+def offer(operation_id: int, attempt: int) -> None:
+    """Let one viewer of the user's own into a clone."""
+    run(operation_id, attempt, viewers.admit)

@@ -14,6 +14,7 @@ from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db, queues
 from ravada_web.models import Node, Observed
+from ravada_web.services import picture_work
 from ravada_web.services.operations import settings
 from ravada_web.services.outbox import queue
 from ravada_web.services.sweep import Sweep
@@ -45,14 +46,28 @@ def queue_checks(interval: float, batch: int) -> None:
             )
 
 
+def queue_pictures(interval: float) -> None:
+    """Queue pictures of the screens of people who are about; those not begun within the interval are dropped."""
+    for clone_ids in picture_work.wanted():
+        queue("default").enqueue(
+            "jobs.clones.pictures",
+            args=tuple(clone_ids),
+            ttl=max(1, int(interval)),
+            job_timeout=60,
+            result_ttl=0,
+            failure_ttl=3600,
+        )
+
+
 class Ticker:
-    """Sweeps twice a second, queues checks every interval; rides out a Redis or a database that is away."""
+    """Sweeps twice a second, queues checks and pictures at their intervals; rides out what it needs being away."""
 
     def __init__(self, config: Settings) -> None:
         self._config = config
         self._sweep = Sweep()
         self._lock: Lock = queues.redis.lock("ravada:ticker", timeout=LOCK_SECONDS, thread_local=False)
         self._checked_at = 0.0
+        self._pictured_at = 0.0
 
     def tick(self) -> None:
         """Do what is due, if this ticker holds the lock."""
@@ -63,6 +78,9 @@ class Ticker:
             if time.monotonic() - self._checked_at >= self._config.check_interval:
                 self._checked_at = time.monotonic()
                 queue_checks(self._config.check_interval, self._config.check_batch)
+            if time.monotonic() - self._pictured_at >= self._config.picture_interval:
+                self._pictured_at = time.monotonic()
+                queue_pictures(self._config.picture_interval)
         except (RedisError, SQLAlchemyError, RavadaError) as error:
             log.warning("tick skipped", error=str(error))
         finally:

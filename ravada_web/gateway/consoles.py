@@ -86,7 +86,9 @@ class Browser:
                 yield bytes(event.data)
 
     async def write(self, data: bytes) -> None:
-        """Send bytes; waits while the browser does not take them."""
+        """Send bytes; waits while the browser does not take them. Raises Closed when it has left."""
+        if self._protocol.state is not State.OPEN:
+            raise Closed(Cause.LEFT)
         self._protocol.send_binary(data)
         await self._flush()
 
@@ -100,7 +102,7 @@ class Browser:
         """Say why, and be done."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(CODES[cause], cause)
-        with suppress(ConnectionError, TimeoutError):
+        with suppress(OSError, TimeoutError):
             await asyncio.wait_for(self._flush(), 1)
 
     async def _flush(self) -> None:
@@ -165,7 +167,7 @@ class Consoles:
         error = task.exception()
         if isinstance(error, (Closed, ConsoleRefused)):
             return error.cause
-        if error is not None and not isinstance(error, (ConnectionError, ProtocolError, NotRfb)):
+        if error is not None and not isinstance(error, (OSError, ProtocolError, NotRfb)):
             log.error("console", error=repr(error))
         return Cause.LEFT
 
@@ -227,7 +229,7 @@ class Consoles:
             if moment - browser.heard > SILENT_SECONDS:
                 self._close([console_id], Cause.SILENT)
             else:
-                with suppress(ConnectionError):
+                with suppress(OSError):
                     await browser.ping()
 
     async def close(self) -> None:

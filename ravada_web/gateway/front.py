@@ -41,10 +41,10 @@ class Front:
                 if not await self._answer(head, reader, writer):
                     break
         except BadRequest as error:
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 await answer(writer, error.status, str(error))
-        except (ConnectionError, TimeoutError, ssl.SSLError):
-            pass
+        except (OSError, TimeoutError):
+            pass  # the browser went; whoever it was asking is told by the closed connection
         finally:
             writer.close()
 

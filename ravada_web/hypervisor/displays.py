@@ -1,12 +1,15 @@
-"""Displays of running domains: where they are, and pictures of what they show."""
+"""Displays of domains: where they are, who may see them, and pictures of what they show."""
 
 import io
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import libvirt
 from PIL import Image
 
-from ravada_web.hypervisor.domain_xml import parse
+from ravada_web.hypervisor import domains
+from ravada_web.hypervisor.domain_xml import offer_display, parse
 from ravada_web.hypervisor.errors import HypervisorError, translated
 
 # A card on a page shows no more of a screen than this.
@@ -42,6 +45,34 @@ def read_displays(connection: libvirt.virConnect, uuid: str) -> Displays:
 
 def _port(text: str | None) -> int:
     return max(0, int(text or 0))
+
+
+def start(connection: libvirt.virConnect, uuid: str, address: str) -> None:
+    """Start a domain, its display offered on that address of its node ("" offers none); one that runs is left."""
+    with translated():
+        domain = connection.lookupByUUIDString(uuid)
+        if not domain.isActive():
+            changed = offer_display(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), address)
+            if changed is not None:
+                connection.defineXML(changed)
+    domains.start(connection, uuid)
+
+
+def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int) -> Displays:
+    """Have a running domain's offered display take this password for so many seconds; answers where it is.
+
+    Raises HypervisorError where it offers none: it was started before its node was told to.
+    """
+    with translated():
+        domain = connection.lookupByUUIDString(uuid)
+        graphics = parse(domain.XMLDesc()).find("./devices/graphics[@type='spice']")
+        if graphics is None:
+            raise HypervisorError("it was started without a display for viewers: restart it")
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        # Those who are in stay in: only the next one is asked for the password.
+        graphics.attrib |= {"passwd": password, "passwdValidTo": until.strftime("%Y-%m-%dT%H:%M:%S")}
+        domain.updateDeviceFlags(ET.tostring(graphics, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    return read_displays(connection, uuid)
 
 
 def picture(connection: libvirt.virConnect, uuid: str) -> bytes:

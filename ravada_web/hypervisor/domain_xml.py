@@ -1,5 +1,6 @@
 """Domain XML, built and edited as a tree: a base's template, and each clone's domain fitted to its node."""
 
+import secrets
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -259,3 +260,26 @@ def _private_display(devices: ET.Element) -> None:
     graphics = ET.SubElement(devices, "graphics", type="vnc")
     ET.SubElement(graphics, "listen", type="socket")
     ET.SubElement(devices, "audio", id="1", type="none")
+
+
+def offer_display(xml: str, address: str) -> str | None:
+    """A clone's XML with a SPICE display on an address of its node beside the private one, or without ("").
+
+    None where it is so already. The display opens to nobody: its password is drawn and kept nowhere, and has
+    expired, until one is set for a ticket.
+    """
+    root = parse(xml)
+    devices = root.find("devices")
+    assert devices is not None, "clones have devices"
+    offered = devices.find("./graphics[@type='spice']/listen")
+    if (offered.get("address", "") if offered is not None else "") == address:
+        return None
+    for device in (*devices.findall("./graphics[@type='spice']"), *devices.findall("./channel[@type='spicevmc']")):
+        devices.remove(device)
+    if address:
+        graphics = ET.SubElement(devices, "graphics", type="spice", autoport="yes")
+        graphics.attrib |= {"passwd": secrets.token_urlsafe(24), "passwdValidTo": "1970-01-02T00:00:00"}
+        ET.SubElement(graphics, "listen", type="address", address=address)
+        channel = ET.SubElement(devices, "channel", type="spicevmc")
+        ET.SubElement(channel, "target", type="virtio", name="com.redhat.spice.0")
+    return ET.tostring(root, encoding="unicode")

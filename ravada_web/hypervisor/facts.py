@@ -26,7 +26,8 @@ class PoolFacts:
 @dataclass(frozen=True)
 class NodeFacts:
     """What a node is and offers. `virt_type` is "kvm" only where libvirt offers it, else "qemu" (emulation, slow);
-    `machines` are the machine types' names, aliases included; `firmwares` of "bios" and "efi"."""
+    `machines` are the machine types' names, aliases included; `firmwares` of "bios" and "efi"; `displays` of "vnc",
+    "spice" and what else its QEMU shows guests by."""
 
     host_uuid: str
     hostname: str
@@ -41,6 +42,7 @@ class NodeFacts:
     firmwares: tuple[str, ...]
     networks: tuple[str, ...]
     pools: tuple[PoolFacts, ...]
+    displays: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -49,7 +51,7 @@ class NodeFacts:
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> "NodeFacts":
         """The facts that `to_dict` made this of."""
-        lists = {key: tuple(kept[key]) for key in ("machines", "firmwares", "networks")}
+        lists = {key: tuple(kept.get(key, ())) for key in ("machines", "firmwares", "networks", "displays")}
         return cls(**{**kept, **lists, "pools": tuple(PoolFacts(**pool) for pool in kept["pools"])})
 
 
@@ -76,6 +78,7 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
                 sorted(net.name() for net in connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE))
             ),
             pools=tuple(sorted(_pools(connection), key=lambda pool: pool.name)),
+            displays=_enum(domain, "./devices/graphics/enum[@name='type']"),
         )
 
 
@@ -101,8 +104,11 @@ def _machines(host: ET.Element, arch: str) -> tuple[str, ...]:
 
 
 def _firmwares(domain: ET.Element) -> tuple[str, ...]:
-    values = domain.findall("./os/enum[@name='firmware']/value")
-    return tuple(sorted({"bios", *(value.text for value in values if value.text)}))
+    return tuple(sorted({"bios", *_enum(domain, "./os/enum[@name='firmware']")}))
+
+
+def _enum(domain: ET.Element, path: str) -> tuple[str, ...]:
+    return tuple(value.text for value in domain.findall(f"{path}/value") if value.text)
 
 
 def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:

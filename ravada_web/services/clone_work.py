@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import libvirt
 from flask_babel import gettext as _
@@ -13,7 +14,7 @@ from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.hypervisor import domains
+from ravada_web.hypervisor import displays, domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.errors import HypervisorError
@@ -151,7 +152,9 @@ def _start_those_asked_for(handle: Handle, plan: Plan) -> None:
 def start(handle: Handle) -> None:
     """Start each clone of the batch; one that cannot start does not keep the others from it."""
     batch = _mine(handle, CloneState.STARTING)
-    _each(handle, batch, domains.start, CloneState.RUNNING, CloneState.STOPPED)
+    address = links.display_address(batch[0].node) if batch else ""
+    act = partial(displays.start, address=address)
+    _each(handle, batch, act, CloneState.RUNNING, CloneState.STOPPED)
 
 
 def stop(handle: Handle) -> None:

@@ -27,6 +27,7 @@ KINDS: dict[str, Kind] = {
     "clones_create": Kind("default", "jobs.clones.create", 600, limit="build"),
     "clones_delete": Kind("default", "jobs.clones.delete", 600),
     "clones_start": Kind("interactive", "jobs.clones.start", 300),
+    "viewer_offer": Kind("interactive", "jobs.clones.offer", 60),
     "clones_stop": Kind("interactive", "jobs.clones.stop", 300),
     "clones_restart": Kind("interactive", "jobs.clones.restart", 300),
 }

@@ -44,6 +44,11 @@ def connect(node: Node) -> AbstractContextManager[libvirt.virConnect]:
     return open_connection(libvirt_uri(target(node)))
 
 
+def display_address(node: Node) -> str:
+    """Where the node's guests are offered to viewers; "" where they are not, or its QEMU has no SPICE."""
+    return node.display_address if "spice" in node.facts.get("displays", ()) else ""
+
+
 def storage_pool(node: Node) -> Pool:
     """The pool of the node that replicas and clones live in.
 

@@ -92,14 +92,18 @@ def edit(
     memory_reserve_mib: int,
     builds_at_once: int,
     runs_clones: bool,
+    display_address: str = "",
 ) -> None:
     """Change a node's settings. Raises InvalidInput with a reason for each field; then nothing was changed."""
     access.require(actor, "nodes.change")
     with transaction() as session:
         wrong = invalid_place(name, address, port, user, except_id=node.id, local=node.local)
         wrong |= _out_of_range(clone_limit, memory_reserve_mib, builds_at_once, node)
+        if display_address and not _is_ip(display_address):
+            wrong["display_address"] = _("An IP address of the node, or empty to offer no screens there.")
         if wrong:
             raise InvalidInput(wrong)
+        node.display_address = display_address
         node.name, node.address, node.port, node.user = name, address, port, user
         node.clone_limit, node.memory_reserve_mib = clone_limit, memory_reserve_mib
         node.builds_at_once, node.runs_clones = builds_at_once, runs_clones

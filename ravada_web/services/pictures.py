@@ -15,10 +15,13 @@ def _key(clone_id: int) -> str:
     return f"ravada:picture:{clone_id}"
 
 
-def keep(clone_id: int, picture: bytes) -> None:
-    """Keep a clone's picture (WebP), with the moment it was taken."""
-    queues.redis.hset(_key(clone_id), mapping={"at": int(time.time()), "picture": picture})
+def keep(clone_id: int, made: bytes) -> bool:
+    """Keep a clone's picture (WebP), with the moment it was taken; False where it shows what it showed before."""
+    same = picture(clone_id) == made
+    if not same:
+        queues.redis.hset(_key(clone_id), mapping={"at": int(time.time()), "picture": made})
     queues.redis.expire(_key(clone_id), KEPT_SECONDS)
+    return not same
 
 
 def times(clone_ids: Sequence[int]) -> dict[int, int]:

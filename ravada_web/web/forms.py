@@ -65,6 +65,7 @@ class NodeSettingsForm(NodeForm):
     memory_reserve_mib = IntegerField(_l("Memory kept back (MiB)"), [_required(_l("A number of MiB, 0 for none."))])
     builds_at_once = IntegerField(_l("Creations at once"), [_required(_l("Between 1 and 32."))])
     runs_clones = BooleanField(_l("May run clones"))
+    display_address = StringField(_l("Address for viewers"))
 
 
 class ImportForm(Form):

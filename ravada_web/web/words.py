@@ -6,6 +6,8 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
 from ravada_web.models import Base, Clone, Node, Operation, Replica, Trust, Wanted
+from ravada_web.services.clone_errors import Obstacle
+from ravada_web.services.desktops import Desktop
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ CLONES = {
     "unreachable": Look(_l("Not reachable"), "orange", "plug-connected-x"),
     "deleting": Look(_l("Being deleted"), "red", "loader-2", busy=True),
 }
+RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)
 NODES = {
     "unknown": Look(_l("Not checked yet"), "secondary", "help-circle"),
     "up": Look(_l("Up"), "green", "circle-check"),
@@ -76,12 +79,15 @@ KINDS = {
     "clones_delete": _l("Delete clones"),
     "clones_start": _l("Start clones"),
     "clones_stop": _l("Stop clones"),
+    "viewer_offer": _l("Let a viewer in"),
     "clones_restart": _l("Restart clones"),
 }
 ACTIONS = {
     "accept_key": _l("accepted its new host key"),
     "allow": _l("let it run on"),
+    "allow_viewers": _l("let others look on"),
     "clone": _l("asked for"),
+    "close_console": _l("closed its console"),
     "create": _l("made it"),
     "delete": _l("deleted it"),
     "disable": _l("disabled it"),
@@ -91,6 +97,10 @@ ACTIONS = {
     "end_sign_ins": _l("ended all sign-ins"),
     "import": _l("imported it"),
     "join": _l("added it"),
+    "look_on": _l("looked on"),
+    "open_console": _l("opened its console"),
+    "open_viewer": _l("opened it in a viewer"),
+    "refuse_viewers": _l("let nobody look on"),
     "prepare": _l("prepared it"),
     "remove": _l("removed it"),
     "restart": _l("restarted it"),
@@ -117,6 +127,13 @@ def _look(looks: dict[str, Look], state: str) -> Look:
 def of_clone(clone: Clone) -> Look:
     """A clone's state; one whose node is away is not reachable, whatever it was when last seen."""
     return _look(CLONES, clone.state)
+
+
+def of_desktop(desktop: Desktop) -> Look:
+    """A desktop's state as its user sees it: a restart is one thing, and a node that is away hides the rest."""
+    if desktop.obstacle in (Obstacle.AWAY, Obstacle.QUARANTINED):
+        return CLONES["unreachable"]
+    return RESTARTING if desktop.restarts else of_clone(desktop.clone)
 
 
 def of_node(node: Node) -> Look:

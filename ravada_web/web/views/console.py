@@ -4,9 +4,10 @@ from flask import Blueprint, Response, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import RavadaError
-from ravada_web.models import Clone
-from ravada_web.services import clones, consoles
+from ravada_web.errors import NotFound, RavadaError
+from ravada_web.models import Clone, Operation
+from ravada_web.services import clones, consoles, operations
+from ravada_web.services import viewers as viewer_files
 from ravada_web.services.console_causes import CODES, PASSING, SENTENCES, Cause
 from ravada_web.services.consoles import ConsoleRefused
 from ravada_web.web.guard import me
@@ -23,14 +24,17 @@ def page(clone_id: int) -> Response:
 
 
 def _context(clone: Clone) -> dict[str, object]:
-    return {"clone": clone, "looks_on": consoles.looks_on(me(), clone), "viewers": consoles.viewers(clone)}
+    return {
+        "clone": clone,
+        "looks_on": consoles.looks_on(me(), clone),
+        "viewers": consoles.viewers(clone),
+        "no_file": viewer_files.impossible(me(), clone),
+    }
 
 
 def _causes() -> dict[int, dict[str, object]]:
     """What the close codes mean, for the page's script."""
-    return {
-        CODES[cause]: {"cause": cause, "text": str(SENTENCES[cause]), "again": cause in PASSING} for cause in Cause
-    }
+    return {CODES[cause]: {"cause": cause, "text": str(SENTENCES[cause]), "again": cause in PASSING} for cause in Cause}
 
 
 @blueprint.post("/<int:clone_id>/ticket")
@@ -51,3 +55,33 @@ def viewers(clone_id: int) -> ResponseReturnValue:
     consoles.refuse_viewers(me(), clone_id, refused)
     text = _("Nobody can look on any more.") if refused else _("Operators may look on again.")
     return done(url_for("console.page", clone_id=clone_id), text)
+
+
+@blueprint.post("/<int:clone_id>/viewer")
+def offer(clone_id: int) -> ResponseReturnValue:
+    """Ask for a file for a viewer of the user's own."""
+    operation = viewer_files.offer(me(), clone_id)
+    return done(url_for("console.offered", clone_id=clone_id, operation_id=operation.id))
+
+
+@blueprint.get("/<int:clone_id>/viewer/<int:operation_id>")
+def offered(clone_id: int, operation_id: int) -> Response:
+    """How far the file is; it is fetched once."""
+    clone, operation = clones.get(me(), clone_id), _operation(clone_id, operation_id)
+    return show("console/viewer.html", "console/_viewer.html", clone=clone, operation=operation)
+
+
+@blueprint.get("/<int:clone_id>/viewer/<int:operation_id>/file")
+def file(clone_id: int, operation_id: int) -> Response:
+    clone, operation = clones.get(me(), clone_id), _operation(clone_id, operation_id)
+    text = viewer_files.file_of(me(), clone_id, operation.id)
+    answer = Response(text, mimetype="application/x-virt-viewer")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{clone.name}.vv"'
+    return answer
+
+
+def _operation(clone_id: int, operation_id: int) -> Operation:
+    operation = operations.get(me(), operation_id)
+    if operation.kind != "viewer_offer" or operation.params.get("clone_id") != clone_id:
+        raise NotFound(_("There is no such operation."))
+    return operation
