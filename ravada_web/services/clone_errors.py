@@ -1,6 +1,8 @@
 """The refusals of a request for clones that carry more than a text."""
 
-from ravada_web.errors import RavadaError
+from enum import StrEnum
+
+from ravada_web.errors import Conflict, RavadaError
 from ravada_web.placement.types import Decision
 
 
@@ -22,3 +24,20 @@ class NoNodeAllowed(RavadaError):
     def __init__(self, text: str, base_id: int) -> None:
         super().__init__(text)
         self.base_id = base_id
+
+
+class NodeRefuses(Conflict):
+    """The clone's node does not take the work now; `obstacle` names the cause, for who must not read of nodes."""
+
+    def __init__(self, text: str, obstacle: "Obstacle") -> None:
+        super().__init__(text)
+        self.obstacle = obstacle
+
+
+class Obstacle(StrEnum):
+    """Why a node does not take work: no answer, another host key, taken out of service, or short of memory."""
+
+    AWAY = "away"
+    QUARANTINED = "quarantined"
+    CLOSED = "closed"
+    FULL = "full"

@@ -46,18 +46,23 @@ def request(actor: User, wanted: Request) -> Decision:
     access.require(actor, "clones.create")
     outbox.require_queue()
     with transaction() as session:
-        hold_lock(session, "placement")
-        base, owner = _checked(session, wanted)
-        version = _version(session, base)
-        choice = placing.choose(session, base, version, wanted.count, wanted.start_after)
-        if not choice.complete:
-            raise NoRoom(explain_shortage(choice), choice)
-        decision = placing.keep(session, base, actor, choice)
-        rows = _write(session, wanted, base, version, decision, choice.placed)
-        _queue(session, actor, base, rows)
-        text = ngettext("%(num)s clone for %(owner)s", "%(num)s clones for %(owner)s", wanted.count, owner=owner.name)
-        events.record(session, actor, "clone", base, text)
-        return decision
+        return place_and_write(session, actor, wanted)
+
+
+def place_and_write(session: Session, actor: User, wanted: Request) -> Decision:
+    """What `request` does once it is known that the actor may, in a transaction of the caller's; raises as it does."""
+    hold_lock(session, "placement")
+    base, owner = _checked(session, wanted)
+    version = _version(session, base)
+    choice = placing.choose(session, base, version, wanted.count, wanted.start_after)
+    if not choice.complete:
+        raise NoRoom(explain_shortage(choice), choice)
+    decision = placing.keep(session, base, actor, choice)
+    rows = _write(session, wanted, base, version, decision, choice.placed)
+    _queue(session, actor, base, rows)
+    text = ngettext("%(num)s clone for %(owner)s", "%(num)s clones for %(owner)s", wanted.count, owner=owner.name)
+    events.record(session, actor, "clone", base, text)
+    return decision
 
 
 def _checked(session: Session, wanted: Request) -> tuple[Base, User]:

@@ -13,6 +13,7 @@ from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Node, Observed, Trust, User, Wanted, now
 from ravada_web.services import access, events, outbox, placing
+from ravada_web.services.clone_errors import NodeRefuses, Obstacle
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.pages import Page, paginate
 from ravada_web.services.transaction import hold_lock, transaction
@@ -29,7 +30,7 @@ class Filters:
     state: str = ""
 
 
-def _visible(viewer: User) -> Select[Clone]:
+def visible(viewer: User) -> Select[Clone]:
     """The clones that the viewer may know of, with what a line of a list shows."""
     shown = (joinedload(Clone.base), joinedload(Clone.node), joinedload(Clone.owner))
     query = select(Clone).options(*shown)
@@ -38,7 +39,7 @@ def _visible(viewer: User) -> Select[Clone]:
 
 def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
     """The clones that the viewer may see and the filters leave, by name."""
-    query = _visible(viewer)
+    query = visible(viewer)
     for column, value in (
         (Clone.base_id, filters.base_id),
         (Clone.node_id, filters.node_id),
@@ -52,16 +53,9 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
     return paginate(query.order_by(Clone.sort_name), page)
 
 
-def mine(viewer: User) -> Sequence[Clone]:
-    """The viewer's own desktops, by name."""
-    return (
-        db.session.scalars(_visible(viewer).where(Clone.owner_id == viewer.id).order_by(Clone.sort_name)).unique().all()
-    )
-
-
 def get(viewer: User, clone_id: int) -> Clone:
     """One clone. Raises NotFound, for a foreign one too."""
-    clone = db.session.scalar(_visible(viewer).where(Clone.id == clone_id))
+    clone = db.session.scalar(visible(viewer).where(Clone.id == clone_id))
     if clone is None:
         raise NotFound(_("There is no such desktop."))
     return clone
@@ -70,7 +64,7 @@ def get(viewer: User, clone_id: int) -> Clone:
 def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
     """These clones, in their list's order. Raises NotFound when one does not exist, or is foreign."""
     wanted = set(clone_ids)
-    found = db.session.scalars(_visible(viewer).where(Clone.id.in_(wanted)).order_by(Clone.sort_name)).all()
+    found = db.session.scalars(visible(viewer).where(Clone.id.in_(wanted)).order_by(Clone.sort_name)).all()
     if len(found) != len(wanted):
         raise NotFound(_("There is no such desktop."))
     return found
@@ -82,18 +76,19 @@ def why(clone: Clone) -> dict[str, Any] | None:
 
 
 def start(actor: User, clone_ids: Sequence[int]) -> int:
-    """Start stopped clones; those that run already are left. Answers how many start.
+    """Start stopped clones, and let paused ones go on; those that run already are left. Answers how many start.
 
     Raises Conflict when a node cannot take the start: down, disabled, or short of memory.
     """
     outbox.require_queue()
     with transaction() as session:
         hold_lock(session, "placement")
-        chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.RUNNING))
-        stopped = [clone for clone in chosen if clone.state == CloneState.STOPPED]
-        _require_room(session, stopped)
-        _move(session, actor, stopped, "clones_start", CloneState.STARTING)
-        return len(stopped)
+        chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.PAUSED, CloneState.RUNNING))
+        to_start = [clone for clone in chosen if clone.state != CloneState.RUNNING]
+        # A paused clone still holds its memory.
+        _require_room(session, [clone for clone in to_start if clone.state == CloneState.STOPPED])
+        _move(session, actor, to_start, "clones_start", CloneState.STARTING)
+        return len(to_start)
 
 
 def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int]) -> None:
@@ -175,7 +170,8 @@ def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Seq
         raise NotFound(_("There is no such desktop."))
     for clone in chosen:
         if not reachable(clone.node):
-            raise Conflict(_("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(clone.node)))
+            text = _("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(clone.node))
+            raise NodeRefuses(text, Obstacle.AWAY if clone.node.trust == Trust.PINNED else Obstacle.QUARANTINED)
         if clone.state not in states:
             raise Conflict(_("%(clone)s is %(state)s now; that does not go.", clone=clone.name, state=clone.state))
     return chosen
@@ -194,25 +190,26 @@ def _absence(node: Node) -> str:
 
 def _require_room(session: Session, stopped: Sequence[Clone]) -> None:
     """Refuse starts that their nodes' memory cannot hold, or that their administrator has disabled."""
-    loads = placing.node_loads(session)
+    loads = placing.node_loads(session, {clone.node_id for clone in stopped})
     needs: dict[int, int] = {}
     for clone in stopped:
         node = clone.node
         if node.wanted != Wanted.ENABLED:
             text = _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=node.name)
-            raise Conflict(text)
+            raise NodeRefuses(text, Obstacle.CLOSED)
         needs[node.id] = needs.get(node.id, 0) + clone.memory_mib
-        free = (placing.memory_free(node, loads[node.id]) or 0) - node.memory_reserve_mib
+        free = placing.startable_mib(node, loads[node.id])
         if needs[node.id] > free:
-            raise Conflict(
+            raise NodeRefuses(
                 _(
                     "Node %(node)s has not enough memory: %(need)s MiB are needed, %(free)s MiB are free after "
                     "the %(reserve)s MiB kept back. Shut other desktops down, or try later.",
                     node=node.name,
                     need=needs[node.id],
-                    free=max(0, free),
+                    free=free,
                     reserve=node.memory_reserve_mib,
-                )
+                ),
+                Obstacle.FULL,
             )
 
 

@@ -22,10 +22,10 @@ class Page(Generic[T]):
     pages: int
 
 
-def paginate(query: Select[Any], page: int) -> Page[Any]:
+def paginate(query: Select[Any], page: int, per_page: int = PER_PAGE) -> Page[Any]:
     """The wanted page of a query of one entity; a page past the end is the last one."""
     total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
-    pages = max(1, -(-total // PER_PAGE))
+    pages = max(1, -(-total // per_page))
     page = min(max(1, page), pages)
-    items = db.session.scalars(query.limit(PER_PAGE).offset((page - 1) * PER_PAGE)).unique().all()
+    items = db.session.scalars(query.limit(per_page).offset((page - 1) * per_page)).unique().all()
     return Page(items, total, page, pages)

@@ -1,5 +1,7 @@
 """From rows to placement and back: what each node looks like now, reservations included, and the choice kept."""
 
+from collections.abc import Collection
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -64,8 +66,8 @@ class Load:
         self.young = 0
 
 
-def node_loads(session: Session) -> dict[int, Load]:
-    """The loads of all nodes that have clones, from their rows alone.
+def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dict[int, Load]:
+    """The loads of all nodes that have clones, or of these alone, from the clones' rows.
 
     `committed_mib` is the memory of what runs or is to run; `newer_mib` that part of it that the node's last
     figures cannot show yet; `young` counts the clones made after the disk was sampled.
@@ -91,6 +93,8 @@ def node_loads(session: Session) -> dict[int, Load]:
         .join(Node, Node.id == Clone.node_id)
         .group_by(Clone.node_id)
     )
+    if node_ids is not None:
+        query = query.where(Clone.node_id.in_(node_ids))
     loads: dict[int, Load] = {}
     for node_id, *figures in session.execute(query):
         load = loads[node_id] = Load()
@@ -103,6 +107,11 @@ def memory_free(node: Node, load: Load) -> int | None:
     if node.memory_total_mib is None or node.memory_free_mib is None:
         return None
     return max(0, min(node.memory_free_mib - load.newer_mib, node.memory_total_mib - load.committed_mib))
+
+
+def startable_mib(node: Node, load: Load) -> int:
+    """MiB that clones which start on the node may take: what is free less what its administrator keeps back."""
+    return max(0, (memory_free(node, load) or 0) - node.memory_reserve_mib)
 
 
 def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeState:

@@ -24,6 +24,8 @@ CHANGES = [
     ("/clones/force-off", "user", {"id": "{mine}"}, "/"),
     ("/clones/restart", "user", {"id": "{mine}"}, "/"),
     ("/clones/delete", "operator", {"id": "{mine}"}, "/clones"),
+    ("/desktops/{mine}/launch", "user", {}, "/console/{mine}"),
+    ("/desktops/new/{base}", "user", {}, "/console/"),
     (
         "/clones/new",
         "operator",
@@ -86,6 +88,9 @@ def prepare(world: World, address: str) -> None:
             session.get_one(Node, world.nodes[1]).trust = Trust.CHANGED
         if address.endswith("/prepare"):
             session.get_one(Base, world.base).state = BaseState.IMPORTED
+        if address == "/desktops/new/{base}":
+            session.get_one(Base, world.base).offered_to_all = True
+
         if address.endswith("/remove"):
             for clone in session.query(Clone):
                 session.delete(clone)

@@ -200,11 +200,11 @@ def add_rows(world: World, owner: int, numbers: range) -> None:
 def test_what_breaks_is_said_without_its_details(
     app: Flask, people: People, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_viewer: User) -> None:
+    def broken(*_arguments: object) -> None:
         raise RuntimeError("the secret detail")
 
     app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
-    monkeypatch.setattr("ravada_web.services.clones.mine", broken)
+    monkeypatch.setattr("ravada_web.services.desktops.mine", broken)
     client = sign_in(people.user)
     page, part = client.get("/"), fragment(client, "/")
     assert (page.status_code, part.status_code) == (500, 500)

@@ -9,7 +9,7 @@ from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Clone
-from ravada_web.services import access, bases, clones, events, nodes, users
+from ravada_web.services import access, bases, clones, desktops, events, nodes, users
 from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.clone_requests import request as request_clones
@@ -74,7 +74,10 @@ def clone(clone_id: int) -> Response:
     manages = access.can(me(), "clones.see_all")
     decision = clones.why(found) if manages else None
     history = events.recent("clone", clone_id) if manages else []
-    return show("clones/clone.html", "clones/_clone.html", clone=found, decision=decision, events=history)
+    desktop = desktops.one(me(), found)
+    return show(
+        "clones/clone.html", "clones/_clone.html", clone=found, desktop=desktop, decision=decision, events=history
+    )
 
 
 @blueprint.get(f"/<{ACTION}:action>")

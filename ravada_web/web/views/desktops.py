@@ -1,14 +1,33 @@
-"""“My desktops”: what a user comes for."""
+"""“My desktops”: what a user comes for; launching one, and making one of a base that is offered."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
 
-from ravada_web.services import clones
+from ravada_web.services import desktops, launching
 from ravada_web.web.guard import me
-from ravada_web.web.htmx import show
+from ravada_web.web.htmx import done, show
 
 blueprint = Blueprint("desktops", __name__)
 
 
 @blueprint.get("/")
 def index() -> Response:
-    return show("desktops/index.html", "desktops/_list.html", desktops=clones.mine(me()))
+    search, number = request.args.get("search", "").strip(), request.args.get("page", 1, type=int)
+    page = desktops.mine(me(), search, number)
+    offered = [] if search or page.page > 1 else desktops.not_taken_up(me())
+    searches = bool(search) or page.total > desktops.SEARCHED_FROM
+    return show(
+        "desktops/index.html", "desktops/_list.html", page=page, offered=offered, search=search, searches=searches
+    )
+
+
+@blueprint.post("/desktops/<int:clone_id>/launch")
+def launch(clone_id: int) -> ResponseReturnValue:
+    clone = launching.launch(me(), clone_id)
+    return done(url_for("console.page", clone_id=clone.id))
+
+
+@blueprint.post("/desktops/new/<int:base_id>")
+def new(base_id: int) -> ResponseReturnValue:
+    clone = launching.launch_new(me(), base_id)
+    return done(url_for("console.page", clone_id=clone.id))
