@@ -17,8 +17,12 @@ document.addEventListener("htmx:config:request", (event) => {
 
 // --- Toasts ---------------------------------------------------------------------------------------------------
 
+const TOASTS = 3;
+
 function toast(text, kind = "info", seconds = 6) {
   const place = $("#toasts");
+  // The same words again are no news: the older toast makes room.
+  for (const former of all(".toast-box")) if ($("p", former).textContent === text) former.remove();
   const box = document.createElement("div");
   box.className = `toast-box is-${kind}`;
   const words = document.createElement("p");
@@ -32,7 +36,7 @@ function toast(text, kind = "info", seconds = 6) {
   // An open dialog covers the page: what concerns it is said inside it.
   if (dialog.open) dialog.prepend(box);
   else place.append(box);
-  while (place.children.length > 4) place.firstElementChild.remove();
+  for (const old of all(".toast-box").slice(0, -TOASTS)) old.remove();
   setTimeout(() => box.remove(), (kind === "danger" ? 2 : 1) * seconds * 1000);
 }
 

@@ -5,9 +5,21 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
 from ravada_web.web import compression, errors, filters, guard, security
-from ravada_web.web.views import auth, bases, clones, console, desktops, importing, joining, nodes, operations, pictures
+from ravada_web.web.views import (
+    auth,
+    bases,
+    clones,
+    console,
+    desktops,
+    first_steps,
+    importing,
+    joining,
+    nodes,
+    operations,
+    pictures,
+)
 
-TOPICS = (auth, desktops, nodes, joining, bases, importing, clones, operations, console, pictures)
+TOPICS = (auth, desktops, nodes, joining, bases, importing, clones, operations, console, pictures, first_steps)
 
 
 def init_app(app: Flask) -> None:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ravada_web.models import now
 from ravada_web.services import access, operations, outbox
 from ravada_web.web import words
-from ravada_web.web.htmx import here
+from ravada_web.web.htmx import browser_path, here
 
 
 def init_app(app: Flask) -> None:
@@ -21,6 +21,8 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         asset=asset,
         here=here,
+        browser_path=browser_path,
+        now=now,
         can=access.can,
         words=words,
         summary=operations.summary,
@@ -30,13 +32,22 @@ def init_app(app: Flask) -> None:
 
 
 def ago(moment: datetime | None) -> str:
-    """A moment as “3 minutes ago”, the exact time in its title."""
+    """A moment as “3 min ago”, the exact time in its title; times.js keeps it fresh, with the reader's own clock."""
     if moment is None:
         return _("never")
-    seconds = (now() - moment).total_seconds()
-    text = _("just now") if -1 < seconds < 2 else humanize.naturaltime(now() - moment)
     exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    text = _distance(round((now() - moment).total_seconds(), 1))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), exact, text)
+
+
+def _distance(seconds: float) -> str:
+    """So many seconds ago, or in so many, in the largest unit that is full."""
+    if -1 < seconds < 1:
+        return _("just now")
+    units = ((86400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s")))
+    size, unit = next(pair for pair in units if abs(seconds) >= pair[0])
+    span = f"{int(abs(seconds) // size)} {unit}"
+    return _("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span)
 
 
 def mib(value: int | None) -> str:

@@ -68,6 +68,7 @@ CHANGES = [
     ("/bases/{base}/base", "administrator", {"node": "{node}"}, "/bases/{base}/base"),
     ("/bases/{base}/prepare", "administrator", {}, "/bases/{base}"),
     ("/bases/{base}/remove", "administrator", {}, "/bases"),
+    ("/first-steps/dismiss", "administrator", {}, "/"),
 ]
 each_change = pytest.mark.parametrize(("address", "least", "form", "leads"), CHANGES, ids=[row[0] for row in CHANGES])
 LOWER = [

@@ -32,6 +32,7 @@ VIEWS = [
     ("/bases/{base}/base", "operator", "Allow n2"),
     ("/operations", "operator", "Read the host key of n9"),
     ("/operations/badge", "operator", ""),
+    ("/first-steps", "administrator", 'id="first-steps"'),
     ("/nodes/add", "administrator", "authorized_keys"),
     ("/nodes/add/{scan}", "administrator", "SHA256:mVPwvezndPv"),
     ("/nodes/{node}/edit", "administrator", "Memory kept back"),
