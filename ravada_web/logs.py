@@ -22,5 +22,5 @@ def configure_logs() -> None:
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for noisy in ("paramiko", "alembic", "rq.worker", "werkzeug"):
+    for noisy in ("paramiko", "alembic", "rq.worker", "werkzeug", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

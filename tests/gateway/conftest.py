@@ -1,0 +1,225 @@
+"""The gateway as it runs, before real web processes, a real Redis and a real QEMU's display on this host."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from websockets.sync.client import ClientConnection, connect
+
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.extensions import db
+from ravada_web.identity.passwords import hash_password
+from ravada_web.models import Clone, CloneState, Node, Role, SignIn, User
+from ravada_web.services import clone_requests, consoles, sign_ins
+from ravada_web.services.clone_requests import Request
+from ravada_web.services.transaction import transaction
+from tests.factories import make_base, make_nodes
+from tests.rfb import Viewer
+from tests.servers import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Person:
+    """A browser of somebody who is signed in: the row, the token, and the cookie that holds it."""
+
+    user_id: int
+    sign_in_id: int
+    token: str
+    cookie: str
+
+
+@dataclass
+class House:
+    """The running processes, and an application in this process on the same database."""
+
+    app: Flask
+    settings: Settings
+    display: Path
+    base_id: int = 0
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    clones: dict[str, int] = field(default_factory=dict)
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def port(self) -> int:
+        return self.settings.port
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, name: str, *command: str) -> None:
+        """Start one of its processes."""
+        environment = os.environ | {
+            "RAVADA_DATA": str(self.settings.data),
+            "RAVADA_PORT": str(self.settings.port),
+            "RAVADA_REDIS_URL": self.settings.redis_url,
+            "RAVADA_MASTER": "ssh",
+            "RAVADA_CONSOLES_PER_USER": "3",
+        }
+        with (self.settings.data / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    def start_web(self) -> None:
+        """The pages, as `flask up` runs them."""
+        where = f"unix:{self.settings.run_dir}/web.sock"
+        gunicorn = (sys.executable, "-m", "gunicorn", "--threads", "4", "--no-control-socket", "--bind", where)
+        self.start("web", *gunicorn, "app:app")
+
+    def start_gateway(self) -> None:
+        """The gateway, and wait until it listens."""
+        self.start("gateway", sys.executable, "-m", "ravada_web.gateway")
+        wait_until(lambda: listens(self.port), 20, f"the gateway listens; see {self.settings.data}/gateway.log")
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+
+    def sign_in(self, name: str, role: Role = Role.USER) -> Person:
+        """A new browser of that user, who is made if need be."""
+        with transaction() as session:
+            user = session.query(User).filter_by(name=name).one_or_none()
+            if user is None:
+                user = User(name=name, role=role, password_hash=hash_password(PASSWORD))
+                session.add(user)
+                session.flush()
+        token = sign_ins.begin(user, "127.0.0.1", "a test")
+        serializer = self.app.session_interface.get_signing_serializer(self.app)  # type: ignore[attr-defined]
+        cookie = serializer.dumps({"_user_id": token, "_fresh": True})
+        found = sign_ins.find(token)
+        assert found is not None
+        name = self.app.config["SESSION_COOKIE_NAME"]
+        return Person(user.id, found.id, token, f"{name}={cookie}")
+
+    def clone(self, owner: Person, name: str, state: CloneState = CloneState.RUNNING) -> int:
+        """A clone whose display is the QEMU's, made when first asked for; back in order otherwise."""
+        if name not in self.clones:
+            admin = db.session.get_one(User, self.sign_in("admin", Role.ADMINISTRATOR).user_id)
+            clone_requests.request(admin, Request(self.base_id, 1, name, owner.user_id))
+            self.clones[name] = db.session.query(Clone).filter_by(name=f"{name}-1").one().id
+        with transaction() as session:
+            row = session.get_one(Clone, self.clones[name])
+            row.state, row.display, row.owner_id, row.viewers_refused = state, str(self.display), owner.user_id, False
+        return self.clones[name]
+
+    def change(self, clone_id: int, **values: object) -> None:
+        """Change a clone's row, as a job or an administrator would have."""
+        with transaction() as session:
+            row = session.get_one(Clone, clone_id)
+            for name, value in values.items():
+                setattr(row, name, value)
+
+    def ticket(self, person: Person, clone_id: int) -> str:
+        """A ticket, as the page's script asks for it."""
+        user = db.session.get_one(User, person.user_id)
+        return consoles.issue(user, person.sign_in_id, clone_id)
+
+    def open(self, person: Person, ticket: str, origin: str | None = None) -> ClientConnection:
+        """A console's WebSocket with that ticket."""
+        opening = connect(
+            f"ws://127.0.0.1:{self.port}/console/stream",
+            origin=origin or self.origin,  # type: ignore[arg-type]
+            subprotocols=["binary", f"ticket.{ticket}"],  # type: ignore[list-item]
+            additional_headers={"Cookie": person.cookie},
+            compression=None,
+            open_timeout=10,
+            close_timeout=2,
+        )
+        return self.opened.enter_context(opening)
+
+    def console(self, person: Person, clone_id: int) -> tuple[ClientConnection, Viewer]:
+        """A console that shows its screen."""
+        socket = self.open(person, self.ticket(person, clone_id))
+        viewer = Viewer()
+        while not viewer.ready:
+            viewer.feed(bytes(socket.recv(10)))  # type: ignore[arg-type]
+            if viewer.outgoing:
+                socket.send(viewer.take())
+        return socket, viewer
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real display: a QEMU that shows its firmware's screen, VNC on a socket as libvirt has it."""
+    program = shutil.which("qemu-system-x86_64")
+    if program is None:
+        pytest.skip("QEMU is not installed (apt install qemu-system-x86)")
+    socket = tmp_path_factory.mktemp("q") / "vnc.sock"
+    with qemu(socket):
+        yield socket
+
+
+@contextmanager
+def qemu(socket: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A QEMU with a display on that socket, for the block's time."""
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-m", "32", "-display", "none", "-nodefaults"]
+    command += ["-device", "VGA", "-vnc", f"unix:{socket}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(socket.exists, 20, "QEMU shows its display")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        socket.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def running_house(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, redis_socket: Path, display: Path
+) -> Iterator[House]:
+    """All of it, started once."""
+    data = tmp_path_factory.mktemp("g")
+    shutil.copy(empty_database, data / "ravada.sqlite")
+    settings = Settings(data=data, redis_url=f"unix://{redis_socket}", master="ssh", port=free_port())
+    house = House(create_app(settings), settings, display)
+    with house.app.app_context():
+        with transaction() as session:
+            session.get_one(Node, make_nodes(1)[0]).local = True
+        house.base_id = make_base([1])
+        db.session.remove()
+        house.start_web()
+        house.start_gateway()
+        yield house
+        db.session.remove()
+    for name in list(house.processes):
+        house.stop(name)
+
+
+@pytest.fixture
+def house(running_house: House) -> Iterator[House]:
+    """The house, its queue empty; what a test leaves open is closed."""
+    with running_house.app.app_context():
+        if "web" not in running_house.processes:
+            running_house.start_web()
+        yield running_house
+        running_house.opened.close()
+        with transaction() as session:
+            session.query(SignIn).delete()
+        db.session.remove()

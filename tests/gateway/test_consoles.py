@@ -1,0 +1,316 @@
+"""Consoles through the running gateway, to a real display: who gets in, who is put out, and what breaks nothing."""
+
+import socket
+import struct
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import Base, CloneState, Console, Event, Node, Observed, Role, Ticket, User, now
+from ravada_web.services import consoles, sign_ins
+from ravada_web.services.console_causes import CODES, Cause
+from ravada_web.services.consoles import ConsoleRefused
+from ravada_web.services.transaction import transaction
+from tests.gateway.conftest import House, Person, qemu
+from tests.rfb import NO_SECURITY, SHARED, VERSION, Viewer
+from tests.servers import wait_until
+
+
+@pytest.fixture
+def alice(house: House) -> Person:
+    return house.sign_in("alice")
+
+
+@pytest.fixture
+def operator(house: House) -> Person:
+    return house.sign_in("operator", Role.OPERATOR)
+
+
+@pytest.fixture
+def clone(house: House, alice: Person) -> int:
+    return house.clone(alice, "desk")
+
+
+def cause_of(console: ClientConnection, seconds: float = 5) -> Cause:
+    """Why a console was closed."""
+    end = time.monotonic() + seconds
+    with pytest.raises(ConnectionClosed):
+        while True:
+            console.recv(max(0.01, end - time.monotonic()))
+    assert console.close_code is not None
+    return next(cause for cause, code in CODES.items() if code == console.close_code)
+
+
+def answers(console: ClientConnection, viewer: Viewer) -> None:
+    """A frame is asked for, and comes."""
+    frames = viewer.frames
+    console.send(viewer.ask(16, 16))
+    while viewer.frames == frames:
+        viewer.feed(bytes(console.recv(10)))  # type: ignore[arg-type]
+
+
+def test_a_ticket_opens_the_screen_and_it_is_written_down(house: House, alice: Person, clone: int) -> None:
+    console, viewer = house.console(alice, clone)
+    answers(console, viewer)
+    assert viewer.size[0] >= 640
+    (row,) = db.session.query(Console).filter_by(clone_id=clone, closed_at=None)
+    assert (row.user_id, row.view_only, row.address) == (alice.user_id, False, "127.0.0.1")
+    console.close()
+    wait_until(lambda: closed_as(row.id) == Cause.LEFT, 5, "its end is written down")
+    actions = [event.action for event in db.session.query(Event).filter_by(object_kind="clone", object_id=clone)]
+    assert actions[-2:] == ["open_console", "close_console"]
+
+
+def closed_as(console_id: int) -> str:
+    db.session.rollback()
+    return db.session.get_one(Console, console_id).closed_as
+
+
+def test_only_the_hash_of_a_ticket_is_kept(house: House, alice: Person, clone: int) -> None:
+    ticket = house.ticket(alice, clone)
+    row = db.session.query(Ticket).order_by(Ticket.id.desc()).first()
+    assert row is not None and row.token_hash == sign_ins.digest(ticket) and ticket not in repr(vars(row))
+    assert timedelta(0) < row.expires_at - now() <= timedelta(seconds=60)
+
+
+def test_a_ticket_is_good_once(house: House, alice: Person, clone: int) -> None:
+    ticket = house.ticket(alice, clone)
+    first = house.open(alice, ticket)
+    first.recv(5)
+    assert cause_of(house.open(alice, ticket)) == Cause.TICKET
+    first.send(b"RFB 003.008\n")
+    assert first.recv(5)
+    first.close()
+
+
+def test_a_late_ticket_is_refused(house: House, alice: Person, clone: int) -> None:
+    ticket = house.ticket(alice, clone)
+    with transaction() as session:
+        session.query(Ticket).update({"expires_at": now() - timedelta(seconds=1)})
+    assert cause_of(house.open(alice, ticket)) == Cause.TICKET
+
+
+@pytest.mark.parametrize("who", ["the same user's other browser", "somebody else"])
+def test_a_ticket_is_for_one_browser(house: House, alice: Person, clone: int, who: str) -> None:
+    other = house.sign_in("alice" if "same" in who else "mallory")
+    assert cause_of(house.open(other, house.ticket(alice, clone))) == Cause.TICKET
+
+
+def test_without_a_sign_in_there_is_no_console(house: House, alice: Person, clone: int) -> None:
+    ticket = house.ticket(alice, clone)
+    nobody = Person(0, 0, "", "session=nonsense")
+    assert cause_of(house.open(nobody, ticket)) == Cause.SIGN_IN
+
+
+def test_a_foreign_page_gets_no_console(house: House, alice: Person, clone: int) -> None:
+    for origin in ("http://evil.example", f"https://127.0.0.1:{house.port}", "null"):
+        with pytest.raises(InvalidStatus) as refused:
+            house.open(alice, house.ticket(alice, clone), origin=origin)
+        assert refused.value.response.status_code == 403
+    address = f"ws://127.0.0.1:{house.port}/console/stream"
+    with pytest.raises(InvalidStatus), connect(address, additional_headers={"Cookie": alice.cookie}):
+        pass
+
+
+def test_somebody_elses_clone_has_no_ticket_for_me(house: House, alice: Person, clone: int) -> None:
+    mallory = house.sign_in("mallory")
+    with pytest.raises(NotFound):
+        house.ticket(mallory, clone)
+
+
+def test_a_clone_that_is_off_or_away_says_so(house: House, alice: Person) -> None:
+    off = house.clone(alice, "off", CloneState.STOPPED)
+    with pytest.raises(ConsoleRefused) as refused:
+        house.ticket(alice, off)
+    assert refused.value.cause == Cause.NOT_RUNNING
+    house.change(off, state=CloneState.UNREACHABLE)
+    with pytest.raises(ConsoleRefused) as refused:
+        house.ticket(alice, off)
+    assert refused.value.cause == Cause.UNREACHABLE
+
+
+def test_what_changed_since_the_ticket_counts_at_the_door(house: House, alice: Person, clone: int) -> None:
+    ticket = house.ticket(alice, clone)
+    house.change(clone, state=CloneState.STOPPED)
+    assert cause_of(house.open(alice, ticket)) == Cause.NOT_RUNNING
+    house.change(clone, state=CloneState.RUNNING)
+    ticket = house.ticket(alice, clone)
+    house.change(clone, owner_id=house.sign_in("mallory").user_id)
+    assert cause_of(house.open(alice, ticket)) == Cause.REFUSED
+
+
+def test_a_console_closes_when_its_right_is_lost(house: House, alice: Person, clone: int) -> None:
+    console, _viewer = house.console(alice, clone)
+    house.change(clone, owner_id=house.sign_in("mallory").user_id)
+    assert cause_of(console) == Cause.REFUSED
+
+
+def test_a_console_closes_when_its_sign_in_ends(house: House, alice: Person, clone: int) -> None:
+    console, _viewer = house.console(alice, clone)
+    sign_ins.end(db.session.get_one(User, alice.user_id), alice.sign_in_id)
+    assert cause_of(console) == Cause.SIGN_IN
+
+
+def test_a_console_closes_when_its_user_is_switched_off(house: House, clone: int) -> None:
+    bob = house.sign_in("bob")
+    house.change(clone, owner_id=bob.user_id)
+    console, _viewer = house.console(bob, clone)
+    with transaction() as session:
+        session.get_one(User, bob.user_id).active = False
+    assert cause_of(console) == Cause.SIGN_IN
+    with transaction() as session:
+        session.get_one(User, bob.user_id).active = True
+
+
+def test_a_console_closes_when_its_clone_stops_or_goes_away(house: House, alice: Person, clone: int) -> None:
+    for state, cause in ((CloneState.STOPPED, Cause.STOPPED), (CloneState.UNREACHABLE, Cause.UNREACHABLE)):
+        house.change(clone, state=CloneState.RUNNING)
+        console, _viewer = house.console(alice, clone)
+        house.change(clone, state=state)
+        assert cause_of(console) == cause
+
+
+def test_a_display_that_dies_is_said_so_at_once(house: House, alice: Person, clone: int, tmp_path: Path) -> None:
+    with qemu(tmp_path / "own.sock") as process:
+        house.change(clone, display=str(tmp_path / "own.sock"))
+        console, viewer = house.console(alice, clone)
+        answers(console, viewer)
+        process.kill()
+        assert cause_of(console, 3) == Cause.STOPPED
+
+
+def test_the_newest_console_of_a_clone_takes_over(house: House, alice: Person, clone: int) -> None:
+    first, _viewer = house.console(alice, clone)
+    elsewhere = house.sign_in("alice")
+    second, viewer = house.console(elsewhere, clone)
+    assert cause_of(first) == Cause.TAKEN_OVER
+    answers(second, viewer)
+    second.close()
+
+
+def test_consoles_of_one_user_are_capped(house: House, alice: Person) -> None:
+    opened = [house.console(alice, house.clone(alice, f"many{number}"))[0] for number in range(3)]
+    one_more = house.clone(alice, "many3")
+    assert cause_of(house.open(alice, house.ticket(alice, one_more))) == Cause.TOO_MANY
+    opened.pop().close()
+    wait_until(lambda: db.session.rollback() or consoles.open_count() == 2, 5, "one is closed")
+    console, _viewer = house.console(alice, one_more)
+    for each in (*opened, console):
+        each.close()
+
+
+def test_an_operator_looks_on_beside_the_user_and_may_be_refused(
+    house: House, alice: Person, operator: Person, clone: int
+) -> None:
+    mine, my_viewer = house.console(alice, clone)
+    theirs, their_viewer = house.console(operator, clone)
+    answers(mine, my_viewer)
+    answers(theirs, their_viewer)
+    row = db.session.get_one(User, alice.user_id)
+    assert [seen.user.name for seen in consoles.viewers(consoles.clones.get(row, clone))] == ["operator"]
+    with transaction() as session:
+        session.get_one(Base, house.base_id).users_may_refuse = True
+    consoles.refuse_viewers(db.session.get_one(User, alice.user_id), clone, refused=True)
+    assert cause_of(theirs) == Cause.REFUSED
+    answers(mine, my_viewer)
+    with pytest.raises(Exception, match="does not want anybody to look on"):
+        house.ticket(operator, clone)
+    mine.close()
+
+
+def test_who_looks_on_is_cut_off_for_what_is_no_rfb(house: House, operator: Person, clone: int) -> None:
+    theirs, viewer = house.console(operator, clone)
+    theirs.send(Viewer.key(0x61) + struct.pack("!BBHHI", 5, 1, 1, 1, 0)[:6])
+    answers(theirs, viewer)
+    theirs.send(b"\x99 hello")
+    assert cause_of(theirs) == Cause.LEFT
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\xff" * 64, b"\x82\xff" + b"\xff" * 12, b"\x82\x05hello", b"GET / HTTP/1.1\r\n\r\n"]
+)
+def test_garbage_ends_that_socket_and_no_other(house: House, alice: Person, clone: int, garbage: bytes) -> None:
+    other = house.sign_in("carol")
+    theirs, viewer = house.console(other, house.clone(other, "carols"))
+    console, _viewer = house.console(alice, clone)
+    console.socket.sendall(garbage)
+    with pytest.raises(ConnectionClosed):
+        while True:
+            console.recv(5)
+    answers(theirs, viewer)
+    theirs.close()
+
+
+def test_a_browser_that_never_reads_costs_no_memory(house: House, alice: Person, clone: int) -> None:
+    deaf = deaf_browser(house, alice, house.ticket(alice, clone))
+    before = resident(house)
+    for _request in range(400):
+        deaf.sendall(frame(struct.pack("!BBHHHH", 3, 0, 0, 0, 640, 480)))
+    other = house.sign_in("carol")
+    theirs, their_viewer = house.console(other, house.clone(other, "carols"))
+    for _round in range(10):
+        answers(theirs, their_viewer)
+    assert resident(house) - before < 16
+    deaf.close()
+
+
+def deaf_browser(house: House, person: Person, ticket: str) -> socket.socket:
+    """A console's connection that says all that opens a screen, and takes nothing of what comes."""
+    plug = socket.create_connection(("127.0.0.1", house.port))
+    lines = ("GET /console/stream HTTP/1.1", f"Host: 127.0.0.1:{house.port}", f"Origin: {house.origin}")
+    lines += ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", f"Cookie: {person.cookie}")
+    lines += ("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", f"Sec-WebSocket-Protocol: binary, ticket.{ticket}", "", "")
+    plug.sendall("\r\n".join(lines).encode())
+    assert b" 101 " in plug.recv(64)
+    for part in (VERSION, NO_SECURITY, SHARED, struct.pack("!BxHi", 2, 1, 0)):
+        plug.sendall(frame(part))
+    return plug
+
+
+def frame(data: bytes) -> bytes:
+    """A small masked binary frame (its mask is zero)."""
+    return bytes([0x82, 0x80 | len(data)]) + bytes(4) + data
+
+
+def resident(house: House) -> float:
+    """The gateway's memory, MiB."""
+    lines = Path(f"/proc/{house.processes['gateway'].pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def test_a_restart_of_the_web_cuts_no_console(house: House, alice: Person, clone: int) -> None:
+    console, viewer = house.console(alice, clone)
+    house.stop("web")
+    answers(console, viewer)
+    house.start_web()
+    answers(console, viewer)
+    console.close()
+
+
+def test_a_restart_of_the_gateway_leaves_no_console_open_in_the_books(house: House, alice: Person, clone: int) -> None:
+    console, _viewer = house.console(alice, clone)
+    house.processes["gateway"].kill()
+    house.processes.pop("gateway").wait()
+    house.start_gateway()
+    db.session.rollback()
+    assert consoles.open_count() == 0
+    with pytest.raises(ConnectionClosed):
+        console.recv(5)
+
+
+def test_a_node_that_is_quarantined_shows_nothing(house: House, alice: Person, clone: int) -> None:
+    with transaction() as session:
+        session.get_one(Node, 1).observed = Observed.DOWN
+    try:
+        with pytest.raises(ConsoleRefused) as refused:
+            house.ticket(alice, clone)
+        assert refused.value.cause == Cause.UNREACHABLE
+    finally:
+        with transaction() as session:
+            session.get_one(Node, 1).observed = Observed.UP
