@@ -14,6 +14,8 @@ from ravada_web.gateway.proxy import Caller, pass_on
 LONGEST_HEAD = 32 * 1024
 # A connection that is kept open for the next page.
 IDLE_SECONDS = 75.0
+# Closed on what is still being sent, a connection is reset, and the answer lost with it.
+REST_SECONDS = 2.0
 
 
 class Front:
@@ -41,8 +43,9 @@ class Front:
                 if not await self._answer(head, reader, writer):
                     break
         except BadRequest as error:
-            with suppress(OSError):
+            with suppress(OSError, TimeoutError):
                 await answer(writer, error.status, str(error))
+                await asyncio.wait_for(_take_the_rest(reader), REST_SECONDS)
         except (OSError, TimeoutError):
             pass  # the browser went; whoever it was asking is told by the closed connection
         finally:
@@ -70,3 +73,8 @@ class Front:
             address = head.get("x-forwarded-for").rpartition(",")[2].strip() or address
             scheme = "https" if head.get("x-forwarded-proto") == "https" else scheme
         return Caller(address, scheme)
+
+
+async def _take_the_rest(reader: asyncio.StreamReader) -> None:
+    while await reader.read(LONGEST_HEAD):
+        pass

@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 LONGEST_HEAD = 32 * 1024
 HEAD_SECONDS = 20.0
+# Somewhat more than the pages take (MAX_CONTENT_LENGTH): they say it in a better way where they can.
+LARGEST_BODY = 4 * 1024 * 1024 + 64 * 1024
 # What may differ from one hop to the next, or that we alone may say.
 HOP = {"connection", "keep-alive", "proxy-connection", "te", "upgrade", "forwarded"}
 
@@ -50,6 +52,8 @@ class Head:
         text = said.pop()
         if said or not (text.isascii() and text.isdecimal()):
             raise BadRequest("The length of the body is not clear.")
+        if len(text) > 12 or int(text) > LARGEST_BODY:
+            raise BadRequest("What was sent is larger than 4 MiB. Send less.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return int(text)
 
     def written(self, drop: set[str], add: tuple[tuple[str, str], ...]) -> bytes:

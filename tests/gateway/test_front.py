@@ -1,0 +1,116 @@
+"""The one port: pages pass through as they are, whole or not at all, and nobody slips another request in."""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from ravada_web.extensions import db
+from ravada_web.models import Event
+from tests.gateway.conftest import PASSWORD, House
+
+
+@contextmanager
+def browser(house: House) -> Iterator[http.client.HTTPConnection]:
+    """A connection that is kept for several requests."""
+    with closing(http.client.HTTPConnection("127.0.0.1", house.port, timeout=20)) as connection:
+        yield connection
+
+
+def raw(house: House, request: bytes) -> bytes:
+    """All that comes back for these very bytes."""
+    with socket.create_connection(("127.0.0.1", house.port), timeout=20) as plug:
+        plug.sendall(request)
+        plug.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: plug.recv(65536), b""))
+
+
+def test_one_connection_serves_page_after_page(house: House) -> None:
+    with browser(house) as connection:
+        plugs = set()
+        for path in ("/login", "/static/app.css", "/login", "/nowhere"):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            assert len(answer.read()) == int(answer.headers["Content-Length"])
+            plugs.add(connection.sock)
+        assert len(plugs) == 1 and None not in plugs
+
+
+def test_a_form_is_passed_on_with_its_body(house: House) -> None:
+    house.sign_in("alice")
+    with browser(house) as connection:
+        connection.request("GET", "/login")
+        page = connection.getresponse()
+        token = page.read().decode().split('name="csrf-token" content="')[1].split('"')[0]
+        cookie = page.headers["Set-Cookie"].split(";")[0]
+        body = f"csrf_token={token}&name=alice&password={PASSWORD.replace(' ', '+')}"
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}
+        connection.request("POST", "/login", body, headers | {"X-Forwarded-For": "203.0.113.66"})
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
+    db.session.rollback()
+    event = db.session.query(Event).filter_by(action="sign_in", object_name="alice").order_by(Event.id.desc()).first()
+    assert event is not None and event.address == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        ("POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 30\r\n\r\nabc", 400),
+        ("POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc", 400),
+        ("POST /login HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc", 400),
+        ("GET /login HTTP/1.1\r\nHost: x\r\n folded: y\r\n\r\n", 400),
+        ("GET /login HTTP/1.1\r\nHost: x\r\nA: b\nX-Injected: c\r\n\r\n", 400),
+        ("hello\r\n\r\n", 400),
+        ("GET /login HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        ("GET /login HTTP/1.1\r\nHost: x\r\nLong: " + "a" * 40_000 + "\r\n\r\n", 431),
+        ("GET /console/stream HTTP/1.1\r\nHost: x\r\n\r\n", 403),
+        ("GET /live?topics=desktops HTTP/1.1\r\nHost: x\r\n\r\n", 401),
+    ],
+)
+def test_what_is_no_clear_request_is_refused(house: House, head: str, status: int) -> None:
+    said = raw(house, head.encode())
+    assert said.startswith(f"HTTP/1.1 {status} ".encode()), said[:200]
+
+
+def test_a_second_request_cannot_hide_in_the_first(house: House) -> None:
+    hidden = b"GET /static/icon.svg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    first = b"POST /theme HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(hidden)
+    said = raw(house, first + hidden)
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_web_that_is_away_for_a_moment_is_waited_for(house: House) -> None:
+    house.stop("web")
+    with browser(house) as connection:
+        connection.request("GET", "/login")
+        house.start_web()
+        assert connection.getresponse().status == 200
+
+
+def test_a_body_that_is_too_large_is_said_so(house: House) -> None:
+    with browser(house) as connection:
+        connection.request("POST", "/login", b"x" * (5 << 20), {"Content-Type": "application/x-www-form-urlencoded"})
+        assert connection.getresponse().status in (400, 413)
+
+
+def test_a_ticket_is_asked_for_by_the_pages_script(house: House) -> None:
+    alice = house.sign_in("alice")
+    clone = house.clone(alice, "desk")
+    mallory = house.sign_in("mallory")
+    with browser(house) as connection:
+        for person, status in ((alice, 200), (mallory, 404)):
+            connection.request("GET", "/", headers={"Cookie": person.cookie})
+            page = connection.getresponse()
+            token = page.read().decode().split('name="csrf-token" content="')[1].split('"')[0]
+            cookie = (page.headers["Set-Cookie"] or person.cookie).split(";")[0]
+            connection.request("POST", f"/console/{clone}/ticket", headers={"Cookie": cookie, "X-CSRFToken": token})
+            answer = connection.getresponse()
+            said = json.loads(answer.read())
+            assert answer.status == status
+            assert ("ticket" in said) == (status == 200)
