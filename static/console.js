@@ -1,6 +1,5 @@
 // The console: asks for a ticket, joins the screen through the gateway, says what goes wrong, and comes back by itself.
-import RFB from "./vendor/novnc@1.7.0/core/rfb.js";
-import keysyms from "./vendor/novnc@1.7.0/core/input/keysymdef.js";
+import { RFB, keysyms } from "./vendor/novnc@1.7.0/novnc.min.js";
 
 const root = document.getElementById("console");
 const screen = document.getElementById("screen");
@@ -10,7 +9,8 @@ const retry = document.getElementById("console-retry");
 const words = root.dataset;
 const causes = JSON.parse(words.causes);
 const watching = words.viewOnly === "yes";
-const SHOWN = ["running", "paused", "stopping"];
+// Where it is on its way to running, the gateway waits for the screen: nobody waits for a page to notice.
+const SHOWN = ["requested", "creating", "starting", "running", "paused", "stopping"];
 const BACKSPACE = 0xff08;
 const RETURN = 0xff0d;
 const FIRST_WAIT = 500;

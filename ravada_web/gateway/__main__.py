@@ -26,7 +26,8 @@ async def serve(settings: Settings, rows: Rows) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    hub, doors = Hub(settings.redis_url, rows), Consoles(rows)
+    hub = Hub(settings.redis_url, rows)
+    doors = Consoles(rows, hub)
     streams = Streams(hub, rows)
     await doors.begin()
     server = await Front(settings, streams, doors, settings.run_dir / "web.sock").listen()

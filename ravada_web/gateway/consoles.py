@@ -15,6 +15,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from ravada_web.gateway.http import Head, answer
+from ravada_web.gateway.hub import Hub
 from ravada_web.gateway.proxy import Caller
 from ravada_web.gateway.rfb import LookOn, NotRfb
 from ravada_web.gateway.rows import Rows
@@ -30,6 +31,8 @@ CHUNK = 64 * 1024
 # What a browser sends at once: keys and pointers, now and then a clipboard.
 LONGEST_MESSAGE = 1 << 20
 GREETING_SECONDS = 3.0
+# A start is told of as it ends; without Redis it is looked for so often.
+LOOK_AGAIN_SECONDS = 1.0
 PING_SECONDS, SILENT_SECONDS = 20.0, 60.0
 # After this many bytes that a browser has not taken, we wait before reading more of the display.
 UNSENT_BYTES = 256 * 1024
@@ -117,8 +120,9 @@ class Browser:
 class Consoles:
     """All open consoles of this gateway. `check` closes those that may not stay, `ping` those that are silent."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, hub: Hub) -> None:
         self._rows = rows
+        self._hub = hub
         self._open: dict[int, tuple[asyncio.Task[None], Browser]] = {}
         self._causes: dict[int, Cause] = {}
         self._displays: dict[str, int] = {}
@@ -192,7 +196,7 @@ class Consoles:
     async def _reach(self, grant: Grant) -> tuple[Display, bytes, asyncio.StreamReader, asyncio.StreamWriter]:
         """The display and its greeting, by which it is known to live; moved since, libvirt is asked."""
         for ask in (False, True):
-            display = await self._rows.run(displays.open_for, grant.clone_id, ask)
+            display = await self._wait_for(grant.clone_id, ask)
             try:
                 reader, writer = await asyncio.open_unix_connection(str(display.local), limit=CHUNK)
             except OSError:
@@ -203,6 +207,21 @@ class Consoles:
                     return display, greeting, reader, writer
             writer.close()
         raise Closed(Cause.UNREACHABLE)
+
+    async def _wait_for(self, clone_id: int, ask: bool) -> Display:
+        """The clone's display; where it is just being started, once it is there."""
+        changed = asyncio.Event()
+        self._hub.wakers.add(changed.set)
+        try:
+            while True:
+                changed.clear()
+                display = await self._rows.run(displays.open_for, clone_id, ask)
+                if display is not None:
+                    return display
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), LOOK_AGAIN_SECONDS)
+        finally:
+            self._hub.wakers.discard(changed.set)
 
     def _let_go(self, display: Display) -> None:
         self._displays[display.remote] -= 1

@@ -47,8 +47,11 @@ def _port(text: str | None) -> int:
     return max(0, int(text or 0))
 
 
-def start(connection: libvirt.virConnect, uuid: str, address: str) -> None:
-    """Start a domain, its display offered on that address of its node ("" offers none); one that runs is left."""
+def start(connection: libvirt.virConnect, uuid: str, address: str) -> str:
+    """Start a domain, its display offered on that address of its node ("" offers none); one that runs is left.
+
+    Answers the socket of its private display.
+    """
     with translated():
         domain = connection.lookupByUUIDString(uuid)
         if not domain.isActive():
@@ -56,6 +59,7 @@ def start(connection: libvirt.virConnect, uuid: str, address: str) -> None:
             if changed is not None:
                 connection.defineXML(changed)
     domains.start(connection, uuid)
+    return read_displays(connection, uuid).socket
 
 
 def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int) -> Displays:

@@ -7,7 +7,8 @@ import libvirt
 from ravada_web.hypervisor.errors import is_code, translated
 from ravada_web.hypervisor.health import read_health
 
-Act = Callable[[libvirt.virConnect, str], None]
+# What is done to a domain; a start answers where its display is.
+Act = Callable[[libvirt.virConnect, str], str | None]
 _REMOVE_FLAGS = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
     | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA

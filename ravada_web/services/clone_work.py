@@ -41,13 +41,13 @@ def _mine(handle: Handle, *states: CloneState) -> list[Clone]:
     return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
 
 
-def _settle(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "") -> None:
+def _settle(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "", display: str = "") -> None:
     """Write where clones have come to; one that another operation has taken over since is that one's to write."""
     moment = now()
     started = {"started_at": moment} if state == CloneState.STARTING else {}
     with transaction() as session:
         moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == handle.operation_id)
-        session.execute(moved.values(state=state, reason=reason, changed_at=moment, **started))
+        session.execute(moved.values(state=state, reason=reason, display=display, changed_at=moment, **started))
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,12 @@ def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: C
         for done, (clone_id, clone_uuid, name) in enumerate(each, start=1):
             handle.check()
             try:
-                act(connection, clone_uuid)
+                display = act(connection, clone_uuid) or ""
             except HypervisorError as error:
                 failures.append(f"{name}: {error}")
                 _settle(handle, [clone_id], kept, str(error))
             else:
-                _settle(handle, [clone_id], reached)
+                _settle(handle, [clone_id], reached, display=display)
             handle.progress(100 * done / len(each))
     if failures:
         raise Conflict("; ".join(failures))

@@ -23,6 +23,8 @@ from ravada_web.services.transaction import transaction
 
 TICKET_SECONDS = 60
 SHOWN = (CloneState.RUNNING, CloneState.PAUSED, CloneState.STOPPING)
+# On its way to a screen: a console that opens now waits for it.
+COMING = (CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING)
 
 
 class ConsoleRefused(RavadaError):
@@ -88,8 +90,13 @@ def issue(viewer: User, sign_in_id: int, clone_id: int) -> str:
 def _require_screen(clone: Clone) -> None:
     if clone.state == CloneState.UNREACHABLE or not clone.node.serves:
         raise ConsoleRefused(Cause.UNREACHABLE)
-    if clone.state not in SHOWN:
+    if clone.state not in SHOWN and not comes(clone):
         raise ConsoleRefused(Cause.NOT_RUNNING)
+
+
+def comes(clone: Clone) -> bool:
+    """Whether the clone is on its way to running."""
+    return clone.state in COMING or (clone.state == CloneState.STOPPED and clone.start_after)
 
 
 def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
@@ -203,7 +210,7 @@ def _cause(row: Console, held: Collection[int]) -> Cause | None:
             require_view(row.user, clones.get(row.user, row.clone_id))
     except RavadaError:
         return Cause.REFUSED
-    if row.clone.state not in SHOWN:
+    if row.clone.state not in SHOWN and not comes(row.clone):
         return Cause.UNREACHABLE if row.clone.state == CloneState.UNREACHABLE else Cause.STOPPED
     return None
 

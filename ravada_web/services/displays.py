@@ -13,7 +13,7 @@ from ravada_web.remote import displays
 from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.links import link_is_up
 from ravada_web.remote.target import Target
-from ravada_web.services import links
+from ravada_web.services import consoles, links
 from ravada_web.services.console_causes import Cause
 from ravada_web.services.consoles import ConsoleRefused
 from ravada_web.services.transaction import transaction
@@ -31,14 +31,19 @@ class Display:
     local: Path
 
 
-def open_for(clone_id: int, ask: bool = False) -> Display:
-    """Bring a running clone's display here. `ask` has its libvirt say again where it is.
+def open_for(clone_id: int, ask: bool = False) -> Display | None:
+    """Bring a running clone's display here; None while the clone is still on its way. `ask` has its libvirt say
+    again where the display is.
 
-    Raises ConsoleRefused: the node, its libvirt or the display cannot be reached.
+    Raises ConsoleRefused: the node, its libvirt or the display cannot be reached, or the clone is off.
     """
     clone = db.session.get(Clone, clone_id, options=[joinedload(Clone.node)])
     if clone is None:
         raise ConsoleRefused(Cause.STOPPED)
+    if consoles.comes(clone):
+        return None
+    if clone.state not in consoles.SHOWN:
+        raise ConsoleRefused(Cause.NOT_RUNNING)
     where, remote = links.target(clone.node), clone.display
     try:
         if ask or not remote:
