@@ -26,6 +26,7 @@ from ravada_web.models import (
 from ravada_web.services import access, clones, events, outbox, replicas
 from ravada_web.services.nodes import master
 from ravada_web.services.operations import ask
+from ravada_web.services.pages import natural
 from ravada_web.services.transaction import transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
@@ -56,8 +57,8 @@ class TabRow:
 
 def listing() -> list[BaseRow]:
     """All bases by name, with their counts."""
-    query = select(Base).options(selectinload(Base.versions), selectinload(Base.allowed)).order_by(Base.name)
-    bases = db.session.scalars(query).all()
+    query = select(Base).options(selectinload(Base.versions), selectinload(Base.allowed))
+    bases = sorted(db.session.scalars(query), key=lambda base: natural(base.name))
     clones_of = dict(db.session.execute(select(Clone.base_id, func.count()).group_by(Clone.base_id)).all())
     ready = select(Replica.version_id, func.count()).where(Replica.state == ReplicaState.READY)
     ready_of = dict(db.session.execute(ready.group_by(Replica.version_id)).all())
@@ -72,7 +73,8 @@ def _row(base: Base, clones_of: dict[int, int], ready_of: dict[int, int]) -> Bas
 
 def cloneable() -> Sequence[Base]:
     """The bases that clones can be asked of, by name."""
-    return db.session.scalars(select(Base).where(Base.state == BaseState.READY).order_by(Base.name)).all()
+    ready = db.session.scalars(select(Base).where(Base.state == BaseState.READY))
+    return sorted(ready, key=lambda base: natural(base.name))
 
 
 def get(base_id: int) -> Base:
@@ -170,7 +172,7 @@ def _require_reachable(node: Node) -> None:
 
 def tab(base: Base) -> list[TabRow]:
     """The Base tab: a line for every node, the master first."""
-    nodes = db.session.scalars(select(Node).order_by(Node.is_master.desc(), Node.name)).all()
+    nodes = sorted(db.session.scalars(select(Node)), key=lambda node: (not node.is_master, natural(node.name)))
     allowed = set(db.session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
     version_id = base.current.id if base.current else None
     held = {r.node_id: r for r in db.session.scalars(select(Replica).where(Replica.version_id == version_id))}

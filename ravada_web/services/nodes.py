@@ -2,7 +2,9 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import Select, func, select
@@ -23,6 +25,7 @@ from ravada_web.models import (
 from ravada_web.remote.keys import ensure_keypair
 from ravada_web.services import access, clones, events, outbox
 from ravada_web.services.operations import settings
+from ravada_web.services.pages import Page, cut, natural
 from ravada_web.services.transaction import transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -42,17 +45,37 @@ class NodeRow:
 
 def listing() -> list[NodeRow]:
     """All nodes, the master first, with their counts."""
-    clones_on = _counts(select(Clone.node_id, func.count()).group_by(Clone.node_id))
-    running_on = _counts(
-        select(Clone.node_id, func.count()).where(Clone.state.in_(USING_MEMORY)).group_by(Clone.node_id)
-    )
-    bases_on = _counts(
-        select(Replica.node_id, func.count()).where(Replica.state == ReplicaState.READY).group_by(Replica.node_id)
-    )
-    nodes = db.session.scalars(select(Node).order_by(Node.is_master.desc(), Node.name)).all()
-    return [
-        NodeRow(node, clones_on.get(node.id, 0), running_on.get(node.id, 0), bases_on.get(node.id, 0)) for node in nodes
-    ]
+    return _rows(sorted(db.session.scalars(select(Node)), key=_order))
+
+
+def page(search: str = "", number: int = 1) -> Page[NodeRow]:
+    """One page of the nodes whose name or address is like the search, the master first."""
+    query = select(Node.id, Node.name, Node.is_master)
+    if search:
+        like = Node.name.icontains(search, autoescape=True) | Node.address.icontains(search, autoescape=True)
+        query = query.where(like)
+    found = cut(sorted(db.session.execute(query), key=_order), number)
+    ids = [row.id for row in found.items]
+    nodes = sorted(db.session.scalars(select(Node).where(Node.id.in_(ids))), key=_order)
+    return Page(_rows(nodes), found.total, found.page, found.pages)
+
+
+def row_of(node: Node) -> NodeRow:
+    """The line of one node."""
+    return _rows([node])[0]
+
+
+def _order(node: Any) -> tuple[bool, list[str | int]]:
+    return (not node.is_master, natural(node.name))
+
+
+def _rows(nodes: Sequence[Node]) -> list[NodeRow]:
+    ids = [node.id for node in nodes]
+    clones_on = select(Clone.node_id, func.count()).where(Clone.node_id.in_(ids)).group_by(Clone.node_id)
+    ready = select(Replica.node_id, func.count()).where(Replica.state == ReplicaState.READY, Replica.node_id.in_(ids))
+    clones, running = _counts(clones_on), _counts(clones_on.where(Clone.state.in_(USING_MEMORY)))
+    bases = _counts(ready.group_by(Replica.node_id))
+    return [NodeRow(node, clones.get(node.id, 0), running.get(node.id, 0), bases.get(node.id, 0)) for node in nodes]
 
 
 def _counts(query: Select[int, int]) -> dict[int, int]:

@@ -1,5 +1,6 @@
 """One page of a long list."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -20,6 +21,18 @@ class Page(Generic[T]):
     total: int
     page: int
     pages: int
+
+
+def cut(rows: Sequence[T], page: int, per_page: int = PER_PAGE) -> Page[T]:
+    """The wanted page of a list that is at hand; a page past the end is the last one."""
+    pages = max(1, -(-len(rows) // per_page))
+    page = min(max(1, page), pages)
+    return Page(rows[(page - 1) * per_page : page * per_page], len(rows), page, pages)
+
+
+def natural(name: str) -> list[str | int]:
+    """What to sort names by, so that node2 comes before node10."""
+    return [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)]
 
 
 def paginate(query: Select[Any], page: int, per_page: int = PER_PAGE) -> Page[Any]:

@@ -28,16 +28,17 @@ def _back(node_id: int) -> str:
 @blueprint.get("")
 @needs("nodes.see")
 def index() -> Response:
-    return show("nodes/index.html", "nodes/_table.html", rows=nodes.listing())
+    search = request.args.get("search", "").strip()
+    page = nodes.page(search, request.args.get("page", 1, type=int))
+    return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
 
 
 @blueprint.get("/<int:node_id>")
 @needs("nodes.see")
 def node(node_id: int) -> Response:
     found = nodes.get(node_id)
-    row = next(row for row in nodes.listing() if row.node.id == node_id)
     history = events.recent("node", node_id)
-    return show("nodes/node.html", "nodes/_node.html", node=found, row=row, events=history)
+    return show("nodes/node.html", "nodes/_node.html", node=found, row=nodes.row_of(found), events=history)
 
 
 @blueprint.get("/<int:node_id>/edit")
