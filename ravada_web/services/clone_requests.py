@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from ravada_web.errors import InvalidInput
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
 from ravada_web.placement.explain import explain_shortage
-from ravada_web.services import access, events, outbox, placing
+from ravada_web.services import access, events, limits, outbox, placing
 from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.transaction import hold_lock, transaction
@@ -40,8 +40,8 @@ def request(actor: User, wanted: Request) -> Decision:
     """Make clones: their rows, names, addresses and nodes are settled when this returns, their disks are queued.
 
     All of the request is placed in one go, under one lock, in the transaction that writes the rows: two
-    requests at once never count on the same room. Raises InvalidInput, NoNodeAllowed, or NoRoom when not
-    all of it fits; then nothing was written.
+    requests at once never count on the same room. Raises InvalidInput, NoNodeAllowed, NoRoom when not all of
+    it fits, or Conflict where it would take the owner over a limit; then nothing was written.
     """
     access.require(actor, "clones.create")
     outbox.require_queue()
@@ -53,6 +53,7 @@ def place_and_write(session: Session, actor: User, wanted: Request) -> Decision:
     """What `request` does once it is known that the actor may, in a transaction of the caller's; raises as it does."""
     hold_lock(session, "placement")
     base, owner = _checked(session, wanted)
+    _require_within_limits(session, actor, owner, base, wanted)
     version = _version(session, base)
     choice = placing.choose(session, base, version, wanted.count, wanted.start_after)
     if not choice.complete:
@@ -81,6 +82,14 @@ def _checked(session: Session, wanted: Request) -> tuple[Base, User]:
     if wrong or base is None or owner is None:
         raise InvalidInput(wrong)
     return base, owner
+
+
+def _require_within_limits(session: Session, actor: User, owner: User, base: Base, wanted: Request) -> None:
+    """Who controls all clones gives them knowingly, whatever their owner's limits are. Raises Conflict."""
+    if not access.can(actor, "clones.control_all"):
+        starting = wanted.count if wanted.start_after else 0
+        memory = starting * base.memory_mib
+        limits.require(session, owner, new_clones=wanted.count, starting=starting, memory_mib=memory, actor=actor)
 
 
 def _version(session: Session, base: Base) -> BaseVersion:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Node, Observed, Trust, User, Wanted, now
-from ravada_web.services import access, events, outbox, placing
+from ravada_web.services import access, events, limits, outbox, placing
 from ravada_web.services.clone_errors import NodeRefuses, Obstacle
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.pages import Page, paginate
@@ -78,13 +78,15 @@ def why(clone: Clone) -> dict[str, Any] | None:
 def start(actor: User, clone_ids: Sequence[int]) -> int:
     """Start stopped clones, and let paused ones go on; those that run already are left. Answers how many start.
 
-    Raises Conflict when a node cannot take the start: down, disabled, or short of memory.
+    Raises Conflict when a node cannot take the start: down, disabled, or short of memory; or when it would take the
+    owner over a limit.
     """
     outbox.require_queue()
     with transaction() as session:
         hold_lock(session, "placement")
         chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.PAUSED, CloneState.RUNNING))
         to_start = [clone for clone in chosen if clone.state != CloneState.RUNNING]
+        limits.require_for(session, actor, to_start)
         # A paused clone still holds its memory.
         _require_room(session, [clone for clone in to_start if clone.state == CloneState.STOPPED])
         _move(session, actor, to_start, "clones_start", CloneState.STARTING)

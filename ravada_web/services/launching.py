@@ -10,7 +10,7 @@ from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Operation, User
 from ravada_web.services import clone_requests, clones, desktops, offers, outbox
-from ravada_web.services.clone_errors import NodeRefuses, NoNodeAllowed, NoRoom, Obstacle
+from ravada_web.services.clone_errors import NodeRefuses, NoRoom, Obstacle
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.transaction import hold_lock, transaction
 
@@ -83,9 +83,6 @@ def launch_new(actor: User, base_id: int) -> Clone:
         except NoRoom as error:
             text = _("There is no room for a new desktop of %(base)s right now. Try again in a few minutes; if it "
                      "stays so, tell your administrator.", base=base.name)  # fmt: skip
-            raise Conflict(text) from error
-        except NoNodeAllowed as error:
-            text = _("%(base)s is not ready for use yet. Tell your administrator.", base=base.name)
             raise Conflict(text) from error
         return session.scalars(select(Clone).where(Clone.decision_id == decision.id)).one()
 

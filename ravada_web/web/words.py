@@ -98,6 +98,7 @@ ACTIONS = {
     "import": _l("imported it"),
     "join": _l("added it"),
     "look_on": _l("looked on"),
+    "offer": _l("offered it to"),
     "open_console": _l("opened its console"),
     "open_viewer": _l("opened it in a viewer"),
     "refuse_viewers": _l("let nobody look on"),

@@ -206,14 +206,14 @@ def test_a_base_that_is_not_offered_does_not_exist(people: People, base_id: int)
         launch_new(people.user, 99)
 
 
-def test_no_room_and_no_node_are_said_in_the_users_words(people: People, base_id: int) -> None:
+def test_no_room_is_said_in_the_users_words_and_without_a_node_nothing_is_offered(people: People, base_id: int) -> None:
     change(Node, memory_free_mib=100)
     with pytest.raises(Conflict, match="no room for a new desktop of linux right now"):
         launch_new(people.user, base_id)
     with transaction() as session:
         for tick in session.scalars(select(AllowedNode)):
             session.delete(tick)
-    with pytest.raises(Conflict, match="linux is not ready for use yet"):
+    with pytest.raises(NotFound, match="no such base"):
         launch_new(people.user, base_id)
     assert db.session.scalar(select(func.count()).select_from(Clone)) == 0
 
