@@ -8,6 +8,7 @@ from tests.e2e.conftest import NARROW, WIDE, Opener, axe
 
 PAGES = (
     "/",
+    "/first-steps",
     "/nodes",
     "/nodes/add",
     "/nodes/{node}",

@@ -74,9 +74,15 @@ def test_a_user_starts_and_stops_a_desktop_on_a_phone(open_as: Opener, cluster: 
     cluster.create("phone", 1, "--owner", "alice")
     page = open_as("alice", viewport=NARROW)
     page.goto(cluster.url)
-    page.get_by_role("button", name=re.compile("Start")).click()
-    expect(page.get_by_text("Running")).to_be_visible()
+    page.get_by_role("button", name="Launch phone-1").click()
+    page.wait_for_url(re.compile(r"/console/\d+$"))
     cluster.wait_state("phone", CloneState.RUNNING)
+    page.goto(cluster.url)
+    expect(page.get_by_role("link", name="Open phone-1")).to_be_visible()
+    page.get_by_label("More about phone-1").click()
+    page.get_by_role("button", name="Shut down").click()
+    cluster.wait_state("phone", CloneState.STOPPED)
+    expect(page.get_by_role("button", name="Launch phone-1")).to_be_visible()
 
 
 def test_a_selection_is_deleted_after_saying_what_is_lost(open_as: Opener, cluster: Cluster) -> None:
@@ -110,7 +116,7 @@ def test_by_keyboard_alone_a_user_signs_in_and_starts_a_desktop(open_as: Opener,
     page.goto(cluster.url)
     for _press in range(30):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.innerText").strip().startswith("Start"):
+        if page.evaluate("document.activeElement.innerText").strip().startswith("Launch"):
             break
     page.keyboard.press("Enter")
     cluster.wait_state("keys", CloneState.RUNNING)
