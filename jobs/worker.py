@@ -19,12 +19,20 @@ from ravada_web.extensions import db, queues
 from ravada_web.services.kinds import QUEUES
 from ravada_web.services.outbox import wait_for_queue
 from ravada_web.services.sweep import ALIVE_SECONDS, heartbeat_key
+from ravada_web.services.warming import warm
 
 PR_SET_PDEATHSIG = 1
 
 
 class DesktopWorker(Worker):
     """A forking worker: a job that hangs in C can be killed, and a killed worker takes its job's process along."""
+
+    _warm = False
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork with what every job needs already in memory."""
+        self._warm = self._warm or warm()
+        super().fork_work_horse(job, queue)
 
     def prepare_execution(self, job: Job) -> Execution:
         self._say_alive(job)
@@ -58,6 +66,7 @@ def main(names: list[str]) -> None:
         sys.exit(f"usage: python -m jobs.worker QUEUE…   (queues: {', '.join(QUEUES)})")
     with create_app().app_context():
         wait_for_queue()
+        warm()
         worker = DesktopWorker(names, connection=queues.redis, serializer=JSONSerializer, job_monitoring_interval=1)
         worker.work(logging_level="WARNING")
 

@@ -15,6 +15,8 @@ log = structlog.get_logger()
 # Pages are told of a topic at most so often; what comes in between is told together.
 TELL_EVERY = 0.8
 RECONNECT_SECONDS = 1.0
+# What digests are taken of: a change of these kinds of rows makes them stale.
+DIGESTED = {name for kind in ("desktops", "clone") for name in live.HEARS[kind]}
 
 
 def hears(topic: str) -> tuple[str, ...]:
@@ -110,7 +112,7 @@ class Hub:
     def _note(self, numbers: Mapping[str, int]) -> None:
         self._numbers.update(numbers)
         self.number = max(self.number, *numbers.values())
-        if any(topic in ("clones", "states", "consoles", "bases", "people") for topic in numbers):
+        if not DIGESTED.isdisjoint(numbers):
             self._stale.set()
         self._wake(numbers)
 

@@ -34,14 +34,14 @@ SHUT_DOWN_SECONDS = 120.0
 POLL_SECONDS = 0.5
 
 
-def _mine(handle: Handle, *states: CloneState) -> list[Clone]:
+def mine(handle: Handle, *states: CloneState) -> list[Clone]:
     """The operation's clones that are still in a state it works on."""
     query = select(Clone).where(Clone.operation_id == handle.operation_id, Clone.state.in_(states))
     shown = (joinedload(Clone.node), joinedload(Clone.version))
     return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
 
 
-def _settle(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "", display: str = "") -> None:
+def settle(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "", display: str = "") -> None:
     """Write where clones have come to; one that another operation has taken over since is that one's to write."""
     moment = now()
     started = {"started_at": moment} if state == CloneState.STARTING else {}
@@ -80,12 +80,12 @@ def create(handle: Handle) -> None:
         _refuse_foreign(connection, plan)
         handle.check()
         domains.define_all(connection, documents)
-    _settle(handle, plan.clone_ids, CloneState.STOPPED)
+    settle(handle, plan.clone_ids, CloneState.STOPPED)
     _start_those_asked_for(handle, plan)
 
 
 def _plan(handle: Handle) -> Plan | None:
-    batch = _mine(handle, CloneState.REQUESTED, CloneState.CREATING)
+    batch = mine(handle, CloneState.REQUESTED, CloneState.CREATING)
     if not batch:
         return None
     node, version = batch[0].node, batch[0].version
@@ -151,7 +151,7 @@ def _start_those_asked_for(handle: Handle, plan: Plan) -> None:
 
 def start(handle: Handle) -> None:
     """Start each clone of the batch; one that cannot start does not keep the others from it."""
-    batch = _mine(handle, CloneState.STARTING)
+    batch = mine(handle, CloneState.STARTING)
     address = links.display_address(batch[0].node) if batch else ""
     act = partial(displays.start, address=address)
     _each(handle, batch, act, CloneState.RUNNING, CloneState.STOPPED)
@@ -159,7 +159,7 @@ def start(handle: Handle) -> None:
 
 def stop(handle: Handle) -> None:
     """Shut the batch's guests down and wait until they are off, or force them off."""
-    batch = _mine(handle, CloneState.STOPPING)
+    batch = mine(handle, CloneState.STOPPING)
     if handle.params.get("force"):
         _each(handle, batch, domains.force_off, CloneState.STOPPED, CloneState.RUNNING)
     elif batch:
@@ -175,7 +175,7 @@ def restart(handle: Handle) -> None:
     """
     problems: list[str] = []
     try:
-        if batch := _mine(handle, CloneState.STOPPING):
+        if batch := mine(handle, CloneState.STOPPING):
             _shut_down(handle, batch, CloneState.STARTING)
     except Conflict as error:
         problems.append(str(error))
@@ -200,9 +200,9 @@ def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: C
                 display = act(connection, clone_uuid) or ""
             except HypervisorError as error:
                 failures.append(f"{name}: {error}")
-                _settle(handle, [clone_id], kept, str(error))
+                settle(handle, [clone_id], kept, str(error))
             else:
-                _settle(handle, [clone_id], reached, display=display)
+                settle(handle, [clone_id], reached, display=display)
             handle.progress(100 * done / len(each))
     if failures:
         raise Conflict("; ".join(failures))
@@ -220,7 +220,7 @@ def _shut_down(handle: Handle, batch: Sequence[Clone], reached: CloneState) -> N
             states = domains.states(connection, list(waiting))
             off = [clone_uuid for clone_uuid in waiting if states.get(clone_uuid, "stopped") == "stopped"]
             if off:
-                _settle(handle, [waiting.pop(clone_uuid) for clone_uuid in off], reached)
+                settle(handle, [waiting.pop(clone_uuid) for clone_uuid in off], reached)
             handle.progress(100 * (1 - len(waiting) / count), _("Waiting for the guests"))
             if waiting:
                 time.sleep(POLL_SECONDS)
@@ -247,7 +247,7 @@ def _throw_volatile_away(handle: Handle) -> None:
 
 def delete(handle: Handle) -> None:
     """Remove the batch's domains, then their disks, then their rows: what is left half-way can be done again."""
-    batch = _mine(handle, CloneState.DELETING)
+    batch = mine(handle, CloneState.DELETING)
     if not batch:
         return
     node = batch[0].node

@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from flask_babel import gettext as _
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
-from ravada_web.models import Clone, Console, Node, User
+from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation, User
 from ravada_web.services import access, bases, clones, nodes, operations, sign_ins
 
 MOST_TOPICS = 12
@@ -29,7 +29,7 @@ HEARS: Mapping[str, tuple[str, ...]] = {
     "base": ("bases", "clones"),
     "operation": ("operations",),
     "clone": ("clones", "states", "consoles"),
-    "desktops": ("clones", "states", "bases", "people"),
+    "desktops": ("clones", "states", "operations", "bases", "people"),
 }
 
 
@@ -65,10 +65,10 @@ def _load(viewer: User, kind: str, object_id: int) -> None:
         operations.get(viewer, object_id)
     elif kind == "node":
         access.require(viewer, "nodes.see")
-        nodes.get(object_id)
+        nodes.get(viewer, object_id)
     elif kind == "base":
         access.require(viewer, "bases.see")
-        bases.get(object_id)
+        bases.get(viewer, object_id)
     else:
         raise NotFound(_("There is no such thing to listen to."))
 
@@ -81,10 +81,12 @@ def holding(sign_in_ids: Collection[int]) -> set[int]:
 def digests(topics: Collection[str]) -> dict[str, str]:
     """A digest for each of these "desktops-N" and "clone-N": it differs when what their pages show has changed."""
     owners, ids = _numbers(topics, "desktops"), _numbers(topics, "clone")
-    lines: dict[str, list[str]] = defaultdict(list)
-    shown = (Clone.id, Clone.owner_id, Clone.state, Clone.reason, Clone.viewers_refused, Clone.name)
+    offers = _offers() if owners else ""
+    lines: dict[str, list[str]] = defaultdict(list, {f"desktops-{owner}": [offers] for owner in owners})
+    shown = (Clone.id, Clone.owner_id, Clone.state, Clone.start_after, Clone.reason, Clone.viewers_refused, Clone.name)
     of_node = (Node.observed, Node.trust, Node.wanted)
-    query = select(*shown, *of_node).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
+    query = select(*shown, *of_node, Operation.state).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
+    query = query.outerjoin(Operation, Operation.id == Clone.operation_id)
     for row in db.session.execute(query.where(or_(Clone.owner_id.in_(owners), Clone.id.in_(ids)))):
         lines[f"clone-{row.id}"].append(repr(tuple(row)))
         lines[f"desktops-{row.owner_id}"].append(repr(tuple(row)))
@@ -92,6 +94,16 @@ def digests(topics: Collection[str]) -> dict[str, str]:
     for console_id, clone_id in db.session.execute(open_ones.order_by(Console.id)):
         lines[f"clone-{clone_id}"].append(f"console {console_id}")
     return {topic: hashlib.sha256("\n".join(lines[topic]).encode()).hexdigest() for topic in topics}
+
+
+def _offers() -> str:
+    """What is offered to whom, as one text for all: it changes seldom, and then every user's page may."""
+    bases = db.session.execute(select(Base.id, Base.name, Base.state, Base.offered_to_all).order_by(Base.id))
+    offers = select(BaseOffer.base_id, BaseOffer.group_id, BaseOffer.user_id).order_by(BaseOffer.id)
+    members = select(GroupMember.group_id, func.count()).group_by(GroupMember.group_id).order_by(GroupMember.group_id)
+    return repr(
+        [[tuple(row) for row in found] for found in (bases, db.session.execute(offers), db.session.execute(members))]
+    )
 
 
 def _numbers(topics: Collection[str], kind: str) -> list[int]:

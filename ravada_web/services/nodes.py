@@ -23,7 +23,7 @@ from ravada_web.models import (
     Wanted,
 )
 from ravada_web.remote.keys import ensure_keypair
-from ravada_web.services import access, clones, events, outbox
+from ravada_web.services import access, clones, events, outbox, scopes
 from ravada_web.services.operations import settings
 from ravada_web.services.pages import Page, cut, natural
 from ravada_web.services.transaction import transaction
@@ -43,14 +43,14 @@ class NodeRow:
     bases: int
 
 
-def listing() -> list[NodeRow]:
-    """All nodes, the master first, with their counts."""
-    return _rows(sorted(db.session.scalars(select(Node)), key=_order))
+def listing(viewer: User) -> list[NodeRow]:
+    """The nodes that the viewer may know of, the master first, with their counts."""
+    return _rows(sorted(db.session.scalars(select(Node).where(scopes.nodes(viewer))), key=_order))
 
 
-def page(search: str = "", number: int = 1) -> Page[NodeRow]:
-    """One page of the nodes whose name or address is like the search, the master first."""
-    query = select(Node.id, Node.name, Node.is_master)
+def page(viewer: User, search: str = "", number: int = 1) -> Page[NodeRow]:
+    """One page of the nodes that the viewer may know of, whose name or address is like the search, the master first."""
+    query = select(Node.id, Node.name, Node.is_master).where(scopes.nodes(viewer))
     if search:
         like = Node.name.icontains(search, autoescape=True) | Node.address.icontains(search, autoescape=True)
         query = query.where(like)
@@ -82,9 +82,9 @@ def _counts(query: Select[int, int]) -> dict[int, int]:
     return dict(db.session.execute(query).all())
 
 
-def get(node_id: int) -> Node:
-    """One node. Raises NotFound."""
-    node = db.session.get(Node, node_id)
+def get(viewer: User, node_id: int) -> Node:
+    """One node. Raises NotFound, for one that the viewer may not know of too."""
+    node = db.session.scalar(select(Node).where(Node.id == node_id, scopes.nodes(viewer)))
     if node is None:
         raise NotFound(_("There is no such node."))
     return node
@@ -115,7 +115,7 @@ def edit(
     memory_reserve_mib: int,
     builds_at_once: int,
     runs_clones: bool,
-    display_address: str = "",
+    display_address: str | None = None,
 ) -> None:
     """Change a node's settings. Raises InvalidInput with a reason for each field; then nothing was changed."""
     access.require(actor, "nodes.change")
@@ -126,7 +126,7 @@ def edit(
             wrong["display_address"] = _("An IP address of the node, or empty to offer no screens there.")
         if wrong:
             raise InvalidInput(wrong)
-        node.display_address = display_address
+        node.display_address = display_address or ""
         node.name, node.address, node.port, node.user = name, address, port, user
         node.clone_limit, node.memory_reserve_mib = clone_limit, memory_reserve_mib
         node.builds_at_once, node.runs_clones = builds_at_once, runs_clones
