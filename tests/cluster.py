@@ -241,7 +241,7 @@ def allow(cluster: Cluster, base_id: int, names: Sequence[str] | None = None) ->
     bases.allow(cluster.admin, cluster.base(base_id), chosen)
 
     def ready() -> bool:
-        tab = bases.tab(cluster.base(base_id))
+        tab = bases.tab(cluster.admin, cluster.base(base_id))
         return all(row.replica is not None and row.replica.state == "ready" for row in tab if row.allowed)
 
     wait_until(ready, 60, "its replicas are ready")

@@ -37,7 +37,7 @@ def list_bases(as_json: bool) -> None:
             "clones": row.clones,
             "reason": row.base.reason,
         }
-        for row in bases.listing()
+        for row in bases.listing(administrator())
     ]
     show(rows, as_json)
 

@@ -145,7 +145,7 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
 def why(name: str, as_json: bool) -> None:
     """Why a clone is on its node: the verdict on every node when it was placed."""
     (clone,) = find([name])
-    decision = clones.why(clone)
+    decision = clones.why(administrator(), clone)
     if decision is None:
         raise NotFound(f"{clone.name} was not placed by a request.")
     if as_json:

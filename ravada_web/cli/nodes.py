@@ -14,7 +14,7 @@ group = Commands("nodes", help="The hosts that run virtual machines.")
 
 def find(name: str) -> Node:
     """The node of that name. Raises NotFound."""
-    found = next((row.node for row in nodes.listing() if row.node.name == name), None)
+    found = next((row.node for row in nodes.listing(administrator()) if row.node.name == name), None)
     if found is None:
         raise NotFound(f"There is no node “{name}”.")
     return found
@@ -41,7 +41,7 @@ def list_nodes(as_json: bool) -> None:
             "clones": row.clones,
             "running": row.running,
         }
-        for row in nodes.listing()
+        for row in nodes.listing(administrator())
     ]
     show(rows, as_json)
 

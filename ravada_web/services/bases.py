@@ -23,7 +23,7 @@ from ravada_web.models import (
     ReplicaState,
     User,
 )
-from ravada_web.services import access, clones, events, outbox, replicas
+from ravada_web.services import access, clones, events, outbox, replicas, scopes
 from ravada_web.services.nodes import master
 from ravada_web.services.operations import ask
 from ravada_web.services.pages import natural
@@ -55,9 +55,9 @@ class TabRow:
     clones: int
 
 
-def listing() -> list[BaseRow]:
-    """All bases by name, with their counts."""
-    query = select(Base).options(selectinload(Base.versions), selectinload(Base.allowed))
+def listing(viewer: User) -> list[BaseRow]:
+    """The bases that the viewer may know of, by name, with their counts."""
+    query = select(Base).options(selectinload(Base.versions), selectinload(Base.allowed)).where(scopes.bases(viewer))
     bases = sorted(db.session.scalars(query), key=lambda base: natural(base.name))
     clones_of = dict(db.session.execute(select(Clone.base_id, func.count()).group_by(Clone.base_id)).all())
     ready = select(Replica.version_id, func.count()).where(Replica.state == ReplicaState.READY)
@@ -71,15 +71,15 @@ def _row(base: Base, clones_of: dict[int, int], ready_of: dict[int, int]) -> Bas
     return BaseRow(base, number, len(base.allowed), ready, clones_of.get(base.id, 0))
 
 
-def cloneable() -> Sequence[Base]:
-    """The bases that clones can be asked of, by name."""
-    ready = db.session.scalars(select(Base).where(Base.state == BaseState.READY))
+def cloneable(viewer: User) -> Sequence[Base]:
+    """The bases that the viewer can ask clones of, by name."""
+    ready = db.session.scalars(select(Base).where(Base.state == BaseState.READY, scopes.bases(viewer)))
     return sorted(ready, key=lambda base: natural(base.name))
 
 
-def get(base_id: int) -> Base:
-    """One base. Raises NotFound."""
-    base = db.session.get(Base, base_id)
+def get(viewer: User, base_id: int) -> Base:
+    """One base. Raises NotFound, for one that the viewer may not know of too."""
+    base = db.session.scalar(select(Base).where(Base.id == base_id, scopes.bases(viewer)))
     if base is None:
         raise NotFound(_("There is no such base."))
     return base
@@ -170,9 +170,12 @@ def _require_reachable(node: Node) -> None:
         raise Conflict(f"{text} {node.reason}")
 
 
-def tab(base: Base) -> list[TabRow]:
-    """The Base tab: a line for every node, the master first."""
-    nodes = sorted(db.session.scalars(select(Node)), key=lambda node: (not node.is_master, natural(node.name)))
+def tab(viewer: User, base: Base) -> list[TabRow]:
+    """The Base tab: a line for every node that the viewer may know of, the master first."""
+    nodes = sorted(
+        db.session.scalars(select(Node).where(scopes.nodes(viewer))),
+        key=lambda node: (not node.is_master, natural(node.name)),
+    )
     allowed = set(db.session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
     version_id = base.current.id if base.current else None
     held = {r.node_id: r for r in db.session.scalars(select(Replica).where(Replica.version_id == version_id))}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
 from ravada_web.placement.explain import explain_shortage
-from ravada_web.services import access, events, limits, outbox, placing
+from ravada_web.services import access, events, limits, outbox, placing, scopes
 from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.transaction import hold_lock, transaction
@@ -46,16 +46,22 @@ def request(actor: User, wanted: Request) -> Decision:
     access.require(actor, "clones.create")
     outbox.require_queue()
     with transaction() as session:
-        return place_and_write(session, actor, wanted)
+        known = select(Base.id).where(Base.id == wanted.base_id, scopes.bases(actor))
+        if session.scalar(known) is None:
+            raise InvalidInput({"base_id": _no_base()})
+        return place_and_write(session, actor, wanted, scopes.nodes_for_clones_of(actor, wanted.base_id))
 
 
-def place_and_write(session: Session, actor: User, wanted: Request) -> Decision:
-    """What `request` does once it is known that the actor may, in a transaction of the caller's; raises as it does."""
+def place_and_write(session: Session, actor: User, wanted: Request, among: Select[int] | None = None) -> Decision:
+    """What `request` does once it is known that the actor may, in a transaction of the caller's; raises as it does.
+
+    `among` are the ids of the nodes that may be chosen, where not all are.
+    """
     hold_lock(session, "placement")
     base, owner = _checked(session, wanted)
     _require_within_limits(session, actor, owner, base, wanted)
     version = _version(session, base)
-    choice = placing.choose(session, base, version, wanted.count, wanted.start_after)
+    choice = placing.choose(session, base, version, wanted.count, wanted.start_after, among)
     if not choice.complete:
         raise NoRoom(explain_shortage(choice), choice)
     decision = placing.keep(session, base, actor, choice)
@@ -76,12 +82,16 @@ def _checked(session: Session, wanted: Request) -> tuple[Base, User]:
     if not PREFIX.fullmatch(wanted.prefix):
         wrong["prefix"] = _("Lower-case letters, digits and dashes, at most 40; no dash at either end.")
     if base is None or base.current is None:
-        wrong["base_id"] = _("Choose a base that has been prepared.")
+        wrong["base_id"] = _no_base()
     if owner is None or not owner.active:
         wrong["owner_id"] = _("Choose a user who may sign in.")
     if wrong or base is None or owner is None:
         raise InvalidInput(wrong)
     return base, owner
+
+
+def _no_base() -> str:
+    return _("Choose a base that has been prepared.")
 
 
 def _require_within_limits(session: Session, actor: User, owner: User, base: Base, wanted: Request) -> None:

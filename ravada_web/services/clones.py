@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Node, Observed, Trust, User, Wanted, now
-from ravada_web.services import access, events, limits, outbox, placing
+from ravada_web.services import access, events, limits, outbox, placing, scopes
 from ravada_web.services.clone_errors import NodeRefuses, Obstacle
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.pages import Page, paginate
@@ -33,8 +33,7 @@ class Filters:
 def visible(viewer: User) -> Select[Clone]:
     """The clones that the viewer may know of, with what a line of a list shows."""
     shown = (joinedload(Clone.base), joinedload(Clone.node), joinedload(Clone.owner))
-    query = select(Clone).options(*shown)
-    return query if access.can(viewer, "clones.see_all") else query.where(Clone.owner_id == viewer.id)
+    return select(Clone).options(*shown).where(scopes.clones(viewer, "clones.see_all"))
 
 
 def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
@@ -70,9 +69,10 @@ def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
     return found
 
 
-def why(clone: Clone) -> dict[str, Any] | None:
-    """The decision that placed the clone, with a verdict for every node (placement's Decision.to_dict)."""
-    return clone.decision.verdicts if clone.decision else None
+def why(viewer: User, clone: Clone) -> dict[str, Any] | None:
+    """The decision that placed the clone, with a verdict for every node that the viewer may know of (placement's
+    Decision.to_dict)."""
+    return scopes.known_verdicts(viewer, clone.decision.verdicts) if clone.decision else None
 
 
 def start(actor: User, clone_ids: Sequence[int]) -> int:
@@ -164,10 +164,8 @@ def throw_away(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
 
 def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
     """The clones to act on. Raises NotFound where one is not theirs to touch, Conflict where its state forbids."""
-    query = select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node)).order_by(Clone.id)
-    if not access.can(actor, "clones.control_all"):
-        query = query.where(Clone.owner_id == actor.id)
-    chosen = list(session.scalars(query))
+    theirs = select(Clone).where(Clone.id.in_(clone_ids), scopes.clones(actor, "clones.control_all"))
+    chosen = list(session.scalars(theirs.options(joinedload(Clone.node)).order_by(Clone.id)))
     if not chosen or len(chosen) != len(set(clone_ids)):
         raise NotFound(_("There is no such desktop."))
     for clone in chosen:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.config import Settings
-from ravada_web.errors import Conflict, NotFound
+from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import (
     Base,
@@ -23,7 +23,7 @@ from ravada_web.models import (
     Replica,
     User,
 )
-from ravada_web.services import access, events, outbox
+from ravada_web.services import access, events, outbox, scopes
 from ravada_web.services.aftermath import settle
 from ravada_web.services.kinds import KINDS
 from ravada_web.services.pages import Page, paginate
@@ -83,9 +83,10 @@ def ticket(operation: Operation) -> outbox.Ticket:
 
 
 def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
-    """Operations, newest first. Raises NotAllowed."""
+    """The operations that the viewer may know of, newest first. Raises NotAllowed."""
     access.require(viewer, "operations.see")
-    query = select(Operation).options(joinedload(Operation.user), joinedload(Operation.node))
+    shown = (joinedload(Operation.user), joinedload(Operation.node))
+    query = select(Operation).options(*shown).where(scopes.operations(viewer))
     if filters.state:
         query = query.where(Operation.state == filters.state)
     if filters.kind:
@@ -98,27 +99,45 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
 
 
 def get(viewer: User, operation_id: int) -> Operation:
-    """One operation: of anybody for who may see all, else only one's own. Raises NotFound."""
-    operation = db.session.get(Operation, operation_id)
-    if operation is None or not (access.can(viewer, "operations.see") or operation.user_id == viewer.id):
+    """One operation: of anybody for who may see all, of their part for who is given one, else only one's own.
+
+    Raises NotFound.
+    """
+    operation = db.session.scalar(select(Operation).where(Operation.id == operation_id, scopes.operations(viewer)))
+    if operation is None:
         raise NotFound(_("There is no such operation."))
     return operation
 
 
-def summary() -> dict[str, int]:
-    """How many operations stand in each state."""
-    return dict(db.session.execute(select(Operation.state, func.count()).group_by(Operation.state)).all())
+def summary(viewer: User) -> dict[str, int]:
+    """How many of the operations that the viewer may know of stand in each state."""
+    query = select(Operation.state, func.count()).where(scopes.operations(viewer)).group_by(Operation.state)
+    return dict(db.session.execute(query).all())
+
+
+def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
+    """The operations to act on. Raises NotFound for one the actor may not know of, NotAllowed where it is about
+    more than the actor's part."""
+    wanted = set(operation_ids)
+    known = select(Operation.id).where(Operation.id.in_(wanted), scopes.operations(actor))
+    if set(session.scalars(known)) != wanted:
+        raise NotFound(_("There is no such operation."))
+    theirs = select(Operation).where(Operation.id.in_(wanted), scopes.operations_to_control(actor))
+    rows = session.scalars(theirs.order_by(Operation.id)).all()
+    if len(rows) != len(wanted):
+        raise NotAllowed(_("This is about desktops, bases or nodes too that you are not given."))
+    return rows
 
 
 def retry(actor: User, operation_ids: Sequence[int]) -> int:
     """Queue failed or cancelled operations again, as a new attempt; answers how many.
 
-    Raises Conflict when one of them is not over, or what it worked on has moved on.
+    Raises Conflict when one of them is not over, or what it worked on has moved on; NotFound and NotAllowed.
     """
     access.require(actor, "operations.control")
     outbox.require_queue()
     with transaction() as session:
-        rows = session.scalars(select(Operation).where(Operation.id.in_(operation_ids))).all()
+        rows = _to_control(session, actor, operation_ids)
         for row in rows:
             if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
                 raise Conflict(_("“%(title)s” has not failed, so there is nothing to retry.", title=row.title))
@@ -175,7 +194,7 @@ def cancel(actor: User, operation_ids: Sequence[int]) -> int:
     """Stop operations: waiting ones at once, running ones at their next safe step; answers how many."""
     access.require(actor, "operations.control")
     with transaction() as session:
-        rows = session.scalars(select(Operation).where(Operation.id.in_(operation_ids))).all()
+        rows = _to_control(session, actor, operation_ids)
         open_rows = [row for row in rows if not row.over]
         if not open_rows:
             raise Conflict(_("Nothing to cancel: what you chose is over already."))

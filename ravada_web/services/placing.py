@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from ravada_web.models import (
@@ -25,15 +25,19 @@ from ravada_web.services.links import POOL
 from ravada_web.services.operations import settings
 
 
-def choose(session: Session, base: Base, version: BaseVersion, count: int, start: bool) -> Choice:
-    """Place `count` clones on what stands in the database now; hold the placement lock while calling."""
+def choose(
+    session: Session, base: Base, version: BaseVersion, count: int, start: bool, among: Select[int] | None = None
+) -> Choice:
+    """Place `count` clones on what stands in the database now, on the nodes of these ids where they are given; hold
+    the placement lock while calling."""
     demand = Demand(
         count=count,
         memory_mib=base.memory_mib,
         disk_mib=settings().overlay_charge_mib * len(version.disks),
         start=start,
     )
-    return place(node_states(session, base, version), demand, {**DEFAULT_WEIGHTS, **settings().weights})
+    states = node_states(session, base, version, among)
+    return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights})
 
 
 def keep(session: Session, base: Base, actor: User, choice: Choice) -> Decision:
@@ -44,9 +48,12 @@ def keep(session: Session, base: Base, actor: User, choice: Choice) -> Decision:
     return decision
 
 
-def node_states(session: Session, base: Base, version: BaseVersion) -> list[NodeState]:
-    """Every node as placement sees it for this base, in a handful of queries whatever their number."""
-    nodes = session.scalars(select(Node).order_by(Node.id)).all()
+def node_states(
+    session: Session, base: Base, version: BaseVersion, among: Select[int] | None = None
+) -> list[NodeState]:
+    """Every node, or those of these ids, as placement sees it for this base, in a handful of queries."""
+    query = select(Node).order_by(Node.id)
+    nodes = session.scalars(query if among is None else query.where(Node.id.in_(among))).all()
     allowed = set(session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
     replicas = dict(
         session.execute(select(Replica.node_id, Replica.state).where(Replica.version_id == version.id)).all()

@@ -143,7 +143,7 @@ def test_a_flipped_bit_in_a_copy_is_caught_before_use(cluster: Cluster) -> None:
         allow_quickly(cluster, base_id)
     from ravada_web.services import bases
 
-    (row,) = [row for row in bases.tab(cluster.base(base_id)) if row.node.name == "rvt2"]
+    (row,) = [row for row in bases.tab(cluster.admin, cluster.base(base_id)) if row.node.name == "rvt2"]
     assert row.replica is not None and row.replica.state == "failed"
     assert "not the original" in row.replica.reason
     assert [file for file in cluster.lab.nodes[1].run(["ls", "-A", IMAGES]).stdout.split() if name in file] == []
@@ -161,7 +161,9 @@ def allow_quickly(cluster: Cluster, base_id: int) -> None:
     ids = {cluster.node(name).id for name in ("rvt1", "rvt2")}
     bases.allow(cluster.admin, cluster.base(base_id), ids)
     cluster.wait_operations()
-    states = [row.replica.state for row in bases.tab(cluster.base(base_id)) if row.allowed and row.replica]
+    states = [
+        row.replica.state for row in bases.tab(cluster.admin, cluster.base(base_id)) if row.allowed and row.replica
+    ]
     assert states == ["ready", "ready"]
 
 

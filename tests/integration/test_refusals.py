@@ -66,7 +66,7 @@ def test_a_host_without_libvirt_is_refused(cluster: Cluster, tmp_path: Path) -> 
         failed = joined(cluster, "plain", host.address, 22, host.host_key_fingerprint)
         assert failed.state == OperationState.FAILED and failed.result["field"] == "address"
         assert "libvirt does not answer" in failed.error
-        assert "plain" not in {row.node.name for row in nodes.listing()}
+        assert "plain" not in {row.node.name for row in nodes.listing(cluster.admin)}
     finally:
         lab.down(purge=True)
 

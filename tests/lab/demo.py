@@ -135,7 +135,7 @@ def _main_job(cluster: Lab, guest: Path, facts: dict[str, Any]) -> None:
                 _add_node(node)
         with step("Waiting until all nodes are seen up"):
             begun = now()
-            _until(lambda: all(_up_since(row.node, begun) for row in nodes.listing()), 60)
+            _until(lambda: all(_up_since(row.node, begun) for row in nodes.listing(administrator())), 60)
         cluster.master.put(guest, GUEST_PATH)
         with step("Importing and preparing the base"):
             _make_base()
@@ -161,7 +161,7 @@ def _make_users(passwords: dict[str, str]) -> None:
 def _add_node(node: LabNode) -> None:
     """Add a node, accepting the host key only if it is the lab node's own."""
     node.authorize(nodes.public_key())
-    if node.name in {row.node.name for row in nodes.listing()}:
+    if node.name in {row.node.name for row in nodes.listing(administrator())}:
         return
     actor = administrator()
     scan = node_joining.begin_join(actor, name=node.name, address=node.address, port=22, user="root")
@@ -177,7 +177,7 @@ def _up_since(node: Node, moment: datetime) -> bool:
 
 def _make_base() -> None:
     actor = administrator()
-    if BASE not in {row.base.name for row in bases.listing()}:
+    if BASE not in {row.base.name for row in bases.listing(administrator())}:
         description = "A small Linux that shows its own name on its screen"
         begun = bases.begin_import(
             actor,
@@ -199,9 +199,11 @@ def _base() -> Base:
 
 
 def _allow_everywhere() -> None:
-    bases.allow(administrator(), _base(), {row.node.id for row in nodes.listing()})
+    bases.allow(administrator(), _base(), {row.node.id for row in nodes.listing(administrator())})
     _until(
-        lambda: all(row.replica and row.replica.state == ReplicaState.READY for row in bases.tab(_base())),
+        lambda: all(
+            row.replica and row.replica.state == ReplicaState.READY for row in bases.tab(administrator(), _base())
+        ),
         120,
     )
 
@@ -243,7 +245,8 @@ def _start_some() -> None:
 
 
 def _report(facts: dict[str, Any]) -> None:
-    rows = [{"node": row.node.name, "clones": row.clones, "running": row.running} for row in nodes.listing()]
+    found = nodes.listing(administrator())
+    rows = [{"node": row.node.name, "clones": row.clones, "running": row.running} for row in found]
     user = next(iter(CLONES))
     result = {
         "url": f"http://127.0.0.1:{facts['port']}/",

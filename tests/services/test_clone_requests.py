@@ -94,7 +94,7 @@ def test_a_node_that_is_not_ticked_gets_none_and_the_verdict_says_so(people: Peo
     request(people.administrator, wanted(people, base))
     clone = db.session.scalars(select(Clone)).first()
     assert clone is not None
-    verdicts = clones.why(clone)["verdicts"]
+    verdicts = clones.why(people.administrator, clone)["verdicts"]
     assert verdicts[2]["taken"] == 0 and verdicts[2]["reason"]["code"] == "not_allowed"
     assert spread() == {nodes[0]: 6, nodes[1]: 6}
 

@@ -15,28 +15,28 @@ blueprint = Blueprint("bases", __name__, url_prefix="/bases")
 @blueprint.get("")
 @needs("bases.see")
 def index() -> Response:
-    return show("bases/index.html", "bases/_table.html", rows=bases.listing())
+    return show("bases/index.html", "bases/_table.html", rows=bases.listing(me()))
 
 
 @blueprint.get("/<int:base_id>")
 @needs("bases.see")
 def base(base_id: int) -> Response:
-    found = bases.get(base_id)
-    rows, history = bases.tab(found), events.recent("base", base_id)
+    found = bases.get(me(), base_id)
+    rows, history = bases.tab(me(), found), events.recent("base", base_id)
     return show("bases/base.html", "bases/_overview.html", base=found, rows=rows, events=history)
 
 
 @blueprint.get("/<int:base_id>/base")
 @needs("bases.see")
 def tab(base_id: int) -> Response:
-    found = bases.get(base_id)
-    return show("bases/tab.html", "bases/_nodes.html", base=found, rows=bases.tab(found))
+    found = bases.get(me(), base_id)
+    return show("bases/tab.html", "bases/_nodes.html", base=found, rows=bases.tab(me(), found))
 
 
 @blueprint.post("/<int:base_id>/base")
 @needs("bases.change")
 def allow(base_id: int) -> ResponseReturnValue:
-    found = bases.get(base_id)
+    found = bases.get(me(), base_id)
     bases.allow(me(), found, request.form.getlist("node", type=int))
     return done(url_for("bases.tab", base_id=base_id), _("Saved. Copies to newly ticked nodes begin now."))
 
@@ -44,14 +44,14 @@ def allow(base_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:base_id>/prepare")
 @needs("bases.change")
 def prepare(base_id: int) -> ResponseReturnValue:
-    bases.prepare(me(), bases.get(base_id))
+    bases.prepare(me(), bases.get(me(), base_id))
     return done(url_for("bases.base", base_id=base_id), _("It is being prepared."))
 
 
 @blueprint.get("/<int:base_id>/remove")
 @needs("bases.change")
 def ask_remove(base_id: int) -> Response:
-    found = bases.get(base_id)
+    found = bases.get(me(), base_id)
     question = Question(
         title=_("Remove %(base)s?", base=found.name),
         effects=[
@@ -68,7 +68,7 @@ def ask_remove(base_id: int) -> Response:
 @blueprint.post("/<int:base_id>/remove")
 @needs("bases.change")
 def remove(base_id: int) -> ResponseReturnValue:
-    found = bases.get(base_id)
+    found = bases.get(me(), base_id)
     name = found.name
     bases.remove(me(), found)
     return done(url_for("bases.index"), _("%(base)s is being removed.", base=name))

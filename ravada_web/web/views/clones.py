@@ -33,7 +33,7 @@ def index() -> Response:
         **{name: asked.get(name, type=int) for name in ("base_id", "node_id", "owner_id")},
     )
     page = clones.listing(me(), filters, asked.get("page", 1, type=int))
-    lists = {"bases": bases.listing(), "nodes": nodes.listing(), "people": users.listing()}
+    lists = {"bases": bases.listing(me()), "nodes": nodes.listing(me()), "people": users.listing()}
     return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
 
 
@@ -64,7 +64,7 @@ def create() -> ResponseReturnValue:
 
 
 def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
-    form.offer(bases.cloneable(), [user for user in users.listing() if user.active])
+    form.offer(bases.cloneable(me()), [user for user in users.listing() if user.active])
     return show("clones/new.html", "clones/_new_form.html", status, form=form, shortage=shortage)
 
 
@@ -72,7 +72,7 @@ def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
 def clone(clone_id: int) -> Response:
     found = clones.get(me(), clone_id)
     manages = access.can(me(), "clones.see_all")
-    decision = clones.why(found) if manages else None
+    decision = clones.why(me(), found) if manages else None
     history = events.recent("clone", clone_id) if manages else []
     desktop = desktops.one(me(), found)
     return show(

@@ -29,14 +29,14 @@ def _back(node_id: int) -> str:
 @needs("nodes.see")
 def index() -> Response:
     search = request.args.get("search", "").strip()
-    page = nodes.page(search, request.args.get("page", 1, type=int))
+    page = nodes.page(me(), search, request.args.get("page", 1, type=int))
     return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
 
 
 @blueprint.get("/<int:node_id>")
 @needs("nodes.see")
 def node(node_id: int) -> Response:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     history = events.recent("node", node_id)
     return show("nodes/node.html", "nodes/_node.html", node=found, row=nodes.row_of(found), events=history)
 
@@ -44,14 +44,14 @@ def node(node_id: int) -> Response:
 @blueprint.get("/<int:node_id>/edit")
 @needs("nodes.change")
 def edit(node_id: int) -> Response:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     return show("nodes/edit.html", "nodes/_edit_form.html", node=found, form=NodeSettingsForm(obj=found))
 
 
 @blueprint.post("/<int:node_id>/edit")
 @needs("nodes.change")
 def save(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     # This host has no address to enter; its form does not show those fields.
     fixed: dict[str, Any] = {"address": found.address, "port": found.port, "user": found.user} if found.local else {}
     form = NodeSettingsForm(data=fixed)
@@ -69,7 +69,7 @@ def save(node_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:node_id>/enable")
 @needs("nodes.change")
 def enable(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     nodes.set_wanted(me(), found, "enabled")
     return done(_back(node_id), _("%(node)s is enabled.", node=found.name))
 
@@ -77,7 +77,7 @@ def enable(node_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:node_id>/disable")
 @needs("nodes.change")
 def ask_disable(node_id: int) -> Response:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     question = Question(
         title=_("Disable %(node)s?", node=found.name),
         effects=[_("It gets no new clones, and what is off there cannot be started, until you enable it again.")],
@@ -95,7 +95,7 @@ def ask_disable(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/disable")
 @needs("nodes.change")
 def disable(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     nodes.set_wanted(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
     return done(_back(node_id), _("%(node)s is disabled.", node=found.name))
 
@@ -103,7 +103,7 @@ def disable(node_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:node_id>/remove")
 @needs("nodes.change")
 def ask_remove(node_id: int) -> Response:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     question = Question(
         title=_("Remove %(node)s?", node=found.name),
         effects=[
@@ -120,7 +120,7 @@ def ask_remove(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/remove")
 @needs("nodes.change")
 def remove(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(node_id)
+    found = nodes.get(me(), node_id)
     name = found.name
     nodes.remove(me(), found)
     return done(url_for("nodes.index"), _("%(node)s is removed.", node=name))
@@ -130,5 +130,5 @@ def remove(node_id: int) -> ResponseReturnValue:
 @needs("nodes.change")
 def rekey(node_id: int) -> ResponseReturnValue:
     """Read the new host key of a quarantined node, to accept it on the next page."""
-    operation = node_joining.begin_rekey(me(), nodes.get(node_id))
+    operation = node_joining.begin_rekey(me(), nodes.get(me(), node_id))
     return done(url_for("joining.progress", operation_id=operation.id))

@@ -23,7 +23,8 @@ def index() -> Response:
         search=asked.get("search", "").strip(),
     )
     page = operations.listing(me(), filters, asked.get("page", 1, type=int))
-    return show("operations/index.html", "operations/_table.html", filters=filters, page=page, nodes=nodes.listing())
+    known = nodes.listing(me())
+    return show("operations/index.html", "operations/_table.html", filters=filters, page=page, nodes=known)
 
 
 @blueprint.get("/badge")

@@ -1,0 +1,182 @@
+"""What part of the house an operator is given: all of it, or some bases and nodes and what belongs to them.
+
+With nodes N and bases B given, an operator knows of the clones of B and those on N, of the bases B and those
+allowed on N, and of the nodes N and those that B is allowed on; of what is their own in any case.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, delete, exists, false, not_, or_, select, true
+from sqlalchemy.orm import Session
+
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.extensions import db
+from ravada_web.models import AllowedNode, Base, Clone, Node, Operation, OperatorScope, Role, User
+from ravada_web.services import access, events
+from ravada_web.services.transaction import transaction
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The ids of the nodes and bases that an operator is given; both are empty once the last of them is gone."""
+
+    node_ids: frozenset[int]
+    base_ids: frozenset[int]
+
+
+def of(viewer: User) -> Scope | None:
+    """The part that the viewer is given; None for who is given all, as every administrator is."""
+    if viewer.role != Role.OPERATOR:
+        return None
+    query = select(OperatorScope.node_id, OperatorScope.base_id).where(OperatorScope.user_id == viewer.id)
+    rows = db.session.execute(query).all()
+    if not rows:
+        return None
+    return Scope(frozenset(row[0] for row in rows if row[0]), frozenset(row[1] for row in rows if row[1]))
+
+
+def clones(viewer: User, right: str) -> ColumnElement[bool]:
+    """The clones on which the viewer has the right: their own, and with the right those of their part."""
+    mine = Clone.owner_id == viewer.id
+    if not access.can(viewer, right):
+        return mine
+    scope = of(viewer)
+    return true() if scope is None else or_(mine, _clones_in(scope))
+
+
+def bases(viewer: User) -> ColumnElement[bool]:
+    """The bases that the viewer may know of."""
+    if not access.can(viewer, "bases.see"):
+        return false()
+    scope = of(viewer)
+    return true() if scope is None else _bases_in(scope)
+
+
+def nodes(viewer: User) -> ColumnElement[bool]:
+    """The nodes that the viewer may know of."""
+    if not access.can(viewer, "nodes.see"):
+        return false()
+    scope = of(viewer)
+    return true() if scope is None else _nodes_in(scope)
+
+
+def operations(viewer: User) -> ColumnElement[bool]:
+    """The operations that the viewer may know of: their own, and those about a node or a base that they know of."""
+    mine = Operation.user_id == viewer.id
+    if not access.can(viewer, "operations.see"):
+        return mine
+    scope = of(viewer)
+    if scope is None:
+        return true()
+    return or_(mine, Operation.node_id.in_(_node_ids(scope)), Operation.base_id.in_(_base_ids(scope)))
+
+
+def operations_to_control(viewer: User) -> ColumnElement[bool]:
+    """Those that the viewer may retry and cancel: all that they are about, clones included, is of their part."""
+    mine = Operation.user_id == viewer.id
+    if not access.can(viewer, "operations.control"):
+        return mine
+    scope = of(viewer)
+    if scope is None:
+        return true()
+    node = or_(Operation.node_id.is_(None), Operation.node_id.in_(_node_ids(scope)))
+    base = or_(Operation.base_id.is_(None), Operation.base_id.in_(_base_ids(scope)))
+    some = or_(Operation.node_id.is_not(None), Operation.base_id.is_not(None))
+    foreign = exists().where(Clone.operation_id == Operation.id, not_(_clones_in(scope)), Clone.owner_id != viewer.id)
+    return or_(mine, and_(node, base, some, not_(foreign)))
+
+
+def nodes_for_clones_of(actor: User, base_id: int) -> Select[int] | None:
+    """The ids of the nodes that the actor may put the base's clones on, as they are to be of the actor's part; None
+    for all."""
+    scope = of(actor)
+    if scope is None:
+        return None
+    if base_id in scope.base_ids:
+        return select(Node.id).where(_nodes_in(scope))
+    return select(Node.id).where(Node.id.in_(scope.node_ids))
+
+
+def known_verdicts(viewer: User, decision: Mapping[str, Any]) -> dict[str, Any]:
+    """A decision (placement's Decision.to_dict) with the verdicts on nodes that the viewer knows of alone."""
+    scope = of(viewer)
+    if scope is None:
+        return dict(decision)
+    known = set(db.session.scalars(select(Node.id).where(_nodes_in(scope))))
+    return {**decision, "verdicts": [row for row in decision["verdicts"] if row["node_id"] in known]}
+
+
+def _clones_in(scope: Scope) -> ColumnElement[bool]:
+    return or_(Clone.base_id.in_(scope.base_ids), Clone.node_id.in_(scope.node_ids))
+
+
+def _bases_in(scope: Scope) -> ColumnElement[bool]:
+    return Base.id.in_(_base_ids(scope))
+
+
+def _nodes_in(scope: Scope) -> ColumnElement[bool]:
+    return Node.id.in_(_node_ids(scope))
+
+
+def _base_ids(scope: Scope) -> ScalarSelect[int]:
+    ticked = select(AllowedNode.base_id).where(AllowedNode.node_id.in_(scope.node_ids))
+    return ticked.union(select(Base.id).where(Base.id.in_(scope.base_ids))).scalar_subquery()
+
+
+def _node_ids(scope: Scope) -> ScalarSelect[int]:
+    ticked = select(AllowedNode.node_id).where(AllowedNode.base_id.in_(scope.base_ids))
+    return ticked.union(select(Node.id).where(Node.id.in_(scope.node_ids))).scalar_subquery()
+
+
+def give(actor: User, operator: User, node_ids: Collection[int], base_ids: Collection[int]) -> None:
+    """Give an operator exactly these nodes and bases. Raises Conflict for who is no operator, InvalidInput for
+    what does not exist, and where there is none."""
+    access.require(actor, "users.change")
+    with transaction() as session:
+        _require_operator(operator)
+        chosen = Scope(frozenset(node_ids), frozenset(base_ids))
+        _check(session, chosen)
+        session.execute(delete(OperatorScope).where(OperatorScope.user_id == operator.id))
+        # A row of neither stays when the last base or node given is removed: who was given a part never gets all.
+        session.add(OperatorScope(user_id=operator.id))
+        session.add_all(OperatorScope(user_id=operator.id, node_id=node_id) for node_id in chosen.node_ids)
+        session.add_all(OperatorScope(user_id=operator.id, base_id=base_id) for base_id in chosen.base_ids)
+        events.record(session, actor, "give_part", operator, _in_words(chosen))
+
+
+def give_all(actor: User, operator: User) -> None:
+    """Give an operator all bases and nodes, those to come too. Raises Conflict for who is no operator."""
+    access.require(actor, "users.change")
+    with transaction() as session:
+        _require_operator(operator)
+        session.execute(delete(OperatorScope).where(OperatorScope.user_id == operator.id))
+        events.record(session, actor, "give_part", operator, _("everything"))
+
+
+def _require_operator(operator: User) -> None:
+    if operator.role != Role.OPERATOR:
+        raise Conflict(_("%(name)s is not an operator: only those are given a part.", name=operator.name))
+
+
+def _check(session: Session, chosen: Scope) -> None:
+    wrong = {}
+    if set(session.scalars(select(Node.id).where(Node.id.in_(chosen.node_ids)))) != chosen.node_ids:
+        wrong["nodes"] = _("One of these nodes does not exist any more; load the page again.")
+    if set(session.scalars(select(Base.id).where(Base.id.in_(chosen.base_ids)))) != chosen.base_ids:
+        wrong["bases"] = _("One of these bases does not exist any more; load the page again.")
+    if not chosen.node_ids and not chosen.base_ids:
+        wrong["part"] = _("Tick at least one base or node, or choose everything.")
+    if wrong:
+        raise InvalidInput(wrong)
+
+
+def _in_words(chosen: Scope) -> str:
+    count_bases, count_nodes = len(chosen.base_ids), len(chosen.node_ids)
+    what = [ngettext("%(num)s base", "%(num)s bases", count_bases)] if count_bases else []
+    if count_nodes:
+        what.append(ngettext("%(num)s node", "%(num)s nodes", count_nodes))
+    return ", ".join(what)

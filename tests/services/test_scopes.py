@@ -1,0 +1,324 @@
+"""Operators with a part of the house: what they know of and can touch, and that nothing else exists for them."""
+
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import select
+
+from ravada_web.errors import Conflict, InvalidInput, NotAllowed, NotFound, RavadaError
+from ravada_web.extensions import db
+from ravada_web.models import (
+    AllowedNode,
+    Base,
+    Clone,
+    CloneState,
+    Decision,
+    Event,
+    Node,
+    Operation,
+    OperationState,
+    OperatorScope,
+    Role,
+    User,
+)
+from ravada_web.services import bases, clone_requests, clones, consoles, live, nodes, operations, scopes, sign_ins
+from ravada_web.services.clone_errors import NoRoom
+from ravada_web.services.clone_requests import Request
+from ravada_web.services.launching import launch
+from ravada_web.services.transaction import transaction
+from tests.conftest import People
+from tests.factories import make_base, make_nodes
+
+
+@dataclass
+class House:
+    """Nodes n1, n2, n3; base left on n1 and n2, base right on n2 and n3; a clone of each base on each of its nodes,
+    and one operation that works on each; all by their ids. The clones' names say where they are."""
+
+    n1: int
+    n2: int
+    n3: int
+    left: int
+    right: int
+    clones: dict[str, int]
+    operations: dict[str, int]
+
+
+@pytest.fixture
+def house(people: People) -> House:
+    n1, n2, n3 = make_nodes(3)
+    left, right = make_base([n1, n2], name="left"), make_base([n2, n3], name="right")
+    for name, base in (("left", left), ("right", right)):
+        clone_requests.request(people.administrator, Request(base, 2, name, people.user.id))
+    with transaction() as session:
+        for clone in session.scalars(select(Clone)):
+            clone.name = f"{clone.base.name}-{clone.node.name}"
+            clone.state = CloneState.STOPPED
+        for operation in session.scalars(select(Operation)):
+            operation.state, operation.error = OperationState.FAILED, "it failed"
+    found = dict(db.session.execute(select(Clone.name, Clone.id)).all())
+    works = dict(db.session.execute(select(Clone.name, Clone.operation_id)).all())
+    assert sorted(found) == ["left-n1", "left-n2", "right-n2", "right-n3"]
+    assert len(set(works.values())) == 4
+    return House(n1, n2, n3, left, right, found, works)
+
+
+def give(people: People, *, node_ids: tuple[int, ...] = (), base_ids: tuple[int, ...] = ()) -> User:
+    scopes.give(people.administrator, people.operator, node_ids, base_ids)
+    return people.operator
+
+
+def seen(viewer: User) -> tuple[list[str], list[str], list[str]]:
+    """The names of the clones, bases and nodes that the viewer is shown."""
+    rows = clones.listing(viewer, clones.Filters()).items
+    return (
+        sorted(clone.name for clone in rows),
+        [row.base.name for row in bases.listing(viewer)],
+        [row.node.name for row in nodes.listing(viewer)],
+    )
+
+
+EVERYTHING = (["left-n1", "left-n2", "right-n2", "right-n3"], ["left", "right"], ["n1", "n2", "n3"])
+
+
+def test_an_operator_who_is_given_nothing_in_particular_sees_all(people: People, house: House) -> None:
+    assert seen(people.operator) == seen(people.administrator) == EVERYTHING
+
+
+def test_a_base_brings_its_clones_and_the_nodes_that_it_is_allowed_on(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    assert seen(operator) == (["left-n1", "left-n2"], ["left"], ["n1", "n2"])
+
+
+def test_a_node_brings_what_is_on_it_and_the_bases_allowed_there(people: People, house: House) -> None:
+    operator = give(people, node_ids=(house.n2,))
+    assert seen(operator) == (["left-n2", "right-n2"], ["left", "right"], ["n2"])
+    operator = give(people, node_ids=(house.n1,))
+    assert seen(operator) == (["left-n1"], ["left"], ["n1"])
+
+
+def test_a_base_and_a_node_bring_what_either_does(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,), node_ids=(house.n3,))
+    assert seen(operator) == (["left-n1", "left-n2", "right-n3"], ["left", "right"], ["n1", "n2", "n3"])
+
+
+def test_administrators_see_all_whatever_rows_there_are(people: People, house: House) -> None:
+    with transaction() as session:
+        session.add(OperatorScope(user_id=people.administrator.id, node_id=house.n1))
+    assert seen(people.administrator) == EVERYTHING
+
+
+def test_users_gain_nothing_by_rows_of_theirs(people: People, house: House) -> None:
+    with transaction() as session:
+        session.add(OperatorScope(user_id=people.other.id, base_id=house.left))
+    assert clones.listing(people.other, clones.Filters()).total == 0
+    assert bases.listing(people.other) == [] and nodes.listing(people.other) == []
+    with pytest.raises(NotFound):
+        bases.get(people.other, house.left)
+    with pytest.raises(NotFound):
+        nodes.get(people.other, house.n1)
+
+
+def test_ones_own_clones_are_always_seen_and_launched(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    with transaction() as session:
+        session.get_one(Clone, house.clones["right-n3"]).owner_id = operator.id
+    assert clones.get(operator, house.clones["right-n3"]).name == "right-n3"
+    assert launch(operator, house.clones["right-n3"]).state == CloneState.STARTING
+
+
+def test_a_foreign_clone_does_not_exist_and_is_not_touched(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    foreign, mine = house.clones["right-n2"], house.clones["left-n2"]
+    with pytest.raises(NotFound):
+        clones.get(operator, foreign)
+    with pytest.raises(NotFound):
+        clones.many(operator, [mine, foreign])
+    for act in (clones.start, clones.shut_down, clones.force_off, clones.restart, clones.delete):
+        with pytest.raises(NotFound):
+            act(operator, [foreign])
+        with pytest.raises(NotFound):
+            act(operator, [mine, foreign])
+    with pytest.raises(NotFound):
+        launch(operator, foreign)
+    db.session.rollback()
+    assert set(db.session.scalars(select(Clone.state))) == {CloneState.STOPPED}
+    assert clones.start(operator, [mine]) == 1
+
+
+def test_a_console_opens_on_ones_part_alone(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    sign_ins.begin(operator, "192.0.2.1", "a test")
+    sign_in = sign_ins.listing(operator)[0].id
+    with transaction() as session:
+        for clone in session.scalars(select(Clone)):
+            clone.state = CloneState.RUNNING
+    with pytest.raises(NotFound):
+        consoles.issue(operator, sign_in, house.clones["right-n2"])
+    assert consoles.issue(operator, sign_in, house.clones["left-n1"])
+
+
+def test_a_foreign_base_or_node_does_not_exist(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    with pytest.raises(NotFound):
+        bases.get(operator, house.right)
+    with pytest.raises(NotFound):
+        nodes.get(operator, house.n3)
+    assert bases.get(operator, house.left).name == "left"
+    assert nodes.get(operator, house.n2).name == "n2"
+    assert [base.name for base in bases.cloneable(operator)] == ["left"]
+    assert nodes.page(operator, "n3").total == 0 and nodes.page(operator, "n").total == 2
+
+
+def test_a_bases_tab_names_known_nodes_alone(people: People, house: House) -> None:
+    operator = give(people, node_ids=(house.n1,))
+    base = bases.get(operator, house.left)
+    assert [row.node.name for row in bases.tab(operator, base)] == ["n1"]
+    assert [row.node.name for row in bases.tab(people.administrator, base)] == ["n1", "n2", "n3"]
+
+
+def test_live_topics_are_of_ones_part(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    token = sign_ins.begin(operator, "192.0.2.1", "a test")
+    hidden = (f"node-{house.n3}", f"base-{house.right}", f"clone-{house.clones['right-n3']}")
+    for topic in (*hidden, f"operation-{house.operations['right-n3']}"):
+        with pytest.raises(NotFound):
+            live.subscribe(token, [topic])
+    assert live.subscribe(token, [f"node-{house.n1}", f"base-{house.left}"])
+
+
+def titles(viewer: User) -> list[int]:
+    return sorted(row.id for row in operations.listing(viewer, operations.Filters()).items)
+
+
+def test_operations_are_those_about_known_nodes_and_bases_and_ones_own(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    works = house.operations
+    assert titles(operator) == sorted([works["left-n1"], works["left-n2"], works["right-n2"]])
+    assert operations.summary(operator) == {"failed": 3}
+    with pytest.raises(NotFound):
+        operations.get(operator, works["right-n3"])
+    with transaction() as session:
+        session.get_one(Operation, works["right-n3"]).user_id = operator.id
+    assert operations.get(operator, works["right-n3"]).id == works["right-n3"]
+    assert len(titles(people.administrator)) == 4
+
+
+def test_operations_are_controlled_where_all_they_are_about_is_of_ones_part(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    works = house.operations
+    for control in (operations.retry, operations.cancel):
+        for missing in (works["right-n3"], 9999):
+            with pytest.raises(NotFound):
+                control(operator, [missing])
+            with pytest.raises(NotFound):
+                control(operator, [works["left-n1"], missing])
+        # It is seen, as its node is known; it works on a clone that is not.
+        with pytest.raises(NotAllowed):
+            control(operator, [works["right-n2"]])
+    assert operations.retry(operator, [works["left-n1"]]) == 1
+    assert operations.cancel(operator, [works["left-n1"]]) == 1
+
+
+def test_a_start_of_foreign_clones_on_a_known_node_is_not_cancelled(people: People, house: House) -> None:
+    clones.start(people.administrator, [house.clones["right-n2"]])
+    started = db.session.get_one(Clone, house.clones["right-n2"]).operation_id or 0
+    operator = give(people, base_ids=(house.left,))
+    with pytest.raises(NotAllowed):
+        operations.cancel(operator, [started])
+    assert db.session.get_one(Operation, started).state == OperationState.WAITING
+    assert operations.cancel(give(people, node_ids=(house.n2,)), [started]) == 1
+
+
+def test_clones_are_asked_of_known_bases(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    with pytest.raises(InvalidInput) as refused:
+        clone_requests.request(operator, Request(house.right, 1, "new", people.user.id))
+    assert list(refused.value.fields) == ["base_id"]
+    clone_requests.request(operator, Request(house.left, 4, "new", people.user.id))
+    assert len(clones.listing(operator, clones.Filters(search="new-")).items) == 4
+
+
+def test_clones_are_put_where_who_asked_for_them_sees_them(people: People, house: House) -> None:
+    operator = give(people, node_ids=(house.n1,))
+    decision = clone_requests.request(operator, Request(house.left, 6, "new", people.user.id))
+    placed = db.session.scalars(select(Clone.node_id).where(Clone.decision_id == decision.id))
+    assert set(placed) == {house.n1}
+    with transaction() as session:
+        session.get_one(Node, house.n1).runs_clones = False
+    with pytest.raises(NoRoom) as refused:
+        clone_requests.request(operator, Request(house.left, 1, "more", people.user.id))
+    assert [verdict.node_name for verdict in refused.value.decision.verdicts] == ["n1"]
+
+
+def test_the_reasons_of_a_placement_name_known_nodes_alone(people: People, house: House) -> None:
+    clone = db.session.get_one(Clone, house.clones["left-n1"])
+
+    def named(viewer: User) -> list[str]:
+        return [verdict["node_name"] for verdict in (clones.why(viewer, clone) or {})["verdicts"]]
+
+    assert named(people.administrator) == ["n1", "n2", "n3"]
+    assert named(give(people, node_ids=(house.n1,))) == ["n1"]
+    assert len(db.session.scalars(select(Decision)).first().verdicts["verdicts"]) == 3  # type: ignore[union-attr]
+
+
+def test_who_loses_the_last_of_a_part_is_not_given_all(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    with transaction() as session:
+        for clone in session.scalars(select(Clone).where(Clone.base_id == house.left)):
+            session.delete(clone)
+        session.flush()
+        session.delete(session.get_one(Base, house.left))
+    assert seen(operator) == ([], [], [])
+    scopes.give_all(people.administrator, operator)
+    assert seen(operator) == (["right-n2", "right-n3"], ["right"], ["n1", "n2", "n3"])
+
+
+def test_a_base_that_is_unticked_takes_its_nodes_along(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    with transaction() as session:
+        session.delete(session.get_one(AllowedNode, (house.left, house.n1)))
+    assert seen(operator)[2] == ["n2"]
+
+
+def test_giving_anew_replaces_and_is_written_down(people: People, house: House) -> None:
+    give(people, base_ids=(house.left,), node_ids=(house.n3,))
+    operator = give(people, node_ids=(house.n1, house.n2))
+    assert scopes.of(operator) == scopes.Scope(frozenset({house.n1, house.n2}), frozenset())
+    scopes.give_all(people.administrator, operator)
+    lines = db.session.scalars(select(Event.text).where(Event.action == "give_part").order_by(Event.id)).all()
+    assert lines == ["1 base, 1 node", "2 nodes", "everything"]
+
+
+def test_what_cannot_be_given_is_refused(people: People, house: House) -> None:
+    cases: list[tuple[tuple[int, ...], tuple[int, ...], str]] = [
+        ((99,), (), "nodes"),
+        ((), (99,), "bases"),
+        ((), (), "part"),
+    ]
+    for node_ids, base_ids, field in cases:
+        with pytest.raises(InvalidInput) as refused:
+            give(people, node_ids=node_ids, base_ids=base_ids)
+        assert list(refused.value.fields) == [field]
+    for person in (people.user, people.administrator):
+        with pytest.raises(Conflict, match="is not an operator"):
+            scopes.give(people.administrator, person, [house.n1], [])
+        with pytest.raises(Conflict, match="is not an operator"):
+            scopes.give_all(people.administrator, person)
+    for actor in (people.user, people.operator):
+        with pytest.raises(NotAllowed):
+            scopes.give(actor, people.operator, [house.n1], [])
+        with pytest.raises(NotAllowed):
+            scopes.give_all(actor, people.operator)
+    assert scopes.of(people.operator) is None
+
+
+def test_nobody_who_is_switched_off_sees_anything(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    with transaction():
+        operator.active = False
+    assert seen(operator) == ([], [], [])
+    with transaction():
+        operator.active, operator.role = True, Role.USER
+    with pytest.raises(RavadaError):
+        operations.listing(operator, operations.Filters())
