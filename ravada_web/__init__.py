@@ -39,6 +39,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         # limits has its own name for a socket's scheme.
         "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url),
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        # With the prefix no other host of the domain, and no page by plain HTTP, can set it (RFC 6265bis, 4.1.3.2).
+        "SESSION_COOKIE_NAME": "__Host-session" if settings.https else "session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.https,

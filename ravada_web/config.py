@@ -52,7 +52,11 @@ class Settings(BaseSettings):
     # What one new overlay is charged on its pool until the pool's own figure shows it.
     overlay_charge_mib: int = Field(default=16, ge=0)
     weights: dict[str, float] = Field(default_factory=dict)
+    # Wrong passwords: for a name from one address (or one browser that is known), for a name from anywhere, and
+    # for all names from one address.
     login_limit: str = "10 per minute"
+    login_limit_per_name: str = "60 per 10 minute"
+    login_limit_per_address: str = "60 per 10 minute"
 
     def model_post_init(self, _context: object) -> None:
         self.data = self.data.resolve()

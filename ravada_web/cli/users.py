@@ -4,7 +4,7 @@ import click
 
 from ravada_web.cli.common import Commands, json_option, show
 from ravada_web.models import Role
-from ravada_web.services import users
+from ravada_web.services import sign_ins, users
 
 group = Commands("users", help="People who sign in.")
 
@@ -35,3 +35,35 @@ def create_user(name: str, role: str, password_stdin: bool) -> None:
     given = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else None
     _user, password = users.create(None, name, role, given)
     click.echo(f"created {name}" if given else password)
+
+
+@group.command("reset-password")
+@click.argument("name")
+def reset_password(name: str) -> None:
+    """Draw a new password, printed this once, to be changed at the next sign-in; ends all sign-ins."""
+    click.echo(users.reset_password(None, users.by_name(name)))
+
+
+@group.command("reset-second-factor")
+@click.argument("name")
+def reset_second_factor(name: str) -> None:
+    """Take a lost second factor away; ends all sign-ins."""
+    users.reset_second_factor(None, users.by_name(name))
+    click.echo(f"{name} signs in without a second factor now")
+
+
+@group.command("sessions")
+@click.argument("name")
+@click.option("--end", is_flag=True, help="End them all.")
+@json_option
+def sessions(name: str, end: bool, as_json: bool) -> None:
+    """The browsers in which a user is signed in."""
+    user = users.by_name(name)
+    if end:
+        click.echo(f"ended {sign_ins.end_all(None, user)}")
+        return
+    rows = [
+        {"id": row.id, "address": row.address, "browser": row.agent, "since": row.created_at, "seen": row.seen_at}
+        for row in sign_ins.listing(user)
+    ]
+    show(rows, as_json)

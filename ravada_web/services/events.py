@@ -32,6 +32,21 @@ def record(
     )
 
 
+def record_refused_sign_in(session: Session, user: User | None, name: str) -> None:
+    """Append that somebody was not let in in that name, which need not be anybody's."""
+    session.add(
+        Event(
+            actor=name,
+            action="sign_in",
+            object_kind="user",
+            object_id=user.id if user else None,
+            object_name=name,
+            address=origin.address.get(),
+            result="refused",
+        )
+    )
+
+
 def recent(object_kind: str, object_id: int, limit: int = 20) -> Sequence[Event]:
     """The newest lines about one object, newest first."""
     query = select(Event).where(Event.object_kind == object_kind, Event.object_id == object_id)

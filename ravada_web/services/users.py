@@ -10,7 +10,7 @@ from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, matches, random_password
 from ravada_web.models import Role, User
-from ravada_web.services import access, events
+from ravada_web.services import access, events, guessing, origin, second_factor, sign_ins
 from ravada_web.services.transaction import transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
@@ -23,6 +23,20 @@ def authenticate(name: str, password: str) -> User | None:
     if not matches(password, user.password_hash if user else None) or user is None or not user.active:
         return None
     return user
+
+
+def named(name: str) -> User | None:
+    """The user of exactly that name, if there is one."""
+    return db.session.scalar(select(User).where(User.name == name))
+
+
+def note_refused(name: str) -> None:
+    """Write down that a sign-in in that name was refused: once a minute for each place it comes from."""
+    shown = "".join(letter for letter in name if letter.isprintable())[:64]
+    if not guessing.first_in_a_minute("refused", shown, origin.address.get()):
+        return
+    with transaction() as session:
+        events.record_refused_sign_in(session, named(name), shown)
 
 
 def listing() -> Sequence[User]:
@@ -78,6 +92,42 @@ def set_password(actor: User | None, user: User, password: str) -> None:
     with transaction() as session:
         user.password_hash = hash_password(password)
         events.record(session, actor, "set_password", user)
+
+
+def change_password(user: User, present: str, password: str, keep_sign_in: int) -> int:
+    """Change one's own password; answers how many other sign-ins were ended. Raises InvalidInput."""
+    if not matches(present, user.password_hash):
+        raise InvalidInput({"present": _("This is not your present password.")})
+    if matches(password, user.password_hash):
+        raise InvalidInput({"password": _("This is the password that you have already.")})
+    if len(password) < SHORTEST_PASSWORD:
+        raise InvalidInput({"password": _("At least %(count)s characters.", count=SHORTEST_PASSWORD)})
+    with transaction() as session:
+        user.password_hash, user.must_change_password = hash_password(password), False
+        events.record(session, user, "set_password", user)
+        return sign_ins.end_all(user, user, keep=keep_sign_in)
+
+
+def reset_password(actor: User | None, user: User) -> str:
+    """Give a user a drawn password, to be shown this once and changed at the next sign-in; ends all sign-ins.
+
+    `actor` is None for the administrator on the machine. Raises NotAllowed.
+    """
+    if actor is not None:
+        access.require(actor, "users.change")
+    password = random_password()
+    with transaction() as session:
+        user.password_hash, user.must_change_password = hash_password(password), True
+        events.record(session, actor, "reset_password", user)
+        sign_ins.end_all(actor, user)
+    return password
+
+
+def reset_second_factor(actor: User | None, user: User) -> None:
+    """Take a lost second factor away, and end all sign-ins. `actor` as above. Raises NotAllowed."""
+    with transaction():
+        second_factor.reset(actor, user)
+        sign_ins.end_all(actor, user)
 
 
 def ensure_first_administrator(name: str = "admin") -> str | None:

@@ -6,6 +6,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from ravada_web.extensions import login
 from ravada_web.web import compression, errors, filters, guard, security
 from ravada_web.web.views import (
+    account,
     auth,
     bases,
     clones,
@@ -19,7 +20,20 @@ from ravada_web.web.views import (
     pictures,
 )
 
-TOPICS = (auth, desktops, nodes, joining, bases, importing, clones, operations, console, pictures, first_steps)
+TOPICS = (
+    auth,
+    account,
+    desktops,
+    nodes,
+    joining,
+    bases,
+    importing,
+    clones,
+    operations,
+    console,
+    pictures,
+    first_steps,
+)
 
 
 def init_app(app: Flask) -> None:

@@ -17,7 +17,7 @@ from ravada_web.web.htmx import browser_path, here
 def init_app(app: Flask) -> None:
     """Give the templates these filters and functions."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(ago=ago, mib=mib, bytesize=bytesize, percent=percent)
+    app.jinja_env.filters.update(browser=browser, ago=ago, mib=mib, bytesize=bytesize, percent=percent)
     app.jinja_env.globals.update(
         asset=asset,
         here=here,
@@ -48,6 +48,23 @@ def _distance(seconds: float) -> str:
     size, unit = next(pair for pair in units if abs(seconds) >= pair[0])
     span = f"{int(abs(seconds) // size)} {unit}"
     return _("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span)
+
+
+def browser(agent: str) -> str:
+    """A browser's own long name in two words, as “Firefox on Linux”."""
+    names = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+    systems = (
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+    )
+    name = next((name for mark, name in names if mark in agent), "")
+    system = next((name for mark, name in (*systems, ("Linux", "Linux")) if mark in agent), "")
+    if name and system:
+        return _("%(browser)s on %(system)s", browser=name, system=system)
+    return name or agent[:40] or _("unknown")
 
 
 def mib(value: int | None) -> str:

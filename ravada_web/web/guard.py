@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from ravada_web.models import User
-from ravada_web.services import access, changes, origin, sign_ins
+from ravada_web.services import access, changes, origin, second_factor, sign_ins
 from ravada_web.web.htmx import browser_path, here, sent_to, wants_fragment
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -75,7 +75,26 @@ def require_sign_in() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "open_to_all", False):
         return None
-    return None if current_user.is_authenticated else ask_to_sign_in()
+    if not current_user.is_authenticated:
+        return ask_to_sign_in()
+    return _first_of_all(me())
+
+
+# What somebody who owes a new password, or a second factor, may ask for before giving it.
+_BEFORE_DUTIES = {"account.password", "account.change_password", "account.set_up", "account.prove"}
+
+
+def _first_of_all(user: User) -> ResponseReturnValue | None:
+    """A password that was reset is changed, and a second factor that the role demands set up, before anything else."""
+    if request.endpoint in _BEFORE_DUTIES:
+        return None
+    if user.must_change_password:
+        return _lead_to("account.password")
+    return _lead_to("account.set_up") if second_factor.owed(user) else None
+
+
+def _lead_to(endpoint: str) -> ResponseReturnValue:
+    return sent_to(url_for(endpoint), status=403) if wants_fragment() else redirect(url_for(endpoint), 303)
 
 
 def ask_to_sign_in() -> ResponseReturnValue:

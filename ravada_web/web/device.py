@@ -1,0 +1,46 @@
+"""The device cookie: says in which people's names this browser has signed in before. It opens nothing; it only keeps
+others' guesses from counting against it (services/guessing.py)."""
+
+import secrets
+
+from flask import Response, current_app, request
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from ravada_web.models import User
+from ravada_web.services.operations import settings
+
+COOKIE = "device"
+ONE_YEAR = 31_536_000
+MOST_PEOPLE = 8
+
+
+def _serializer() -> URLSafeSerializer:
+    return URLSafeSerializer(str(current_app.secret_key), salt="device")
+
+
+def _known() -> dict[str, str]:
+    """The words of the people who have signed in here, by their ids."""
+    try:
+        found = _serializer().loads(request.cookies.get(COOKIE, ""))
+    except BadSignature:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def word_for(user: User | None) -> str:
+    """This browser's own word for a user who has signed in here before; "" for anybody else."""
+    return str(_known().get(str(user.id), "")) if user is not None else ""
+
+
+def remember(answer: Response, user: User) -> None:
+    """Know this browser as the user's from now on."""
+    known = dict(list(_known().items())[-MOST_PEOPLE:])
+    known.setdefault(str(user.id), secrets.token_urlsafe(12))
+    answer.set_cookie(
+        COOKIE,
+        str(_serializer().dumps(known)),
+        max_age=ONE_YEAR,
+        httponly=True,
+        samesite="Lax",
+        secure=settings().https,
+    )
