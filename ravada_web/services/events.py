@@ -1,8 +1,8 @@
 """The audit log: append, and read back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from ravada_web.extensions import db
@@ -45,6 +45,15 @@ def record_refused_sign_in(session: Session, user: User | None, name: str) -> No
             result="refused",
         )
     )
+
+
+def record_users(session: Session, actor: User, lines: Collection[tuple[int, str, str]], text: str) -> None:
+    """Append a line for each of many users at once: (id, name, action)."""
+    session.flush()
+    common = {"actor": actor.name, "object_kind": "user", "text": text, "address": origin.address.get()}
+    rows = [common | {"object_id": id_, "object_name": name, "action": action} for id_, name, action in lines]
+    if rows:
+        session.execute(insert(Event), rows)
 
 
 def recent(object_kind: str, object_id: int, limit: int = 20) -> Sequence[Event]:

@@ -1,0 +1,284 @@
+"""People as a table: what is refused and where, what is previewed, what is done, and that it is quick enough."""
+
+import csv
+import io
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from ravada_web.errors import Conflict, NotAllowed, NotFound
+from ravada_web.extensions import db, queues
+from ravada_web.models import Event, Group, Role, User
+from ravada_web.services import groups, people_csv, sign_ins, users
+from ravada_web.services import people as persons
+from ravada_web.services.limits import Amounts
+from ravada_web.services.people_csv import BadTable
+from ravada_web.services.transaction import transaction
+from tests.conftest import PASSWORD, People
+
+
+@pytest.fixture
+def classes(people: People) -> list[Group]:
+    return [groups.create(people.administrator, name=name) for name in ("3a", "3b")]
+
+
+def refused(people: People, text: str | bytes) -> list[tuple[int, str]]:
+    content = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(BadTable) as caught:
+        people_csv.check(people.administrator, content)
+    assert queues.redis.keys("ravada:people:*") == []
+    assert count() == 4
+    return [(line.number, line.reason) for line in caught.value.lines]
+
+
+def take(people: People, text: str) -> people_csv.Preview:
+    preview = people_csv.check(people.administrator, text.encode())
+    return people_csv.take(people.administrator, preview.key)
+
+
+def count() -> int:
+    return db.session.scalar(select(func.count()).select_from(User)) or 0
+
+
+def user(name: str) -> User:
+    found = users.named(name)
+    assert found is not None, name
+    return found
+
+
+def test_a_table_is_previewed_then_done(people: People, classes: list[Group]) -> None:
+    text = (
+        "name,role,active,groups,most_clones,most_running,most_memory_mib\n"
+        "alice,,,3a;3b,2,1,4096\n"
+        "bob,operator,no,,,,\n"
+        "user,,,3b,,,\n"
+        "other,user,yes,,,,\n"
+    )
+    preview = people_csv.check(people.administrator, text.encode())
+    assert (preview.made, preview.changed, preview.left) == (["alice", "bob"], ["user"], 1)
+    assert people_csv.checked(people.administrator, preview.key) == preview
+    assert count() == 4
+    assert people_csv.take(people.administrator, preview.key) == preview
+    alice, bob = user("alice"), user("bob")
+    assert [group.name for group in alice.groups] == ["3a", "3b"]
+    assert (alice.role, alice.active, alice.most_clones, alice.most_running) == (Role.USER, True, 2, 1)
+    assert (bob.role, bob.active, bob.most_clones) == (Role.OPERATOR, False, None)
+    assert [group.name for group in user("user").groups] == ["3b"]
+    said = db.session.execute(select(Event.object_name, Event.action).where(Event.text == "by a table")).all()
+    assert sorted(map(tuple, said)) == [("alice", "create"), ("bob", "create"), ("user", "edit")]
+    assert {row.actor for row in db.session.scalars(select(Event).where(Event.text == "by a table"))} == {
+        "administrator"
+    }
+
+
+def test_who_has_no_password_in_it_cannot_sign_in_until_it_is_reset(people: People) -> None:
+    take(people, "name\nalice\n")
+    assert user("alice").must_change_password
+    for guess in ("", "x", "alice"):
+        assert users.authenticate("alice", guess) is None
+    password = users.reset_password(people.administrator, user("alice"))
+    assert users.authenticate("alice", password) == user("alice")
+
+
+def test_passwords_are_hashed_before_they_are_kept(people: People) -> None:
+    text = f"name;password\nalice;{PASSWORD}\nuser;another password\n"
+    token = sign_ins.begin(people.user, "192.0.2.1", "a test")
+    preview = people_csv.check(people.administrator, text.encode())
+    (key,) = queues.redis.keys("ravada:people:*")
+    kept = queues.redis.get(key)
+    assert isinstance(kept, bytes) and b"$argon2id$" in kept
+    assert PASSWORD.encode() not in kept and b"another" not in kept
+    assert 0 < queues.redis.ttl(key) <= 600
+    people_csv.take(people.administrator, preview.key)
+    assert users.authenticate("alice", PASSWORD) == user("alice")
+    assert not user("alice").must_change_password
+    assert users.authenticate("user", "another password") and not users.authenticate("user", PASSWORD)
+    assert sign_ins.find(token) is None
+
+
+def test_a_column_that_is_not_there_changes_nothing(people: People, classes: list[Group]) -> None:
+    persons.edit(people.administrator, people.user, role="operator", group_ids=[classes[0].id], most=Amounts(1, 2, 3))
+    done = take(people, "name,active\nuser,no\n")
+    assert done.changed == ["user"]
+    found = user("user")
+    assert (found.role, found.active, found.most_clones, found.most_memory_mib) == (Role.OPERATOR, False, 1, 3)
+    assert [group.name for group in found.groups] == ["3a"]
+    take(people, "name,groups,most_clones\nuser,,\n")
+    found = user("user")
+    assert (found.groups, found.most_clones, found.most_running) == ([], None, 2)
+
+
+def test_who_is_switched_off_is_signed_out(people: People) -> None:
+    token = sign_ins.begin(people.user, "192.0.2.1", "a test")
+    take(people, "name,active\nuser,no\n")
+    assert sign_ins.find(token) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '\ufeffname;role;groups\nalice;user;"3a;3b"\n',
+        "NAME\tRole\tgroups\r\nalice\tUSER\t3a; 3b\r\n",
+        '"name","role","groups"\n"alice"," user ","3a;3b;3a"\n\n  ,  ,\n',
+        "role,groups,name\nuser,3a;3b,alice",
+    ],
+    ids=["a spreadsheet's, with its mark", "tabs", "quotes and empty lines", "another order, no last line's end"],
+)
+def test_as_spreadsheets_write_it(people: People, classes: list[Group], text: str) -> None:
+    assert take(people, text).made == ["alice"]
+    assert [group.name for group in user("alice").groups] == ["3a", "3b"]
+
+
+BAD = [
+    ("", [(1, "one of them has to be “name”")]),
+    ("role\nuser\n", [(1, "one of them has to be “name”")]),
+    ("name,shoe size,colour\nalice,1,2\n", [(1, "no column “shoe size”"), (1, "no column “colour”")]),
+    ("name,role,name\nalice,user,bob\n", [(1, "“name” is there twice")]),
+    ("name\n", [(0, "no user in it")]),
+    ("name\nalice\nbob\nalice\n", [(4, "alice is there twice")]),
+    ("name\n<b>\n", [(2, "“<b>” is no name")]),
+    ("name,role\nalice,root\n", [(2, "“root” is no role")]),
+    ("name,active\nalice,perhaps\n", [(2, "“perhaps” in “active”: yes or no")]),
+    ("name,groups\nalice,3a;4c\n", [(2, "no group “4c”")]),
+    ("name,most_clones\nalice,many\nbob,-1\ncarol,1e3\n", [(2, "no number"), (3, "no number"), (4, "no number")]),
+    ("name,most_clones\nalice,100001\n", [(2, "Between 0 and 100,000")]),
+    ("name,password\nalice,short\n", [(2, "at least 8 characters")]),
+    ("name,role\nalice,user,more\n", [(2, "more cells")]),
+    ("name,role\nalice,user\nadministrator,user\n", [(3, "This is you")]),
+    ("name,active\nadministrator,no\n", [(2, "This is you")]),
+    ("name,role,active\nalice,root,perhaps\n", [(2, "no role"), (2, "yes or no")]),
+    ('name,role\n"alice,user\n', [(2, "cannot be read as CSV: unexpected end of data")]),
+    (b"name\nJos\xe9\n", [(0, "not UTF-8")]),
+    (b"PK\x03\x04\x00\x00name", [(0, "This is no text")]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), BAD)
+def test_every_bad_line_is_named_and_nothing_is_done(
+    people: People, classes: list[Group], text: str | bytes, expected: list[tuple[int, str]]
+) -> None:
+    found = refused(people, text)
+    assert [number for number, _reason in found] == [number for number, _reason in expected]
+    for (_number, reason), (_same, part) in zip(found, expected, strict=True):
+        assert part in reason
+
+
+def test_the_first_fifty_bad_lines_are_shown_and_all_are_counted(people: People) -> None:
+    text = "name,role\n" + "".join(f"u{number},root\n" for number in range(120))
+    with pytest.raises(BadTable) as caught:
+        people_csv.check(people.administrator, text.encode())
+    assert (len(caught.value.lines), caught.value.count) == (50, 120)
+    assert [line.number for line in caught.value.lines] == list(range(2, 52))
+
+
+def test_at_most_two_hundred_passwords(people: People) -> None:
+    text = "name,password\n" + "".join(f"u{number},{PASSWORD}\n" for number in range(202))
+    found = refused(people, text)
+    assert [number for number, _reason in found] == [202, 203]
+    assert "Only 200 rows may bring a password" in found[0][1]
+
+
+def test_at_most_ten_thousand_rows(people: People) -> None:
+    found = refused(people, "name\n" + "".join(f"u{number}\n" for number in range(10_002)))
+    assert len(found) == 1 and "More than 10000 users" in found[0][1]
+
+
+def test_ten_thousand_rows_are_done_within_seconds(people: People, classes: list[Group]) -> None:
+    def table(most: int) -> str:
+        rows = (f"u{number:05},user,yes,{'3a;3b' if number % 2 else '3a'},{most},," for number in range(10_000))
+        return "name,role,active,groups,most_clones,most_running,most_memory_mib\n" + "\n".join(rows)
+
+    begun = time.monotonic()
+    done = take(people, table(1))
+    assert (len(done.made), len(done.changed), done.left) == (10_000, 0, 0)
+    assert count() == 10_004
+    again = take(people, table(1))
+    assert (again.made, again.changed, again.left) == ([], [], 10_000)
+    changed = take(people, table(2))
+    assert len(changed.changed) == 10_000
+    # Three times the whole; one hash for each row would be ten minutes.
+    assert time.monotonic() - begun < 60
+    assert groups.members(people.operator, classes[1]).total == 5_000
+    assert user("u09999").most_clones == 2
+
+
+def test_what_is_downloaded_can_be_uploaded_and_changes_nothing(people: People, classes: list[Group]) -> None:
+    persons.edit(
+        people.administrator, people.user, role="user", group_ids=[c.id for c in classes], most=Amounts(0, 5, 9)
+    )
+    text = people_csv.download(people.operator)
+    assert text.startswith("\ufeffname,role,active,groups,most_clones")
+    assert "user,user,yes,3a;3b,0,5,9\r\n" in text
+    assert "password" not in text and "argon2" not in text
+    preview = people_csv.check(people.administrator, text.encode())
+    assert (preview.made, preview.changed, preview.left) == ([], [], 4)
+
+
+def test_formulas_are_defused_and_come_back_as_they_were(people: People) -> None:
+    # No form makes such names; a directory or a hand in the database may.
+    with transaction() as session:
+        session.add(Group(name="=cmd|' /C calc'!A0", users=[people.user]))
+        session.add(Group(name="@evil", users=[people.other]))
+    text = people_csv.download(people.operator)
+    rows = {row["name"]: row["groups"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))}
+    assert rows["user"].startswith("'=") and rows["other"] == "'@evil"
+    preview = people_csv.check(people.administrator, text.encode())
+    assert (preview.made, preview.changed, preview.left) == ([], [], 4)
+
+
+def test_it_is_done_once_within_its_time_and_by_who_uploaded_it(people: People) -> None:
+    second, _password = users.create(None, "second", Role.ADMINISTRATOR, PASSWORD)
+    preview = people_csv.check(people.administrator, b"name\nalice\n")
+    for ask in (people_csv.checked, people_csv.take):
+        with pytest.raises(NotFound):
+            ask(second, preview.key)
+        with pytest.raises(NotFound):
+            ask(people.administrator, "another")
+    people_csv.take(people.administrator, preview.key)
+    with pytest.raises(NotFound, match="Upload it again"):
+        people_csv.take(people.administrator, preview.key)
+    late = people_csv.check(people.administrator, b"name\nbob\n")
+    queues.redis.delete(f"ravada:people:{people.administrator.id}:{late.key}")
+    with pytest.raises(NotFound):
+        people_csv.take(people.administrator, late.key)
+
+
+def test_a_group_that_has_gone_since_is_told_and_nothing_is_done(people: People, classes: list[Group]) -> None:
+    preview = people_csv.check(people.administrator, b"name,groups\nalice,3a\nbob,3b\n")
+    groups.delete(people.administrator, classes[1])
+    with pytest.raises(Conflict, match="group 3b has gone"):
+        people_csv.take(people.administrator, preview.key)
+    assert count() == 4
+
+
+def test_who_came_since_is_changed_and_not_made(people: People) -> None:
+    preview = people_csv.check(people.administrator, b"name,role\nalice,operator\n")
+    users.create(None, "alice", Role.USER, PASSWORD)
+    done = people_csv.take(people.administrator, preview.key)
+    assert (done.made, done.changed) == ([], ["alice"])
+    assert user("alice").role == Role.OPERATOR and users.authenticate("alice", PASSWORD)
+
+
+def test_only_administrators_upload_and_operators_may_download(people: People) -> None:
+    for actor in (people.user, people.operator):
+        with pytest.raises(NotAllowed):
+            people_csv.check(actor, b"name\nalice\n")
+        for ask in (people_csv.checked, people_csv.take):
+            with pytest.raises(NotAllowed):
+                ask(actor, "x")
+    with pytest.raises(NotAllowed):
+        people_csv.download(people.user)
+
+
+@given(st.binary(max_size=300))
+def test_whatever_is_uploaded_is_taken_or_refused(content: bytes) -> None:
+    """Parsing alone: no bytes make it fall over."""
+    try:
+        reader = people_csv._reader(content)
+        columns = people_csv._columns(reader)
+    except BadTable:
+        return
+    assert "name" in columns
