@@ -37,6 +37,12 @@ def require_offered(session: Session, user: User, base_id: int) -> Base:
     return base
 
 
+def users_of(base: Base) -> Sequence[User]:
+    """The users to whom the base is offered by name."""
+    theirs = select(BaseOffer.user_id).where(BaseOffer.base_id == base.id)
+    return db.session.scalars(select(User).where(User.id.in_(theirs)).order_by(User.name)).all()
+
+
 def set_offers(
     actor: User,
     base: Base,

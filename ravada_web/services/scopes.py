@@ -4,7 +4,7 @@ With nodes N and bases B given, an operator knows of the clones of B and those o
 allowed on N, and of the nodes N and those that B is allowed on; of what is their own in any case.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,16 @@ def of(viewer: User) -> Scope | None:
     if not rows:
         return None
     return Scope(frozenset(row[0] for row in rows if row[0]), frozenset(row[1] for row in rows if row[1]))
+
+
+def names(operator: User) -> tuple[Sequence[str], Sequence[str]] | None:
+    """The names of the bases and nodes that an operator is given; None for who is given all."""
+    scope = of(operator)
+    if scope is None:
+        return None
+    bases_given = select(Base.name).where(Base.id.in_(scope.base_ids)).order_by(Base.name)
+    nodes_given = select(Node.name).where(Node.id.in_(scope.node_ids)).order_by(Node.name)
+    return db.session.scalars(bases_given).all(), db.session.scalars(nodes_given).all()
 
 
 def clones(viewer: User, right: str) -> ColumnElement[bool]:

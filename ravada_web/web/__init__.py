@@ -13,10 +13,15 @@ from ravada_web.web.views import (
     console,
     desktops,
     first_steps,
+    groups,
     importing,
     joining,
     nodes,
+    offers,
     operations,
+    people,
+    people_actions,
+    people_table,
     pictures,
 )
 
@@ -33,6 +38,11 @@ TOPICS = (
     console,
     pictures,
     first_steps,
+    people,
+    people_actions,
+    people_table,
+    groups,
+    offers,
 )
 
 

@@ -83,7 +83,11 @@ KINDS = {
     "clones_restart": _l("Restart clones"),
 }
 ACTIONS = {
+    "cancel": _l("cancelled it"),
+    "observed": _l("saw it change"),
+    "retry": _l("tried it again"),
     "accept_key": _l("accepted its new host key"),
+    "add_members": _l("added the members"),
     "allow": _l("let it run on"),
     "allow_viewers": _l("let others look on"),
     "clone": _l("asked for"),
@@ -105,6 +109,7 @@ ACTIONS = {
     "refuse_viewers": _l("let nobody look on"),
     "prepare": _l("prepared it"),
     "remove": _l("removed it"),
+    "remove_member": _l("took out the member"),
     "restart": _l("restarted it"),
     "recovery_code": _l("used a recovery code"),
     "recovery_codes": _l("made new recovery codes"),
@@ -115,6 +120,8 @@ ACTIONS = {
     "sign_in": _l("signed in"),
     "start": _l("started it"),
     "stop": _l("stopped it"),
+    "switch_on": _l("switched it on"),
+    "switch_off": _l("switched it off"),
 }
 FACTS = {
     "hostname": _l("Host name"),
@@ -124,6 +131,23 @@ FACTS = {
     "libvirt_version": _l("libvirt"),
     "firmwares": _l("Firmwares"),
     "networks": _l("Networks"),
+}
+ACTIVE = {True: Look(_l("Yes"), "green", "circle-check"), False: Look(_l("Switched off"), "secondary", "user-off")}
+# What a right of services/access.py lets its holder do.
+RIGHTS = {
+    "nodes.see": _l("See the nodes and how they are"),
+    "nodes.change": _l("Add nodes, change, enable, disable and remove them"),
+    "bases.see": _l("See the bases and where they may run"),
+    "bases.change": _l("Import and prepare bases, choose their nodes, offer them to people"),
+    "clones.see_all": _l("See everybody’s desktops"),
+    "clones.create": _l("Make desktops by the batch, for anybody; delete any"),
+    "clones.control_all": _l("Start, shut down and restart everybody’s desktops, past their owners’ limits"),
+    "operations.see": _l("See what the product is doing, for whom, and what failed"),
+    "operations.control": _l("Try failed work again, cancel work"),
+    "consoles.look_on": _l("Look on at others’ screens, which these see, and may be let refuse"),
+    "users.see": _l("See people, groups and limits"),
+    "users.change": _l("Add, change, switch off and delete people and groups; reset passwords and second factors"),
+    "audit.see": _l("Read the audit log"),
 }
 ROLES = {"user": _l("User"), "operator": _l("Operator"), "administrator": _l("Administrator")}
 

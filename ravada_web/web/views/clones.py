@@ -9,7 +9,7 @@ from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Clone
-from ravada_web.services import access, bases, clones, desktops, events, nodes, users
+from ravada_web.services import access, bases, clones, desktops, events, nodes, people, users
 from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.clone_requests import request as request_clones
@@ -33,7 +33,7 @@ def index() -> Response:
         **{name: asked.get(name, type=int) for name in ("base_id", "node_id", "owner_id")},
     )
     page = clones.listing(me(), filters, asked.get("page", 1, type=int))
-    lists = {"bases": bases.listing(me()), "nodes": nodes.listing(me()), "people": users.listing()}
+    lists = {"bases": bases.listing(me()), "nodes": nodes.listing(me()), "people": people.owners(me())}
     return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
 
 
