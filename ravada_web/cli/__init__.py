@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from ravada_web.cli import bases, clones, nodes, operations, setup, up, users
+from ravada_web.cli import bases, clones, groups, nodes, operations, setup, up, users
 
 
 def init_app(app: Flask) -> None:
@@ -15,5 +15,6 @@ def init_app(app: Flask) -> None:
         clones.group,
         operations.group,
         users.group,
+        groups.group,
     ):
         app.cli.add_command(command)

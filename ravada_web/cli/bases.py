@@ -8,7 +8,7 @@ from ravada_web.cli.nodes import find as find_node
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Base, Operation, OperationState
-from ravada_web.services import bases
+from ravada_web.services import bases, groups, offers, users
 
 group = Commands("bases", help="Templates of desktops.")
 
@@ -88,6 +88,36 @@ def allow(name: str, nodes: tuple[str, ...], forbid: bool, waits: bool) -> None:
     bases.allow(administrator(), base, ticked - named if forbid else ticked | named)
     if waits:
         wait(_copies(find(name)))
+
+
+@group.command("offer")
+@click.argument("name")
+@click.option("--all", "to_all", is_flag=True, help="To everybody.")
+@click.option("--group", "to_groups", multiple=True, help="To a group's members; can be given several times.")
+@click.option("--user", "to_users", multiple=True, help="To a user; can be given several times.")
+@click.option("--volatile", is_flag=True, help="Their desktops are thrown away when they stop.")
+@click.option("--may-delete", is_flag=True, help="They may delete their desktops.")
+@click.option("--may-refuse", is_flag=True, help="They may keep onlookers out.")
+def offer(
+    name: str,
+    to_all: bool,
+    to_groups: tuple[str, ...],
+    to_users: tuple[str, ...],
+    volatile: bool,
+    may_delete: bool,
+    may_refuse: bool,
+) -> None:
+    """Offer a base to exactly these, to make desktops of by themselves; to nobody, where none is named."""
+    offers.set_offers(
+        administrator(),
+        find(name),
+        to_all=to_all,
+        group_ids=[groups.by_name(one).id for one in to_groups],
+        user_ids=[users.by_name(one).id for one in to_users],
+        volatile=volatile,
+        users_may_delete=may_delete,
+        users_may_refuse=may_refuse,
+    )
 
 
 def _copies(base: Base) -> list[int]:

@@ -4,7 +4,7 @@ import click
 
 from ravada_web.cli.common import Commands, json_option, show
 from ravada_web.models import Role
-from ravada_web.services import sign_ins, users
+from ravada_web.services import groups, people, sign_ins, users
 
 group = Commands("users", help="People who sign in.")
 
@@ -30,10 +30,12 @@ def list_users(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--role", default=Role.USER.value, show_default=True, help="user, operator or administrator.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; else one is drawn.")
-def create_user(name: str, role: str, password_stdin: bool) -> None:
+@click.option("--group", "in_groups", multiple=True, help="A group's name; can be given several times.")
+def create_user(name: str, role: str, password_stdin: bool, in_groups: tuple[str, ...]) -> None:
     """Make a user; a password that was drawn is printed, this once."""
     given = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else None
-    _user, password = users.create(None, name, role, given)
+    group_ids = [groups.by_name(one).id for one in in_groups]
+    _user, password = people.make(None, name, role, given, group_ids=group_ids)
     click.echo(f"created {name}" if given else password)
 
 

@@ -149,6 +149,16 @@ def remove_member(actor: User, group: Group, user_id: int) -> User:
         return user
 
 
+def remove_members(actor: User, group: Group, names: str) -> int:
+    """Take the users whose names are in the text out of the group; answers how many. Raises NotFound for who is not
+    in it, and InvalidInput for who does not exist: then nobody is taken out."""
+    with transaction() as session:
+        chosen = people.named(session, people.split_names(names))
+        for user in chosen:
+            remove_member(actor, group, user.id)
+        return len(chosen)
+
+
 def delete(actor: User, group: Group) -> None:
     """Delete a group; its members stay, without what it offered and allowed them."""
     access.require(actor, "users.change")

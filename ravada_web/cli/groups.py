@@ -1,0 +1,84 @@
+"""`flask groups …`"""
+
+import click
+
+from ravada_web.cli.common import Commands, administrator, json_option, show
+from ravada_web.services import groups
+from ravada_web.services.limits import Amounts
+
+group = Commands("groups", help="Groups of users.")
+most_clones = click.option("--clones", type=int, help="The most desktops of each member.")
+most_running = click.option("--running", type=int, help="The most that run at once.")
+most_memory = click.option("--memory", type=int, help="The most memory of those that run, in MiB.")
+
+
+@group.command("list")
+@json_option
+def list_groups(as_json: bool) -> None:
+    """All groups."""
+    rows, number, pages = [], 1, 1
+    while number <= pages:
+        page = groups.page(administrator(), "", number)
+        rows += [
+            {
+                "id": row.group.id,
+                "name": row.group.name,
+                "members": row.members,
+                "bases": row.bases,
+                "clones": row.group.most_clones,
+                "running": row.group.most_running,
+                "memory_mib": row.group.most_memory_mib,
+            }
+            for row in page.items
+        ]
+        number, pages = number + 1, page.pages
+    show(rows, as_json)
+
+
+@group.command("create")
+@click.argument("name")
+@click.option("--description", default="")
+@most_clones
+@most_running
+@most_memory
+def create(name: str, description: str, clones: int | None, running: int | None, memory: int | None) -> None:
+    """Make a group; without limits, its members have none by it."""
+    groups.create(administrator(), name=name, description=description, most=Amounts(clones, running, memory))
+    click.echo(f"created {name}")
+
+
+@group.command("limit")
+@click.argument("name")
+@most_clones
+@most_running
+@most_memory
+def limit(name: str, clones: int | None, running: int | None, memory: int | None) -> None:
+    """Give a group exactly these limits; those that are not named are none."""
+    found = groups.by_name(name)
+    most = Amounts(clones, running, memory)
+    groups.edit(administrator(), found, name=found.name, description=found.description, most=most)
+
+
+@group.command("add")
+@click.argument("name")
+@click.argument("users", nargs=-1, required=True)
+def add(name: str, users: tuple[str, ...]) -> None:
+    """Add users to a group."""
+    added = groups.add_members(administrator(), groups.by_name(name), " ".join(users))
+    click.echo(f"added {added}")
+
+
+@group.command("remove")
+@click.argument("name")
+@click.argument("users", nargs=-1, required=True)
+def remove(name: str, users: tuple[str, ...]) -> None:
+    """Take users out of a group."""
+    count = groups.remove_members(administrator(), groups.by_name(name), " ".join(users))
+    click.echo(f"removed {count}")
+
+
+@group.command("delete")
+@click.argument("name")
+def delete(name: str) -> None:
+    """Delete a group; its members stay."""
+    groups.delete(administrator(), groups.by_name(name))
