@@ -8,7 +8,7 @@ from ravada_web import create_app
 from ravada_web.extensions import db
 from ravada_web.remote.links import LinkKeeper
 from ravada_web.remote.target import Target
-from ravada_web.services import links
+from ravada_web.services import link_states, links
 
 log = structlog.get_logger()
 LOOK_SECONDS = 0.5
@@ -22,7 +22,7 @@ def main() -> None:
             wanted: list[Target] = []
             for _look in until_stopped(LOOK_SECONDS):
                 wanted = read_wanted(wanted)
-                keeper.reconcile(wanted)
+                link_states.tell(keeper.reconcile(wanted))
         finally:
             keeper.close()
 

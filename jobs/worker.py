@@ -20,6 +20,7 @@ from ravada_web.services.kinds import QUEUES
 from ravada_web.services.outbox import wait_for_queue
 from ravada_web.services.sweep import ALIVE_SECONDS, heartbeat_key
 from ravada_web.services.warming import warm
+from ravada_web.services.workers import WORKER_TTL
 
 PR_SET_PDEATHSIG = 1
 
@@ -67,7 +68,9 @@ def main(names: list[str]) -> None:
     with create_app().app_context():
         wait_for_queue()
         warm()
-        worker = DesktopWorker(names, connection=queues.redis, serializer=JSONSerializer, job_monitoring_interval=1)
+        worker = DesktopWorker(
+            names, connection=queues.redis, serializer=JSONSerializer, job_monitoring_interval=1, worker_ttl=WORKER_TTL
+        )
         worker.work(logging_level="WARNING")
 
 

@@ -60,6 +60,12 @@ def get(viewer: User, clone_id: int) -> Clone:
     return clone
 
 
+def of_operation(viewer: User, operation_id: int) -> Sequence[Clone]:
+    """The clones that an operation is about, as far as the viewer may know of them."""
+    query = visible(viewer).where(Clone.operation_id == operation_id).order_by(Clone.sort_name)
+    return db.session.scalars(query).all()
+
+
 def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
     """These clones, in their list's order. Raises NotFound when one does not exist, or is foreign."""
     wanted = set(clone_ids)

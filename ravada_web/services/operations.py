@@ -37,6 +37,8 @@ class Filters:
     state: str = ""
     kind: str = ""
     node_id: int | None = None
+    base_id: int | None = None
+    user_id: int | None = None
     search: str = ""
 
 
@@ -91,8 +93,13 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
         query = query.where(Operation.state == filters.state)
     if filters.kind:
         query = query.where(Operation.kind == filters.kind)
-    if filters.node_id:
-        query = query.where(Operation.node_id == filters.node_id)
+    for column, wanted in (
+        (Operation.node_id, filters.node_id),
+        (Operation.base_id, filters.base_id),
+        (Operation.user_id, filters.user_id),
+    ):
+        if wanted:
+            query = query.where(column == wanted)
     if filters.search:
         query = query.where(Operation.title.icontains(filters.search, autoescape=True))
     return paginate(query.order_by(Operation.id.desc()), page)

@@ -4,9 +4,10 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
-from ravada_web.web import compression, errors, filters, guard, security
+from ravada_web.web import compression, errors, filters, guard, rq_dashboard, security
 from ravada_web.web.views import (
     account,
+    audit,
     auth,
     bases,
     clones,
@@ -23,6 +24,7 @@ from ravada_web.web.views import (
     people_actions,
     people_table,
     pictures,
+    workers,
 )
 
 TOPICS = (
@@ -38,6 +40,8 @@ TOPICS = (
     console,
     pictures,
     first_steps,
+    workers,
+    audit,
     people,
     people_actions,
     people_table,
@@ -56,6 +60,7 @@ def init_app(app: Flask) -> None:
     app.before_request(guard.note_origin)
     app.before_request(guard.note_moment)
     app.before_request(guard.require_sign_in)
+    rq_dashboard.init_app(app)
     filters.init_app(app)
     errors.init_app(app)
     security.init_app(app)

@@ -1,16 +1,18 @@
 """Errors as people see them: a page in the same look, or a toast that leaves the page as it is."""
 
 import structlog
-from flask import Flask, Response, g, make_response, render_template
+from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_login import AnonymousUserMixin
+from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, TooManyRequests
 
-from ravada_web.errors import RavadaError
+from ravada_web.errors import NotAllowed, RavadaError
 from ravada_web.extensions import db
+from ravada_web.services import audit
+from ravada_web.web.guard import me
 from ravada_web.web.htmx import tell, wants_fragment
 
 log = structlog.get_logger()
@@ -37,12 +39,19 @@ TEXTS = {
 
 def init_app(app: Flask) -> None:
     """Answer every error in the pages' own look."""
-    app.register_error_handler(RavadaError, lambda error: problem(error.status, str(error)))
+    app.register_error_handler(RavadaError, _refused)
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(TooManyRequests, _too_many)
     app.register_error_handler(InternalServerError, _unexpected)
     app.register_error_handler(HTTPException, _http)
+
+
+def _refused(error: RavadaError) -> Response:
+    """What a use case would not do; what somebody may not do is written down, too."""
+    if isinstance(error, NotAllowed) and current_user.is_authenticated:
+        audit.note_refused(me(), f"{request.method} {request.path}"[:200])
+    return problem(error.status, str(error))
 
 
 def problem(status: int, text: str) -> Response:

@@ -1,6 +1,6 @@
 """How values are written on pages: moments, sizes, shares, states; and where static files are."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import humanize
@@ -9,7 +9,8 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from ravada_web.models import now
-from ravada_web.services import access, operations, outbox
+from ravada_web.services import access, operations, outbox, workers
+from ravada_web.services.queue_view import Waiting
 from ravada_web.web import words
 from ravada_web.web.htmx import browser_path, here
 
@@ -17,7 +18,16 @@ from ravada_web.web.htmx import browser_path, here
 def init_app(app: Flask) -> None:
     """Give the templates these filters and functions."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters.update(browser=browser, ago=ago, mib=mib, bytesize=bytesize, percent=percent)
+    app.jinja_env.filters.update(
+        ago=ago,
+        browser=browser,
+        bytesize=bytesize,
+        duration=duration,
+        mib=mib,
+        moment=moment,
+        percent=percent,
+        place=place,
+    )
     app.jinja_env.globals.update(
         asset=asset,
         here=here,
@@ -27,6 +37,7 @@ def init_app(app: Flask) -> None:
         words=words,
         summary=operations.summary,
         queue_up=outbox.queue_reachable,
+        unserved=workers.unserved,
         live_since=lambda: g.get("live_since", 0),
     )
 
@@ -48,6 +59,29 @@ def _distance(seconds: float) -> str:
     size, unit = next(pair for pair in units if abs(seconds) >= pair[0])
     span = f"{int(abs(seconds) // size)} {unit}"
     return _("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span)
+
+
+def duration(time: timedelta) -> str:
+    """How long something took, as “1.2 s” or “3 min 20 s”."""
+    seconds = time.total_seconds()
+    if seconds < 60:
+        return _("%(seconds)s s", seconds=f"{seconds:.1f}" if seconds < 10 else round(seconds))
+    return _("%(minutes)s min %(seconds)s s", minutes=int(seconds) // 60, seconds=int(seconds) % 60)
+
+
+def moment(seconds: float) -> datetime:
+    """Seconds since the epoch as a moment."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def place(waiting: Waiting) -> str:
+    """Where a waiting operation stands, and about how long it takes to its turn."""
+    words = []
+    if waiting.position is not None:
+        words.append(_("Number %(position)s in line.", position=waiting.position))
+    if waiting.seconds is not None:
+        words.append(_("About %(time)s.", time=duration(timedelta(seconds=round(waiting.seconds)))))
+    return " ".join(words)
 
 
 def browser(agent: str) -> str:

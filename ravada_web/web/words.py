@@ -8,6 +8,8 @@ from flask_babel.speaklater import LazyString
 from ravada_web.models import Base, Clone, Node, Operation, Replica, Trust, Wanted
 from ravada_web.services.clone_errors import Obstacle
 from ravada_web.services.desktops import Desktop
+from ravada_web.services.link_states import Shown
+from ravada_web.services.workers import WorkerRow
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ ACTIONS = {
     "open_viewer": _l("opened it in a viewer"),
     "refuse_viewers": _l("let nobody look on"),
     "prepare": _l("prepared it"),
+    "refused": _l("was refused"),
     "remove": _l("removed it"),
     "remove_member": _l("took out the member"),
     "restart": _l("restarted it"),
@@ -131,6 +134,36 @@ FACTS = {
     "libvirt_version": _l("libvirt"),
     "firmwares": _l("Firmwares"),
     "networks": _l("Networks"),
+}
+OBJECTS = {
+    "node": _l("Node"),
+    "base": _l("Base"),
+    "clone": _l("Desktop"),
+    "user": _l("User"),
+    "group": _l("Group"),
+    "operation": _l("Operation"),
+}
+RESULTS = {
+    "done": Look(_l("Done"), "green", "check"),
+    "refused": Look(_l("Refused"), "orange", "shield-x"),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+}
+QUEUES = {
+    "interactive": _l("What people wait for: launching, shutting down, joining"),
+    "checks": _l("Asking the nodes how they are"),
+    "default": _l("Making and deleting clones"),
+    "bulk": _l("Preparing bases and copying them"),
+}
+UNSERVED = Look(_l("No worker"), "red", "plug-connected-x")
+WORKERS = {
+    "idle": Look(_l("Waits for work"), "green", "circle-check"),
+    "busy": Look(_l("At work"), "blue", "loader-2", busy=True),
+    "gone": Look(_l("Not heard of"), "red", "plug-connected-x"),
+}
+LINKS = {
+    True: Look(_l("Up"), "green", "circle-check"),
+    False: Look(_l("Down"), "red", "plug-connected-x"),
+    None: Look(_l("Not known"), "secondary", "help-circle"),
 }
 ACTIVE = {True: Look(_l("Yes"), "green", "circle-check"), False: Look(_l("Switched off"), "secondary", "user-off")}
 # What a right of services/access.py lets its holder do.
@@ -184,6 +217,16 @@ def of_base(base: Base) -> Look:
 
 def of_replica(replica: Replica) -> Look:
     return _look(REPLICAS, replica.state)
+
+
+def of_worker(row: WorkerRow) -> Look:
+    """What a worker does; one that has not been heard of is gone, whatever it did last."""
+    return _look(WORKERS, row.state) if row.alive else WORKERS["gone"]
+
+
+def of_link(link: Shown | None) -> Look:
+    """A node's link as the links process told of it last."""
+    return LINKS[link.up if link is not None else None]
 
 
 def of_operation(operation: Operation) -> Look:

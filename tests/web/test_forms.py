@@ -123,7 +123,7 @@ def test_progress_reloads_by_itself_and_ends_at_the_new_node(world: World, peopl
     operation = node_joining.begin_join(people.administrator, name="n8", address="192.0.2.8", port=22, user="root")
     client, path = sign_in(people.administrator), f"/nodes/add/{operation.id}"
     assert '<noscript><meta http-equiv="refresh"' in client.get(path).text
-    assert 'hx-trigger="every 1s' in fragment(client, path).text
+    assert 'hx-trigger="live,' in fragment(client, path).text
     with transaction() as session:
         row = session.get_one(Operation, operation.id)
         row.kind = "node_join"

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from ravada_web.models import User
@@ -122,18 +121,3 @@ def test_a_user_sees_only_the_own_desktops(world: World, people: People, sign_in
     assert "mine-1" in text
     assert "foreign-1" not in text
     assert "/nodes" not in text
-
-
-def test_every_route_is_in_a_table(app: Flask) -> None:
-    """A new route is not forgotten: its address begins as one that is tested here or in test_changes."""
-    from tests.web.test_changes import CHANGES
-
-    known = {address.split("?")[0] for address, *_rest in VIEWS} | {address for address, *_rest in CHANGES}
-    patterns = {address.replace("{", "<").replace("}", ">") for address in known}
-    others = {"/static/<>", "/login", "/logout", "/theme", "/bases/import/<>", "/clones/<>"}
-    for rule in app.url_map.iter_rules():
-        if "any(" in rule.rule:
-            continue
-        plain = "/".join("<>" if part.startswith("<") else part for part in rule.rule.split("/"))
-        found = {"/".join("<>" if part.startswith("<") else part for part in one.split("/")) for one in patterns}
-        assert plain in found | others, rule

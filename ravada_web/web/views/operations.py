@@ -1,10 +1,10 @@
-"""Admin Tools › Operations: what is under way, what failed and why; retry and cancel."""
+"""Admin Tools › Operations: what is under way, what waits and for what, what failed and why; retry and cancel."""
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 
-from ravada_web.services import nodes, operations
+from ravada_web.services import bases, clones, events, nodes, operations, queue_view, users
 from ravada_web.services.operations import Filters
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
@@ -19,12 +19,25 @@ def index() -> Response:
     filters = Filters(
         state=asked.get("state", ""),
         kind=asked.get("kind", ""),
-        node_id=asked.get("node_id", type=int),
         search=asked.get("search", "").strip(),
+        **{name: asked.get(name, type=int) for name in ("node_id", "base_id", "user_id")},
     )
     page = operations.listing(me(), filters, asked.get("page", 1, type=int))
-    known = nodes.listing(me())
-    return show("operations/index.html", "operations/_table.html", filters=filters, page=page, nodes=known)
+    found = {"filters": filters, "page": page, "waiting": queue_view.look(me(), page.items)}
+    lists = {"nodes": nodes.listing(me()), "bases": bases.listing(me()), "people": users.listing()}
+    return show("operations/index.html", "operations/_table.html", **found, **lists)
+
+
+@blueprint.get("/<int:operation_id>")
+def operation(operation_id: int) -> Response:
+    found = operations.get(me(), operation_id)
+    shown = {
+        "operation": found,
+        "waiting": queue_view.look(me(), [found]),
+        "clones": clones.of_operation(me(), operation_id),
+        "events": events.recent("operation", operation_id),
+    }
+    return show("operations/operation.html", "operations/_operation.html", **shown)
 
 
 @blueprint.get("/badge")

@@ -1,0 +1,44 @@
+"""How the nodes' links are: told by the links process through Redis, read by pages."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from ravada_web.extensions import queues
+from ravada_web.remote.links import LinkState
+
+KEY = "ravada:links"
+# The links process tells every second; what is older is not known any more.
+KEPT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A node's link: whether it is up, since when (seconds since the epoch), and if not, why."""
+
+    up: bool
+    since: float
+    reason: str
+
+
+def tell(states: Mapping[int, LinkState]) -> None:
+    """Tell how all links are now. Without Redis nobody is told, and the links go on."""
+    told = {str(node_id): [state.up, state.since, state.reason] for node_id, state in states.items()}
+    try:
+        queues.redis.set(KEY, json.dumps({"at": time.time(), "links": told}), ex=KEPT_SECONDS)
+    except RedisError:
+        return
+
+
+def read() -> dict[int, Shown] | None:
+    """The links by node id; None where no links process has told of any for a while."""
+    try:
+        kept = queues.redis.get(KEY)
+    except RedisError:
+        return None
+    if not isinstance(kept, bytes):
+        return None
+    return {int(node_id): Shown(*state) for node_id, state in json.loads(kept)["links"].items()}

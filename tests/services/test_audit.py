@@ -1,0 +1,82 @@
+"""The audit log: only added to, on both databases; every action has a word; refusals are in it, and cannot fill it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.errors import NotAllowed
+from ravada_web.extensions import db
+from ravada_web.models import Event
+from ravada_web.services import audit, users
+from ravada_web.services.kinds import KINDS
+from ravada_web.services.transaction import transaction
+from ravada_web.web.words import ACTIONS, OBJECTS
+from tests.conftest import People
+from tests.services.test_migrations import database_url, postgresql_url
+
+__all__ = ["database_url", "postgresql_url"]
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET actor = 'somebody else'", "DELETE FROM events"])
+def test_lines_can_only_be_added(database_url: str, tmp_path: Path, redis_socket: Path, statement: str) -> None:
+    app = create_app(Settings(data=tmp_path / "d", database_url=database_url, redis_url=f"unix://{redis_socket}"))
+    with app.app_context():
+        upgrade()
+        users.create(None, f"somebody{len(statement)}", "user")
+        before = db.session.query(Event).count()
+        db.session.rollback()
+        with pytest.raises(DBAPIError, match="append-only"), transaction() as session:
+            session.execute(text(statement))
+        assert db.session.query(Event).count() == before > 0
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_every_action_that_is_recorded_has_a_word() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "ravada_web/services").glob("*.py"))
+    calls = re.findall(r'events\.record\(\s*\w+,\s*[^,]+(?:\([^)]*\))?,\s*((?:"\w+"|[^,])+?),', source)
+    named = {word for call in calls for word in re.findall(r'"(\w+)"', call)}
+    # Clones' actions are named after the kinds of their operations.
+    named = (named - {"clones_"}) | {kind.removeprefix("clones_") for kind in KINDS if kind.startswith("clones_")}
+    assert {"create", "restart", "refuse_viewers"} <= named
+    assert named - set(ACTIONS) == set()
+    assert {"node", "base", "clone", "user", "group", "operation"} == set(OBJECTS)
+
+
+def test_only_administrators_read_it(people: People) -> None:
+    for person in (people.user, people.operator):
+        with pytest.raises(NotAllowed):
+            audit.listing(person, audit.Filters())
+        with pytest.raises(NotAllowed):
+            audit.export(person, audit.Filters())
+
+
+def test_filters_leave_what_they_say(app: Flask, people: People) -> None:
+    users.set_password(people.administrator, people.user, "another good one")
+    seen = audit.listing(people.administrator, audit.Filters(actor="administrator", action="set_password"))
+    assert [(line.object_name, line.result) for line in seen.items] == [("user", "done")]
+    assert audit.listing(people.administrator, audit.Filters(since="2999-01-01")).total == 0
+    assert audit.listing(people.administrator, audit.Filters(until="2000-01-01")).total == 0
+    assert audit.listing(people.administrator, audit.Filters(since="no day")).total > 0
+
+
+def test_the_export_goes_past_one_batch(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "BATCH", 2)
+    lines = [line.id for line in audit.export(people.administrator, audit.Filters())]
+    assert len(lines) >= 4 and lines == sorted(lines, reverse=True)
+
+
+def test_refusals_are_written_once_a_minute(people: People) -> None:
+    for _time in range(5):
+        audit.note_refused(people.user, "GET /nodes")
+    audit.note_refused(people.user, "GET /audit")
+    rows = db.session.query(Event).filter_by(result="refused").all()
+    assert [row.text for row in rows] == ["GET /nodes", "GET /audit"]
