@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test lint format bench-clones packages-run packages-lab clean
+.PHONY: help run demo demo-up demo-down test lint format bench-clones bench-console bench-launch packages-run packages-lab clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +16,7 @@ RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qem
 	python3-venv python3-dev libvirt-dev pkg-config gcc
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
 	linux-image-cloud-amd64 procps
-TEST_PACKAGES := chromium fonts-dejavu-core postgresql
+TEST_PACKAGES := chromium fonts-dejavu-core postgresql nginx-light
 
 # Installs those of the named Debian packages that are missing; asks for nothing where none is.
 define install
@@ -73,6 +73,12 @@ test: packages-test $(VENV)/installed ## all tests: unit, services, web, the lab
 
 bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones
+
+bench-console: packages-lab $(VENV)/installed ## 200 consoles at once to 20 displays, beside direct VNC; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.console
+
+bench-launch: packages-test $(VENV)/installed ## from the click to the first picture, beside a bare start; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.launch
 
 clean: demo-down ## remove the virtual environment and caches; data folders stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

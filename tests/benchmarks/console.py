@@ -26,6 +26,7 @@ from tests.benchmarks.displays import cpu_seconds, percentile, resident_mib, soc
 from tests.cluster import IMAGES, PASSWORD, Cluster, make_base, running_cluster
 from tests.lab import missing_requirements
 from tests.rfb import Viewer
+from tests.servers import wait_until
 
 DISPLAYS, PER_DISPLAY = 20, 10
 SECONDS = 15.0
@@ -164,6 +165,7 @@ def measure(cluster: Cluster) -> dict[str, object]:
         before = cpu_seconds(gateway)
         delays += by_the_gateway(cluster, clone_ids)
         cpu += cpu_seconds(gateway) - before
+        wait_until(lambda: db.session.rollback() or consoles.open_count() == 0, 30, "all consoles are closed")
         most = max(most, resident_mib(gateway))
     return {
         "consoles": DISPLAYS * PER_DISPLAY,

@@ -69,6 +69,7 @@ class House:
             "RAVADA_REDIS_URL": self.settings.redis_url,
             "RAVADA_MASTER": "ssh",
             "RAVADA_CONSOLES_PER_USER": "3",
+            "RAVADA_TRUSTED_PROXIES": '["127.0.0.2"]',
         }
         with (self.settings.data / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

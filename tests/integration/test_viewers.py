@@ -1,0 +1,66 @@
+"""The file for a viewer of the user's own, on a real node: its password opens the display, made once, for a while."""
+
+from collections.abc import Iterator
+from configparser import ConfigParser
+
+import pytest
+
+from ravada_web.cli.common import wait
+from ravada_web.errors import Conflict, NotFound
+from ravada_web.hypervisor import displays
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.models import Clone, CloneState
+from ravada_web.services import links, viewers
+from tests.cluster import Cluster
+from tests.e2e.test_console import offer_displays
+from tests.servers import wait_until
+from tests.spice import let_in
+
+
+@pytest.fixture
+def offered(cluster: Cluster) -> Iterator[Clone]:
+    """A running clone of a node that offers displays at its address."""
+    offer_displays(True)
+    cluster.create("spice", 1, "--start")
+    yield cluster.wait_state("spice", CloneState.RUNNING)[0]
+    offer_displays(False)
+
+
+def test_the_files_password_opens_the_display_and_no_other(cluster: Cluster, offered: Clone) -> None:
+    operation = viewers.offer(cluster.admin, offered.id)
+    wait([operation.id], 30)
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(viewers.file_of(cluster.admin, offered.id, operation.id))
+    found = parser["virt-viewer"]
+    host, port = found["host"], int(found["port"])
+    assert (found["type"], found["title"], found["delete-this-file"]) == ("spice", offered.name, "1")
+    assert let_in(host, port, found["password"])
+    assert not let_in(host, port, "") and not let_in(host, port, "wrong")
+    with pytest.raises(NotFound):
+        viewers.file_of(cluster.admin, offered.id, operation.id)
+
+
+def test_before_a_file_is_made_nobody_gets_in_and_afterwards_it_expires(cluster: Cluster, offered: Clone) -> None:
+    with open_connection(links.libvirt_uri(links.target(offered.node))) as connection:
+        where = displays.read_displays(connection, offered.uuid)
+        assert where.address == offered.node.address and where.socket
+        assert not let_in(where.address, where.port, "")
+        displays.admit(connection, offered.uuid, "for-a-moment", 2)
+        assert let_in(where.address, where.port, "for-a-moment")
+        wait_until(lambda: not let_in(where.address, where.port, "for-a-moment"), 10, "the password has expired")
+
+
+def test_nothing_else_listens_on_the_network(cluster: Cluster, offered: Clone) -> None:
+    node = next(node for node in cluster.lab.nodes if node.name == offered.node.name)
+    lines = node.run(["ss", "-Hltn"]).stdout.splitlines()
+    open_ports = {
+        line.split()[3] for line in lines if not line.split()[3].startswith(("127.", "[::1]", "192.168.122."))
+    }
+    assert {port.rpartition(":")[0] for port in open_ports if not port.endswith(":22")} == {node.address}
+    assert len([port for port in open_ports if port.startswith(node.address)]) == 1
+
+
+def test_a_node_that_offers_none_says_why(cluster: Cluster) -> None:
+    (clone,) = cluster.create("none", 1)
+    with pytest.raises(Conflict, match="offers screens on no address"):
+        viewers.offer(cluster.admin, clone.id)
