@@ -8,15 +8,16 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import CursorResult, delete, func, or_, select, update
+from sqlalchemy import CursorResult, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.errors import Conflict, NotAllowed, RavadaError
 from ravada_web.extensions import db
-from ravada_web.models import Clone, CloneState, Console, SignIn, Ticket, User, now
-from ravada_web.services import access, clones, events, origin, sign_ins
+from ravada_web.models import Base, Clone, CloneState, Console, SignIn, Ticket, User, now
+from ravada_web.services import access, clones, events, origin, scopes, sign_ins
 from ravada_web.services.console_causes import SENTENCES, Cause
 from ravada_web.services.operations import settings
 from ravada_web.services.transaction import transaction
@@ -186,32 +187,61 @@ def close_left_open(gateway: str) -> None:
         session.execute(left.values(closed_at=now(), closed_as=Cause.SHUTDOWN))
 
 
+# What is asked of all open consoles every second: columns alone, as rows of their own would cost ten times as much.
+_OPEN = (
+    select(
+        Console.id,
+        Console.sign_in_id,
+        Console.user_id,
+        Console.view_only,
+        Console.closed_at,
+        Console.closed_as,
+        Console.clone_id,
+        Clone.owner_id,
+        Clone.state,
+        Clone.start_after,
+        and_(Clone.viewers_refused, Base.users_may_refuse).label("refused"),
+    )
+    .join(Clone, Clone.id == Console.clone_id)
+    .join(Base, Base.id == Clone.base_id)
+)
+OpenRow = Any
+
+
 def to_close(console_ids: Collection[int]) -> Mapping[int, Cause]:
     """Which of these open consoles must close now, and why: the right is lost, the sign-in over, the clone off."""
-    query = select(Console).where(Console.id.in_(console_ids))
-    shown = (joinedload(Console.clone).joinedload(Clone.node), joinedload(Console.clone).joinedload(Clone.base))
-    rows = db.session.scalars(query.options(*shown, joinedload(Console.user))).all()
-    held = {found.id for found in sign_ins.still_valid({row.sign_in_id for row in rows if row.sign_in_id})}
-    causes = {row.id: _cause(row, held) for row in rows}
+    rows = db.session.execute(_OPEN.where(Console.id.in_(console_ids))).all()
+    held = {found.id: found.user for found in sign_ins.still_valid({row.sign_in_id for row in rows if row.sign_in_id})}
+    seen = _may_look_on([row for row in rows if row.view_only], held)
+    causes = {row.id: _cause(row, held, seen) for row in rows}
     # A row that is gone went with its clone, or its user.
     gone = dict.fromkeys(set(console_ids) - set(causes), Cause.STOPPED)
     return gone | {console_id: cause for console_id, cause in causes.items() if cause is not None}
 
 
-def _cause(row: Console, held: Collection[int]) -> Cause | None:
+def _may_look_on(rows: Sequence[OpenRow], held: Mapping[int, User]) -> set[tuple[int, int]]:
+    """Who may look on at which clone, of those who do: one question for each person."""
+    allowed: set[tuple[int, int]] = set()
+    for user in {user.id: user for user in held.values() if access.can(user, "consoles.look_on")}.values():
+        asked = {row.clone_id for row in rows if row.user_id == user.id}
+        if asked:
+            may = select(Clone.id).where(Clone.id.in_(asked), scopes.clones(user, "clones.see_all"))
+            allowed.update((user.id, clone_id) for clone_id in db.session.scalars(may))
+    return allowed
+
+
+def _cause(row: OpenRow, held: Collection[int], seen: Collection[tuple[int, int]]) -> Cause | None:
     if row.closed_at is not None:
         return Cause(row.closed_as)
     if row.sign_in_id not in held:
         return Cause.SIGN_IN
-    if row.view_only != looks_on(row.user, row.clone):
+    if row.view_only == (row.owner_id == row.user_id):
         return Cause.REFUSED
-    try:
-        if row.view_only:
-            require_view(row.user, clones.get(row.user, row.clone_id))
-    except RavadaError:
+    if row.view_only and (row.refused or (row.user_id, row.clone_id) not in seen):
         return Cause.REFUSED
-    if row.clone.state not in SHOWN and not comes(row.clone):
-        return Cause.UNREACHABLE if row.clone.state == CloneState.UNREACHABLE else Cause.STOPPED
+    coming = row.state in COMING or (row.state == CloneState.STOPPED and row.start_after)
+    if row.state not in SHOWN and not coming:
+        return Cause.UNREACHABLE if row.state == CloneState.UNREACHABLE else Cause.STOPPED
     return None
 
 

@@ -31,8 +31,8 @@ from tests.servers import wait_until
 DISPLAYS, PER_DISPLAY = 20, 10
 SECONDS = 15.0
 EVERY = 0.5
-# 64 KiB of pixels: a window that moves, a page of text that scrolls.
-FRAME = (128, 128)
+# 16 KiB of raw pixels: a menu that opens, some lines that are typed. A browser asks for them compressed.
+FRAME = (64, 64)
 Send = Callable[[bytes], Awaitable[None]]
 Receive = Callable[[], Awaitable[bytes]]
 Place = tuple[str, str, str]
@@ -43,13 +43,18 @@ def say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-async def look(send: Send, receive: Receive, delays: list[float], together: asyncio.Barrier) -> None:
-    """Join a display, wait for the others, then ask for frames and note how long each took."""
+async def join(send: Send, receive: Receive) -> Viewer:
+    """Shake hands with a display."""
     viewer = Viewer()
     while not viewer.ready:
         viewer.feed(await receive())
         if viewer.outgoing:
             await send(viewer.take())
+    return viewer
+
+
+async def look(viewer: Viewer, send: Send, receive: Receive, delays: list[float], together: asyncio.Barrier) -> None:
+    """Wait for the others, then ask for frames and note how long each took."""
     await together.wait()
     end = time.perf_counter() + SECONDS
     await asyncio.sleep(random.random() * EVERY)
@@ -63,15 +68,27 @@ async def look(send: Send, receive: Receive, delays: list[float], together: asyn
 
 
 async def direct(path: Path, delays: list[float], together: asyncio.Barrier) -> None:
-    """One console on the display's own socket."""
-    reader, writer = await asyncio.open_unix_connection(str(path))
+    """One console on the display's own socket; QEMU turns some away while it lets many others go."""
+    for _attempt in range(20):
+        reader, writer = await asyncio.open_unix_connection(str(path))
 
-    async def send(data: bytes) -> None:
-        writer.write(data)
-        await writer.drain()
+        async def send(data: bytes, writer: asyncio.StreamWriter = writer) -> None:
+            writer.write(data)
+            await writer.drain()
 
-    await look(send, lambda: _some(reader), delays, together)
-    writer.close()
+        async def receive(reader: asyncio.StreamReader = reader) -> bytes:
+            return await _some(reader)
+
+        try:
+            viewer = await join(send, receive)
+        except OSError:
+            writer.close()
+            await asyncio.sleep(0.5)
+            continue
+        await look(viewer, send, receive, delays, together)
+        writer.close()
+        return
+    raise ConnectionError(f"{path} does not answer")
 
 
 async def _some(reader: asyncio.StreamReader) -> bytes:
@@ -91,7 +108,8 @@ async def through(url: str, place: Place, delays: list[float], together: asyncio
         async def receive() -> bytes:
             return bytes(await socket.recv())
 
-        await look(socket.send, receive, delays, together)
+        viewer = await join(socket.send, receive)
+        await look(viewer, socket.send, receive, delays, together)
 
 
 async def all_at_once(works: Sequence[Callable[[list[float], asyncio.Barrier], Awaitable[None]]]) -> list[float]:
