@@ -49,9 +49,10 @@ class Hub:
         self.step = 0
         self.wakers: set[Callable[[], None]] = set()
 
-    def changed_since(self, topic: str, step: int) -> bool:
-        """Whether the topic has changed since that step, by its digest where it has one."""
-        known = (topic,) if is_digested(topic) else hears(topic)
+    def changed_since(self, topic: str, step: int, by_rows: bool = False) -> bool:
+        """Whether the topic has changed since that step, by its digest where it has one; `by_rows`: whether any rows
+        that it hears of have."""
+        known = (topic, *hears(topic)) if by_rows or not is_digested(topic) else (topic,)
         return any(self._steps.get(name, 0) > step for name in known)
 
     def may_have_changed_since(self, topic: str, number: int) -> bool:

@@ -33,6 +33,10 @@ def open_display(workspace: Workspace, target: Target, display: str) -> Path:
     if not link_is_up(workspace, target):
         raise NodeUnreachable("lost", f"The link to {target.name} is not up.")
     _mux(workspace, target, "forward", local, display)
+    if not local.exists():
+        # The link forwards it since before, to a socket that somebody has removed: it is to be made anew.
+        _mux(workspace, target, "cancel", local, display)
+        _mux(workspace, target, "forward", local, display)
     return local
 
 

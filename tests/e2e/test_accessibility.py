@@ -26,6 +26,20 @@ PAGES = (
     "/clones/{clone}",
     "/clones/delete?id={clone}",
     "/operations",
+    "/operations/{operation}",
+    "/workers",
+    "/audit",
+    "/account",
+    "/account/password",
+    "/account/second-factor",
+    "/users",
+    "/users/new",
+    "/users/{user}",
+    "/users/roles",
+    "/groups",
+    "/bases/{base}/offered",
+    "/first-steps",
+    "/console/{clone}",
     "/no-such-page",
 )
 
@@ -34,7 +48,8 @@ PAGES = (
 @pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_axe_finds_nothing_on_any_page(open_as: Opener, cluster: Cluster, scheme: str, width: dict[str, int]) -> None:
     (clone,) = cluster.create("axe", 1)
-    ids = {"node": cluster.node("rvt2").id, "base": cluster.base_id, "clone": clone.id}
+    ids = {"node": cluster.node("rvt2").id, "base": cluster.base_id, "clone": clone.id, "user": cluster.admin.id}
+    ids["operation"] = clone.operation_id
     page = open_as("admin", viewport=width, color_scheme=scheme)
     found: dict[str, list[str]] = {}
     for path in PAGES:
