@@ -88,14 +88,6 @@ def queue(name: str) -> Queue:
     return Queue(name, connection=queues.redis, serializer=JSONSerializer)
 
 
-def arrived(job_ids: list[str]) -> set[str]:
-    """Which of these jobs Redis knows of, in one round trip."""
-    with queues.redis.pipeline(transaction=False) as pipe:
-        for job_id in job_ids:
-            pipe.exists(Job.key_for(job_id))
-        return {job_id for job_id, exists in zip(job_ids, pipe.execute(), strict=True) if exists}
-
-
 def forget(ticket: Ticket) -> None:
     """Take back an attempt that nobody will do: its job, and its slot in the node's limit, which RQ would
     hold for over a minute after a worker's death."""
