@@ -65,14 +65,17 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path)
 
 
 @pytest.fixture
-def settings(tmp_path: Path, empty_database: Path, redis_socket: Path) -> Settings:
+def settings(tmp_path: Path, empty_database: Path, redis_socket: Path) -> Iterator[Settings]:
     """An installation of its own, its tables made, its queue empty."""
     data = tmp_path / "data"
     data.mkdir()
     shutil.copy(empty_database, data / "ravada.sqlite")
     with Redis(unix_socket_path=str(redis_socket)) as connection:
         connection.flushall()
-    return Settings(data=data, redis_url=f"unix://{redis_socket}", master="ssh")
+    made = Settings(data=data, redis_url=f"unix://{redis_socket}", master="ssh")
+    yield made
+    # Where the path of the data folder is long, the sockets' folder is outside of it.
+    shutil.rmtree(made.run_dir, ignore_errors=True)
 
 
 @pytest.fixture
@@ -156,6 +159,8 @@ def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 @pytest.fixture
 def cluster(whole_cluster: Cluster) -> Iterator[Cluster]:
     """The cluster, healthy before the test; afterwards healed, and rid of the clones that the test made."""
+    # Other tests made applications since, with a Redis of their own.
+    queues.init_app(whole_cluster.app)
     wait_healthy(whole_cluster)
     yield whole_cluster
     for node in whole_cluster.lab.nodes:

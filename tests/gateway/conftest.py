@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from ravada_web import create_app
 from ravada_web.config import Settings
-from ravada_web.extensions import db
+from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
 from ravada_web.models import Clone, CloneState, Node, Role, SignIn, User
 from ravada_web.services import clone_requests, consoles, sign_ins
@@ -205,17 +205,17 @@ def running_house(
             session.get_one(Node, make_nodes(1)[0]).local = True
         house.base_id = make_base([1])
         db.session.remove()
-        house.start_web()
-        house.start_gateway()
-        yield house
-        db.session.remove()
+    house.start_web()
+    house.start_gateway()
+    yield house
     for name in list(house.processes):
         house.stop(name)
 
 
 @pytest.fixture
 def house(running_house: House) -> Iterator[House]:
-    """The house, its queue empty; what a test leaves open is closed."""
+    """The house; what a test leaves open is closed."""
+    queues.init_app(running_house.app)
     with running_house.app.app_context():
         if "web" not in running_house.processes:
             running_house.start_web()
