@@ -75,7 +75,7 @@ def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start
         base_id=find_base(base).id,
         count=count,
         prefix=prefix,
-        owner_id=(users.by_name(owner) if owner else actor).id,
+        owner=(users.by_name(owner) if owner else actor).name,
         volatile=volatile,
         start_after=start_after,
     )

@@ -31,7 +31,7 @@ class Request:
     base_id: int
     count: int
     prefix: str
-    owner_id: int
+    owner: str
     volatile: bool = False
     start_after: bool = False
 
@@ -65,7 +65,7 @@ def place_and_write(session: Session, actor: User, wanted: Request, among: Selec
     if not choice.complete:
         raise NoRoom(explain_shortage(choice), choice)
     decision = placing.keep(session, base, actor, choice)
-    rows = _write(session, wanted, base, version, decision, choice.placed)
+    rows = _write(session, wanted, owner, version, decision, choice.placed)
     _queue(session, actor, base, rows)
     text = ngettext("%(num)s clone for %(owner)s", "%(num)s clones for %(owner)s", wanted.count, owner=owner.name)
     events.record(session, actor, "clone", base, text)
@@ -76,7 +76,7 @@ def _checked(session: Session, wanted: Request) -> tuple[Base, User]:
     wrong = {}
     most = settings().clones_per_request
     base = session.get(Base, wanted.base_id)
-    owner = session.get(User, wanted.owner_id)
+    owner = session.scalar(select(User).where(User.name == wanted.owner))
     if not 1 <= wanted.count <= most:
         wrong["count"] = _("Between 1 and %(most)s.", most=most)
     if not PREFIX.fullmatch(wanted.prefix):
@@ -84,7 +84,7 @@ def _checked(session: Session, wanted: Request) -> tuple[Base, User]:
     if base is None or base.current is None:
         wrong["base_id"] = _no_base()
     if owner is None or not owner.active:
-        wrong["owner_id"] = _("Choose a user who may sign in.")
+        wrong["owner"] = _("Enter the name of a user who may sign in.")
     if wrong or base is None or owner is None:
         raise InvalidInput(wrong)
     return base, owner
@@ -114,7 +114,7 @@ def _version(session: Session, base: Base) -> BaseVersion:
 def _write(
     session: Session,
     wanted: Request,
-    base: Base,
+    owner: User,
     version: BaseVersion,
     decision: Decision,
     placed: Sequence[int],
@@ -126,13 +126,13 @@ def _write(
         {
             "name": name,
             "uuid": str(uuid.uuid4()),
-            "base_id": base.id,
+            "base_id": version.base_id,
             "version_id": version.id,
             "node_id": node_id,
-            "owner_id": wanted.owner_id,
+            "owner_id": owner.id,
             "decision_id": decision.id,
             "volatile": wanted.volatile,
-            "memory_mib": base.memory_mib,
+            "memory_mib": version.base.memory_mib,
             "start_after": wanted.start_after,
             "created_at": moment,
             "changed_at": moment,
@@ -140,11 +140,11 @@ def _write(
         for name, node_id in zip(names, placed, strict=True)
     ]
     ids = session.scalars(insert(Clone).returning(Clone.id, sort_by_parameter_order=True), rows).all()
-    macs = iter(free_macs(session, base.nics * len(ids)))
+    macs = iter(free_macs(session, version.base.nics * len(ids)))
     cards = [
         {"clone_id": clone_id, "position": position, "mac": next(macs)}
         for clone_id in ids
-        for position in range(base.nics)
+        for position in range(version.base.nics)
     ]
     if cards:
         session.execute(insert(CloneNic), cards)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Node, Observed, Trust, User, Wanted, now
-from ravada_web.services import access, events, limits, outbox, placing, scopes
+from ravada_web.services import access, choices, events, limits, outbox, placing, scopes
 from ravada_web.services.clone_errors import NodeRefuses, Obstacle
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.pages import Page, paginate
@@ -26,7 +26,7 @@ class Filters:
     search: str = ""
     base_id: int | None = None
     node_id: int | None = None
-    owner_id: int | None = None
+    owner: str = ""
     state: str = ""
 
 
@@ -42,11 +42,12 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
     for column, value in (
         (Clone.base_id, filters.base_id),
         (Clone.node_id, filters.node_id),
-        (Clone.owner_id, filters.owner_id),
         (Clone.state, filters.state),
     ):
         if value:
             query = query.where(column == value)
+    if filters.owner:
+        query = query.where(Clone.owner.has(choices.named_like(filters.owner)))
     if filters.search:
         query = query.where(Clone.name.icontains(filters.search, autoescape=True))
     return paginate(query.order_by(Clone.sort_name), page)

@@ -74,7 +74,7 @@ def launch_new(actor: User, base_id: int) -> Clone:
             base_id=base.id,
             count=1,
             prefix=prefix(base, actor),
-            owner_id=actor.id,
+            owner=actor.name,
             volatile=base.offers_volatile,
             start_after=True,
         )

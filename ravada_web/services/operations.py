@@ -23,7 +23,7 @@ from ravada_web.models import (
     Replica,
     User,
 )
-from ravada_web.services import access, events, outbox, scopes
+from ravada_web.services import access, choices, events, outbox, scopes
 from ravada_web.services.aftermath import settle
 from ravada_web.services.kinds import KINDS
 from ravada_web.services.pages import Page, paginate
@@ -38,7 +38,7 @@ class Filters:
     kind: str = ""
     node_id: int | None = None
     base_id: int | None = None
-    user_id: int | None = None
+    user: str = ""
     search: str = ""
 
 
@@ -96,10 +96,11 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
     for column, wanted in (
         (Operation.node_id, filters.node_id),
         (Operation.base_id, filters.base_id),
-        (Operation.user_id, filters.user_id),
     ):
         if wanted:
             query = query.where(column == wanted)
+    if filters.user:
+        query = query.where(Operation.user.has(choices.named_like(filters.user)))
     if filters.search:
         query = query.where(Operation.title.icontains(filters.search, autoescape=True))
     return paginate(query.order_by(Operation.id.desc()), page)

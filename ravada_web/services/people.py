@@ -67,12 +67,6 @@ def row_of(viewer: User, user: User) -> PersonRow:
     return PersonRow(user, _clones_of(viewer, [user.id]).get(user.id, 0))
 
 
-def owners(viewer: User) -> Sequence[User]:
-    """The users who own a clone that the viewer may know of, by name."""
-    known = select(Clone.owner_id).where(scopes.clones(viewer, "clones.see_all"))
-    return db.session.scalars(select(User).where(User.id.in_(known)).order_by(func.lower(User.name))).all()
-
-
 def get(viewer: User, user_id: int) -> User:
     """One user. Raises NotFound, and NotAllowed for who may not see users."""
     access.require(viewer, "users.see")

@@ -19,7 +19,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, NumberRange, Optional
 
 from ravada_web.errors import InvalidInput
-from ravada_web.models import Base, User
+from ravada_web.models import Base
 
 
 class Form(FlaskForm):
@@ -93,11 +93,10 @@ class ClonesForm(Form):
     base_id = SelectField(_l("Base"), coerce=int, validate_choice=False)
     count = IntegerField(_l("How many"), [_required(_l("A number, at least 1."))], default=1)
     prefix = StringField(_l("Names begin with"), [_required(_l("Give the names a beginning."))])
-    owner_id = SelectField(_l("Owner"), coerce=int, validate_choice=False)
+    owner = StringField(_l("Owner"), [_required(_l("Enter the name of the user whose desktops they are."))])
     volatile = BooleanField(_l("Volatile"))
     start_after = BooleanField(_l("Start them once made"))
 
-    def offer(self, bases: Iterable[Base], people: Iterable[User]) -> None:
-        """The bases and owners to choose from."""
+    def offer(self, bases: Iterable[Base]) -> None:
+        """The bases to choose from."""
         self.base_id.choices = [SelectChoice(base.id, base.name) for base in bases]
-        self.owner_id.choices = [SelectChoice(person.id, person.name) for person in people]

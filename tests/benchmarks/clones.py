@@ -91,8 +91,7 @@ def _unmake(connection: libvirt.virConnect) -> None:
 
 def product(cluster: Cluster, browser: Browser, prefix: str, count: int) -> float:
     """Seconds from the POST of the form until all its clones are counted on the nodes."""
-    user = cluster.admin.id
-    fields = {"base_id": cluster.base_id, "count": count, "prefix": prefix, "owner_id": user}
+    fields = {"base_id": cluster.base_id, "count": count, "prefix": prefix, "owner": cluster.admin.name}
     token = browser.token("/clones/new")
     begun = time.perf_counter()
     browser.send("/clones/new", token, fields)

@@ -110,7 +110,7 @@ class House:
         """A clone whose display is the QEMU's, made when first asked for; back in order otherwise."""
         if name not in self.clones:
             admin = db.session.get_one(User, self.sign_in("admin", Role.ADMINISTRATOR).user_id)
-            clone_requests.request(admin, Request(self.base_id, 1, name, owner.user_id))
+            clone_requests.request(admin, Request(self.base_id, 1, name, db.session.get_one(User, owner.user_id).name))
             self.clones[name] = db.session.query(Clone).filter_by(name=f"{name}-1").one().id
         with transaction() as session:
             row = session.get_one(Clone, self.clones[name])

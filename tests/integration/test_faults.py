@@ -102,7 +102,7 @@ def test_workers_killed_in_mid_creation_leave_exactly_the_asked_for_clones(clust
     prefix = f"kill{victim}"
     cluster.made.append(prefix)
     workers = [cluster.pid_of(f"default:default-{number}") for number in range(3)]
-    wanted = clone_requests.Request(cluster.base_id, 75, prefix, cluster.admin.id)
+    wanted = clone_requests.Request(cluster.base_id, 75, prefix, cluster.admin.name)
     clone_requests.request(cluster.admin, wanted)
     horses = caught_at_work(workers)
     for process_id in {"horse": horses, "parent": workers, "both": workers + horses}[victim]:

@@ -46,12 +46,11 @@ def test_a_node_that_is_not_ticked_gets_none(cluster: Cluster) -> None:
 
 
 def test_forty_clones_by_eight_requests_at_once_are_within_one_of_even(cluster: Cluster) -> None:
-    actor_id = cluster.admin.id
     cluster.made += [f"burst{number}" for number in range(8)]
 
     def ask(number: int) -> None:
         with cluster.app.app_context():
-            wanted = clone_requests.Request(cluster.base_id, 5, f"burst{number}", actor_id)
+            wanted = clone_requests.Request(cluster.base_id, 5, f"burst{number}", cluster.admin.name)
             clone_requests.request(cluster.admin, wanted)
 
     with ThreadPoolExecutor(8) as pool:

@@ -223,7 +223,7 @@ def _make_clones() -> None:
     for name, count in CLONES.items():
         if not any(clone.owner.name == name for clone in owned):
             owner = users.by_name(name)
-            wanted = clone_requests.Request(_base().id, count, f"{name}-desk", owner.id)
+            wanted = clone_requests.Request(_base().id, count, f"{name}-desk", owner.name)
             clone_requests.request(actor, wanted)
     making = (CloneState.REQUESTED, CloneState.CREATING)
     _until(lambda: not any(c.state in making for c in clones.listing(actor, clones.Filters()).items), 120)

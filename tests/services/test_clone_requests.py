@@ -22,7 +22,7 @@ from tests.factories import make_base, make_nodes
 
 
 def wanted(people: People, base_id: int, **changes: Any) -> Request:
-    return Request(**{"base_id": base_id, "count": 12, "prefix": "desk", "owner_id": people.user.id, **changes})
+    return Request(**{"base_id": base_id, "count": 12, "prefix": "desk", "owner": people.user.name, **changes})
 
 
 def spread() -> dict[int, int]:
@@ -130,7 +130,7 @@ def test_no_node_ticked_points_to_the_base_tab(people: People) -> None:
         ("prefix", "<b>"),
         ("prefix", "a" * 41),
         ("base_id", 999),
-        ("owner_id", 999),
+        ("owner", "nobody"),
     ],
 )
 def test_a_wrong_field_is_named_and_nothing_is_written(people: People, field: str, value: object) -> None:
@@ -158,7 +158,7 @@ def test_without_redis_nothing_is_written(people: People, monkeypatch: pytest.Mo
 def test_forty_clones_by_eight_requests_at_once_are_even_and_within_memory(app: Flask, people: People) -> None:
     nodes = make_nodes(3, memory_mib=14 * 512)
     base = make_base(nodes, memory_mib=512)
-    administrator, owner = people.administrator.id, people.user.id
+    administrator, owner = people.administrator.id, people.user.name
     errors: list[BaseException] = []
     barrier = threading.Barrier(8)
 

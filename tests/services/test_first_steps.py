@@ -40,7 +40,7 @@ def test_step_by_step(people: People) -> None:
     with transaction() as session:
         session.add(AllowedNode(base_id=base, node_id=nodes[1]))
     assert done() == (True, True, True, False, True)
-    request(people.administrator, Request(base, 1, "desk", people.user.id))
+    request(people.administrator, Request(base, 1, "desk", people.user.name))
     assert done() == (True, True, True, True, True)
     assert first_steps.look().next is None
 

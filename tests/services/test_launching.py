@@ -44,7 +44,7 @@ def base_id(people: People) -> int:
 @pytest.fixture
 def desk(people: People, base_id: int) -> int:
     """The user's desktop of that base, switched off."""
-    request(people.administrator, Request(base_id, 1, "desk", people.user.id))
+    request(people.administrator, Request(base_id, 1, "desk", people.user.name))
     change(Clone, state=CloneState.STOPPED)
     change(Operation, state=OperationState.DONE)
     return db.session.scalars(select(Clone.id)).one()
@@ -274,7 +274,7 @@ def test_only_a_screen_that_is_on_is_shown(people: People, desk: int) -> None:
 
 
 def test_searching_and_pages(people: People, base_id: int) -> None:
-    request(people.administrator, Request(base_id, 61, "many", people.user.id))
+    request(people.administrator, Request(base_id, 61, "many", people.user.name))
     first, second = desktops.mine(people.user), desktops.mine(people.user, page=2)
     assert (len(first.items), len(second.items), first.pages) == (60, 1, 2)
     assert [card.clone.name for card in desktops.mine(people.user, "many-61").items] == ["many-61"]

@@ -30,7 +30,7 @@ def base_id(people: People) -> int:
 @pytest.fixture
 def desks(people: People, base_id: int) -> list[int]:
     """Three desktops of the user, switched off."""
-    request(people.administrator, Request(base_id, 3, "desk", people.user.id))
+    request(people.administrator, Request(base_id, 3, "desk", people.user.name))
     change(Clone, state=CloneState.STOPPED)
     change(Operation, state=OperationState.DONE)
     return list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
@@ -75,7 +75,7 @@ def test_the_users_own_wins_whether_larger_or_smaller_and_though_it_is_none_at_a
 
 
 def test_what_runs_or_is_about_to_counts_and_what_is_being_deleted_does_not(people: People, base_id: int) -> None:
-    request(people.administrator, Request(base_id, 11, "desk", people.user.id))
+    request(people.administrator, Request(base_id, 11, "desk", people.user.name))
     ids = db.session.scalars(select(Clone.id).order_by(Clone.id)).all()
     with transaction() as session:
         for clone_id, state in zip(ids, CloneState, strict=False):
@@ -161,7 +161,7 @@ def test_who_controls_all_clones_acts_for_others_without_a_limit(people: People,
     limit(people.user, most_clones=0, most_running=0, most_memory_mib=0)
     assert clones.start(people.operator, desks) == 3
     base_id = db.session.scalars(select(Base.id)).one()
-    request(people.operator, Request(base_id, 2, "more", people.user.id, start_after=True))
+    request(people.operator, Request(base_id, 2, "more", people.user.name, start_after=True))
     assert len(states()) == 5
 
 

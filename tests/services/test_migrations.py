@@ -58,7 +58,7 @@ def test_placing_works_on_both(database_url: str, tmp_path: Path, redis_socket: 
     with app.app_context():
         upgrade()
         administrator, _password = create(None, "root", "administrator")
-        decision = request(administrator, Request(make_base(make_nodes(3)), 6, "pg", administrator.id))
+        decision = request(administrator, Request(make_base(make_nodes(3)), 6, "pg", administrator.name))
         assert [verdict["taken"] for verdict in decision.verdicts["verdicts"]] == [2, 2, 2]
         db.session.remove()
         downgrade(revision="base")

@@ -23,7 +23,7 @@ GIB = 1 << 30
 def node_id(people: People) -> int:
     """A node with one clone, stopped."""
     (found,) = make_nodes(1)
-    request(people.administrator, Request(make_base([found]), 1, "desk", people.user.id))
+    request(people.administrator, Request(make_base([found]), 1, "desk", people.user.name))
     with transaction() as session:
         session.execute(update(Clone).values(state=CloneState.STOPPED))
     return found

@@ -138,7 +138,7 @@ def test_cancelling_a_running_operation_stops_it_at_its_next_step(app: Flask, pe
 
 def test_cancelling_a_waiting_creation_fails_its_clones_with_the_reason(people: People) -> None:
     base = make_base(make_nodes(1))
-    request(people.administrator, Request(base, 2, "c", people.user.id))
+    request(people.administrator, Request(base, 2, "c", people.user.name))
     operation = db.session.scalars(select(Operation.id)).one()
     operations.cancel(people.operator, [operation])
     rows = db.session.scalars(select(Clone)).all()
@@ -150,7 +150,7 @@ def test_cancelling_a_waiting_creation_fails_its_clones_with_the_reason(people: 
 
 def test_retrying_a_failed_creation_takes_its_clones_up_again(people: People) -> None:
     base = make_base(make_nodes(1))
-    request(people.administrator, Request(base, 2, "c", people.user.id))
+    request(people.administrator, Request(base, 2, "c", people.user.name))
     operation = db.session.scalars(select(Operation.id)).one()
 
     def refused(_handle: Handle) -> None:
@@ -212,7 +212,7 @@ def test_a_worker_on_another_host_lives_by_its_heartbeat(app: Flask) -> None:
 
 def test_work_that_kills_its_workers_is_given_up_after_some_attempts(people: People) -> None:
     base = make_base(make_nodes(1))
-    request(people.administrator, Request(base, 1, "c", people.user.id))
+    request(people.administrator, Request(base, 1, "c", people.user.name))
     operation = db.session.scalars(select(Operation.id)).one()
     for _attempt in range(MOST_ATTEMPTS):
         hand_back(operation)
@@ -223,7 +223,7 @@ def test_work_that_kills_its_workers_is_given_up_after_some_attempts(people: Peo
 def test_handing_back_frees_the_slot_of_the_dead_job_at_once(people: People) -> None:
     base = make_base(make_nodes(1))
     for number in range(3):
-        request(people.administrator, Request(base, 1, f"c{number}", people.user.id))
+        request(people.administrator, Request(base, 1, f"c{number}", people.user.name))
     assert len(outbox.queue("default").get_job_ids()) == 2, "two builds a node at once, the third waits"
     outbox.queue("default").pop_job_id()
     first = db.session.scalars(select(Operation.id).order_by(Operation.id)).first()

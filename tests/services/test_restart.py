@@ -30,7 +30,7 @@ XML = (
 def node(people: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[libvirt.virConnect]:
     """A node whose libvirt is the test driver, with two clones of the user that run there: pc-1 and pc-2."""
     (node_id,) = make_nodes(1)
-    request(people.administrator, Request(make_base([node_id]), 2, "pc", people.user.id))
+    request(people.administrator, Request(make_base([node_id]), 2, "pc", people.user.name))
 
     @contextmanager
     def connect(_node: Node) -> Iterator[libvirt.virConnect]:

@@ -49,7 +49,7 @@ def house(people: People) -> House:
     n1, n2, n3 = make_nodes(3)
     left, right = make_base([n1, n2], name="left"), make_base([n2, n3], name="right")
     for name, base in (("left", left), ("right", right)):
-        clone_requests.request(people.administrator, Request(base, 2, name, people.user.id))
+        clone_requests.request(people.administrator, Request(base, 2, name, people.user.name))
     with transaction() as session:
         for clone in session.scalars(select(Clone)):
             clone.name = f"{clone.base.name}-{clone.node.name}"
@@ -233,21 +233,21 @@ def test_a_start_of_foreign_clones_on_a_known_node_is_not_cancelled(people: Peop
 def test_clones_are_asked_of_known_bases(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
     with pytest.raises(InvalidInput) as refused:
-        clone_requests.request(operator, Request(house.right, 1, "new", people.user.id))
+        clone_requests.request(operator, Request(house.right, 1, "new", people.user.name))
     assert list(refused.value.fields) == ["base_id"]
-    clone_requests.request(operator, Request(house.left, 4, "new", people.user.id))
+    clone_requests.request(operator, Request(house.left, 4, "new", people.user.name))
     assert len(clones.listing(operator, clones.Filters(search="new-")).items) == 4
 
 
 def test_clones_are_put_where_who_asked_for_them_sees_them(people: People, house: House) -> None:
     operator = give(people, node_ids=(house.n1,))
-    decision = clone_requests.request(operator, Request(house.left, 6, "new", people.user.id))
+    decision = clone_requests.request(operator, Request(house.left, 6, "new", people.user.name))
     placed = db.session.scalars(select(Clone.node_id).where(Clone.decision_id == decision.id))
     assert set(placed) == {house.n1}
     with transaction() as session:
         session.get_one(Node, house.n1).runs_clones = False
     with pytest.raises(NoRoom) as refused:
-        clone_requests.request(operator, Request(house.left, 1, "more", people.user.id))
+        clone_requests.request(operator, Request(house.left, 1, "more", people.user.name))
     assert [verdict.node_name for verdict in refused.value.decision.verdicts] == ["n1"]
 
 

@@ -70,7 +70,7 @@ def world(people: People) -> World:
     nodes = make_nodes(3)
     base = make_base(nodes)
     for owner, prefix in ((people.user, "mine"), (people.other, "foreign")):
-        clone_requests.request(people.administrator, Request(base, 1, prefix, owner.id))
+        clone_requests.request(people.administrator, Request(base, 1, prefix, owner.name))
     scan = node_joining.begin_join(people.administrator, name="n9", address="192.0.2.9", port=22, user="root").id
     with transaction() as session:
         for clone in session.scalars(select(Clone)):

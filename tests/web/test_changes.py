@@ -29,7 +29,7 @@ CHANGES = [
     (
         "/clones/new",
         "operator",
-        {"base_id": "{base}", "count": "3", "prefix": "new", "owner_id": "1"},
+        {"base_id": "{base}", "count": "3", "prefix": "new", "owner": "user"},
         "/clones?search=new-",
     ),
     ("/operations/retry", "operator", {"id": "{scan}"}, "/operations"),

@@ -168,7 +168,7 @@ def test_nothing_at_all(people: People, sign_in: SignIn) -> None:
 
 
 def test_many_are_searched_and_come_in_pages(world: World, people: People, sign_in: SignIn) -> None:
-    clone_requests.request(people.administrator, Request(world.base, 70, "pc", people.user.id))
+    clone_requests.request(people.administrator, Request(world.base, 70, "pc", people.user.name))
     client = sign_in("user")
     text = client.get("/").text
     assert 'type="search"' in text and "page 1 of 2" in text

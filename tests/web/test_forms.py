@@ -19,7 +19,7 @@ SignIn = Callable[[User | str], FlaskClient]
 NODE = {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"}
 SETTINGS = {**NODE, "memory_reserve_mib": "0", "builds_at_once": "2", "clone_limit": ""}
 FILES = {"name": "b2", "source": "file", "paths": "/srv/b2.qcow2", "memory_mib": "512", "vcpus": "1"}
-CLONES = {"base_id": "1", "count": "3", "prefix": "new", "owner_id": "1"}
+CLONES = {"base_id": "1", "count": "3", "prefix": "new", "owner": "user"}
 
 # address, a form that is right, the field that is made wrong, and how
 WRONG = [
@@ -39,7 +39,7 @@ WRONG = [
     *(("/clones/new", CLONES, "count", value) for value in ("", "0", "-1", "1001", "ten", "1.5")),
     *(("/clones/new", CLONES, "prefix", value) for value in ("", "A", "a b", "-a", "x" * 41)),
     *(("/clones/new", CLONES, "base_id", value) for value in ("", "99", "x")),
-    *(("/clones/new", CLONES, "owner_id", value) for value in ("", "99")),
+    *(("/clones/new", CLONES, "owner", value) for value in ("", "nobody-is-called-so")),
 ]
 
 

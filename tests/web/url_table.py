@@ -91,6 +91,7 @@ TABLE: dict[str, str] = {
     "GET /users/new":                                     "sign in | 403 | 403 | 403 | 200",
     "POST /users/new":                                    "sign in | 403 | 403 | 403 | 422",
     "GET /users/roles":                                   "sign in | 403 | 403 | 200 | 200",
+    "GET /users/suggestions":                             "sign in | 403 | 403 | 200 | 200",
     "GET /users/upload":                                  "sign in | 403 | 403 | 403 | 200",
     "POST /users/upload":                                 "sign in | 403 | 403 | 403 | 422",
     "GET /users/upload/{key}":                            "sign in | 403 | 403 | 403 | 404",

@@ -9,7 +9,7 @@ from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Clone
-from ravada_web.services import access, bases, clones, desktops, events, nodes, people, users
+from ravada_web.services import access, bases, choices, clones, desktops, events
 from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.clone_requests import request as request_clones
@@ -30,17 +30,18 @@ def index() -> Response:
     filters = clones.Filters(
         search=asked.get("search", "").strip(),
         state=asked.get("state", ""),
-        **{name: asked.get(name, type=int) for name in ("base_id", "node_id", "owner_id")},
+        owner=asked.get("owner", "").strip(),
+        **{name: asked.get(name, type=int) for name in ("base_id", "node_id")},
     )
     page = clones.listing(me(), filters, asked.get("page", 1, type=int))
-    lists = {"bases": bases.listing(me()), "nodes": nodes.listing(me()), "people": people.owners(me())}
+    lists = {"bases": choices.bases(me()), "nodes": choices.nodes(me())}
     return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
 
 
 @blueprint.get("/new")
 @needs("clones.create")
 def new() -> Response:
-    form = ClonesForm(data={"owner_id": me().id, "base_id": request.args.get("base_id", type=int), "count": 1})
+    form = ClonesForm(data={"owner": me().name, "base_id": request.args.get("base_id", type=int), "count": 1})
     return _form(form)
 
 
@@ -49,7 +50,7 @@ def new() -> Response:
 def create() -> ResponseReturnValue:
     form, shortage = ClonesForm(), {}
     if form.validate():
-        values = form.values | {"base_id": form.base_id.data or 0, "owner_id": form.owner_id.data or 0}
+        values = form.values | {"base_id": form.base_id.data or 0}
         try:
             request_clones(me(), Request(**values))
             text = ngettext("%(num)s clone is being made.", "%(num)s clones are being made.", values["count"])
@@ -64,7 +65,7 @@ def create() -> ResponseReturnValue:
 
 
 def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
-    form.offer(bases.cloneable(me()), [user for user in users.listing() if user.active])
+    form.offer(bases.cloneable(me()))
     return show("clones/new.html", "clones/_new_form.html", status, form=form, shortage=shortage)
 
 

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 
-from ravada_web.services import bases, clones, events, nodes, operations, queue_view, users
+from ravada_web.services import choices, clones, events, operations, queue_view
 from ravada_web.services.operations import Filters
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
@@ -20,11 +20,12 @@ def index() -> Response:
         state=asked.get("state", ""),
         kind=asked.get("kind", ""),
         search=asked.get("search", "").strip(),
-        **{name: asked.get(name, type=int) for name in ("node_id", "base_id", "user_id")},
+        user=asked.get("user", "").strip(),
+        **{name: asked.get(name, type=int) for name in ("node_id", "base_id")},
     )
     page = operations.listing(me(), filters, asked.get("page", 1, type=int))
     found = {"filters": filters, "page": page, "waiting": queue_view.look(me(), page.items)}
-    lists = {"nodes": nodes.listing(me()), "bases": bases.listing(me()), "people": users.listing()}
+    lists = {"nodes": choices.nodes(me()), "bases": choices.bases(me())}
     return show("operations/index.html", "operations/_table.html", **found, **lists)
 
 

@@ -1,12 +1,12 @@
 """People › Users: list, make, look at, change, an operator's part; and what the roles may do."""
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Role, User
-from ravada_web.services import access, bases, events, groups, limits, nodes, people, scopes, second_factor, sign_ins
+from ravada_web.services import access, choices, events, groups, limits, people, scopes, second_factor, sign_ins
 from ravada_web.services.people import Filters
 from ravada_web.web.forms_people import LIMITS, NewPersonForm, PartForm, PersonForm
 from ravada_web.web.guard import me, needs
@@ -27,6 +27,14 @@ def index() -> Response:
     )
     page = people.page(me(), filters, asked.get("page", 1, type=int))
     return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))
+
+
+@blueprint.get("/suggestions")
+@needs("users.see")
+def suggestions() -> Response:
+    """Names like what was typed so far, for the field that wants an owner's."""
+    found = choices.people(me(), request.args.get("owner", "").strip())
+    return make_response(render_template("people/_suggestions.html", names=found))
 
 
 @blueprint.get("/roles")
@@ -145,7 +153,7 @@ def save_part(user_id: int) -> ResponseReturnValue:
 
 
 def _part_form(user: User, form: PartForm, status: int = 200) -> Response:
-    form.bases.offer(row.base for row in bases.listing(me()))
-    form.nodes.offer(row.node for row in nodes.listing(me()))
+    form.bases.offer(choices.bases(me()))
+    form.nodes.offer(choices.nodes(me()))
     operator = user.role == Role.OPERATOR
     return show("people/part.html", "people/_part_form.html", status, user=user, form=form, operator=operator)
