@@ -1,7 +1,9 @@
 """Just enough of SPICE's link stage to knock at a display with a password, as a viewer does."""
 
 import socket
+import ssl
 import struct
+from contextlib import ExitStack
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -11,9 +13,12 @@ MAIN_CHANNEL = 1
 SPICE_AUTHENTICATION = 1
 
 
-def let_in(host: str, port: int, password: str) -> bool:
-    """Whether the display lets a viewer in with that password."""
-    with socket.create_connection((host, port), timeout=5) as plug:
+def let_in(host: str, port: int, password: str, context: ssl.SSLContext | None = None) -> bool:
+    """Whether the display lets a viewer in with that password; over TLS where a context is given."""
+    with ExitStack() as opened:
+        plug = opened.enter_context(socket.create_connection((host, port), timeout=5))
+        if context:
+            plug = opened.enter_context(context.wrap_socket(plug, server_hostname=host))
         message = struct.pack("<IBBIII", 0, MAIN_CHANNEL, 0, 1, 0, 18) + struct.pack("<I", 1 << 0 | 1 << 1)
         plug.sendall(b"REDQ" + struct.pack("<III", 2, 2, len(message)) + message)
         header = _read(plug, 16)

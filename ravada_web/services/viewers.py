@@ -23,7 +23,11 @@ from ravada_web.services.running import Handle
 from ravada_web.services.transaction import transaction
 
 TICKET_SECONDS = 120
-CA_FILE = "/etc/pki/libvirt-spice/ca-cert.pem"
+# The authority behind the node's certificates for SPICE, where its libvirt has been told they are, or by default.
+CA_SCRIPT = """
+folder=$(sed -n 's/^ *spice_tls_x509_cert_dir *= *"\\(.*\\)".*/\\1/p' /etc/libvirt/qemu.conf)
+exec cat "${folder:-/etc/pki/libvirt-spice}/ca-cert.pem"
+"""
 CA_SECONDS = 5.0
 
 
@@ -67,8 +71,9 @@ def admit(handle: Handle) -> None:
         found = displays.admit(connection, uuid, password, TICKET_SECONDS)
     where: dict[str, Any] = {"host": node.display_address, "port": found.port, "tls_port": found.tls_port}
     if found.tls_port > 0:
-        certificate = run(links.workspace(), links.target(node), ["cat", CA_FILE], deadline=CA_SECONDS)
-        where["ca"] = certificate.decode(errors="replace")
+        read = ["sh", "-c", CA_SCRIPT]
+        authority = run(links.workspace(), links.target(node), read, deadline=CA_SECONDS, label="SPICE's authority")
+        where["ca"] = authority.decode(errors="replace")
     kept = json.dumps(where | {"password": password, "title": name})
     queues.redis.set(_key(handle.operation_id), kept, ex=TICKET_SECONDS)
 

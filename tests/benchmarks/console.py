@@ -1,4 +1,4 @@
-"""200 consoles at once to 20 displays: `make bench-console`. JSON on standard output, the rest on standard error.
+"""200 consoles at once to 20 displays, then 1,000 live pages: `make bench-console`. JSON alone on standard output.
 
 Every console asks for a frame twice a second and waits for it. First all connect to the displays' own sockets, then
 all through the gateway, then both once more: what the gateway adds is the difference of their percentiles. One in
@@ -22,6 +22,7 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import CloneState, Role, User
 from ravada_web.services import consoles, links, sign_ins, users
+from tests.benchmarks import streams
 from tests.benchmarks.displays import cpu_seconds, percentile, resident_mib, socket_of
 from tests.cluster import IMAGES, PASSWORD, Cluster, make_base, running_cluster
 from tests.lab import missing_requirements
@@ -31,6 +32,7 @@ from tests.servers import wait_until
 DISPLAYS, PER_DISPLAY = 20, 10
 SECONDS = 15.0
 EVERY = 0.5
+LIVE_PAGES = 1000
 # 16 KiB of raw pixels: a menu that opens, some lines that are typed. A browser asks for them compressed.
 FRAME = (64, 64)
 Send = Callable[[bytes], Awaitable[None]]
@@ -169,6 +171,24 @@ def prepare(cluster: Cluster) -> tuple[list[int], list[Path]]:
     return [row.id for row in rows], paths
 
 
+def live_pages(cluster: Cluster) -> dict[str, object]:
+    """A thousand open pages, told of ten changes."""
+    say(f"{LIVE_PAGES} live pages ...")
+    operator = users.by_name("viewer1")
+    cookies = [_cookie(cluster.app, sign_ins.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
+    gateway = cluster.pid_of("gateway:gateway-0")
+    before, begun = cpu_seconds(gateway), time.perf_counter()
+    delays = asyncio.run(streams.told(cluster.settings.port, cookies * 20, "operations"))
+    return {
+        "live_pages": LIVE_PAGES,
+        "live_told": len(delays),
+        "live_told_ms_p50": round(1000 * percentile(delays, 0.5), 1),
+        "live_told_ms_p95": round(1000 * percentile(delays, 0.95), 1),
+        "live_cpu_share": round((cpu_seconds(gateway) - before) / (time.perf_counter() - begun), 3),
+        "live_rss_mib": round(resident_mib(gateway), 1),
+    }
+
+
 def measure(cluster: Cluster) -> dict[str, object]:
     """Both, by turns."""
     clone_ids, paths = prepare(cluster)
@@ -197,6 +217,7 @@ def measure(cluster: Cluster) -> dict[str, object]:
         "added_ms_p95": round(1000 * (percentile(delays, 0.95) - percentile(floor, 0.95)), 2),
         "rss_mib": round(most, 1),
         "cpu_share": round(cpu / (2 * SECONDS), 3),
+        **live_pages(cluster),
     }
 
 

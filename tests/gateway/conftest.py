@@ -51,6 +51,7 @@ class House:
     base_id: int = 0
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     clones: dict[str, int] = field(default_factory=dict)
+    more: dict[str, str] = field(default_factory=dict)
     opened: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -62,7 +63,7 @@ class House:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, name: str, *command: str) -> None:
-        """Start one of its processes."""
+        """Start one of its processes; `more` is what its environment is to have, too."""
         environment = os.environ | {
             "RAVADA_DATA": str(self.settings.data),
             "RAVADA_PORT": str(self.settings.port),
@@ -70,6 +71,7 @@ class House:
             "RAVADA_MASTER": "ssh",
             "RAVADA_CONSOLES_PER_USER": "3",
             "RAVADA_TRUSTED_PROXIES": '["127.0.0.2"]',
+            **self.more,
         }
         with (self.settings.data / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
@@ -89,6 +91,13 @@ class House:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
         process.wait(15)
+
+    def restart(self) -> None:
+        """Start the pages and the gateway anew."""
+        for name in list(self.processes):
+            self.stop(name)
+        self.start_web()
+        self.start_gateway()
 
     def sign_in(self, name: str, role: Role = Role.USER) -> Person:
         """A new browser of that user, who is made if need be."""

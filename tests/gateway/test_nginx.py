@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 from ravada_web.extensions import db
 from ravada_web.models import Console
 from ravada_web.services import changes
+from tests.certificates import make_certificate
 from tests.gateway.conftest import ROOT, House, free_port, listens
 from tests.servers import wait_until
 
@@ -38,10 +39,7 @@ def proxy(running_house: House, tmp_path_factory: pytest.TempPathFactory) -> Ite
     if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None:
         pytest.skip("nginx is not installed (apt install nginx-light)")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
-    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    certificate, key = make_certificate(folder, "127.0.0.1")
     process = start(folder, port, running_house.port, certificate, key)
     try:
         wait_until(lambda: listens(port), 10, f"nginx listens; see {folder}/error.log")

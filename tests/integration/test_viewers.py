@@ -1,7 +1,9 @@
 """The file for a viewer of the user's own, on a real node: its password opens the display, made once, for a while."""
 
+import ssl
 from collections.abc import Iterator
 from configparser import ConfigParser
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +13,16 @@ from ravada_web.hypervisor import displays
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import Clone, CloneState
 from ravada_web.services import links, viewers
+from tests.certificates import make_certificate
 from tests.cluster import Cluster
+from tests.conftest import wait_healthy
 from tests.e2e.test_console import offer_displays
+from tests.lab.node import LabNode
 from tests.servers import wait_until
 from tests.spice import let_in
+
+CERTIFICATES = "/etc/libvirt/spice"
+QEMU_CONF = "/etc/libvirt/qemu.conf"
 
 
 @pytest.fixture
@@ -48,6 +56,45 @@ def test_before_a_file_is_made_nobody_gets_in_and_afterwards_it_expires(cluster:
         displays.admit(connection, offered.uuid, "for-a-moment", 2)
         assert let_in(where.address, where.port, "for-a-moment")
         wait_until(lambda: not let_in(where.address, where.port, "for-a-moment"), 10, "the password has expired")
+
+
+@pytest.fixture
+def certified(cluster: Cluster, tmp_path: Path) -> Iterator[Clone]:
+    """A running clone of a node that offers displays by TLS, with a certificate of its own."""
+    offer_displays(True)
+    (clone,) = cluster.create("tls", 1)
+    node = next(node for node in cluster.lab.nodes if node.name == clone.node.name)
+    certificate, key = make_certificate(tmp_path, node.address)
+    node.run(["mkdir", "-p", CERTIFICATES])
+    for path, name in ((certificate, "ca-cert"), (certificate, "server-cert"), (key, "server-key")):
+        node.put(path, f"{CERTIFICATES}/{name}.pem")
+    settings = node.run(["cat", QEMU_CONF]).stdout
+    set_qemu(node, f'{settings}spice_tls = 1\nspice_tls_x509_cert_dir = "{CERTIFICATES}"\n')
+    wait_healthy(cluster)
+    cluster.flask("clones", "start", clone.name, "--wait")
+    yield cluster.wait_state("tls", CloneState.RUNNING)[0]
+    offer_displays(False)
+    set_qemu(node, settings)
+
+
+def set_qemu(node: LabNode, text: str) -> None:
+    """Give a node's libvirt these settings of QEMU."""
+    node.run(["tee", QEMU_CONF], input=text)
+    node.restart_libvirtd()
+
+
+def test_where_a_node_has_certificates_the_file_leads_to_its_encrypted_display(
+    cluster: Cluster, certified: Clone
+) -> None:
+    operation = viewers.offer(cluster.admin, certified.id)
+    wait([operation.id], 30)
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(viewers.file_of(cluster.admin, certified.id, operation.id))
+    found = parser["virt-viewer"]
+    assert "port" not in found
+    context = ssl.create_default_context(cadata=found["ca"].replace("\\n", "\n"))
+    assert let_in(found["host"], int(found["tls-port"]), found["password"], context)
+    assert not let_in(found["host"], int(found["tls-port"]), "wrong", context)
 
 
 def test_nothing_else_listens_on_the_network(cluster: Cluster, offered: Clone) -> None:

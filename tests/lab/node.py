@@ -182,6 +182,13 @@ class LabNode:
         """Let its libvirtd go on."""
         self.run(["sh", "-c", "kill -CONT $(cat /run/libvirtd.pid)"])
 
+    def restart_libvirtd(self) -> None:
+        """Have it read its settings anew; its guests go on."""
+        self.run(["sh", "-c", "kill $(cat /run/libvirtd.pid)"])
+        until(lambda: self.run(["pgrep", "-x", "libvirtd"], check=False).returncode == 1, 20, "libvirtd has ended")
+        self.run(["libvirtd", "-d"])
+        until(self._libvirt_answers, 20, f"libvirtd of {self.name} is back")
+
     def fill(self, leave_mib: int) -> None:
         """Fill its pool up to so many MiB; only one with a disk of its own size."""
         if self.pool_mib is None:
