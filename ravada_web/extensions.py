@@ -12,6 +12,8 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
@@ -46,7 +48,12 @@ class Queues:
     redis: Redis
 
     def init_app(self, app: Flask) -> None:
-        self.redis = Redis.from_url(app.config["REDIS_URL"], socket_timeout=10, socket_connect_timeout=2)
+        self.connect(app.config["REDIS_URL"])
+
+    def connect(self, url: str) -> None:
+        """Use this Redis. A lost connection is made anew once, at once: a page must not wait for one that is away."""
+        retry = Retry(NoBackoff(), 1)
+        self.redis = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=2, retry=retry)
 
 
 queues = Queues()

@@ -139,13 +139,9 @@ def test_a_locked_database_is_said_so(app: Flask, client: FlaskClient, people: P
     assert "database is busy" in part.headers["HX-Trigger"]
 
 
-def test_without_a_queue_pages_show_and_actions_say_so(
-    app: Flask, world: World, people: People, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from redis import Redis
-
+def test_without_a_queue_pages_show_and_actions_say_so(world: World, people: People, sign_in: SignIn) -> None:
     client = sign_in(people.administrator)
-    monkeypatch.setattr(queues, "redis", Redis(unix_socket_path="/nonexistent/redis.sock"))
+    queues.connect("unix:///nonexistent/redis.sock")
     for address in PAGES:
         assert client.get(world.path(address)).status_code == 200
     assert "The queue is not reachable" in client.get("/operations").text
