@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.models import Event, Group, Role, User
-from ravada_web.services import groups, people_csv, sign_ins, users
+from ravada_web.services import groups, people_csv, people_rows, sign_ins, users
 from ravada_web.services import people as persons
 from ravada_web.services.limits import Amounts
-from ravada_web.services.people_csv import BadTable
+from ravada_web.services.people_rows import BadTable
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
 
@@ -277,8 +277,8 @@ def test_only_administrators_upload_and_operators_may_download(people: People) -
 def test_whatever_is_uploaded_is_taken_or_refused(content: bytes) -> None:
     """Parsing alone: no bytes make it fall over."""
     try:
-        reader = people_csv._reader(content)
-        columns = people_csv._columns(reader)
+        reader = people_rows._reader(content)
+        columns = people_rows._columns(reader)
     except BadTable:
         return
     assert "name" in columns

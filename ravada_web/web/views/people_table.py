@@ -6,8 +6,8 @@ from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.services import people_csv
-from ravada_web.services.people_csv import BadTable
+from ravada_web.services import people_csv, people_rows
+from ravada_web.services.people_rows import BadTable
 from ravada_web.web.forms_people import TableForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -44,7 +44,7 @@ def upload() -> ResponseReturnValue:
 
 
 def _form(filled: TableForm, status: int = 200, bad: BadTable | None = None) -> Response:
-    facts = {"columns": people_csv.ACCEPTED, "rows": people_csv.MOST_ROWS, "passwords": people_csv.MOST_PASSWORDS}
+    facts = {"columns": people_rows.ACCEPTED, "rows": people_rows.MOST_ROWS, "passwords": people_rows.MOST_PASSWORDS}
     return show("people/upload.html", "people/_upload_form.html", status, form=filled, bad=bad, **facts)
 
 
