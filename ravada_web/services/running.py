@@ -87,7 +87,7 @@ def run(operation_id: int, attempt: int, work: Work) -> None:
     """
     handle = _claim(operation_id, attempt)
     if handle is None:
-        log.info("nothing to do", operation=operation_id, attempt=attempt)
+        log.debug("nothing to do", operation=operation_id, attempt=attempt)
         return
     with structlog.contextvars.bound_contextvars(operation=operation_id, attempt=attempt, kind=handle.kind):
         try:
