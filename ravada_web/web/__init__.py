@@ -52,6 +52,7 @@ TOPICS = (
 
 def init_app(app: Flask) -> None:
     """Bring the pages, their errors, filters and headers into the application."""
+    compression.init_app(app)  # first: what is registered first sees an answer last, when all others had its text
     for topic in TOPICS:
         app.register_blueprint(topic.blueprint)
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  as Flask's documentation has it
@@ -64,4 +65,3 @@ def init_app(app: Flask) -> None:
     filters.init_app(app)
     errors.init_app(app)
     security.init_app(app)
-    compression.init_app(app)
