@@ -15,6 +15,7 @@ from ravada_web.gateway.consoles import PING_SECONDS, Consoles
 from ravada_web.gateway.front import Front
 from ravada_web.gateway.hub import Hub
 from ravada_web.gateway.live import Streams
+from ravada_web.gateway.proxy import Pages
 from ravada_web.gateway.rows import Rows
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ LEAVE_SECONDS = 3.0
 
 
 async def serve(settings: Settings, rows: Rows) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. Raises whatever ends the work that goes on beside: without it nobody may stay."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -31,17 +32,20 @@ async def serve(settings: Settings, rows: Rows) -> None:
     doors = Consoles(rows, hub)
     streams = Streams(hub, rows)
     await doors.begin()
-    server = await Front(settings, streams, doors, settings.run_dir / "web.sock").listen()
+    server = await Front(settings, streams, doors, Pages(settings.run_dir / "web.sock")).listen()
     work = [asyncio.create_task(hub.run()), asyncio.create_task(_look_after(doors, streams))]
     log.info("the gateway listens", host=settings.host, port=settings.port)
-    await stopped.wait()
+    await asyncio.wait({asyncio.create_task(stopped.wait()), *work}, return_when=asyncio.FIRST_COMPLETED)
     server.close()
     await doors.close()
+    broken = [task for task in work if task.done()]
     for task in work:
         task.cancel()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     await asyncio.wait(others, timeout=LEAVE_SECONDS)
     await hub.close()
+    for task in broken:
+        task.result()
 
 
 async def _look_after(doors: Consoles, streams: Streams) -> None:

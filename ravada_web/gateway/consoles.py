@@ -163,11 +163,12 @@ class Consoles:
         finally:
             task.cancel()
             del self._open[grant.console_id]
+            self._causes.pop(grant.console_id, None)
             await asyncio.shield(self._rows.run_for(caller.address, consoles.ended, grant.console_id, cause))
 
     def _how_it_ended(self, task: "asyncio.Task[None]", console_id: int) -> Cause:
         if task.cancelled():
-            return self._causes.pop(console_id, Cause.SHUTDOWN)
+            return self._causes.get(console_id, Cause.SHUTDOWN)
         error = task.exception()
         if isinstance(error, (Closed, ConsoleRefused)):
             return error.cause

@@ -4,28 +4,28 @@ import asyncio
 import ssl
 from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 
 from ravada_web.config import Settings
 from ravada_web.gateway import consoles, live
 from ravada_web.gateway.http import BadRequest, Head, answer, read_head
-from ravada_web.gateway.proxy import Caller, pass_on
+from ravada_web.gateway.proxy import Caller, Pages
 
 LONGEST_HEAD = 32 * 1024
 # A connection that is kept open for the next page.
 IDLE_SECONDS = 75.0
 # Closed on what is still being sent, a connection is reset, and the answer lost with it.
 REST_SECONDS = 2.0
+LEAVE_SECONDS = 30.0
 
 
 class Front:
     """Serves connections one by one, each in a task of its own."""
 
-    def __init__(self, settings: Settings, streams: live.Streams, doors: consoles.Consoles, web: Path) -> None:
+    def __init__(self, settings: Settings, streams: live.Streams, doors: consoles.Consoles, pages: Pages) -> None:
         self._settings = settings
         self._streams = streams
         self._consoles = doors
-        self._web = web
+        self._pages = pages
 
     async def listen(self) -> asyncio.Server:
         """Listen where the settings say, by HTTPS where they name a certificate."""
@@ -49,7 +49,7 @@ class Front:
         except (OSError, TimeoutError):
             pass  # the browser went; whoever it was asking is told by the closed connection
         finally:
-            writer.close()
+            await _close(writer)
 
     async def _answer(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Have one request answered; True where the connection can serve another."""
@@ -62,7 +62,7 @@ class Front:
             return False
         if head.words[2] not in ("HTTP/1.1", "HTTP/1.0"):
             raise BadRequest("Only HTTP/1.1 is spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-        return await pass_on(head, caller, reader, writer, self._web)
+        return await self._pages.pass_on(head, caller, reader, writer)
 
     def _caller(self, head: Head, writer: asyncio.StreamWriter) -> Caller:
         """Who asks: by the connection, or as a proxy says that is trusted (its last word: it saw that itself)."""
@@ -73,6 +73,15 @@ class Front:
             address = head.get("x-forwarded-for").rpartition(",")[2].strip() or address
             scheme = "https" if head.get("x-forwarded-proto") == "https" else scheme
         return Caller(address, scheme)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Send what is unsent, and be done; a browser that does not take it is not waited for."""
+    writer.close()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), LEAVE_SECONDS)
+    except (OSError, TimeoutError):
+        writer.transport.abort()
 
 
 async def _take_the_rest(reader: asyncio.StreamReader) -> None:

@@ -2,16 +2,25 @@
 
 import asyncio
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from ravada_web.gateway.http import HOP, Head, answer, read_head
+from ravada_web.gateway.http import HOP, BadRequest, Head, answer, read_head
 
 CHUNK = 64 * 1024
 # How long a restart of the web process may take before its visitors are told.
 RESTART_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
+# Forms are small; a table of people is not. So many of the large ones are held in memory at a time.
+SMALL_BODY = 64 * 1024
+LARGE_AT_ONCE = 8
+BODY_SECONDS = 60.0
+# More than any page or file of ours (the stylesheet, uncompressed, is 540 kB): a longer answer, an export, goes at the
+# browser's pace, as long as it has one.
+AHEAD_BYTES = 1 << 20
+STALLED_SECONDS = 30.0
 # Who asks is ours to say: what a browser claims of itself is dropped.
 CLAIMS = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"}
 
@@ -24,31 +33,42 @@ class Caller:
     scheme: str
 
 
-async def pass_on(
-    head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, web: Path
-) -> bool:
-    """Have the web process answer one request. Answers whether the browser's connection can serve another one."""
-    length = head.length()
-    try:
-        up_reader, up_writer = await _connect(web)
-    except OSError:
-        await answer(
-            writer, HTTPStatus.SERVICE_UNAVAILABLE, "The pages are not running. Try again in a moment.",
-            (("Retry-After", "5"),),
-        )  # fmt: skip
-        return False
-    try:
-        added = (("X-Forwarded-For", caller.address), ("X-Forwarded-Proto", caller.scheme), ("Connection", "close"))
-        up_writer.write(head.written(HOP | CLAIMS, added))
-        body = asyncio.create_task(_send_body(reader, up_writer, length))
+class Pages:
+    """The web process behind us. It has few threads, one a request: none of them ever waits for a slow browser.
+
+    So a request is whole before it is passed on, and an answer is taken off the web's hands as fast as it comes.
+    """
+
+    def __init__(self, web: Path) -> None:
+        self._web = web
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    async def pass_on(
+        self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Have one request answered. Answers whether the browser's connection can serve another one."""
+        length = head.length()
+        async with self._large if length > SMALL_BODY else nullcontext():
+            body = await _take_body(head, length, reader, writer)
+            await _sent(writer)
+            return await self._ask(head, caller, body, writer)
+
+    async def _ask(self, head: Head, caller: Caller, body: bytes, writer: asyncio.StreamWriter) -> bool:
         try:
+            up_reader, up_writer = await _connect(self._web)
+        except OSError:
+            await answer(
+                writer, HTTPStatus.SERVICE_UNAVAILABLE, "The pages are not running. Try again in a moment.",
+                (("Retry-After", "5"),),
+            )  # fmt: skip
+            return False
+        try:
+            added = (("X-Forwarded-For", caller.address), ("X-Forwarded-Proto", caller.scheme), ("Connection", "close"))
+            up_writer.write(head.written(HOP | CLAIMS | {"expect"}, added) + body)
             keep = head.words[2] == "HTTP/1.1" and "close" not in head.get("connection").lower()
-            whole = await _bring_back(head, up_reader, writer, keep)
-            return whole and keep and body.done() and body.exception() is None
+            return await _bring_back(head, up_reader, writer, keep) and keep
         finally:
-            body.cancel()
-    finally:
-        up_writer.close()
+            up_writer.close()
 
 
 async def _connect(web: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -62,22 +82,21 @@ async def _connect(web: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
             await asyncio.sleep(0.1)
 
 
-async def _send_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int) -> None:
-    while length:
-        part = await reader.read(min(CHUNK, length))
-        if not part:
-            raise ConnectionResetError
-        length -= len(part)
-        writer.write(part)
-        await writer.drain()
+async def _take_body(head: Head, length: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The whole body. Raises BadRequest where it does not come in time."""
+    if length and head.get("expect").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        return await asyncio.wait_for(reader.readexactly(length), BODY_SECONDS)
+    except TimeoutError:
+        raise BadRequest("What was sent took too long to come.", HTTPStatus.REQUEST_TIMEOUT) from None
+    except asyncio.IncompleteReadError:
+        raise ConnectionResetError from None
 
 
 async def _bring_back(request: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep: bool) -> bool:
     """Copy the answer; True when it came whole and the browser can tell where it ended."""
     head = await read_head(reader, ANSWER_SECONDS)
-    while head is not None and head.words[1].startswith("1"):  # 100 Continue
-        writer.write(head.raw)
-        head = await read_head(reader, ANSWER_SECONDS)
     if head is None:
         await answer(writer, HTTPStatus.BAD_GATEWAY, "The pages broke off. Try again.")
         return False
@@ -90,9 +109,20 @@ async def _bring_back(request: Head, reader: asyncio.StreamReader, writer: async
     while part := await reader.read(CHUNK):
         copied, tail = copied + len(part), (tail + part)[-5:]
         writer.write(part)
-        await writer.drain()
-    await writer.drain()
+        await _drain(writer)
     whole = bodiless or (tail == b"0\r\n\r\n" if chunked else copied == int(said) if said.isdecimal() else True)
     if not whole:
         writer.transport.abort()  # never let half an answer pass for a whole one
     return whole and framed
+
+
+async def _sent(writer: asyncio.StreamWriter) -> None:
+    """Wait until the former answers are out, then let the next one be taken ahead. Raises TimeoutError like _drain."""
+    writer.transport.set_write_buffer_limits(high=0)
+    await _drain(writer)
+    writer.transport.set_write_buffer_limits(high=AHEAD_BYTES)
+
+
+async def _drain(writer: asyncio.StreamWriter) -> None:
+    """Wait while much is unsent. Raises TimeoutError when the browser takes nothing for long."""
+    await asyncio.wait_for(writer.drain(), STALLED_SECONDS)

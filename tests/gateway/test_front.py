@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
@@ -97,6 +97,44 @@ def test_a_body_that_is_too_large_is_said_so(house: House) -> None:
     with browser(house) as connection:
         connection.request("POST", "/login", b"x" * (5 << 20), {"Content-Type": "application/x-www-form-urlencoded"})
         assert connection.getresponse().status in (400, 413)
+
+
+SLOW_FORM = (
+    b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    b"Content-Length: 2000\r\n\r\nname="
+)
+UNREAD_FILE = (
+    b"GET /static/vendor/tabler-core@1.6.1/tabler.min.css HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "sent", [SLOW_FORM, UNREAD_FILE, UNREAD_FILE * 8], ids=["half a form", "an unread answer", "many unread answers"]
+)
+def test_slow_browsers_hold_no_thread_of_the_web(house: House, sent: bytes) -> None:
+    with ExitStack() as plugs:
+        for _number in range(12):  # three times its threads
+            plug = plugs.enter_context(closing(socket.socket()))
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plug.connect(("127.0.0.1", house.port))
+            plug.sendall(sent)
+        with closing(http.client.HTTPConnection("127.0.0.1", house.port, timeout=10)) as connection:
+            connection.request("GET", "/login")
+            assert connection.getresponse().status == 200
+
+
+def test_a_large_form_is_waved_on_before_it_is_sent(house: House) -> None:
+    body = b"name=" + b"x" * 200_000
+    head = (
+        b"POST /login HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", house.port), timeout=20) as plug:
+        plug.sendall(head % len(body))
+        assert plug.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        plug.sendall(body)
+        said = b"".join(iter(lambda: plug.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")  # no CSRF token in it
 
 
 def test_a_ticket_is_asked_for_by_the_pages_script(house: House) -> None:
