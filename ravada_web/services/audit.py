@@ -65,16 +65,16 @@ def _query(filters: Filters) -> Select[Event]:
             query = query.where(column.icontains(text, autoescape=True))
     if since := _day(filters.since):
         query = query.where(Event.at >= since)
-    if until := _day(filters.until):
-        query = query.where(Event.at < until + timedelta(days=1))
+    if until := _day(filters.until, days=1):
+        query = query.where(Event.at < until)
     return query
 
 
-def _day(text: str) -> datetime | None:
-    """The day's beginning; None for what is no day."""
+def _day(text: str, days: int = 0) -> datetime | None:
+    """The beginning of the day that comes `days` later; None for what is no day, or after the last one there is."""
     try:
-        return datetime.combine(datetime.strptime(text, "%Y-%m-%d").date(), time(), UTC)
-    except ValueError:
+        return datetime.combine(datetime.strptime(text, "%Y-%m-%d").date() + timedelta(days), time(), UTC)
+    except (ValueError, OverflowError):
         return None
 
 

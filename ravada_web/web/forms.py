@@ -20,6 +20,7 @@ from wtforms.validators import InputRequired, NumberRange, Optional
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Base
+from ravada_web.web.asked import number
 
 
 class Form(FlaskForm):
@@ -90,7 +91,7 @@ class ImportForm(Form):
 
 
 class ClonesForm(Form):
-    base_id = SelectField(_l("Base"), coerce=int, validate_choice=False)
+    base_id = SelectField(_l("Base"), coerce=number, validate_choice=False)
     count = IntegerField(_l("How many"), [_required(_l("A number, at least 1."))], default=1)
     prefix = StringField(_l("Names begin with"), [_required(_l("Give the names a beginning."))])
     owner = StringField(_l("Owner"), [_required(_l("Enter the name of the user whose desktops they are."))])

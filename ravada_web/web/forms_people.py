@@ -20,6 +20,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from ravada_web.models import Group, Role
 from ravada_web.services.limits import Amounts
+from ravada_web.web.asked import number
 from ravada_web.web.forms import Form
 from ravada_web.web.words import ROLES
 
@@ -30,7 +31,7 @@ class Ticks(SelectMultipleField):
     """Any number of ids; whether they exist the service says."""
 
     def __init__(self, label: Any, **kwargs: Any) -> None:
-        super().__init__(label, coerce=int, validate_choice=False, choices=[], **kwargs)
+        super().__init__(label, coerce=number, validate_choice=False, choices=[], **kwargs)
 
     def offer(self, items: Iterable[Any]) -> None:
         """What can be ticked: rows with an id and a name."""

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request, stream_with_context
 
 from ravada_web.services import audit
 from ravada_web.services.audit import Filters
+from ravada_web.web import asked
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import show
 
@@ -24,7 +25,7 @@ def _filters() -> Filters:
 @needs("audit.see")
 def index() -> Response:
     filters = _filters()
-    page = audit.listing(me(), filters, request.args.get("page", 1, type=int))
+    page = audit.listing(me(), filters, asked.page())
     return show("audit/index.html", "audit/_table.html", filters=filters, page=page)
 
 

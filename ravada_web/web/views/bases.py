@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ravada_web.services import bases, events
+from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -37,7 +38,7 @@ def tab(base_id: int) -> Response:
 @needs("bases.change")
 def allow(base_id: int) -> ResponseReturnValue:
     found = bases.get(me(), base_id)
-    bases.allow(me(), found, request.form.getlist("node", type=int))
+    bases.allow(me(), found, request.form.getlist("node", type=asked.number))
     return done(url_for("bases.tab", base_id=base_id), _("Saved. Copies to newly ticked nodes begin now."))
 
 

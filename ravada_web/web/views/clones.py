@@ -13,7 +13,7 @@ from ravada_web.services import access, bases, choices, clones, desktops, events
 from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.clone_requests import request as request_clones
-from ravada_web.web import clone_actions
+from ravada_web.web import asked, clone_actions
 from ravada_web.web.confirm import ask
 from ravada_web.web.forms import ClonesForm
 from ravada_web.web.guard import me, needs
@@ -26,14 +26,14 @@ ACTION = "any('start','shut-down','restart','force-off','delete')"
 @blueprint.get("")
 @needs("clones.see_all")
 def index() -> Response:
-    asked = request.args
+    given = request.args
     filters = clones.Filters(
-        search=asked.get("search", "").strip(),
-        state=asked.get("state", ""),
-        owner=asked.get("owner", "").strip(),
-        **{name: asked.get(name, type=int) for name in ("base_id", "node_id")},
+        search=given.get("search", "").strip(),
+        state=given.get("state", ""),
+        owner=given.get("owner", "").strip(),
+        **{name: given.get(name, type=asked.number) for name in ("base_id", "node_id")},
     )
-    page = clones.listing(me(), filters, asked.get("page", 1, type=int))
+    page = clones.listing(me(), filters, asked.page())
     lists = {"bases": choices.bases(me()), "nodes": choices.nodes(me())}
     return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
 
@@ -41,7 +41,7 @@ def index() -> Response:
 @blueprint.get("/new")
 @needs("clones.create")
 def new() -> Response:
-    form = ClonesForm(data={"owner": me().name, "base_id": request.args.get("base_id", type=int), "count": 1})
+    form = ClonesForm(data={"owner": me().name, "base_id": request.args.get("base_id", type=asked.number), "count": 1})
     return _form(form)
 
 
@@ -88,13 +88,13 @@ def confirm(action: str) -> Response:
 
 @blueprint.post(f"/<{ACTION}:action>")
 def act(action: str) -> ResponseReturnValue:
-    count = clone_actions.SERVICES[action](me(), request.form.getlist("id", type=int))
+    count = clone_actions.SERVICES[action](me(), request.form.getlist("id", type=asked.number))
     return done(_back(), clone_actions.outcome(action, count))
 
 
 def _chosen() -> Sequence[Clone]:
     """The clones that are asked about. Raises InvalidInput for none, NotFound for one that is not theirs."""
-    ids = request.args.getlist("id", type=int)
+    ids = request.args.getlist("id", type=asked.number)
     if not ids:
         raise InvalidInput({"id": _("Tick at least one desktop first.")})
     return clones.many(me(), ids)

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ravada_web.services import desktops, launching
+from ravada_web.web import asked
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
 
@@ -12,8 +13,8 @@ blueprint = Blueprint("desktops", __name__)
 
 @blueprint.get("/")
 def index() -> Response:
-    search, number = request.args.get("search", "").strip(), request.args.get("page", 1, type=int)
-    page = desktops.mine(me(), search, number)
+    search = request.args.get("search", "").strip()
+    page = desktops.mine(me(), search, asked.page())
     offered = [] if search or page.page > 1 else desktops.not_taken_up(me())
     searches = bool(search) or page.total > desktops.SEARCHED_FROM
     return show(

@@ -8,6 +8,7 @@ from flask_babel import ngettext
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Group
 from ravada_web.services import events, groups
+from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms_people import GroupForm, MembersForm
 from ravada_web.web.guard import me, needs
@@ -24,7 +25,7 @@ def _page(group_id: int) -> str:
 @needs("users.see")
 def index() -> Response:
     search = request.args.get("search", "").strip()
-    page = groups.page(me(), search, request.args.get("page", 1, type=int))
+    page = groups.page(me(), search, asked.page())
     return show("groups/index.html", "groups/_table.html", page=page, search=search)
 
 
@@ -60,8 +61,7 @@ def group(group_id: int) -> Response:
 
 
 def _group(found: Group, form: MembersForm, status: int = 200) -> Response:
-    number = request.args.get("page", 1, type=int)
-    members, history = groups.members(me(), found, number), events.recent("group", found.id)
+    members, history = groups.members(me(), found, asked.page()), events.recent("group", found.id)
     shown = {"members": members, "events": history, "bases": groups.bases_of(found), "form": form}
     return show("groups/group.html", "groups/_group.html", status, group=found, **shown)
 

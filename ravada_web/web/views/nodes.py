@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput
 from ravada_web.services import events, node_joining, nodes
+from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms import NodeSettingsForm
 from ravada_web.web.guard import me, needs
@@ -29,7 +30,7 @@ def _back(node_id: int) -> str:
 @needs("nodes.see")
 def index() -> Response:
     search = request.args.get("search", "").strip()
-    page = nodes.page(me(), search, request.args.get("page", 1, type=int))
+    page = nodes.page(me(), search, asked.page())
     return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
 
 

@@ -6,6 +6,7 @@ from flask_babel import ngettext
 
 from ravada_web.services import choices, clones, events, operations, queue_view
 from ravada_web.services.operations import Filters
+from ravada_web.web import asked
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
 
@@ -15,15 +16,15 @@ blueprint = Blueprint("operations", __name__, url_prefix="/operations")
 @blueprint.get("")
 @needs("operations.see")
 def index() -> Response:
-    asked = request.args
+    given = request.args
     filters = Filters(
-        state=asked.get("state", ""),
-        kind=asked.get("kind", ""),
-        search=asked.get("search", "").strip(),
-        user=asked.get("user", "").strip(),
-        **{name: asked.get(name, type=int) for name in ("node_id", "base_id")},
+        state=given.get("state", ""),
+        kind=given.get("kind", ""),
+        search=given.get("search", "").strip(),
+        user=given.get("user", "").strip(),
+        **{name: given.get(name, type=asked.number) for name in ("node_id", "base_id")},
     )
-    page = operations.listing(me(), filters, asked.get("page", 1, type=int))
+    page = operations.listing(me(), filters, asked.page())
     found = {"filters": filters, "page": page, "waiting": queue_view.look(me(), page.items)}
     lists = {"nodes": choices.nodes(me()), "bases": choices.bases(me())}
     return show("operations/index.html", "operations/_table.html", **found, **lists)
@@ -51,14 +52,14 @@ def badge() -> Response:
 @blueprint.post("/retry")
 @needs("operations.control")
 def retry() -> ResponseReturnValue:
-    count = operations.retry(me(), request.form.getlist("id", type=int))
+    count = operations.retry(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), ngettext("%(num)s operation is tried again.", "%(num)s operations are tried again.", count))
 
 
 @blueprint.post("/cancel")
 @needs("operations.control")
 def cancel() -> ResponseReturnValue:
-    count = operations.cancel(me(), request.form.getlist("id", type=int))
+    count = operations.cancel(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), ngettext("%(num)s operation is cancelled.", "%(num)s operations are cancelled.", count))
 
 

@@ -8,6 +8,7 @@ from ravada_web.errors import InvalidInput
 from ravada_web.models import Role, User
 from ravada_web.services import access, choices, events, groups, limits, people, scopes, second_factor, sign_ins
 from ravada_web.services.people import Filters
+from ravada_web.web import asked
 from ravada_web.web.forms_people import LIMITS, NewPersonForm, PartForm, PersonForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -18,14 +19,14 @@ blueprint = Blueprint("people", __name__, url_prefix="/users")
 @blueprint.get("")
 @needs("users.see")
 def index() -> Response:
-    asked = request.args
+    given = request.args
     filters = Filters(
-        search=asked.get("search", "").strip(),
-        role=asked.get("role", ""),
-        group_id=asked.get("group_id", type=int),
-        active=asked.get("active", ""),
+        search=given.get("search", "").strip(),
+        role=given.get("role", ""),
+        group_id=given.get("group_id", type=asked.number),
+        active=given.get("active", ""),
     )
-    page = people.page(me(), filters, asked.get("page", 1, type=int))
+    page = people.page(me(), filters, asked.page())
     return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))
 
 

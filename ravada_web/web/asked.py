@@ -1,0 +1,44 @@
+"""What an address or a form says, before anybody looks at it: numbers that a row can have, text that a row can hold."""
+
+from flask import Flask, abort, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.routing import IntegerConverter, Map
+
+# The largest that PostgreSQL's INTEGER holds: a larger id or page is one that is not there.
+LARGEST = 2**31 - 1
+
+
+class Id(IntegerConverter):
+    """`<int:…>` in an address: a number that a row can have as its id; others are answered by 404."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=LARGEST)
+
+
+def init_app(app: Flask) -> None:
+    """Look at every request first of all. Call before routes are made."""
+    app.url_map.converters["int"] = Id
+    app.before_request(_refuse_nul)
+
+
+def number(text: str) -> int:
+    """An id or a page's number in a query or a form: for `type=`. Raises ValueError for what no row can have."""
+    found = int(text)
+    if not -LARGEST <= found <= LARGEST:
+        raise ValueError(text)
+    return found
+
+
+def page() -> int:
+    """The number of the list's page that is asked for, from 1."""
+    return request.args.get("page", 1, type=number)
+
+
+def _refuse_nul() -> None:
+    """PostgreSQL's texts hold no NUL, and nobody types one."""
+    if "\0" in request.path or _has_nul(request.args) or _has_nul(request.form):
+        abort(400, "There is a NUL character in what was sent. Take it out.")
+
+
+def _has_nul(texts: MultiDict[str, str]) -> bool:
+    return any("\0" in name or "\0" in text for name, text in texts.items(multi=True))
