@@ -15,6 +15,7 @@ const BACKSPACE = 0xff08;
 const RETURN = 0xff0d;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8000;
+const RELOAD_AFTER = 20000;
 
 let rfb = null;
 let joining = false;
@@ -38,7 +39,7 @@ async function join() {
       method: "POST",
       headers: { "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content, Accept: "application/json" },
     });
-    if (answer.status === 401 || answer.redirected) return location.reload();
+    if ((answer.status === 401 || answer.redirected) && signInAgain()) return;
     const said = await answer.json();
     if (answer.ok) open(said.ticket);
     else ended(said);
@@ -81,7 +82,7 @@ function connected() {
 }
 
 function ended({ text, again, cause: word }) {
-  if (word === "sign_in") return location.reload();
+  if (word === "sign_in" && signInAgain()) return;
   stay = !again;
   say("");
   cause.textContent = text;
@@ -91,6 +92,15 @@ function ended({ text, again, cause: word }) {
     timer = setTimeout(join, wait);
     wait = Math.min(2 * wait, LONGEST_WAIT);
   }
+}
+
+// The page, loaded anew, leads to the sign-in. Where it comes back all the same, loading it on and on helps nobody.
+function signInAgain() {
+  const last = Number(sessionStorage.getItem("console-reloaded"));
+  if (Date.now() - last < RELOAD_AFTER) return false;
+  sessionStorage.setItem("console-reloaded", Date.now());
+  location.reload();
+  return true;
 }
 
 function say(text) {

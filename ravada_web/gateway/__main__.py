@@ -23,14 +23,14 @@ CHECK_SECONDS = 1.0
 LEAVE_SECONDS = 3.0
 
 
-async def serve(settings: Settings, rows: Rows) -> None:
+async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> None:
     """Serve until SIGTERM or SIGINT. Raises whatever ends the work that goes on beside: without it nobody may stay."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     hub = Hub(settings.redis_url, rows)
-    doors = Consoles(rows, hub)
-    streams = Streams(hub, rows)
+    doors = Consoles(rows, reach, checks, hub)
+    streams = Streams(hub, rows, checks)
     await doors.begin()
     server = await Front(settings, streams, doors, Pages(settings.run_dir / "web.sock")).listen()
     work = [asyncio.create_task(hub.run()), asyncio.create_task(_look_after(doors, streams))]
@@ -71,11 +71,13 @@ def main() -> None:
     # Threads that ask the database hand the interpreter back sooner than after Python's 5 ms: screens wait for it.
     sys.setswitchinterval(0.0005)
     app = create_app()
-    rows = Rows(app)
+    # What waits for nodes has threads of its own, and so have the checks: a node that hangs keeps nobody out, or in.
+    threads = [Rows(app, 6, "rows"), Rows(app, 6, "reach"), Rows(app, 1, "checks")]
     try:
-        asyncio.run(serve(app.extensions["settings"], rows))
+        asyncio.run(serve(app.extensions["settings"], *threads))
     finally:
-        rows.close()
+        for rows in threads:
+            rows.close()
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ from contextlib import suppress
 from http import HTTPStatus
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from websockets.exceptions import ProtocolError
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
+from ravada_web.errors import RavadaError
+from ravada_web.gateway.browser import Browser, Closed
 from ravada_web.gateway.http import Head, answer
 from ravada_web.gateway.hub import Hub
 from ravada_web.gateway.proxy import Caller
@@ -21,111 +19,34 @@ from ravada_web.gateway.rfb import LookOn, NotRfb
 from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import from_our_page, token
 from ravada_web.services import consoles, displays
-from ravada_web.services.console_causes import CODES, Cause
+from ravada_web.services.console_causes import Cause
 from ravada_web.services.consoles import ConsoleRefused, Grant
 from ravada_web.services.displays import Display
 
 log = structlog.get_logger()
+Reached = tuple[Display, bytes, asyncio.StreamReader, asyncio.StreamWriter]
 PATH = "/console/stream"
 CHUNK = 64 * 1024
-# What a browser sends at once: keys and pointers, now and then a clipboard.
-LONGEST_MESSAGE = 1 << 20
 GREETING_SECONDS = 3.0
 # A start is told of as it ends; without Redis it is looked for so often.
 LOOK_AGAIN_SECONDS = 1.0
 PING_SECONDS, SILENT_SECONDS = 20.0, 60.0
-# After this many bytes that a browser has not taken, we wait before reading more of the display.
-UNSENT_BYTES = 256 * 1024
 # A display that nobody looks at is let go after a while: who reloads a page is back within it.
 KEPT_SECONDS = 15.0
-
-
-class Closed(Exception):
-    """The console ends; `cause` is told to the browser."""
-
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(cause)
-        self.cause = cause
-
-
-class Browser:
-    """The browser's end: WebSocket frames over the connection's streams."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._protocol = ServerProtocol(subprotocols=[Subprotocol("binary")], max_size=LONGEST_MESSAGE)
-        self.heard = asyncio.get_running_loop().time()
-        writer.transport.set_write_buffer_limits(high=UNSENT_BYTES)
-
-    async def shake_hands(self, head: Head) -> bool:
-        """Answer the handshake; False where it was none."""
-        self._protocol.receive_data(head.raw)
-        with suppress(ProtocolError):
-            for event in self._protocol.events_received():
-                if isinstance(event, Request):
-                    self._protocol.send_response(self._protocol.accept(event))
-        await self._flush()
-        return self._protocol.state is State.OPEN
-
-    async def read(self) -> bytes:
-        """What the browser sent, at least one byte. Raises Closed when it has left."""
-        while True:
-            raw = await self._reader.read(CHUNK)
-            self.heard = asyncio.get_running_loop().time()
-            if raw:
-                self._protocol.receive_data(raw)
-            else:
-                self._protocol.receive_eof()
-            data = b"".join(self._data())
-            await self._flush()
-            if data:
-                return data
-            if not raw or self._protocol.state is not State.OPEN:
-                raise Closed(Cause.LEFT)
-
-    def _data(self) -> Iterable[bytes]:
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.CONT):
-                yield bytes(event.data)
-
-    async def write(self, data: bytes) -> None:
-        """Send bytes; waits while the browser does not take them. Raises Closed when it has left."""
-        if self._protocol.state is not State.OPEN:
-            raise Closed(Cause.LEFT)
-        self._protocol.send_binary(data)
-        await self._flush()
-
-    async def ping(self) -> None:
-        """Ask whether it is still there, without waiting for it."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_ping(b"")
-            self._writer.writelines(self._protocol.data_to_send())
-
-    async def close(self, cause: Cause) -> None:
-        """Say why, and be done."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(CODES[cause], cause)
-        with suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._flush(), 1)
-
-    async def _flush(self) -> None:
-        for part in self._protocol.data_to_send():
-            if part:
-                self._writer.write(part)
-            elif self._writer.can_write_eof():
-                self._writer.write_eof()
-        await self._writer.drain()
 
 
 class Consoles:
     """All open consoles of this gateway. `check` closes those that may not stay, `ping` those that are silent."""
 
-    def __init__(self, rows: Rows, hub: Hub) -> None:
+    def __init__(self, rows: Rows, reach: Rows, checks: Rows, hub: Hub) -> None:
         self._rows = rows
+        self._reach_rows = reach
+        self._checks = checks
         self._hub = hub
         self._open: dict[int, tuple[asyncio.Task[None], Browser]] = {}
         self._causes: dict[int, Cause] = {}
         self._displays: dict[str, int] = {}
+        self._unwritten: dict[int, tuple[str, Cause]] = {}
         self.name = socket.gethostname()
 
     async def begin(self) -> None:
@@ -145,8 +66,11 @@ class Consoles:
             return
         try:
             await self._admit(browser, head, caller)
-        except (ConsoleRefused, Closed) as end:
-            await browser.close(end.cause)
+        except ConsoleRefused as refused:
+            await browser.close(refused.cause)
+        except (RavadaError, SQLAlchemyError) as error:
+            log.warning("console not opened", error=str(error))
+            await browser.close(Cause.BROKEN)
 
     async def _admit(self, browser: Browser, head: Head, caller: Caller) -> None:
         grant = await self._rows.run_for(
@@ -159,12 +83,20 @@ class Consoles:
         try:
             await asyncio.wait({task})
             cause = self._how_it_ended(task, grant.console_id)
-            raise Closed(cause)
+            await browser.close(cause)
         finally:
             task.cancel()
             del self._open[grant.console_id]
             self._causes.pop(grant.console_id, None)
-            await asyncio.shield(self._rows.run_for(caller.address, consoles.ended, grant.console_id, cause))
+            await asyncio.shield(self._write_end(caller.address, grant.console_id, cause))
+
+    async def _write_end(self, address: str, console_id: int, cause: Cause) -> None:
+        """Write a console's end into the books; where the database is away, `check` does it later."""
+        try:
+            await self._rows.run_for(address, consoles.ended, console_id, cause)
+        except (RavadaError, SQLAlchemyError) as error:
+            log.warning("console's end not written, trying again", console=console_id, error=str(error))
+            self._unwritten[console_id] = (address, cause)
 
     def _how_it_ended(self, task: "asyncio.Task[None]", console_id: int) -> Cause:
         if task.cancelled():
@@ -172,29 +104,46 @@ class Consoles:
         error = task.exception()
         if isinstance(error, (Closed, ConsoleRefused)):
             return error.cause
-        if error is not None and not isinstance(error, (OSError, ProtocolError, NotRfb)):
-            log.error("console", error=repr(error))
-        return Cause.LEFT
+        if isinstance(error, (OSError, ProtocolError, NotRfb)):
+            return Cause.LEFT
+        log.error("console", error=repr(error))
+        return Cause.BROKEN
 
     async def _join(self, browser: Browser, grant: Grant) -> None:
-        display, greeting, reader, writer = await self._reach(grant)
-        self._displays[display.remote] = self._displays.get(display.remote, 0) + 1
-        there = asyncio.create_task(_to_display(browser, writer, LookOn() if grant.view_only else None))
+        """Until one of both ends closes. Raises Closed, or what broke the browser's end."""
+        first = asyncio.create_task(browser.read())
         try:
-            back = asyncio.create_task(_to_browser(greeting, reader, browser))
-            try:
-                done, _pending = await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    await task
-                raise Closed(await self._rows.run(displays.lost_as, grant.clone_id))
-            finally:
-                back.cancel()
+            display, greeting, reader, writer = await self._reach_before(first, grant)
+        except BaseException:
+            first.cancel()
+            raise
+        self._displays[display.remote] = self._displays.get(display.remote, 0) + 1
+        there = asyncio.create_task(_to_display(first, browser, writer, LookOn() if grant.view_only else None))
+        back = asyncio.create_task(_to_browser(greeting, reader, browser))
+        try:
+            done, _pending = await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task
+            raise Closed(await self._reach_rows.run(displays.lost_as, grant.clone_id))
         finally:
-            there.cancel()
+            for task in (first, there, back):
+                task.cancel()
             writer.close()
             asyncio.get_running_loop().call_later(KEPT_SECONDS, self._let_go, display)
 
-    async def _reach(self, grant: Grant) -> tuple[Display, bytes, asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _reach_before(self, first: "asyncio.Task[bytes]", grant: Grant) -> Reached:
+        """Reach the display while the browser is listened to: it may leave, and it speaks only when greeted."""
+        reach = asyncio.create_task(self._reach(grant))
+        try:
+            await asyncio.wait({reach, first}, return_when=asyncio.FIRST_COMPLETED)
+            if reach.done():
+                return reach.result()
+            first.result()
+            raise Closed(Cause.LEFT)
+        finally:
+            reach.cancel()
+
+    async def _reach(self, grant: Grant) -> Reached:
         """The display and its greeting, by which it is known to live; moved since, libvirt is asked."""
         for ask in (False, True):
             display = await self._wait_for(grant.clone_id, ask)
@@ -202,11 +151,15 @@ class Consoles:
                 reader, writer = await asyncio.open_unix_connection(str(display.local), limit=CHUNK)
             except OSError:
                 continue
-            with suppress(TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-                greeting = await asyncio.wait_for(reader.readexactly(12), GREETING_SECONDS)
+            greeting = b""
+            try:
+                with suppress(TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+                    greeting = await asyncio.wait_for(reader.readexactly(12), GREETING_SECONDS)
                 if greeting.startswith(b"RFB "):
                     return display, greeting, reader, writer
-            writer.close()
+            finally:
+                if not greeting.startswith(b"RFB "):
+                    writer.close()
         raise Closed(Cause.UNREACHABLE)
 
     async def _wait_for(self, clone_id: int, ask: bool) -> Display:
@@ -216,7 +169,7 @@ class Consoles:
         try:
             while True:
                 changed.clear()
-                display = await self._rows.run(displays.open_for, clone_id, ask)
+                display = await self._reach_rows.run(displays.open_for, clone_id, ask)
                 if display is not None:
                     return display
                 with suppress(TimeoutError):
@@ -228,7 +181,7 @@ class Consoles:
         self._displays[display.remote] -= 1
         if not self._displays[display.remote]:
             del self._displays[display.remote]
-            self._closing = asyncio.ensure_future(self._rows.run(displays.close, display))
+            self._closing = asyncio.ensure_future(self._reach_rows.run(displays.close, display))
 
     def _close(self, console_ids: Iterable[int], cause: Cause) -> None:
         for console_id in console_ids:
@@ -238,8 +191,11 @@ class Consoles:
 
     async def check(self) -> None:
         """Close the consoles whose right, sign-in or clone is gone."""
+        for console_id, (address, ended_as) in list(self._unwritten.items()):
+            await self._checks.run_for(address, consoles.ended, console_id, ended_as)
+            del self._unwritten[console_id]
         if self._open:
-            for console_id, cause in (await self._rows.run(consoles.to_close, list(self._open))).items():
+            for console_id, cause in (await self._checks.run(consoles.to_close, list(self._open))).items():
                 self._close([console_id], cause)
 
     async def ping(self) -> None:
@@ -263,15 +219,30 @@ def _ticket(head: Head) -> str:
     return next((word.removeprefix("ticket.") for word in offered if word.startswith("ticket.")), "")
 
 
-async def _to_display(browser: Browser, writer: asyncio.StreamWriter, only_look: LookOn | None) -> None:
+async def _to_display(
+    first: "asyncio.Task[bytes]", browser: Browser, writer: asyncio.StreamWriter, only_look: LookOn | None
+) -> None:
+    """What the browser says, from its first words on, until the display takes no more. Raises what ends the browser."""
+    data = await first
     while True:
-        data = await browser.read()
         writer.write(only_look.filter(data) if only_look else data)
-        await writer.drain()
+        try:
+            await writer.drain()
+        except OSError:
+            return
+        data = await browser.read()
 
 
 async def _to_browser(greeting: bytes, reader: asyncio.StreamReader, browser: Browser) -> None:
-    """Until the display closes."""
+    """What the display shows, until it closes, or dies. Raises what ends the browser."""
     await browser.write(greeting)
-    while data := await reader.read(CHUNK):
+    while data := await _seen(reader):
         await browser.write(data)
+
+
+async def _seen(reader: asyncio.StreamReader) -> bytes:
+    """The display's next bytes; none when it is gone: one that dies while the mouse moves resets the connection."""
+    try:
+        return await reader.read(CHUNK)
+    except OSError:
+        return b""

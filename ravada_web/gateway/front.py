@@ -46,7 +46,9 @@ class Front:
             with suppress(OSError, TimeoutError):
                 await answer(writer, error.status, str(error))
                 await asyncio.wait_for(_take_the_rest(reader), REST_SECONDS)
-        except (OSError, TimeoutError):
+        except TimeoutError:
+            writer.transport.abort()  # it takes nothing any more
+        except OSError:
             pass  # the browser went; whoever it was asking is told by the closed connection
         finally:
             await _close(writer)

@@ -57,8 +57,11 @@ class Head:
         return int(text)
 
     def written(self, drop: set[str], add: tuple[tuple[str, str], ...]) -> bytes:
-        """The head to pass on, without some headers and with others."""
-        kept = [(name, value) for name, value in self.headers if name.lower() not in drop]
+        """The head to pass on, without some headers and with others.
+
+        A name with "_" reads like another one with "-" to a WSGI server, or like a variable of its own: none is passed.
+        """
+        kept = [(name, value) for name, value in self.headers if name.lower() not in drop and "_" not in name]
         lines = [" ".join(self.words).rstrip(), *(f"{name}: {value}" for name, value in (*kept, *add))]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

@@ -64,7 +64,7 @@ class Hub:
         return number > self.number or any(self._numbers.get(name, 0) > number for name in names)
 
     async def watch(self, topics: Collection[str]) -> None:
-        """Begin to take digests of these topics, where they have any."""
+        """Begin to take digests of these topics, where they have any; `unwatch` ends it, also where this failed."""
         fresh = []
         for topic in filter(is_digested, topics):
             self._watchers[topic] = self._watchers.get(topic, 0) + 1
@@ -95,20 +95,20 @@ class Hub:
     async def _listen(self) -> None:
         async with self._redis.pubsub() as subscription:
             await subscription.subscribe(changes.CHANNEL)
-            await self._read_all()
             async for message in subscription.listen():
-                if message["type"] == "message":
+                if message["type"] == "subscribe":  # at first, and whenever the client has connected anew by itself
+                    await self._read_all()
+                elif message["type"] == "message":
                     number, *topics = message["data"].split(" ")
                     self._note({topic: int(number) for topic in topics})
 
     async def _read_all(self) -> None:
-        """What was told while nobody listened."""
+        """Where the tellings stand. What was changed while Redis was away was told to nobody: all may have changed."""
         kept: Mapping[str, str] = await self._redis.hgetall(changes.TOPICS)
         self.number = int(await self._redis.get(changes.NUMBER) or 0)
-        missed = [topic for topic, number in kept.items() if int(number) != self._numbers.get(topic)]
         self._numbers = {topic: int(number) for topic, number in kept.items()}
         self._stale.set()
-        self._wake(missed)
+        self._wake(changes.KINDS)
 
     def _note(self, numbers: Mapping[str, int]) -> None:
         self._numbers.update(numbers)

@@ -24,13 +24,14 @@ HEAD = (
 
 
 class Streams:
-    """All open streams; `check` ends those whose sign-in has ended."""
+    """All open streams; `check` ends those whose sign-in has ended, or whose rights have changed."""
 
-    def __init__(self, hub: Hub, rows: Rows) -> None:
+    def __init__(self, hub: Hub, rows: Rows, checks: Rows) -> None:
         self._hub = hub
         self._rows = rows
+        self._checks = checks
         self._of: Counter[int] = Counter()
-        self._open: dict[asyncio.Task[None], int] = {}
+        self._open: dict[asyncio.Task[None], live.Listener] = {}
 
     async def serve(
         self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -48,23 +49,23 @@ class Streams:
         if granted is None:
             await answer(writer, HTTPStatus.UNAUTHORIZED, "Sign in first.")
             return
-        sign_in_id, names = granted
-        if self._of[sign_in_id] >= MOST_STREAMS:
+        listener, names = granted
+        if self._of[listener.sign_in_id] >= MOST_STREAMS:
             await answer(writer, HTTPStatus.TOO_MANY_REQUESTS, "Too many pages are open at once.")
             return
-        await self._stream(sign_in_id, names, number, reader, writer)
+        await self._stream(listener, names, number, reader, writer)
 
     async def _stream(
         self,
-        sign_in_id: int,
+        listener: live.Listener,
         names: Mapping[str, str],
         since: int,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         telling = asyncio.create_task(self._tell(names, since, writer))
-        self._open[telling] = sign_in_id
-        self._of[sign_in_id] += 1
+        self._open[telling] = listener
+        self._of[listener.sign_in_id] += 1
         gone = asyncio.create_task(_until_gone(reader))
         try:
             await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,16 +73,16 @@ class Streams:
             telling.cancel()
             gone.cancel()
             del self._open[telling]
-            self._of[sign_in_id] -= 1
-            if not self._of[sign_in_id]:
-                del self._of[sign_in_id]
+            self._of[listener.sign_in_id] -= 1
+            if not self._of[listener.sign_in_id]:
+                del self._of[listener.sign_in_id]
 
     async def _tell(self, names: Mapping[str, str], since: int, writer: asyncio.StreamWriter) -> None:
         woken = asyncio.Event()
         topics = set(names.values())
-        await self._hub.watch(topics)
-        self._hub.wakers.add(woken.set)
         try:
+            await self._hub.watch(topics)
+            self._hub.wakers.add(woken.set)
             # The first digest may hold a change already whose telling is still on its way: the first change of rows
             # after it is told whatever the digest says.
             step, young = self._hub.step, set(names)
@@ -116,10 +117,10 @@ class Streams:
                 await writer.drain()
 
     async def check(self) -> None:
-        """End the streams whose sign-in has ended."""
-        held = await self._rows.run(live.holding, set(self._open.values()))
-        for task, sign_in_id in list(self._open.items()):
-            if sign_in_id not in held:
+        """End the streams that may not go on; their pages ask anew for what they may be told now."""
+        held = await self._checks.run(live.holding, set(self._open.values()))
+        for task, listener in list(self._open.items()):
+            if listener not in held:
                 task.cancel()
 
 

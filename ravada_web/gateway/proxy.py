@@ -2,20 +2,22 @@
 
 import asyncio
 import time
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
 from ravada_web.gateway.http import HOP, BadRequest, Head, answer, read_head
+from ravada_web.gateway.turns import Turns
 
 CHUNK = 64 * 1024
 # How long a restart of the web process may take before its visitors are told.
 RESTART_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
-# Forms are small; a table of people is not. So many of the large ones are held in memory at a time.
-SMALL_BODY = 64 * 1024
-LARGE_AT_ONCE = 8
+# Requests of one address at once, each with at most 4 MiB on its way in or 1 MiB on its way out. A hundred people
+# behind one address still get their turn: a page takes a few milliseconds.
+MOST_OF_ADDRESS = 32
+TURN_SECONDS = 10.0
 BODY_SECONDS = 60.0
 # More than any page or file of ours (the stylesheet, uncompressed, is 540 kB): a longer answer, an export, goes at the
 # browser's pace, as long as it has one.
@@ -36,31 +38,35 @@ class Caller:
 class Pages:
     """The web process behind us. It has few threads, one a request: none of them ever waits for a slow browser.
 
-    So a request is whole before it is passed on, and an answer is taken off the web's hands as fast as it comes.
+    So a request is whole before it is passed on, an answer is taken off the web's hands as fast as it comes, and the
+    next one of that connection is asked for when it is out. What that takes of memory is bounded for each address.
     """
 
     def __init__(self, web: Path) -> None:
         self._web = web
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._turns = Turns(MOST_OF_ADDRESS, TURN_SECONDS)
 
     async def pass_on(
         self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Have one request answered. Answers whether the browser's connection can serve another one."""
         length = head.length()
-        async with self._large if length > SMALL_BODY else nullcontext():
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._turns.turn(caller.address))
+            except TimeoutError:
+                await _away(writer, "Too much comes from your address at once. Try again in a moment.")
+                return False
             body = await _take_body(head, length, reader, writer)
+            keep = await self._ask(head, caller, body, writer)
             await _sent(writer)
-            return await self._ask(head, caller, body, writer)
+            return keep
 
     async def _ask(self, head: Head, caller: Caller, body: bytes, writer: asyncio.StreamWriter) -> bool:
         try:
             up_reader, up_writer = await _connect(self._web)
         except OSError:
-            await answer(
-                writer, HTTPStatus.SERVICE_UNAVAILABLE, "The pages are not running. Try again in a moment.",
-                (("Retry-After", "5"),),
-            )  # fmt: skip
+            await _away(writer, "The pages are not running. Try again in a moment.")
             return False
         try:
             added = (("X-Forwarded-For", caller.address), ("X-Forwarded-Proto", caller.scheme), ("Connection", "close"))
@@ -80,6 +86,10 @@ async def _connect(web: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
             if time.monotonic() > end:
                 raise
             await asyncio.sleep(0.1)
+
+
+async def _away(writer: asyncio.StreamWriter, text: str) -> None:
+    await answer(writer, HTTPStatus.SERVICE_UNAVAILABLE, text, (("Retry-After", "5"),))
 
 
 async def _take_body(head: Head, length: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -105,6 +115,7 @@ async def _bring_back(request: Head, reader: asyncio.StreamReader, writer: async
     framed = bodiless or chunked or said.isdecimal()
     connection = () if keep and framed else (("Connection", "close"),)
     writer.write(head.written({"connection", "keep-alive"}, connection))
+    writer.transport.set_write_buffer_limits(high=AHEAD_BYTES)
     copied, tail = 0, b""
     while part := await reader.read(CHUNK):
         copied, tail = copied + len(part), (tail + part)[-5:]
@@ -117,10 +128,9 @@ async def _bring_back(request: Head, reader: asyncio.StreamReader, writer: async
 
 
 async def _sent(writer: asyncio.StreamWriter) -> None:
-    """Wait until the former answers are out, then let the next one be taken ahead. Raises TimeoutError like _drain."""
-    writer.transport.set_write_buffer_limits(high=0)
+    """Wait until all is out. Raises TimeoutError when the browser takes nothing for long."""
+    writer.transport.set_write_buffer_limits(high=1, low=0)
     await _drain(writer)
-    writer.transport.set_write_buffer_limits(high=AHEAD_BYTES)
 
 
 async def _drain(writer: asyncio.StreamWriter) -> None:

@@ -12,15 +12,14 @@ from ravada_web.services import origin
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-THREADS = 6
 
 
 class Rows:
-    """Runs services in the application's context, beside the event loop."""
+    """Runs services in the application's context, beside the event loop, so many at a time."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, threads: int, name: str) -> None:
         self.app = app
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="rows")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     async def run(
         self, use_case: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs

@@ -1,10 +1,10 @@
 """Who is at the door: the token in the cookie that the pages sign, and whether a page of ours is what asks."""
 
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from flask import Flask
 from itsdangerous import BadSignature
+from werkzeug.http import parse_cookie
 
 from ravada_web.gateway.http import Head
 from ravada_web.gateway.proxy import Caller
@@ -13,10 +13,11 @@ from ravada_web.gateway.proxy import Caller
 def token(app: Flask, head: Head) -> str:
     """The sign-in's token in the request's cookie; "" without one, or with one that we did not sign."""
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+    # The pages' own parser: an odd cookie of another product on this host must not hide ours.
+    cookie = parse_cookie(head.get("cookie")).get(app.config["SESSION_COOKIE_NAME"], "")
     try:
-        cookie = SimpleCookie(head.get("cookie")).get(app.config["SESSION_COOKIE_NAME"])
-        session = serializer.loads(cookie.value) if cookie is not None else {}
-    except (CookieError, BadSignature):
+        session = serializer.loads(cookie)
+    except BadSignature:
         return ""
     found = session.get("_user_id", "")
     return found if isinstance(found, str) else ""

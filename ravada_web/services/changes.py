@@ -34,6 +34,8 @@ _TOPIC_OF = {
     "operator_scopes": "people",
     "events": "audit",
 }
+# All kinds of rows that tellings name.
+KINDS = frozenset(_TOPIC_OF.values()) | {"states"}
 # Figures of nodes change every few seconds; lists of clones want to know only when one comes or goes.
 _STATES = ("observed", "trust", "wanted", "reason", "name")
 _TELL = """

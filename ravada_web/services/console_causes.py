@@ -20,12 +20,24 @@ class Cause(StrEnum):
     SILENT = "silent"
     SHUTDOWN = "shutdown"
     LEFT = "left"
+    BROKEN = "broken"
+    TOO_FAST = "too_fast"
 
 
 # From 4000 on, codes are an application's own (RFC 6455, 7.4.2). A browser shows no other word of a failed socket.
 CODES = {cause: 4000 + number for number, cause in enumerate(Cause)}
 # After these, a console that tries again may well get in; after the others somebody has to do something first.
-PASSING = frozenset({Cause.TICKET, Cause.UNREACHABLE, Cause.STOPPED, Cause.NOT_RUNNING, Cause.SILENT, Cause.SHUTDOWN})
+PASSING = frozenset(
+    {
+        Cause.TICKET,
+        Cause.UNREACHABLE,
+        Cause.STOPPED,
+        Cause.NOT_RUNNING,
+        Cause.SILENT,
+        Cause.SHUTDOWN,
+        Cause.BROKEN,
+    }
+)
 SENTENCES: dict[Cause, LazyString] = {
     Cause.TICKET: _l("The ticket for this console was used already, or is too old. A new one is asked for."),
     Cause.SIGN_IN: _l("Your sign-in has ended. Sign in again to go on."),
@@ -40,4 +52,6 @@ SENTENCES: dict[Cause, LazyString] = {
     Cause.SILENT: _l("Your browser has not answered for a while, so the connection was given up."),
     Cause.SHUTDOWN: _l("The gateway is being restarted."),
     Cause.LEFT: _l("You have left the desktop."),
+    Cause.BROKEN: _l("Something went wrong on our side. It is written down; the desktop itself is as it was."),
+    Cause.TOO_FAST: _l("Your browser sent more than any keyboard and mouse can, so the connection was closed."),
 }

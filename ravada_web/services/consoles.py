@@ -105,6 +105,8 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
 
     The right, the clone's node and state, and the caps are asked again here. Raises ConsoleRefused.
     """
+    if sign_ins.find(sign_in) is None:  # before the database's write lock: nobody keeps it from others
+        raise ConsoleRefused(Cause.SIGN_IN)
     with transaction() as session:
         found = sign_ins.find(sign_in)
         if found is None:
@@ -113,6 +115,7 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
         clone = _still_theirs(found.user, used)
         _require_screen(clone)
         view_only = looks_on(found.user, clone)
+        _one_at_a_time(session, found.user, clone)
         former = _make_room(session, found.user, clone, view_only)
         console = Console(
             clone_id=clone.id,
@@ -147,6 +150,13 @@ def _still_theirs(viewer: User, ticket: Ticket) -> Clone:
     if clone.node_id != ticket.node_id:
         raise ConsoleRefused(Cause.TICKET)
     return clone
+
+
+def _one_at_a_time(session: Session, viewer: User, clone: Clone) -> None:
+    """Who opens two consoles at the same moment, or opens one beside somebody else, waits for the first to be in the
+    books (SQLite's write lock does so already)."""
+    session.execute(select(User.id).where(User.id == viewer.id).with_for_update())
+    session.execute(select(Clone.id).where(Clone.id == clone.id).with_for_update())
 
 
 def _make_room(session: Session, viewer: User, clone: Clone, view_only: bool) -> tuple[int, ...]:

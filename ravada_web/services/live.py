@@ -3,14 +3,16 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from flask_babel import gettext as _
 from sqlalchemy import func, or_, select
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
-from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation, User
-from ravada_web.services import access, bases, clones, nodes, operations, sign_ins
+from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation, SignIn, User
+from ravada_web.services import access, bases, clones, nodes, operations, scopes, sign_ins
+from ravada_web.services.scopes import Scope
 
 MOST_TOPICS = 12
 # The right that each kind of row asks for.
@@ -33,15 +35,28 @@ HEARS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def subscribe(token: str, wanted: Sequence[str]) -> tuple[int, dict[str, str]] | None:
-    """The sign-in's id and, for each topic that was asked for, the one that it is told of; None without a sign-in.
+@dataclass(frozen=True)
+class Listener:
+    """Who listens: by which sign-in, and the role and part of the house by which the topics were granted."""
+
+    sign_in_id: int
+    role: str
+    scope: Scope | None
+
+
+def subscribe(token: str, wanted: Sequence[str]) -> tuple[Listener, dict[str, str]] | None:
+    """Who listens and, for each topic that was asked for, the one that it is told of; None without a sign-in.
 
     "desktops" is the asker's own. Raises NotAllowed and NotFound for what the asker may not see.
     """
     found = sign_ins.find(token)
     if found is None:
         return None
-    return found.id, {topic: _granted(found.user, topic) for topic in wanted[:MOST_TOPICS]}
+    return _listener(found), {topic: _granted(found.user, topic) for topic in wanted[:MOST_TOPICS]}
+
+
+def _listener(found: SignIn) -> Listener:
+    return Listener(found.id, found.user.role, scopes.of(found.user))
 
 
 def _granted(viewer: User, topic: str) -> str:
@@ -73,9 +88,10 @@ def _load(viewer: User, kind: str, object_id: int) -> None:
         raise NotFound(_("There is no such thing to listen to."))
 
 
-def holding(sign_in_ids: Collection[int]) -> set[int]:
-    """Which of these sign-ins still hold."""
-    return {found.id for found in sign_ins.still_valid(sign_in_ids)}
+def holding(listeners: Collection[Listener]) -> set[Listener]:
+    """Which of these may go on: the sign-in holds, and role and part are what they were. The others ask anew."""
+    valid = sign_ins.still_valid({listener.sign_in_id for listener in listeners})
+    return {_listener(found) for found in valid}.intersection(listeners)
 
 
 def digests(topics: Collection[str]) -> dict[str, str]:

@@ -1,8 +1,12 @@
 """Consoles through the running gateway, to a real display: who gets in, who is put out, and what breaks nothing."""
 
+import dataclasses
+import signal
 import socket
+import sqlite3
 import struct
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -185,6 +189,61 @@ def test_a_display_that_dies_is_said_so_at_once(house: House, alice: Person, clo
         assert cause_of(console, 3) == Cause.STOPPED
 
 
+def test_a_display_that_dies_under_the_mouse_is_no_leaving(
+    house: House, alice: Person, clone: int, tmp_path: Path
+) -> None:
+    with qemu(tmp_path / "own.sock") as process:
+        house.change(clone, display=str(tmp_path / "own.sock"))
+        console, viewer = house.console(alice, clone)
+        answers(console, viewer)
+        process.send_signal(signal.SIGSTOP)
+        for place in range(50):  # none of it is read any more: the connection will be reset
+            console.send(struct.pack("!BBHH", 5, 0, place, place))
+        process.kill()
+        assert cause_of(console, 3) == Cause.STOPPED
+
+
+def test_a_console_that_waits_for_its_clone_listens_to_its_browser(house: House, alice: Person, clone: int) -> None:
+    ticket = house.ticket(alice, clone)
+    house.change(clone, state=CloneState.STARTING)
+    console = house.open(alice, ticket)
+    assert console.ping().wait(5)
+    (row,) = db.session.query(Console).filter_by(clone_id=clone, closed_at=None)
+    console.close()
+    wait_until(lambda: closed_as(row.id) == Cause.LEFT, 5, "its end is written down")
+
+
+def test_a_browser_that_floods_is_cut_off_and_slows_nobody(house: House, alice: Person, clone: int) -> None:
+    other = house.sign_in("carol")
+    theirs, viewer = house.console(other, house.clone(other, "carols"))
+    console, _viewer = house.console(alice, clone)
+    console.socket.sendall((b"\x89\x80" + bytes(4)) * 20_000)
+    answers(theirs, viewer)
+    assert cause_of(console) == Cause.TOO_FAST
+    theirs.close()
+
+
+@pytest.mark.parametrize("odd", ['prefs={"a":1}', "a=x y", "theme", "path=/x", "_x[y]=1", 'b="'])
+def test_cookies_of_other_products_on_the_host_hide_nobody(house: House, alice: Person, clone: int, odd: str) -> None:
+    among_others = dataclasses.replace(alice, cookie=f"{odd}; {alice.cookie}")
+    console, viewer = house.console(among_others, clone)
+    answers(console, viewer)
+    console.close()
+
+
+def test_an_end_that_could_not_be_written_is_written_later(house: House, alice: Person, clone: int) -> None:
+    console, _viewer = house.console(alice, clone)
+    (row,) = db.session.query(Console).filter_by(clone_id=clone, closed_at=None)
+    number = row.id
+    db.session.rollback()
+    with closing(sqlite3.connect(house.settings.data / "ravada.sqlite", isolation_level=None)) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+        console.close()
+        log = house.settings.data / "gateway.log"
+        wait_until(lambda: "end not written" in log.read_text(), 30, "the database was too busy to write it")
+    wait_until(lambda: closed_as(number) == Cause.LEFT, 5, "its end is written down")
+
+
 def test_the_newest_console_of_a_clone_takes_over(house: House, alice: Person, clone: int) -> None:
     first, _viewer = house.console(alice, clone)
     elsewhere = house.sign_in("alice")
@@ -257,6 +316,7 @@ def test_a_browser_that_never_reads_costs_no_memory(house: House, alice: Person,
     for _round in range(10):
         answers(theirs, their_viewer)
     assert resident(house) - before < 16
+    assert consoles.open_count() == 2
     deaf.close()
 
 
@@ -267,7 +327,10 @@ def deaf_browser(house: House, person: Person, ticket: str) -> socket.socket:
     lines += ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", f"Cookie: {person.cookie}")
     lines += ("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", f"Sec-WebSocket-Protocol: binary, ticket.{ticket}", "", "")
     plug.sendall("\r\n".join(lines).encode())
-    assert b" 101 " in plug.recv(64)
+    said = b""
+    while not said.endswith(b"RFB 003.008\n"):
+        said += plug.recv(64)
+    assert b" 101 " in said
     for part in (VERSION, NO_SECURITY, SHARED, struct.pack("!BxHi", 2, 1, 0)):
         plug.sendall(frame(part))
     return plug

@@ -123,6 +123,23 @@ def test_slow_browsers_hold_no_thread_of_the_web(house: House, sent: bytes) -> N
             assert connection.getresponse().status == 200
 
 
+def test_one_address_leaves_room_for_others(house: House) -> None:
+    with ExitStack() as plugs:
+        for _number in range(40):
+            plug = plugs.enter_context(socket.create_connection(("127.0.0.1", house.port)))
+            plug.sendall(SLOW_FORM)
+        for source, status in (("127.0.0.3", 200), ("127.0.0.1", 503)):
+            elsewhere = http.client.HTTPConnection("127.0.0.1", house.port, timeout=20, source_address=(source, 0))
+            with closing(elsewhere):
+                elsewhere.request("GET", "/login")
+                assert elsewhere.getresponse().status == status
+
+
+def test_headers_that_a_web_server_reads_as_its_own_are_not_passed_on(house: House) -> None:
+    said = raw(house, b"GET / HTTP/1.1\r\nHost: x\r\nSCRIPT_NAME: /elsewhere\r\nConnection: close\r\n\r\n")
+    assert b"/login" in said and b"elsewhere" not in said
+
+
 def test_a_large_form_is_waved_on_before_it_is_sent(house: House) -> None:
     body = b"name=" + b"x" * 200_000
     head = (

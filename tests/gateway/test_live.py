@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from ravada_web.extensions import db
+from ravada_web.extensions import db, queues
 from ravada_web.models import CloneState, Node, Operation, Role, User
 from ravada_web.services import changes, sign_ins
 from ravada_web.services.transaction import transaction
@@ -183,6 +183,28 @@ def test_a_stream_ends_with_its_sign_in(house: House, alice: Person) -> None:
         with pytest.raises((EOFError, ConnectionError)):
             while True:
                 opened.event()
+
+
+def test_a_stream_ends_when_its_rights_have_changed(house: House) -> None:
+    person = house.sign_in("demoted", Role.OPERATOR)
+    with stream(house, person, "nodes") as opened:
+        opened.answer.fp.raw._sock.settimeout(10)  # type: ignore[attr-defined]
+        with transaction() as session:
+            session.get_one(User, person.user_id).role = Role.USER
+        with pytest.raises((EOFError, ConnectionError)):
+            while True:
+                opened.event()
+    with stream(house, person, "nodes", status=403):
+        pass
+
+
+def test_after_a_cut_from_redis_everything_may_have_changed(house: House, operator: Person) -> None:
+    with stream(house, operator, "nodes bases") as opened:
+        assert queues.redis.client_kill_filter(_type="pubsub") >= 1
+        assert opened.event() == {"nodes", "bases"}
+        with transaction() as session:
+            session.get_one(Node, 1).cpu_load = 0.25
+        assert opened.told("nodes") < TOLD_WITHIN
 
 
 def test_hundreds_of_pages_are_told_at_once(house: House, operator: Person) -> None:
