@@ -1,0 +1,72 @@
+"""Two tabs that a browser opens at once: one of them has the desktop, on either database."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import update
+
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, Console, Role, User
+from ravada_web.services import clone_requests, consoles, sign_ins
+from ravada_web.services.clone_requests import Request
+from ravada_web.services.transaction import transaction
+from tests.factories import make_base, make_nodes
+from tests.services.test_migrations import database_url, postgresql_url
+
+__all__ = ["database_url", "postgresql_url"]
+TABS = 6
+ROUNDS = 5
+
+
+@pytest.fixture
+def app(database_url: str, tmp_path: Path, redis_socket: Path) -> Iterator[Flask]:
+    app = create_app(Settings(data=tmp_path / "d", database_url=database_url, redis_url=f"unix://{redis_socket}"))
+    with app.app_context():
+        upgrade()
+        yield app
+        db.session.remove()
+        downgrade(revision="base")
+        db.engine.dispose()
+
+
+def redeem_at_once(app: Flask, tickets: list[str], token: str) -> None:
+    """Use all tickets at the same moment, each in a thread of its own."""
+    together = threading.Barrier(len(tickets))
+
+    def open_one(ticket: str) -> None:
+        with app.app_context():
+            together.wait()
+            consoles.redeem(ticket, token, "here")
+            db.session.remove()
+
+    threads = [threading.Thread(target=open_one, args=(ticket,)) for ticket in tickets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_of_many_tabs_one_has_the_desktop(app: Flask) -> None:
+    with transaction() as session:
+        alice = User(name="alice", role=Role.ADMINISTRATOR, password_hash="-")
+        session.add(alice)
+    clone_requests.request(alice, Request(make_base(make_nodes(1)), 1, "desk", "alice"))
+    with transaction() as session:
+        session.execute(update(Clone).values(state=CloneState.RUNNING))
+    token = sign_ins.begin(alice, "192.0.2.1", "a test")
+    found = sign_ins.find(token)
+    assert found is not None
+    clone, who = db.session.query(Clone).one().id, found.id
+    for _round in range(ROUNDS):
+        tickets = [consoles.issue(db.session.get_one(User, alice.id), who, clone) for _tab in range(TABS)]
+        db.session.rollback()
+        redeem_at_once(app, tickets, token)
+        assert consoles.open_count() == 1
+        db.session.rollback()
+    assert db.session.query(Console).count() == ROUNDS * TABS
