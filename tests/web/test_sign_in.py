@@ -94,7 +94,8 @@ def test_spraying_many_names_is_stopped_by_its_address(app: Flask, people: Peopl
 def test_refused_attempts_are_in_the_log_but_cannot_fill_it(client: FlaskClient, people: People) -> None:
     for _attempt in range(8):
         log_in(client, "user", WRONG)
-    log_in(client, "no\u202euser\x00" + "x" * 300, WRONG)
+    log_in(client, "no\u202euser\x01" + "x" * 300, WRONG)
+    assert log_in(client, "nouser\x00", WRONG) == 400  # no name can be that, nothing is looked up
     lines = db.session.query(Event).filter_by(action="sign_in", result="refused").all()
     assert [(line.object_id, line.address) for line in lines] == [(people.user.id, "127.0.0.1"), (None, "127.0.0.1")]
     assert len(lines[1].object_name) <= 64 and lines[1].object_name.isprintable()
