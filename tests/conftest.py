@@ -5,6 +5,7 @@ With CI=true nothing may be skipped: a test that would skip fails, with the reas
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
+from flask_migrate import downgrade, upgrade
 from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
@@ -25,7 +26,7 @@ from ravada_web.services import users
 from ravada_web.services.kinds import QUEUES
 from tests.cluster import Cluster, running_cluster
 from tests.lab import missing_requirements
-from tests.servers import redis_server, wait_until
+from tests.servers import postgresql, postgresql_programs, redis_server, wait_until
 
 PASSWORD = "correct horse battery"
 
@@ -86,6 +87,40 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         yield app
         db.session.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL that this test session alone uses; whoever makes tables in it takes them away."""
+    if postgresql_programs() is None:
+        pytest.skip("PostgreSQL is not installed (apt install postgresql)")
+    # Not under pytest's folder, which is closed to the user that PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix="ravada-pg-"))
+    with postgresql(folder) as url:
+        yield url
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Both kinds of database, one after the other, without tables."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgresql_url")
+        return url
+    return f"sqlite:///{tmp_path / 'test.sqlite'}"
+
+
+@pytest.fixture
+def migrated_app(database_url: str, tmp_path: Path, redis_socket: Path) -> Iterator[Flask]:
+    """The application on both kinds of database, its tables made by the migrations, its context pushed."""
+    data, redis_url = tmp_path / "data", f"unix://{redis_socket}"
+    app = create_app(Settings(data=data, redis_url=redis_url, master="ssh", database_url=database_url))
+    with app.app_context():
+        upgrade()
+        yield app
+        db.session.remove()
+        downgrade(revision="base")
+        db.engine.dispose()
 
 
 @dataclass

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from ravada_web import create_app
-from ravada_web.config import Settings
 from ravada_web.errors import NotAllowed
 from ravada_web.extensions import db
 from ravada_web.models import Event
@@ -19,25 +16,18 @@ from ravada_web.services.kinds import KINDS
 from ravada_web.services.transaction import transaction
 from ravada_web.web.words import ACTIONS, OBJECTS
 from tests.conftest import People
-from tests.services.test_migrations import database_url, postgresql_url
 
-__all__ = ["database_url", "postgresql_url"]
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET actor = 'somebody else'", "DELETE FROM events"])
-def test_lines_can_only_be_added(database_url: str, tmp_path: Path, redis_socket: Path, statement: str) -> None:
-    app = create_app(Settings(data=tmp_path / "d", database_url=database_url, redis_url=f"unix://{redis_socket}"))
-    with app.app_context():
-        upgrade()
-        users.create(None, f"somebody{len(statement)}", "user")
-        before = db.session.query(Event).count()
-        db.session.rollback()
-        with pytest.raises(DBAPIError, match="append-only"), transaction() as session:
-            session.execute(text(statement))
-        assert db.session.query(Event).count() == before > 0
-        db.session.remove()
-        db.engine.dispose()
+def test_lines_can_only_be_added(migrated_app: Flask, statement: str) -> None:
+    users.create(None, "somebody", "user")
+    before = db.session.query(Event).count()
+    db.session.rollback()
+    with pytest.raises(DBAPIError, match="append-only"), transaction() as session:
+        session.execute(text(statement))
+    assert db.session.query(Event).count() == before > 0
 
 
 def test_every_action_that_is_recorded_has_a_word() -> None:

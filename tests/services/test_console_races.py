@@ -1,38 +1,19 @@
 """Two tabs that a browser opens at once: one of them has the desktop, on either database."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from flask import Flask
-from flask_migrate import downgrade, upgrade
 from sqlalchemy import update
 
-from ravada_web import create_app
-from ravada_web.config import Settings
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Console, Role, User
 from ravada_web.services import clone_requests, consoles, sign_ins
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.transaction import transaction
 from tests.factories import make_base, make_nodes
-from tests.services.test_migrations import database_url, postgresql_url
 
-__all__ = ["database_url", "postgresql_url"]
 TABS = 6
 ROUNDS = 5
-
-
-@pytest.fixture
-def app(database_url: str, tmp_path: Path, redis_socket: Path) -> Iterator[Flask]:
-    app = create_app(Settings(data=tmp_path / "d", database_url=database_url, redis_url=f"unix://{redis_socket}"))
-    with app.app_context():
-        upgrade()
-        yield app
-        db.session.remove()
-        downgrade(revision="base")
-        db.engine.dispose()
 
 
 def redeem_at_once(app: Flask, tickets: list[str], token: str) -> None:
@@ -52,7 +33,7 @@ def redeem_at_once(app: Flask, tickets: list[str], token: str) -> None:
         thread.join()
 
 
-def test_of_many_tabs_one_has_the_desktop(app: Flask) -> None:
+def test_of_many_tabs_one_has_the_desktop(migrated_app: Flask) -> None:
     with transaction() as session:
         alice = User(name="alice", role=Role.ADMINISTRATOR, password_hash="-")
         session.add(alice)
@@ -66,7 +47,7 @@ def test_of_many_tabs_one_has_the_desktop(app: Flask) -> None:
     for _round in range(ROUNDS):
         tickets = [consoles.issue(db.session.get_one(User, alice.id), who, clone) for _tab in range(TABS)]
         db.session.rollback()
-        redeem_at_once(app, tickets, token)
+        redeem_at_once(migrated_app, tickets, token)
         assert consoles.open_count() == 1
         db.session.rollback()
     assert db.session.query(Console).count() == ROUNDS * TABS

@@ -3,27 +3,21 @@
 The addresses come from the application's routes, the fields from the pages' own forms and filters.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
-from flask_migrate import downgrade, upgrade
 
-from ravada_web import create_app
-from ravada_web.config import Settings
-from ravada_web.extensions import db
 from ravada_web.models import User
 from tests.conftest import People
-from tests.services.test_migrations import database_url, postgresql_url
 from tests.web.conftest import World
 from tests.web.test_url_map import objects
 from tests.web.url_table import TABLE
 
-__all__ = ["database_url", "objects", "postgresql_url"]
+__all__ = ["objects"]
 SignInAs = Callable[[User | str], FlaskClient]
 HOSTILE = {
     "a NUL": "a\0b",
@@ -64,19 +58,8 @@ class Fields(HTMLParser):
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path, redis_socket: Path) -> Settings:
-    return Settings(data=tmp_path / "data", redis_url=f"unix://{redis_socket}", master="ssh", database_url=database_url)
-
-
-@pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    app = create_app(settings)
-    with app.app_context():
-        upgrade()
-        yield app
-        db.session.remove()
-        downgrade(revision="base")
-        db.engine.dispose()
+def app(migrated_app: Flask) -> Flask:
+    return migrated_app
 
 
 def status(client: FlaskClient, method: str, address: str, fields: dict[str, str]) -> int:
