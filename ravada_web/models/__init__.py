@@ -1,5 +1,6 @@
 """Tables, relations and tiny properties; no I/O and no HTTP."""
 
+from ravada_web.models.alert import Alert
 from ravada_web.models.base import (
     AllowedNode,
     Base,
@@ -12,14 +13,17 @@ from ravada_web.models.base import (
 )
 from ravada_web.models.clone import IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision
 from ravada_web.models.console import Console, Ticket
-from ravada_web.models.node import Node, Observed, Pool, Trust, Wanted
+from ravada_web.models.node import Access, Level, Node, Observed, Pool, Trust, Wanted
 from ravada_web.models.operation import Event, Lock, Operation, OperationState
+from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.types import now
 from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, SignIn, User
 
 __all__ = [
     "IN_WORK",
     "USING_MEMORY",
+    "Access",
+    "Alert",
     "AllowedNode",
     "Base",
     "BaseDisk",
@@ -34,13 +38,16 @@ __all__ = [
     "Event",
     "Group",
     "GroupMember",
+    "Level",
     "Lock",
     "Node",
+    "NodeSample",
     "Observed",
     "Operation",
     "OperationState",
     "OperatorScope",
     "Pool",
+    "PoolSample",
     "RecoveryCode",
     "Replica",
     "ReplicaState",

@@ -36,8 +36,21 @@ class Trust(StrEnum):
     CHANGED = "changed"
 
 
+class Access(StrEnum):
+    """What our login may do there: everything (root itself, or by sudo), or only what the libvirt group may."""
+
+    NONE = ""
+    ROOT = "root"
+    SUDO = "sudo"
+    LIBVIRT = "libvirt"
+
+
 class Node(db.Model):
-    """A host that runs virtual machines. Sizes in MiB; `cpu_load` from 0 to 1 of all cores."""
+    """A host that runs virtual machines. Sizes in MiB; `cpu_load` from 0 to 1 of all cores; times in milliseconds.
+
+    An overcommit is how many times of what is there may be promised to clones that run; None for processors is
+    without bound.
+    """
 
     __tablename__ = "nodes"
     __table_args__ = (UniqueConstraint("address", "port"),)
@@ -58,12 +71,35 @@ class Node(db.Model):
     reason: Mapped[Sentence]
     last_seen_at: Mapped[Moment | None]
     checked_at: Mapped[Moment | None]
+    # Since when it is observed as it is; checks running in which libvirt was slow, and that were good since.
+    observed_at: Mapped[Moment | None]
+    slow_checks: Mapped[int] = mapped_column(default=0)
+    good_checks: Mapped[int] = mapped_column(default=0)
+    # What the last check waited for SSH and for libvirt.
+    ssh_ms: Mapped[float | None]
+    libvirt_ms: Mapped[float | None]
+
+    # Joining: what our login may do, the findings of the last inspection, and the proof that a guest runs there.
+    access: Mapped[Word] = mapped_column(default=Access.NONE)
+    machine_id: Mapped[str] = mapped_column(String(32), default="")
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
+    inspected_at: Mapped[Moment | None]
+    proof: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
+    proved_at: Mapped[Moment | None]
 
     clone_limit: Mapped[int | None]
     memory_reserve_mib: Mapped[int] = mapped_column(default=512)
+    cpu_overcommit: Mapped[float | None]
+    memory_overcommit: Mapped[float] = mapped_column(default=1.0)
     builds_at_once: Mapped[int] = mapped_column(default=2)
     # Where viewers of the users' own reach its displays; "" offers them on no address.
     display_address: Mapped[str] = mapped_column(String(255), default="")
+    # Where viewers are sent instead, where the display address is behind NAT.
+    nat_address: Mapped[str] = mapped_column(String(255), default="")
+    # Of the card that wakes the host up.
+    mac: Mapped[str] = mapped_column(String(17), default="")
+    notes: Mapped[Sentence]
+    labels: Mapped[list[str]] = mapped_column(JSON, default=list)
 
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     facts_at: Mapped[Moment | None]
@@ -86,8 +122,21 @@ class Node(db.Model):
         return self.observed == Observed.UP and self.trust == Trust.PINNED
 
 
+class Level(StrEnum):
+    """How near a pool is to being full, by its marks."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
 class Pool(db.Model):
-    """A storage pool of a node, as last seen. Unknown free space (None) counts as full."""
+    """A storage pool of a node, as last seen. Unknown free space (None) counts as full.
+
+    From `warn_percent` in use on it is worth a warning, from `critical_percent` on an alarm; below `floor_mib` free
+    (None: the installation's) nothing more is put there. `usage` is who uses it, as last counted (at `counted_at`).
+    """
 
     __tablename__ = "pools"
     __table_args__ = (UniqueConstraint("node_id", "name"),)
@@ -99,4 +148,9 @@ class Pool(db.Model):
     total_mib: Mapped[int | None]
     free_mib: Mapped[int | None]
     sampled_at: Mapped[Moment | None]
+    warn_percent: Mapped[int] = mapped_column(default=80)
+    critical_percent: Mapped[int] = mapped_column(default=90)
+    floor_mib: Mapped[int | None]
+    usage: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)
+    counted_at: Mapped[Moment | None]
     node: Mapped[Node] = relationship(back_populates="pools")

@@ -1,0 +1,29 @@
+"""Alerts: what is wrong now with a node or a pool, and what the administrators were told of it."""
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ravada_web.extensions import db
+from ravada_web.models.node import Node, Pool
+from ravada_web.models.types import Id, Moment, Sentence, Word
+
+
+class Alert(db.Model):
+    """The trouble of one node (`pool_id` None) or of one of its pools, kept after its end for who was told of it.
+
+    `state` is what it is in now ("" once all is well), since `since`; `told` the state that was last sent out.
+    """
+
+    __tablename__ = "alerts"
+    id: Mapped[Id]
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    pool_id: Mapped[int | None] = mapped_column(ForeignKey("pools.id", ondelete="CASCADE"), unique=True)
+    state: Mapped[Word] = mapped_column(default="", index=True)
+    text: Mapped[Sentence]
+    since: Mapped[Moment]
+    # How often it changed since it was last told.
+    changes: Mapped[int] = mapped_column(default=0)
+    told: Mapped[Word] = mapped_column(default="")
+    told_at: Mapped[Moment | None]
+    node: Mapped[Node] = relationship()
+    pool: Mapped[Pool | None] = relationship()
