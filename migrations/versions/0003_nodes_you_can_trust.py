@@ -17,6 +17,7 @@ def _of_nodes() -> list[sa.Column]:
         sa.Column("ssh_ms", sa.Double(), nullable=True),
         sa.Column("libvirt_ms", sa.Double(), nullable=True),
         sa.Column("access", sa.String(length=32), nullable=False, server_default=""),
+        sa.Column("source_address", sa.String(length=64), nullable=False, server_default=""),
         sa.Column("machine_id", sa.String(length=32), nullable=False, server_default=""),
         sa.Column("findings", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("inspected_at", sa.DateTime(timezone=True), nullable=True),

@@ -80,7 +80,9 @@ class Node(db.Model):
     libvirt_ms: Mapped[float | None]
 
     # Joining: what our login may do, the findings of the last inspection, and the proof that a guest runs there.
-    access: Mapped[Word] = mapped_column(default=Access.NONE)
+    access: Mapped[Word] = mapped_column(default=Access.ROOT)
+    # Our own address as the node sees it.
+    source_address: Mapped[str] = mapped_column(String(64), default="")
     machine_id: Mapped[str] = mapped_column(String(32), default="")
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
     inspected_at: Mapped[Moment | None]

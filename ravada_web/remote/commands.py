@@ -29,7 +29,7 @@ def run(
     fresh: bool = False,
     label: str = "",
 ) -> bytes:
-    """Run a command as root on the node and return its standard output. `deadline` in seconds.
+    """Run a command on the node, as root where the target says so, and return its standard output. `deadline` in seconds.
 
     `argv` is a list of words, quoted for the far shell here; a script is ["sh", "-c", SCRIPT, "sh", argument…].
     `fresh` makes a connection of its own: to ask a node again whose link does not answer. `label` names the
@@ -81,8 +81,8 @@ def popen(
 
 
 def far_line(target: Target, argv: Sequence[str], deadline: float | None) -> str:
-    """The one line that the far user's shell reads: every word quoted, in the C locale, as root."""
-    as_root = [] if target.user == "root" else ["sudo", "-n"]
+    """The one line that the far user's shell reads: every word quoted, in the C locale, as root where it may be."""
+    as_root = [] if target.user == "root" or not target.root else ["sudo", "-n"]
     bound = [] if deadline is None else ["timeout", "-k", "5", str(math.ceil(deadline) + GRACE_SECONDS)]
     return shlex.join([*as_root, *IN_ENGLISH, *bound, *argv])
 

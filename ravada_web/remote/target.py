@@ -16,7 +16,8 @@ LONGEST_RUN_DIR = 72
 
 @dataclass(frozen=True)
 class Target:
-    """Where and who a node is. `local` is this very host: no SSH, commands are plain processes.
+    """Where and who a node is. `local` is this very host: no SSH, commands are plain processes. Without `root`
+    commands run as the user itself: it may not become root there.
 
     Raises ValueError for anything that OpenSSH's command line could take for something else than a host.
     """
@@ -28,6 +29,7 @@ class Target:
     user: str
     host_key: str
     local: bool = False
+    root: bool = True
 
     def __post_init__(self) -> None:
         if self.local:

@@ -1,4 +1,4 @@
-"""Coming to trust a host: read the key that it shows, and prove that it lets us in."""
+"""Coming to trust a host: read the key that it shows."""
 
 import logging
 import socket
@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import paramiko
 
-from ravada_web.remote.commands import run
-from ravada_web.remote.errors import Code, CommandFailed, DeadlineExceeded, KeyRefused, NodeUnreachable
+from ravada_web.remote.errors import Code, NodeUnreachable
 from ravada_web.remote.ssh import fingerprint_of
-from ravada_web.remote.target import Target, Workspace
 
 # paramiko logs a traceback for what we raise as a sentence.
 QUIET = "ravada_web.remote.paramiko"
@@ -20,10 +18,14 @@ logging.getLogger(QUIET).propagate = False
 
 @dataclass(frozen=True)
 class HostKey:
-    """A host's public key: its line ("ssh-ed25519 AAAA…") and what a person compares ("SHA256:…")."""
+    """A host's public key: its line ("ssh-ed25519 AAAA…") and what a person compares ("SHA256:…").
+
+    `source` is our own address on the way to it.
+    """
 
     line: str
     fingerprint: str
+    source: str
 
 
 def fetch_host_key(host: str, port: int, deadline: float = 5.0) -> HostKey:
@@ -34,6 +36,7 @@ def fetch_host_key(host: str, port: int, deadline: float = 5.0) -> HostKey:
     end = time.monotonic() + deadline
     with _connect(host, port, deadline) as connection:
         _expect_ssh(connection, host, port, end)
+        source = connection.getsockname()[0]
         transport = paramiko.Transport(connection)
         transport.set_log_channel(QUIET)
         transport.banner_timeout = transport.handshake_timeout = deadline
@@ -50,7 +53,7 @@ def fetch_host_key(host: str, port: int, deadline: float = 5.0) -> HostKey:
         finally:
             transport.close()
     line = f"{key.get_name()} {key.get_base64()}"
-    return HostKey(line, fingerprint_of(line))
+    return HostKey(line, fingerprint_of(line), source)
 
 
 def _unreachable(code: Code, host: str, port: int, what: str) -> NodeUnreachable:
@@ -84,19 +87,3 @@ def _expect_ssh(connection: socket.socket, host: str, port: int, end: float) -> 
     if not first or not b"SSH-".startswith(first):
         what = "is open, but what answers there is not SSH. Check the port"
         raise _unreachable("not_ssh", host, port, what)
-
-
-def check_login(workspace: Workspace, target: Target, deadline: float) -> None:
-    """Log in with our key and the pinned host key, over a connection of its own, and act as root.
-
-    Raises HostKeyChanged, NodeUnreachable, KeyRefused (also for a user without password-less sudo).
-    """
-    try:
-        run(workspace, target, ["true"], deadline=deadline, fresh=True)
-    except DeadlineExceeded as error:
-        raise NodeUnreachable("timeout", str(error)) from error
-    except CommandFailed as error:
-        raise KeyRefused(
-            f"{target.user} may log in on {target.name}, but may not act as root there ({error.stderr}). Allow "
-            "it sudo without a password (NOPASSWD in /etc/sudoers.d), or give the user root."
-        ) from error

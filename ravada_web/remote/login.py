@@ -1,0 +1,120 @@
+"""Being let in: what our login may do on a host, the line that lets our key in, and putting it there by a password."""
+
+import shlex
+import socket
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import paramiko
+
+from ravada_web.remote.commands import run
+from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, HostKeyChanged, KeyRefused, NodeUnreachable
+from ravada_web.remote.ssh import fingerprint_of
+from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
+from ravada_web.remote.trust import QUIET
+
+Power = Literal["root", "sudo", "libvirt"]
+
+# The caller's address as the far sshd sees it, who we are there, and what we may do.
+EXAMINE = f"""
+set -- ${{SSH_CONNECTION:-}}
+echo "from ${{1:-}}"
+if [ "$(id -u)" = 0 ]; then echo "may root"
+elif sudo -n true 2>/dev/null; then echo "may sudo"
+elif [ -w {LIBVIRT_SOCKET} ]; then echo "may libvirt"
+fi
+"""
+
+
+@dataclass(frozen=True)
+class Login:
+    """What our login is: root itself, one that becomes root by sudo, or one that may only use libvirt.
+
+    `source` is our own address as the host sees it, "" where it does not say.
+    """
+
+    power: Power
+    source: str
+
+
+def examine_login(workspace: Workspace, target: Target, deadline: float) -> Login:
+    """Log in with our key and the pinned host key, over a connection of its own, and see what that login may do.
+
+    Raises HostKeyChanged, NodeUnreachable, and KeyRefused (also for a user who may do nothing of use there).
+    """
+    try:
+        argv = ["sh", "-c", EXAMINE]
+        raw = run(workspace, replace(target, root=False), argv, deadline=deadline, fresh=True, label="login")
+    except DeadlineExceeded as error:
+        raise NodeUnreachable("timeout", str(error)) from error
+    except CommandFailed as error:
+        raise KeyRefused(f"{target.user} is let in on {target.name}, but cannot run commands there: {error}") from error
+    said = dict(line.partition(" ")[::2] for line in raw.decode(errors="replace").splitlines())
+    match said.get("may"):
+        case "root" | "sudo" | "libvirt" as power:
+            return Login(power, _address(said.get("from", "")))
+    raise KeyRefused(
+        f"{target.user} is let in on {target.name}, but may neither act as root there nor use libvirt. Allow it sudo "
+        f"without a password: {sudo_command(target.user)}"
+    )
+
+
+def _address(text: str) -> str:
+    return text if text and all(char in "0123456789abcdefABCDEF.:" for char in text) else ""
+
+
+def sudo_command(user: str) -> str:
+    """The command, for root on the host, that lets a user act as root without a password."""
+    return f"echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ravada && chmod 0440 /etc/sudoers.d/ravada"
+
+
+def key_command(public_key: str, source: str) -> str:
+    """The command, for the user on the host, that lets our key in: from our address alone, where that is known."""
+    bound = f'from="{source}" ' if source else ""
+    line = shlex.quote(f"{bound}{public_key.strip()}")
+    return (
+        f"mkdir -p ~/.ssh && chmod 700 ~/.ssh && echo {line} >> ~/.ssh/authorized_keys "
+        "&& chmod 600 ~/.ssh/authorized_keys && { ! command -v restorecon >/dev/null || restorecon -R ~/.ssh; }"
+    )
+
+
+def run_with_password(target: Target, password: str, command: str, deadline: float) -> None:
+    """Log in once with a password, past the pinned host key alone, and run a command; the password goes nowhere else.
+
+    Raises HostKeyChanged, NodeUnreachable, KeyRefused (a wrong password, or passwords are not taken there) and
+    CommandFailed.
+    """
+    try:
+        plug = socket.create_connection((target.host, target.port), timeout=deadline)
+    except OSError as error:
+        what = f"{target.name} did not answer at {target.host} port {target.port} ({error})."
+        raise NodeUnreachable("timeout", what) from error
+    with plug, paramiko.Transport(plug) as transport:
+        transport.set_log_channel(QUIET)
+        _log_in(transport, target, password, deadline)
+        channel = transport.open_session(timeout=deadline)
+        channel.settimeout(deadline)
+        channel.exec_command(command)
+        said = channel.makefile_stderr("rb").read(2000)
+        if status := channel.recv_exit_status():
+            raise CommandFailed(target.name, "installing the key", status, said.decode(errors="replace"))
+
+
+def _log_in(transport: paramiko.Transport, target: Target, password: str, deadline: float) -> None:
+    try:
+        transport.start_client(timeout=deadline)
+        key = transport.get_remote_server_key()
+        shown = f"{key.get_name()} {key.get_base64()}"
+        if shown != target.host_key:
+            raise HostKeyChanged(target.name, fingerprint_of(target.host_key), fingerprint_of(shown))
+        transport.auth_timeout = deadline
+        transport.auth_password(target.user, password)
+    except paramiko.BadAuthenticationType as error:
+        raise KeyRefused(
+            f"{target.name} takes no passwords from {target.user} (it offers: {', '.join(error.allowed_types)}). "
+            "Install the key by the command on this page instead."
+        ) from error
+    except paramiko.AuthenticationException as error:
+        raise KeyRefused(f"{target.name} did not accept this password for {target.user}. Type it again.") from error
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise NodeUnreachable("lost", f"The connection to {target.name} broke while logging in: {error}") from error

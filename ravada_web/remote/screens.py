@@ -1,0 +1,106 @@
+"""A look at a display as a viewer takes it (RFB 3.8, RFC 6143): the first frame that shows anything."""
+
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ravada_web.remote.errors import RemoteError
+
+_VERSION = b"RFB 003.008\n"
+_NO_SECURITY, _SHARED, _RAW = b"\x01", b"\x01", 0
+# A screen of 8K in 32 bits; more is none.
+_MOST_PIXELS = 7680 * 4320
+_AGAIN_SECONDS = 0.2
+
+
+class NoPicture(RemoteError):
+    """A display was reached, and showed nothing, or spoke no RFB."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A whole screen: its size in pixels, and how many different pixels it has."""
+
+    width: int
+    height: int
+    colours: int
+
+
+def first_frame(path: Path, deadline: float) -> Frame:
+    """The first frame of the display behind a local socket that is not all of one colour. `deadline` in seconds.
+
+    Raises NoPicture.
+    """
+    end = time.monotonic() + deadline
+    try:
+        with socket.socket(socket.AF_UNIX) as plug:
+            plug.settimeout(deadline)
+            plug.connect(str(path))
+            width, height = _greet(plug)
+            while True:
+                plug.settimeout(max(0.1, end - time.monotonic()))
+                frame = _frame(plug, width, height)
+                if frame.colours > 1:
+                    return frame
+                if time.monotonic() > end:
+                    raise NoPicture(f"the screen of {width} × {height} stayed blank for {deadline:g} s")
+                time.sleep(_AGAIN_SECONDS)
+    except (OSError, EOFError) as error:
+        raise NoPicture(f"the display does not answer ({error or 'it hung up'})") from error
+
+
+def _greet(plug: socket.socket) -> tuple[int, int]:
+    if _read(plug, 12)[:4] != b"RFB ":
+        raise NoPicture("what answers is no VNC display")
+    plug.sendall(_VERSION)
+    offered = _read(plug, _read(plug, 1)[0])
+    if _NO_SECURITY not in offered:
+        raise NoPicture("the display asks for a password")
+    plug.sendall(_NO_SECURITY)
+    if _read(plug, 4) != bytes(4):
+        raise NoPicture("the display refused us")
+    plug.sendall(_SHARED)
+    width, height, _format, name = struct.unpack("!HH16sI", _read(plug, 24))
+    _read(plug, name)
+    if not 0 < width * height <= _MOST_PIXELS:
+        raise NoPicture(f"the screen of {width} × {height} is none")
+    plug.sendall(struct.pack("!BxHi", 2, 1, _RAW))
+    return width, height
+
+
+def _frame(plug: socket.socket, width: int, height: int) -> Frame:
+    plug.sendall(struct.pack("!BBHHHH", 3, 0, 0, 0, width, height))
+    while (kind := _read(plug, 1)[0]) != 0:
+        _pass_over(plug, kind)
+    (count,) = struct.unpack("!xH", _read(plug, 3))
+    colours: set[bytes] = set()
+    for _rectangle in range(count):
+        _x, _y, wide, high, encoding = struct.unpack("!HHHHi", _read(plug, 12))
+        if encoding != _RAW or wide * high > _MOST_PIXELS:
+            raise NoPicture("the display draws in a way that was not asked for")
+        pixels = _read(plug, wide * high * 4)
+        colours |= {pixels[at : at + 4] for at in range(0, len(pixels), 4)}
+    return Frame(width, height, len(colours))
+
+
+def _pass_over(plug: socket.socket, kind: int) -> None:
+    """Leave what is no frame: a colour map, a bell, a clipboard."""
+    if kind == 1:
+        _first, count = struct.unpack("!xHH", _read(plug, 5))
+        _read(plug, count * 6)
+    elif kind == 3:
+        _read(plug, struct.unpack("!3xI", _read(plug, 7))[0])
+    elif kind != 2:
+        raise NoPicture(f"the display said something unknown ({kind})")
+
+
+def _read(plug: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        part = plug.recv(min(count - len(data), 1 << 20))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)

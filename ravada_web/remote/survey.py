@@ -1,0 +1,164 @@
+"""A survey of a host, by one command: its distribution, processor, programs, clock, listeners and firewall."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ravada_web.remote.commands import run
+from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
+
+SURVEY_SECONDS = 15.0
+# What the product runs on nodes, beside the shell's own.
+PROGRAMS = ("qemu-img", "virsh", "sha256sum", "split", "find", "stat", "df", "dd", "timeout", "mktemp")
+FIREWALLS = ("nft", "ufw", "firewall-cmd")
+# Of our own making; see services/inspection/firewall.py.
+TABLE = "ravada"
+LONGEST = 200
+
+_SCRIPT = f"""
+part() {{ printf '%s\\0' "$1"; shift; "$@" 2>/dev/null | head -c 60000; printf '\\0'; }}
+os() {{ cat /etc/os-release || cat /usr/lib/os-release; }}
+have() {{ for name in {" ".join((*PROGRAMS, *FIREWALLS, "systemctl", "getenforce"))}; do
+    command -v "$name" >/dev/null && echo "$name"; done; }}
+kvm() {{ [ -c /dev/kvm ] && [ -r /dev/kvm ] && [ -w /dev/kvm ] && echo usable; }}
+processor() {{ grep -m1 '^model name' /proc/cpuinfo; }}
+virtual() {{ grep -m1 -o -w -E 'vmx|svm' /proc/cpuinfo; }}
+socket() {{ [ -S {LIBVIRT_SOCKET} ] && echo there; }}
+installed() {{ command -v libvirtd || command -v virtqemud; }}
+nft_rules() {{ command -v nft >/dev/null && nft list table inet {TABLE}; }}
+nft_other() {{ command -v nft >/dev/null && nft list ruleset; }}
+ufw_status() {{ command -v ufw >/dev/null && ufw status; }}
+firewalld() {{ command -v firewall-cmd >/dev/null && firewall-cmd --state && firewall-cmd --list-all; }}
+part clock date +%s.%N
+part os os
+part machine_id cat /etc/machine-id
+part arch uname -m
+part have have
+part kvm kvm
+part processor processor
+part virtual virtual
+part socket socket
+part installed installed
+part selinux getenforce
+part listening ss -Hltnp
+part nft_rules nft_rules
+part nft_other nft_other
+part ufw ufw_status
+part firewalld firewalld
+"""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP port that is open to the network: the address it listens at, and the program where it was told."""
+
+    address: str
+    port: int
+    program: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen of a host. `clock_ahead` in seconds, half the way there taken off; `seconds` the command took.
+
+    `firewall` is the tool that is at work there ("nft", "ufw", "firewalld", "" for none), `closed` whether our own
+    rules are in force.
+    """
+
+    distribution: str
+    kin: frozenset[str]
+    pretty_name: str
+    machine_id: str
+    arch: str
+    programs: frozenset[str]
+    kvm: bool
+    processor: str
+    virtualisation: bool
+    libvirt_installed: bool
+    libvirt_socket: bool
+    selinux: str
+    listeners: tuple[Listener, ...]
+    firewall: str
+    closed: bool
+    clock_ahead: float
+    seconds: float
+
+
+def survey(workspace: Workspace, target: Target, deadline: float = SURVEY_SECONDS) -> Survey:
+    """Survey a host. Raises what `run` raises."""
+    sent, started = time.time(), time.monotonic()
+    raw = run(workspace, target, ["sh", "-c", _SCRIPT], deadline=deadline, fresh=True, label="the survey")
+    took = time.monotonic() - started
+    words = raw.decode(errors="replace").split("\0")
+    return _survey(dict(zip(words[::2], words[1::2], strict=False)), sent + took / 2, took)
+
+
+def _survey(parts: Mapping[str, str], at: float, took: float) -> Survey:
+    os = {key: value.strip("\"'") for key, _is, value in (line.partition("=") for line in parts["os"].splitlines())}
+    firewall, closed = _firewall(parts)
+    return Survey(
+        distribution=_word(os.get("ID", "")),
+        kin=frozenset(_word(name) for name in f"{os.get('ID', '')} {os.get('ID_LIKE', '')}".split()),
+        pretty_name=_line(os.get("PRETTY_NAME", "")),
+        machine_id=_word(parts["machine_id"])[:32],
+        arch=_word(parts["arch"]),
+        programs=frozenset(parts["have"].split()),
+        kvm="usable" in parts["kvm"],
+        processor=_line(parts["processor"].partition(":")[2]),
+        virtualisation=bool(parts["virtual"].strip()),
+        libvirt_installed=bool(parts["installed"].strip()),
+        libvirt_socket="there" in parts["socket"],
+        selinux=_word(parts["selinux"]),
+        listeners=tuple(_listeners(parts["listening"])),
+        firewall=firewall,
+        closed=closed,
+        clock_ahead=_number(parts["clock"]) - at if parts["clock"].strip() else 0.0,
+        seconds=took,
+    )
+
+
+def _firewall(parts: Mapping[str, str]) -> tuple[str, bool]:
+    if "running" in parts["firewalld"]:
+        return "firewalld", _only_rich_ssh(parts["firewalld"])
+    if "Status: active" in parts["ufw"]:
+        return "ufw", bool(re.search(r"ALLOW(?: IN)?\s+\S+.*# ravada", parts["ufw"]))
+    if "chain" in parts["nft_rules"]:
+        return "nft", True
+    return ("nft" if re.search(r"hook input .*policy drop", parts["nft_other"]) else ""), False
+
+
+def _only_rich_ssh(listed: str) -> bool:
+    services = re.search(r"^\s*services:(.*)$", listed, re.MULTILINE)
+    return "rule family" in listed and not (services and "ssh" in services[1].split())
+
+
+def _listeners(listed: str) -> list[Listener]:
+    """The lines of `ss -Hltnp` that are open beyond the host itself, each port once."""
+    found: dict[int, Listener] = {}
+    for line in listed.splitlines():
+        words = line.split()
+        if len(words) < 4:
+            continue
+        address, _colon, port = words[3].rpartition(":")
+        address = address.partition("%")[0].strip("[]")
+        if not port.isdecimal() or address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1"):
+            continue
+        program = re.search(r'\(\("([^"]+)"', line)
+        found.setdefault(int(port), Listener(_line(address), int(port), _line(program[1]) if program else ""))
+    return [found[port] for port in sorted(found)]
+
+
+def _word(text: str) -> str:
+    return "".join(char for char in text.strip() if char.isalnum() or char in "._-")[:LONGEST]
+
+
+def _line(text: str) -> str:
+    return "".join(char for char in text.strip() if char.isprintable())[:LONGEST]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,84 @@
+"""The commands that mend a host, each for its own distribution; a shell's text that root runs there."""
+
+import shlex
+
+from ravada_web.remote.survey import Survey
+
+_APT = "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
+_DNF = "dnf install -y"
+# What one needs of each family's packages.
+_PACKAGES = {
+    "debian": {
+        "libvirt": "libvirt-daemon-system libvirt-clients libvirt-daemon-config-network dnsmasq-base "
+        "qemu-system-x86 qemu-utils",
+        "tools": "qemu-utils libvirt-clients coreutils findutils",
+        "firmware": "ovmf",
+    },
+    "fedora": {
+        "libvirt": "libvirt-daemon-kvm libvirt-client libvirt-daemon-config-network qemu-kvm qemu-img",
+        "tools": "qemu-img libvirt-client coreutils findutils",
+        "firmware": "edk2-ovmf",
+    },
+}
+# Fedora's and RHEL's libvirt is many daemons, each begun by its socket; virtproxyd gives the one socket we speak to.
+_SOCKETS = "virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtproxyd"
+_START = (
+    "if [ -d /run/systemd/system ]; then {systemd}; "
+    "else rm -f /run/libvirtd.pid; virtlogd -d 2>/dev/null || true; libvirtd -d; fi"
+)
+
+
+def family(survey: Survey) -> str:
+    """ "debian", "fedora" (RHEL and its kin too), or "" for a distribution whose packages are not known here."""
+    if survey.kin & {"debian", "ubuntu"}:
+        return "debian"
+    return "fedora" if survey.kin & {"fedora", "rhel", "centos"} else ""
+
+
+def install(survey: Survey, what: str) -> str:
+    """Install the packages for "libvirt", "tools" or "firmware"; "" for a distribution that is not known."""
+    kind = family(survey)
+    if not kind:
+        return ""
+    return f"{_APT if kind == 'debian' else _DNF} {_PACKAGES[kind][what]}"
+
+
+def start_libvirt(survey: Survey) -> str:
+    """Have libvirt run, now and after each boot."""
+    if family(survey) == "fedora":
+        sockets = " ".join(f"{name}.socket" for name in _SOCKETS.split())
+        return _START.format(systemd=f"systemctl enable --now {sockets}")
+    return _START.format(systemd="systemctl enable --now libvirtd")
+
+
+def make_pool(name: str, path: str) -> str:
+    """Define a folder as a storage pool and start it, now and after each boot."""
+    pool, folder = shlex.quote(name), shlex.quote(path)
+    return (
+        f"virsh pool-define-as {pool} dir --target {folder} && virsh pool-build {pool} && "
+        f"virsh pool-start {pool} && virsh pool-autostart {pool}"
+    )
+
+
+def start_pool(name: str) -> str:
+    """Start a pool that is defined."""
+    pool = shlex.quote(name)
+    return f"virsh pool-start {pool} && virsh pool-autostart {pool}"
+
+
+def start_network(name: str) -> str:
+    """Start a libvirt network; libvirt's own `default` is defined first where it is missing."""
+    network = shlex.quote(name)
+    define = ""
+    if name == "default":
+        define = "virsh net-info default >/dev/null 2>&1 || virsh net-define /usr/share/libvirt/networks/default.xml; "
+    return f"{define}virsh net-start {network}; virsh net-autostart {network} && virsh net-list --name | grep -qx {network}"
+
+
+def set_clock(survey: Survey) -> str:
+    """Have the host's clock follow the network's."""
+    if family(survey) == "fedora":
+        return f"{_DNF} chrony && systemctl enable --now chronyd && chronyc makestep"
+    if family(survey) == "debian":
+        return f"{_APT} chrony && systemctl enable --now chrony && chronyc makestep"
+    return ""

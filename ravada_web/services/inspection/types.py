@@ -1,0 +1,75 @@
+"""What the checks are given and what they answer; plain values."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.models import Access
+from ravada_web.remote.sampling import Sample
+from ravada_web.remote.survey import Survey
+
+State = Literal["pass", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was checked (`code`), how it came out, a sentence, and the shell command that mends it.
+
+    `applied` says whether we may run the remedy ourselves, when asked to; else it is for a person to read.
+    """
+
+    code: str
+    state: State
+    text: str
+    remedy: str = ""
+    applied: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another node, as far as the checks compare with it."""
+
+    name: str
+    host_uuid: str
+    machine_id: str
+    processor: str
+    is_master: bool
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What bases need of every node: machine types, firmwares and networks, each with the bases' names; and what the
+    master's pools are: names to folders. `disk_floor_mib` is what is kept free in a pool."""
+
+    machines: Mapping[str, str]
+    firmwares: Mapping[str, str]
+    networks: Mapping[str, str]
+    pools: Mapping[str, str]
+    disk_floor_mib: int
+    memory_reserve_mib: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that was seen of a host. `facts` is None where libvirt did not answer, for the reason in `libvirt_error`;
+    `inactive` are the pools that are defined and not active. Times in seconds."""
+
+    name: str
+    user: str
+    port: int
+    local: bool
+    access: Access
+    source: str
+    login_seconds: float
+    survey: Survey
+    sample: Sample
+    facts: NodeFacts | None
+    libvirt_error: str
+    libvirt_seconds: float
+    peers: tuple[Peer, ...]
+    needs: Needs
