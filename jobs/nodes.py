@@ -1,6 +1,6 @@
 """Jobs about nodes."""
 
-from ravada_web.services import node_checks, node_joining
+from ravada_web.services import inspecting, mending, node_access, node_checks, node_joining, proving
 from ravada_web.services.running import run
 
 
@@ -9,9 +9,24 @@ def scan(operation_id: int, attempt: int) -> None:
     run(operation_id, attempt, node_joining.scan)
 
 
-def join(operation_id: int, attempt: int) -> None:
-    """Prove access to a host and write its row."""
-    run(operation_id, attempt, node_joining.join)
+def inspect(operation_id: int, attempt: int) -> None:
+    """Check all that a node must have."""
+    run(operation_id, attempt, inspecting.inspect)
+
+
+def install_key(operation_id: int, attempt: int) -> None:
+    """Put our key on a node, by a password."""
+    run(operation_id, attempt, node_access.install_key)
+
+
+def mend(operation_id: int, attempt: int) -> None:
+    """Run remedies on a node."""
+    run(operation_id, attempt, mending.mend)
+
+
+def prove(operation_id: int, attempt: int) -> None:
+    """Run a tiny machine on a node, from its disk to its screen."""
+    run(operation_id, attempt, proving.prove)
 
 
 def check(*node_ids: int) -> None:

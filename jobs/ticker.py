@@ -13,7 +13,7 @@ from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db, queues
-from ravada_web.models import Node, Observed
+from ravada_web.models import Access, Node, Observed
 from ravada_web.services import picture_work
 from ravada_web.services.operations import settings
 from ravada_web.services.outbox import queue
@@ -26,12 +26,12 @@ LOCK_SECONDS = 5.0
 
 
 def queue_checks(interval: float, batch: int) -> None:
-    """Queue a check of every node, in batches; those not well go apart, so that no healthy one waits for them.
+    """Queue a check of every node that lets us in, in batches; those not well go apart, so that no healthy one waits for them.
 
     A check that was not begun within its interval is dropped by RQ (`ttl`): the next one asks anew.
     """
     db.session.rollback()
-    nodes = db.session.execute(select(Node.id, Node.observed).order_by(Node.id)).all()
+    nodes = db.session.execute(select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)).all()
     well = [node_id for node_id, observed in nodes if observed == Observed.UP]
     unwell = [node_id for node_id, observed in nodes if observed != Observed.UP]
     for group in (well, unwell):

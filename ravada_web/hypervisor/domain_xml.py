@@ -193,8 +193,7 @@ def _fit_firmware(root: ET.Element, facts: NodeFacts) -> None:
     """A UEFI machine asks for UEFI and lets the node's libvirt choose the files; paths differ by distribution."""
     system = root.find("os")
     assert system is not None, "templates have an os"
-    loader = system.find("loader")
-    if system.get("firmware") != "efi" and (loader is None or loader.get("type") != "pflash"):
+    if not _boots_by_uefi(root):
         return
     if "efi" not in facts.firmwares:
         raise HypervisorError("the base boots by UEFI, which this node does not offer: install ovmf (edk2-ovmf) there")
@@ -283,3 +282,27 @@ def offer_display(xml: str, address: str) -> str | None:
         channel = ET.SubElement(devices, "channel", type="spicevmc")
         ET.SubElement(channel, "target", type="virtio", name="com.redhat.spice.0")
     return ET.tostring(root, encoding="unicode")
+
+
+@dataclass(frozen=True)
+class HostNeeds:
+    """What a base's template asks of the host: machine types, firmwares ("efi"), libvirt networks."""
+
+    machines: tuple[str, ...]
+    firmwares: tuple[str, ...]
+    networks: tuple[str, ...]
+
+
+def read_needs(template: str) -> HostNeeds:
+    """What a template asks of the host that is to run it."""
+    root = parse(template)
+    kind = root.find("./os/type")
+    machine = kind.get("machine", "") if kind is not None else ""
+    networks = {source.get("network", "") for source in root.findall("./devices/interface[@type='network']/source")}
+    efi = _boots_by_uefi(root)
+    return HostNeeds((machine,) if machine else (), ("efi",) if efi else (), tuple(sorted(networks - {""})))
+
+
+def _boots_by_uefi(root: ET.Element) -> bool:
+    loader = root.find("./os/loader")
+    return root.find("./os[@firmware='efi']") is not None or (loader is not None and loader.get("type") == "pflash")

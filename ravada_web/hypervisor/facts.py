@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import libvirt
@@ -50,9 +50,10 @@ class NodeFacts:
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> "NodeFacts":
-        """The facts that `to_dict` made this of."""
+        """The facts that `to_dict` made this of; what else was kept beside them is passed over."""
         lists = {key: tuple(kept.get(key, ())) for key in ("machines", "firmwares", "networks", "displays")}
-        return cls(**{**kept, **lists, "pools": tuple(PoolFacts(**pool) for pool in kept["pools"])})
+        known = {field.name: kept[field.name] for field in fields(cls) if field.name in kept}
+        return cls(**{**known, **lists, "pools": tuple(PoolFacts(**pool) for pool in kept["pools"])})
 
 
 def read_facts(connection: libvirt.virConnect) -> NodeFacts:

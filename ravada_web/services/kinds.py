@@ -18,7 +18,10 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "node_scan": Kind("interactive", "jobs.nodes.scan", 60),
-    "node_join": Kind("interactive", "jobs.nodes.join", 120),
+    "node_inspect": Kind("interactive", "jobs.nodes.inspect", 120),
+    "node_key": Kind("interactive", "jobs.nodes.install_key", 180),
+    "node_mend": Kind("default", "jobs.nodes.mend", 1800),
+    "node_prove": Kind("interactive", "jobs.nodes.prove", 180),
     "base_import": Kind("interactive", "jobs.bases.import_base", 300),
     "base_prepare": Kind("bulk", "jobs.bases.prepare", 6 * 3600, limit="copy"),
     "base_remove": Kind("default", "jobs.bases.remove", 600),

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection, socket_uri
-from ravada_web.models import Node, Pool, Trust
+from ravada_web.models import Access, Node, Pool, Trust
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.operations import settings
 
@@ -25,12 +25,13 @@ def workspace() -> Workspace:
 
 def target(node: Node) -> Target:
     """The node as SSH reaches it."""
-    return Target(node.id, node.name, node.address, node.port, node.user, node.host_key, local=node.local)
+    root = node.access != Access.LIBVIRT
+    return Target(node.id, node.name, node.address, node.port, node.user, node.host_key, local=node.local, root=root)
 
 
 def linked() -> list[Target]:
-    """The nodes that are to have a link: all that are trusted."""
-    nodes = db.session.scalars(select(Node).where(Node.trust == Trust.PINNED)).all()
+    """The nodes that are to have a link: all that are trusted and let us in."""
+    nodes = db.session.scalars(select(Node).where(Node.trust == Trust.PINNED, Node.access != Access.NONE)).all()
     return [target(node) for node in nodes]
 
 

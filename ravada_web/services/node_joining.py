@@ -1,36 +1,26 @@
-"""How a host becomes a node: read its key, have it accepted, prove access and libvirt, write the row.
+"""How a host becomes a node, its first step: read its key and have it accepted; that writes the row.
 
-The host's address waits in the operation's `params` until the row is written; a failure leaves no row.
+The host's address waits in the operation's `params` until then. What follows are the steps of `inspecting` (are we
+let in, is all there that is needed), `node_access` and `mending` (help with both), and `proving` (does a guest run).
 """
-
-import tempfile
-import time
-from pathlib import Path
-from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
-from ravada_web.hypervisor.connection import open_connection, socket_uri
-from ravada_web.hypervisor.errors import HypervisorError
-from ravada_web.hypervisor.facts import NodeFacts, read_facts
-from ravada_web.models import Node, Observed, Operation, OperationState, Trust, User, Wanted, now
-from ravada_web.remote.errors import KeyRefused, NodeUnreachable
-from ravada_web.remote.links import LinkKeeper
-from ravada_web.remote.target import Target, Workspace
-from ravada_web.remote.trust import check_login, fetch_host_key
-from ravada_web.services import access, events, links, outbox
-from ravada_web.services.node_rows import store_facts
+from ravada_web.models import Access, Node, Observed, Operation, OperationState, Trust, User, Wanted
+from ravada_web.remote.errors import NodeUnreachable
+from ravada_web.remote.trust import fetch_host_key
+from ravada_web.services import access, events, inspecting, outbox
 from ravada_web.services.nodes import invalid_place
 from ravada_web.services.operations import ask, get, settings
 from ravada_web.services.running import Handle
 from ravada_web.services.transaction import transaction
 
 SCAN_SECONDS = 5.0
-LINK_SECONDS = 10.0
 
 
 def begin_join(actor: User, *, name: str, address: str, port: int, user: str) -> Operation:
@@ -57,121 +47,66 @@ def begin_rekey(actor: User, node: Node) -> Operation:
         return ask(session, "node_scan", title, actor=actor, node=node, params=params | {"node_id": node.id})
 
 
-def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operation:
-    """Accept the key that was read, by its fingerprint, and ask for the rest of the joining.
-
-    Raises InvalidInput when the fingerprint is not the one that was read.
-    """
-    access.require(actor, "nodes.change")
-    outbox.require_queue()
-    with transaction() as session:
-        scan = get(actor, scan_operation_id)
-        if scan.kind != "node_scan" or scan.state != OperationState.DONE:
-            raise NotFound(_("There is no host key to accept here; add the node again."))
-        if fingerprint != scan.result["fingerprint"]:
-            raise InvalidInput({"fingerprint": _("This is not the fingerprint that the host showed.")})
-        params = scan.params | {"host_key": scan.result["host_key"], "fingerprint": fingerprint}
-        title = _("Join node %(name)s", name=scan.params["name"])
-        return ask(session, "node_join", title, actor=actor, node=scan.node, params=params)
-
-
 def scan(handle: Handle) -> None:
     """The job's part: read the host's key."""
     try:
         key = fetch_host_key(handle.params["address"], handle.params["port"], deadline=SCAN_SECONDS)
     except NodeUnreachable as error:
         raise InvalidInput({"port" if error.code == "refused" else "address": str(error)}) from error
-    handle.result = {"fingerprint": key.fingerprint, "host_key": key.line, "key_type": key.line.split()[0]}
+    handle.result = {
+        "fingerprint": key.fingerprint,
+        "host_key": key.line,
+        "key_type": key.line.split()[0],
+        "source": key.source,
+    }
 
 
-def join(handle: Handle) -> None:
-    """The job's part: log in with the accepted key, read libvirt's facts through a link, write the row."""
-    where = _unjoined(handle)
-    try:
-        check_login(links.workspace(), where, deadline=SCAN_SECONDS)
-    except KeyRefused as error:
-        raise InvalidInput({"user": str(error)}) from error
-    except NodeUnreachable as error:
-        raise InvalidInput({"address": str(error)}) from error
-    try:
-        facts = _facts_through_a_link(where)
-    except HypervisorError as error:
-        text = _(
-            "SSH works, but libvirt does not answer on %(name)s: %(error)s. Install and start it there "
-            "(Debian, Ubuntu: apt install libvirt-daemon-system qemu-system-x86), then add the node again.",
-            name=where.name,
-            error=str(error),
-        )
-        raise InvalidInput({"address": text}) from error
-    handle.check()
-    handle.result = {"node_id": _write(handle, facts)}
+def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operation:
+    """Accept the key that was read, by its fingerprint: write the node's row, or pin its new key; answers the
+    inspection that follows at once.
 
-
-def _unjoined(handle: Handle) -> Target:
-    """The host as it will be reached; its number is the operation's, negative numbers being nobody's."""
-    wanted: dict[str, Any] = handle.params
-    return Target(
-        handle.operation_id,
-        wanted["name"],
-        wanted["address"],
-        wanted["port"],
-        wanted["user"],
-        wanted["host_key"],
-    )
-
-
-def _facts_through_a_link(where: Target) -> NodeFacts:
-    """Read the facts by the very path that will be used later, in a folder of its own, and take it down again."""
-    with tempfile.TemporaryDirectory(dir=settings().run_dir, prefix="j") as folder:
-        apart = Workspace(run_dir=Path(folder), key_file=settings().ssh_key)
-        keeper = LinkKeeper(apart)
-        try:
-            _wait_for_link(keeper, where)
-            with open_connection(socket_uri(apart.libvirt_socket(where))) as connection:
-                return read_facts(connection)
-        finally:
-            keeper.close()
-
-
-def _wait_for_link(keeper: LinkKeeper, where: Target) -> None:
-    deadline = time.monotonic() + LINK_SECONDS
-    while not (state := keeper.reconcile([where])[where.node_id]).up:
-        if time.monotonic() > deadline:
-            raise NodeUnreachable("lost", _("The link to %(name)s: %(why)s", name=where.name, why=state.reason))
-        time.sleep(0.05)
-
-
-def _write(handle: Handle, facts: NodeFacts) -> int:
-    """Write the node's row, or pin the new key of the one that has it. Raises InvalidInput when it is known."""
-    actor = db.session.get(User, handle.user_id)
-    node_id = handle.params.get("node_id")
+    Raises InvalidInput when the fingerprint is not the one that was read, or name or address were taken meanwhile.
+    """
+    access.require(actor, "nodes.change")
+    outbox.require_queue()
+    found = get(actor, scan_operation_id)
+    if found.kind != "node_scan" or found.state != OperationState.DONE:
+        raise NotFound(_("There is no host key to accept here; add the node again."))
+    if fingerprint != found.result["fingerprint"]:
+        raise InvalidInput({"fingerprint": _("This is not the fingerprint that the host showed.")})
     try:
         with transaction() as session:
-            node = session.get_one(Node, node_id) if node_id else _new_node(handle, facts)
-            node.host_key, node.trust = handle.params["host_key"], Trust.PINNED
-            node.observed, node.reason, node.last_seen_at = Observed.UP, "", now()
-            session.add(node)
-            store_facts(node, facts)
-            text = f"{node.address}:{node.port} {handle.params['fingerprint']}"
-            events.record(session, actor, "accept_key" if node_id else "join", node, text)
-            return node.id
+            node = _pinned(session, actor, found)
+            return inspecting.ask_for(session, actor, node)
     except IntegrityError as error:
         raise InvalidInput({"name": _("Another node took this name or address meanwhile.")}) from error
 
 
-def _new_node(handle: Handle, facts: NodeFacts) -> Node:
-    wanted = handle.params
+def _pinned(session: Session, actor: User, found: Operation) -> Node:
+    known = found.params.get("node_id")
+    node = session.get(Node, known) if known else _new_node(found)
+    if node is None:
+        raise NotFound(_("There is no such node."))
+    node.host_key, node.trust, node.reason = found.result["host_key"], Trust.PINNED, ""
+    session.add(node)
+    text = f"{node.address}:{node.port} {found.result['fingerprint']}"
+    events.record(session, actor, "accept_key" if known else "join", node, text)
+    return node
+
+
+def _new_node(found: Operation) -> Node:
+    wanted = found.params
     if wrong := invalid_place(wanted["name"], wanted["address"], wanted["port"], wanted["user"]):
         raise InvalidInput(wrong)
-    if other := db.session.scalar(select(Node.name).where(Node.host_uuid == facts.host_uuid)):
-        raise InvalidInput({"address": _("This host is node %(name)s already, by another address.", name=other)})
-    first = db.session.scalar(select(Node.id).limit(1)) is None
     return Node(
         name=wanted["name"],
         address=wanted["address"],
         port=wanted["port"],
         user=wanted["user"],
-        is_master=first,
-        wanted=Wanted.ENABLED,
+        is_master=db.session.scalar(select(Node.id).limit(1)) is None,
+        wanted=Wanted.NEW,
+        observed=Observed.UNKNOWN,
+        access=Access.NONE,
+        source_address=found.result["source"],
         builds_at_once=settings().builds_per_node,
     )

@@ -6,7 +6,8 @@ from ravada_web.models import Node, Pool, now
 
 def store_facts(node: Node, facts: NodeFacts) -> None:
     """Keep what the node's hypervisor can do, and its pools."""
-    node.facts, node.facts_at = facts.to_dict(), now()
+    # What only an inspection reads (the processor, the distribution) stays.
+    node.facts, node.facts_at = node.facts | facts.to_dict(), now()
     node.host_uuid = facts.host_uuid
     node.cpus = facts.cpus
     node.memory_total_mib = facts.memory_mib

@@ -71,7 +71,10 @@ OPERATIONS = {
 }
 KINDS = {
     "node_scan": _l("Read a host key"),
-    "node_join": _l("Join a node"),
+    "node_inspect": _l("Check a node"),
+    "node_key": _l("Install the key on a node"),
+    "node_mend": _l("Mend a node"),
+    "node_prove": _l("Prove a node"),
     "base_import": _l("Import a base"),
     "base_prepare": _l("Prepare a base"),
     "base_remove": _l("Remove a base"),
@@ -103,7 +106,11 @@ ACTIONS = {
     "end_sign_ins": _l("ended all sign-ins"),
     "give_part": _l("gave the part of the house:"),
     "import": _l("imported it"),
+    "enable_unproved": _l("enabled it without a proof"),
+    "install_key": _l("installed the key there, by a password, for"),
     "join": _l("added it"),
+    "mend": _l("mended there:"),
+    "prove": _l("proved that guests run there"),
     "look_on": _l("looked on"),
     "offer": _l("offered it to"),
     "open_console": _l("opened its console"),
@@ -128,6 +135,8 @@ ACTIONS = {
 }
 FACTS = {
     "hostname": _l("Host name"),
+    "system": _l("Distribution"),
+    "processor": _l("Processor"),
     "arch": _l("Architecture"),
     "virt_type": _l("Runs guests by"),
     "qemu_version": _l("QEMU"),
