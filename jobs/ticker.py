@@ -26,7 +26,7 @@ LOCK_SECONDS = 5.0
 
 
 def queue_checks(interval: float, batch: int) -> None:
-    """Queue a check of every node that lets us in, in batches; those not well go apart, so that no healthy one waits for them.
+    """Queue a check of every node that lets us in, in batches; those not well go apart: no healthy one waits for them.
 
     A check that was not begun within its interval is dropped by RQ (`ttl`): the next one asks anew.
     """

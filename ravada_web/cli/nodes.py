@@ -1,13 +1,14 @@
 """`flask nodes …`"""
 
-import sys
+from typing import TextIO
 
 import click
 
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait
+from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.errors import NotFound
 from ravada_web.models import Node
-from ravada_web.services import node_joining, nodes
+from ravada_web.services import inspecting, node_settings, nodes, proving
 
 group = Commands("nodes", help="The hosts that run virtual machines.")
 
@@ -46,37 +47,63 @@ def list_nodes(as_json: bool) -> None:
     show(rows, as_json)
 
 
-@group.command("add")
-@click.argument("name")
-@click.argument("address")
+@group.command("join")
+@click.argument("name", required=False)
+@click.argument("address", required=False)
 @click.option("--port", default=22, show_default=True)
 @click.option("--user", default="root", show_default=True)
 @click.option("--accept", default="", metavar="SHA256:…", help="The host key's fingerprint, read on the node itself.")
-def add(name: str, address: str, port: int, user: str, accept: str) -> None:
-    """Add a node: read its host key, have it accepted, prove access and libvirt. The first one is the master."""
-    actor = administrator()
-    scan = node_joining.begin_join(actor, name=name, address=address, port=port, user=user)
-    (scan,) = wait([scan.id], timeout=60)
-    seen = scan.result["fingerprint"]
-    if not accept:
-        accept = _ask_to_accept(name, seen)
-    join = node_joining.accept_join(actor, scan.id, accept)
-    wait([join.id], timeout=120)
-    click.echo(f"node {name} joined")
+@click.option(
+    "--file", "listed", type=click.File(), help="Many nodes, a line each: NAME ADDRESS FINGERPRINT [USER [PORT]]."
+)
+@click.option("--install", is_flag=True, help="Run the remedies of the checks that fail, such as installing packages.")
+@click.option("--password", is_flag=True, help="Ask for the user's password, once, to install the product's key.")
+@click.option("--unproved", is_flag=True, help="Enable it even if its proof fails; the audit log keeps that.")
+def join(
+    name: str | None,
+    address: str | None,
+    port: int,
+    user: str,
+    accept: str,
+    listed: TextIO | None,
+    install: bool,
+    password: bool,
+    unproved: bool,
+) -> None:
+    """Join a node: trust, access, checks, proof. The first one is the master. Goes on where it was left."""
+    options = Options(install, unproved, click.prompt("Password", hide_input=True) if password else "")
+    if listed is not None:
+        join_many([Place.parse(line) for line in listed if line.strip() and not line.startswith("#")], options)
+    elif name and address:
+        join_many([Place(name, address, accept, user, port)], options)
+    else:
+        raise click.UsageError("NAME and ADDRESS, or --file")
 
 
-def _ask_to_accept(name: str, seen: str) -> str:
-    if not sys.stdin.isatty():
-        raise click.ClickException(f"the host key of {name} is {seen}; if that is right, add --accept {seen}")
-    click.confirm(f"The host key of {name} is {seen}. Is it the one that the host itself shows?", abort=True)
-    return seen
+@group.command("check")
+@click.argument("name")
+@json_option
+def check(name: str, as_json: bool) -> None:
+    """Run all the checks of a node, and show what they found."""
+    wait([inspecting.begin_inspection(administrator(), find(name)).id], timeout=120)
+    columns = ("code", "state", "text", "remedy")
+    show([{key: finding[key] for key in columns} for finding in find(name).findings], as_json)
+
+
+@group.command("prove")
+@click.argument("name")
+def prove(name: str) -> None:
+    """Run a tiny machine on a node, from its disk to its screen; a new node is enabled by it."""
+    (done,) = wait([proving.begin_proof(administrator(), find(name)).id], timeout=180)
+    show(done.result["steps"], as_json=False)
 
 
 @group.command("enable")
 @click.argument("name")
-def enable(name: str) -> None:
+@click.option("--unproved", is_flag=True, help="Even if no guest was ever proved to run there.")
+def enable(name: str, unproved: bool) -> None:
     """Let a node be placed on."""
-    nodes.set_wanted(administrator(), find(name), "enabled")
+    node_settings.set_wanted(administrator(), find(name), "enabled", unproved=unproved)
 
 
 @group.command("disable")
@@ -84,7 +111,7 @@ def enable(name: str) -> None:
 @click.option("--shut-down", is_flag=True, help="Ask what runs there to shut down too.")
 def disable(name: str, shut_down: bool) -> None:
     """Give a node no new clones and no starts."""
-    nodes.set_wanted(administrator(), find(name), "disabled", shut_down)
+    node_settings.set_wanted(administrator(), find(name), "disabled", shut_down=shut_down)
 
 
 @group.command("remove")

@@ -29,9 +29,10 @@ def run(
     fresh: bool = False,
     label: str = "",
 ) -> bytes:
-    """Run a command on the node, as root where the target says so, and return its standard output. `deadline` in seconds.
+    """Run a command on the node, as root unless it is not to be had there; answers its standard output.
 
-    `argv` is a list of words, quoted for the far shell here; a script is ["sh", "-c", SCRIPT, "sh", argument…].
+
+    `deadline` is in seconds. `argv` is a list of words, quoted for the far shell here; a script is ["sh", "-c", SCRIPT, "sh", argument…].
     `fresh` makes a connection of its own: to ask a node again whose link does not answer. `label` names the
     command in errors. Raises CommandFailed, DeadlineExceeded, and what `ssh.classify` makes of a connection
     that failed.

@@ -1,4 +1,7 @@
-"""Nodes: list, change, enable and disable, remove; joining is in node_joining, checks in node_checks."""
+"""Nodes: list, get, remove, and what their names and addresses may be.
+
+What is set of one is in node_settings, joining in node_joining, checks in node_checks.
+"""
 
 import ipaddress
 import re
@@ -9,21 +12,20 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy import Select, func, select
 
-from ravada_web.errors import Conflict, InvalidInput, NotFound
+from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import (
     USING_MEMORY,
+    Base,
     Clone,
-    CloneState,
     Node,
     Observed,
     Replica,
     ReplicaState,
     User,
-    Wanted,
 )
 from ravada_web.remote.keys import ensure_keypair
-from ravada_web.services import access, clones, events, outbox, scopes
+from ravada_web.services import access, events, scopes
 from ravada_web.services.operations import settings
 from ravada_web.services.pages import Page, cut, natural
 from ravada_web.services.transaction import transaction
@@ -103,48 +105,6 @@ def public_key() -> str:
     return ensure_keypair(settings().ssh_key)
 
 
-def edit(
-    actor: User,
-    node: Node,
-    *,
-    name: str,
-    address: str,
-    port: int,
-    user: str,
-    clone_limit: int | None,
-    memory_reserve_mib: int,
-    builds_at_once: int,
-    runs_clones: bool,
-    display_address: str | None = None,
-) -> None:
-    """Change a node's settings. Raises InvalidInput with a reason for each field; then nothing was changed."""
-    access.require(actor, "nodes.change")
-    with transaction() as session:
-        wrong = invalid_place(name, address, port, user, except_id=node.id, local=node.local)
-        wrong |= _out_of_range(clone_limit, memory_reserve_mib, builds_at_once, node)
-        if display_address and not _is_ip(display_address):
-            wrong["display_address"] = _("An IP address of the node, or empty to offer no screens there.")
-        if wrong:
-            raise InvalidInput(wrong)
-        node.display_address = display_address or ""
-        node.name, node.address, node.port, node.user = name, address, port, user
-        node.clone_limit, node.memory_reserve_mib = clone_limit, memory_reserve_mib
-        node.builds_at_once, node.runs_clones = builds_at_once, runs_clones
-        events.record(session, actor, "edit", node)
-
-
-def _out_of_range(limit: int | None, reserve: int, builds: int, node: Node) -> dict[str, str]:
-    wrong = {}
-    if limit is not None and not 0 <= limit <= 10_000:
-        wrong["clone_limit"] = _("Between 0 and 10,000, or empty for no limit.")
-    most = node.memory_total_mib or 1 << 30
-    if not 0 <= reserve <= most:
-        wrong["memory_reserve_mib"] = _("Between 0 and the node's memory, %(most)s MiB.", most=most)
-    if not 1 <= builds <= 32:
-        wrong["builds_at_once"] = _("Between 1 and 32.")
-    return wrong
-
-
 def invalid_place(
     name: str, address: str, port: int, user: str, *, except_id: int | None = None, local: bool = False
 ) -> dict[str, str]:
@@ -164,7 +124,7 @@ def invalid_place(
 def _invalid_address(address: str, port: int, except_id: int | None) -> dict[str, str]:
     if not 1 <= port <= 65535:
         return {"port": _("Between 1 and 65535.")}
-    if not (HOST.fullmatch(address) or _is_ip(address)):
+    if not (HOST.fullmatch(address) or is_ip(address)):
         return {"address": _("A host name or an IP address, without scheme, user or port.")}
     taken = select(Node.name).where(Node.address == address, Node.port == port, Node.id != except_id)
     if other := db.session.scalar(taken):
@@ -172,28 +132,13 @@ def _invalid_address(address: str, port: int, except_id: int | None) -> dict[str
     return {}
 
 
-def _is_ip(address: str) -> bool:
+def is_ip(address: str) -> bool:
+    """Whether the text is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(address)
     except ValueError:
         return False
     return True
-
-
-def set_wanted(actor: User, node: Node, wanted: str, shut_down: bool = False) -> None:
-    """Enable or disable a node. Disabled, it gets no new clone and no start; what runs there is left,
-    or, with `shut_down`, asked to shut down. Raises InvalidInput."""
-    access.require(actor, "nodes.change")
-    if wanted not in (Wanted.ENABLED, Wanted.DISABLED):
-        raise InvalidInput({"wanted": _("Enabled or disabled.")})
-    outbox.require_queue()
-    with transaction() as session:
-        node.wanted = wanted
-        events.record(session, actor, "enable" if wanted == Wanted.ENABLED else "disable", node)
-        if wanted == Wanted.DISABLED and shut_down:
-            runs = select(Clone.id).where(Clone.node_id == node.id, Clone.state == CloneState.RUNNING)
-            if ids := session.scalars(runs).all():
-                clones.shut_down(actor, ids)
 
 
 def remove(actor: User, node: Node) -> None:
@@ -203,7 +148,7 @@ def remove(actor: User, node: Node) -> None:
         count = session.scalar(select(func.count()).select_from(Clone).where(Clone.node_id == node.id))
         if count:
             raise Conflict(_("Node %(node)s has %(count)s clones. Delete them first.", node=node.name, count=count))
-        if node.is_master:
+        if node.is_master and session.scalar(select(Base.id).limit(1)):
             raise Conflict(_("The master holds the bases that the others are given; it cannot be removed."))
         if session.scalar(select(func.count()).select_from(Replica).where(Replica.node_id == node.id)):
             if node.observed != Observed.DOWN:

@@ -3,6 +3,7 @@
 from flask_babel import gettext as _
 
 from ravada_web.remote.survey import TABLE
+from ravada_web.services.inspection import remedies
 from ravada_web.services.inspection.types import Finding, Seen
 
 # Our own rules are taken away again after this many seconds, unless a new login past them said that all is well.
@@ -29,7 +30,9 @@ def firewall(seen: Seen) -> Finding:
         source=seen.source,
         seconds=TRIAL_SECONDS,
     )
-    return Finding("firewall", "warn", advice, rules(seen.survey.firewall, seen.source, seen.port))
+    needs_nft = seen.survey.firewall not in ("ufw", "firewalld") and "nft" not in seen.survey.programs
+    first = f"{remedies.install(seen.survey, 'firewall')} || exit 1\n" if needs_nft else ""
+    return Finding("firewall", "warn", advice, first + rules(seen.survey.firewall, seen.source, seen.port))
 
 
 def rules(tool: str, source: str, port: int) -> str:

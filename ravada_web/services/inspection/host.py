@@ -6,10 +6,13 @@ from ravada_web.models import Access
 from ravada_web.remote.login import sudo_command
 from ravada_web.remote.survey import PROGRAMS
 from ravada_web.services.inspection import remedies
-from ravada_web.services.inspection.types import Finding, Seen
+from ravada_web.services.inspection.types import Finding, Seen, State
 
 # A login that takes longer than this makes every action there feel slow.
 SLOW_LOGIN_SECONDS = 1.0
+SWIFT_LOGIN = (
+    "echo 'UseDNS no' > /etc/ssh/sshd_config.d/ravada.conf && { systemctl reload ssh || systemctl reload sshd; }"
+)
 # Certificates, time-limited passwords and logs that are compared do not bear more.
 CLOCK_WARN_SECONDS, CLOCK_FAIL_SECONDS = 2.0, 60.0
 MOST_MEMORY_FOR_WARNING_MIB = 2048
@@ -22,8 +25,7 @@ def ssh(seen: Seen) -> Finding:
     took = round(seen.login_seconds * 1000)
     if seen.login_seconds > SLOW_LOGIN_SECONDS:
         text = _("A login takes %(ms)s ms, which is slow. Often the host looks up our name in vain.", ms=took)
-        remedy = "echo 'UseDNS no' > /etc/ssh/sshd_config.d/ravada.conf && { systemctl reload ssh || systemctl reload sshd; }"
-        return Finding("ssh", "warn", text, remedy)
+        return Finding("ssh", "warn", text, SWIFT_LOGIN)
     return Finding("ssh", "pass", _("A login takes %(ms)s ms.", ms=took))
 
 
@@ -101,7 +103,7 @@ def clock(seen: Seen) -> Finding:
         return Finding("clock", "pass", _("Its clock agrees with ours."))
     way = _("ahead of") if ahead > 0 else _("behind")
     text = _("Its clock is %(off)s s %(way)s ours.", off=f"{off:,.0f}", way=way)
-    state = "fail" if off >= CLOCK_FAIL_SECONDS else "warn"
+    state: State = "fail" if off >= CLOCK_FAIL_SECONDS else "warn"
     return Finding("clock", state, text, remedies.set_clock(seen.survey))
 
 

@@ -13,15 +13,18 @@ _PACKAGES = {
         "qemu-system-x86 qemu-utils",
         "tools": "qemu-utils libvirt-clients coreutils findutils",
         "firmware": "ovmf",
+        "firewall": "nftables",
     },
     "fedora": {
         "libvirt": "libvirt-daemon-kvm libvirt-client libvirt-daemon-config-network qemu-kvm qemu-img",
         "tools": "qemu-img libvirt-client coreutils findutils",
         "firmware": "edk2-ovmf",
+        "firewall": "nftables",
     },
 }
 # Fedora's and RHEL's libvirt is many daemons, each begun by its socket; virtproxyd gives the one socket we speak to.
 _SOCKETS = "virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtproxyd"
+_DEFINE_DEFAULT = "virsh net-info default >/dev/null 2>&1 || virsh net-define /usr/share/libvirt/networks/default.xml; "
 _START = (
     "if [ -d /run/systemd/system ]; then {systemd}; "
     "else rm -f /run/libvirtd.pid; virtlogd -d 2>/dev/null || true; libvirtd -d; fi"
@@ -36,7 +39,7 @@ def family(survey: Survey) -> str:
 
 
 def install(survey: Survey, what: str) -> str:
-    """Install the packages for "libvirt", "tools" or "firmware"; "" for a distribution that is not known."""
+    """Install the packages for "libvirt", "tools", "firmware" or "firewall"; "" for a distribution that is not known."""
     kind = family(survey)
     if not kind:
         return ""
@@ -69,10 +72,9 @@ def start_pool(name: str) -> str:
 def start_network(name: str) -> str:
     """Start a libvirt network; libvirt's own `default` is defined first where it is missing."""
     network = shlex.quote(name)
-    define = ""
-    if name == "default":
-        define = "virsh net-info default >/dev/null 2>&1 || virsh net-define /usr/share/libvirt/networks/default.xml; "
-    return f"{define}virsh net-start {network}; virsh net-autostart {network} && virsh net-list --name | grep -qx {network}"
+    define = _DEFINE_DEFAULT if name == "default" else ""
+    start = f"virsh net-start {network}; virsh net-autostart {network}"
+    return f"{define}{start} && virsh net-list --name | grep -qxF {network}"
 
 
 def set_clock(survey: Survey) -> str:
