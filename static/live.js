@@ -15,7 +15,7 @@
   let again = null;
 
   const parts = () => [...document.querySelectorAll("[data-live]")];
-  const wanted = () => [...new Set(parts().flatMap((part) => part.dataset.live.split(" ")))].sort().join(" ");
+  const wanted = () => [...new Set(parts().flatMap((part) => part.dataset.live.split(" ").filter(Boolean)))].sort().join(" ");
 
   function refresh(changed) {
     for (const part of parts()) {

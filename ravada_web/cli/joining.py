@@ -1,16 +1,20 @@
 """`flask nodes join`: the steps of the guided page, for one node or for many side by side."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import click
+from flask import Flask, current_app
 
 from ravada_web.cli.common import administrator, wait
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
 from ravada_web.models import Node, Operation
 from ravada_web.services import inspecting, mending, node_access, node_joining, node_settings, nodes, proving
+
+AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Place:
-    """A host to join, with the fingerprint that it must show."""
+    """A host to join, with the fingerprint that it must show ("" asks for it)."""
 
     name: str
     address: str
@@ -34,69 +38,80 @@ class Place:
 
     @classmethod
     def parse(cls, line: str) -> "Place":
-        """From a line of a file. Raises ClickException for one that is malformed."""
+        """From a line of a file: NAME ADDRESS FINGERPRINT [USER [PORT]]. Raises ClickException."""
         words = line.split()
         if not 3 <= len(words) <= 5 or (len(words) == 5 and not words[4].isdecimal()):
             raise click.ClickException(f"not NAME ADDRESS FINGERPRINT [USER [PORT]]: {line.strip()}")
-        return cls(words[0], words[1], words[2], *words[3:4], **({"port": int(words[4])} if len(words) == 5 else {}))
+        name, address, fingerprint, user, port = (*words, *("root", "22")[len(words) - 3 :])
+        return cls(name, address, fingerprint, user, int(port))
 
 
 def join_many(places: Sequence[Place], options: Options) -> None:
-    """Take every host through the steps, all of a step side by side. Raises ClickException if one was left behind."""
-    left = list(places)
-    failed: dict[str, str] = {}
-    steps = [_trust, _let_in, _mend, _prove] if options.install else [_trust, _let_in, _prove]
-    for step in steps:
-        left = _all(step, left, options, failed)
-    for place in left:
-        click.echo(f"node {place.name} joined")
-    for name, error in failed.items():
-        click.echo(f"node {name}: {error}", err=True)
+    """Take every host through the steps, side by side. Raises ClickException if one was left behind."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        # The first node of all becomes the master: that is to be the first one of the list.
+        first = [_outcome(app, place, options) for place in places[:1]]
+        rest = threads.map(lambda place: _outcome(app, place, options), places[1:])
+        failed = [error for error in (*first, *rest) if error]
     if failed:
         raise click.ClickException(f"{len(failed)} of {len(places)} not joined; mend that and run the same again")
 
 
-Step = Callable[[Place, Options], list[int]]
-
-
-def _all(step: Step, places: list[Place], options: Options, failed: dict[str, str]) -> list[Place]:
-    """Begin a step for all, then wait for each; those that failed go no further."""
-    begun: list[tuple[Place, list[int]]] = []
-    for place in places:
+def _outcome(app: Flask, place: Place, options: Options) -> str:
+    """Join one; answers what went wrong, "" where nothing did."""
+    with app.app_context():
         try:
-            begun.append((place, step(place, options)))
-        except RavadaError as error:
-            failed[place.name] = str(error)
-    for place, operations in begun:
-        try:
-            wait(operations, timeout=1800)
-        except RavadaError as error:
-            failed[place.name] = str(error)
-    return [place for place, _operations in begun if place.name not in failed]
+            _join(place, options)
+        except (RavadaError, click.ClickException) as error:
+            click.echo(f"node {place.name}: {error}", err=True)
+            return str(error)
+    click.echo(f"node {place.name} joined")
+    return ""
 
 
-def _known(place: Place) -> Node | None:
+def _join(place: Place, options: Options) -> None:
+    known = _find(place)
+    _settle(inspecting.begin_inspection(administrator(), known) if known else _trusted(place))
+    if not _node(place).access and options.password:
+        wait([node_access.begin_key(administrator(), _node(place), options.password).id], timeout=180)
+    elif not _node(place).access:
+        # Where we are not let in, this says why.
+        wait([inspecting.begin_inspection(administrator(), _node(place)).id], timeout=120)
+    codes = [finding["code"] for finding in mending.remedies(_node(place))]
+    if options.install and codes:
+        wait([mending.begin_mending(administrator(), _node(place), codes).id], timeout=1800)
+    _prove(_node(place), options)
+
+
+def _find(place: Place) -> Node | None:
     db.session.rollback()
     rows = (row.node for row in nodes.listing(administrator()))
     return next((node for node in rows if node.name == place.name and node.address == place.address), None)
 
 
 def _node(place: Place) -> Node:
-    node = _known(place)
-    assert node is not None, "it was written by the step before"
+    node = _find(place)
+    if node is None:
+        raise RavadaError(f"node {place.name} was removed meanwhile")
     return node
 
 
-def _trust(place: Place, _options: Options) -> list[int]:
-    """Read the host key and have it accepted; a node that is known already goes on from there."""
-    if (known := _known(place)) is not None:
-        return [inspecting.begin_inspection(administrator(), known).id] if known.access else []
-    where = {"name": place.name, "address": place.address, "port": place.port, "user": place.user}
-    (scan,) = wait([node_joining.begin_join(administrator(), **where).id], timeout=60)
-    accepted = place.fingerprint or _asked(place, scan.result["fingerprint"])
-    joined = node_joining.accept_join(administrator(), scan.id, accepted)
-    _settle(joined)
-    return []
+def _trusted(place: Place) -> Operation:
+    """Read the host key and have it accepted: what follows is the inspection."""
+    scan = node_joining.begin_join(
+        administrator(), name=place.name, address=place.address, port=place.port, user=place.user
+    )
+    (read,) = wait([scan.id], timeout=60)
+    accepted = place.fingerprint or _asked(place, read.result["fingerprint"])
+    return node_joining.accept_join(administrator(), read.id, accepted)
+
+
+def _asked(place: Place, seen: str) -> str:
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"the host key of {place.name} is {seen}; if that is right, add --accept {seen}")
+    click.confirm(f"The host key of {place.name} is {seen}. Is it the one that the host itself shows?", abort=True)
+    return seen
 
 
 def _settle(operation: Operation) -> None:
@@ -107,40 +122,17 @@ def _settle(operation: Operation) -> None:
         db.session.rollback()
 
 
-def _asked(place: Place, seen: str) -> str:
-    if not sys.stdin.isatty():
-        raise click.ClickException(f"the host key of {place.name} is {seen}; if that is right, add --accept {seen}")
-    click.confirm(f"The host key of {place.name} is {seen}. Is it the one that the host itself shows?", abort=True)
-    return seen
-
-
-def _let_in(place: Place, options: Options) -> list[int]:
-    """Have our key let in, if it is not yet."""
-    node = _node(place)
-    if node.access:
-        return []
-    if options.password:
-        return [node_access.begin_key(administrator(), node, options.password).id]
-    return [inspecting.begin_inspection(administrator(), node).id]
-
-
-def _mend(place: Place, _options: Options) -> list[int]:
-    """Run the remedies of what failed."""
-    node = _node(place)
-    codes = [finding["code"] for finding in mending.remedies(node)]
-    return [mending.begin_mending(administrator(), node, codes).id] if codes else []
-
-
-def _prove(place: Place, options: Options) -> list[int]:
-    """Prove it; what failed before is told, as it would fail here too."""
-    node = _node(place)
+def _prove(node: Node, options: Options) -> None:
     failed = [finding for finding in node.findings if finding["state"] == "fail"]
-    if options.unproved:
+    try:
+        if failed:
+            raise RavadaError(" ".join(map(_told, failed)))
+        wait([proving.begin_proof(administrator(), node).id], timeout=180)
+    except RavadaError:
+        if not options.unproved:
+            raise
+        db.session.rollback()
         node_settings.set_wanted(administrator(), node, "enabled", unproved=True)
-        return []
-    if failed:
-        raise RavadaError(" ".join(_told(finding) for finding in failed))
-    return [proving.begin_proof(administrator(), node).id]
 
 
 def _told(finding: dict[str, str]) -> str:

@@ -53,9 +53,7 @@ def list_nodes(as_json: bool) -> None:
 @click.option("--port", default=22, show_default=True)
 @click.option("--user", default="root", show_default=True)
 @click.option("--accept", default="", metavar="SHA256:…", help="The host key's fingerprint, read on the node itself.")
-@click.option(
-    "--file", "listed", type=click.File(), help="Many nodes, a line each: NAME ADDRESS FINGERPRINT [USER [PORT]]."
-)
+@click.option("--file", "listed", type=click.File(), help="Lines of NAME ADDRESS FINGERPRINT [USER [PORT]].")
 @click.option("--install", is_flag=True, help="Run the remedies of the checks that fail, such as installing packages.")
 @click.option("--password", is_flag=True, help="Ask for the user's password, once, to install the product's key.")
 @click.option("--unproved", is_flag=True, help="Enable it even if its proof fails; the audit log keeps that.")

@@ -32,10 +32,10 @@ def run(
     """Run a command on the node, as root unless it is not to be had there; answers its standard output.
 
 
-    `deadline` is in seconds. `argv` is a list of words, quoted for the far shell here; a script is ["sh", "-c", SCRIPT, "sh", argument…].
-    `fresh` makes a connection of its own: to ask a node again whose link does not answer. `label` names the
-    command in errors. Raises CommandFailed, DeadlineExceeded, and what `ssh.classify` makes of a connection
-    that failed.
+    `deadline` is in seconds. `argv` is a list of words, quoted for the far shell here; a script is
+    ["sh", "-c", SCRIPT, "sh", argument…]. `fresh` makes a connection of its own: to ask a node again whose link does
+    not answer. `label` names the command in errors. Raises CommandFailed, DeadlineExceeded, and what `ssh.classify`
+    makes of a connection that failed.
     """
     label = label or argv[0]
     stdin = subprocess.DEVNULL if input is None else subprocess.PIPE

@@ -25,6 +25,7 @@ from ravada_web.models import (
     User,
 )
 from ravada_web.remote.keys import ensure_keypair
+from ravada_web.remote.ssh import fingerprint_of
 from ravada_web.services import access, events, scopes
 from ravada_web.services.operations import settings
 from ravada_web.services.pages import Page, cut, natural
@@ -98,6 +99,11 @@ def master() -> Node:
     if node is None:
         raise NotFound(_("There is no master node yet: add a node first, the first one is the master."))
     return node
+
+
+def fingerprint(host_key: str) -> str:
+    """What a person compares of a host key ("SHA256:…"), "" of none."""
+    return fingerprint_of(host_key) if host_key else ""
 
 
 def public_key() -> str:

@@ -11,7 +11,8 @@ NAMED = 12
 
 @dataclass(frozen=True)
 class Question:
-    """`effects` say what happens and what is lost; `names` what it happens to; `choices` are (value, word, hint)."""
+    """`effects` say what happens and what is lost; `names` what it happens to; `choices` are (value, word, hint);
+    `commands` are run."""
 
     title: str
     effects: list[str]
@@ -21,6 +22,7 @@ class Question:
     names: list[str] = field(default_factory=list)
     fields: list[tuple[str, str]] = field(default_factory=list)
     choices: list[tuple[str, str, str]] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
     danger: bool = True
 
     @property

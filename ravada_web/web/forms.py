@@ -16,7 +16,7 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields import SelectChoice
-from wtforms.validators import InputRequired, NumberRange, Optional
+from wtforms.validators import InputRequired, Optional
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Base
@@ -50,23 +50,6 @@ def _required(text: Any) -> InputRequired:
 class SignInForm(Form):
     name = StringField(_l("Name"), [_required(_l("Enter your name."))])
     password = PasswordField(_l("Password"), [_required(_l("Enter your password."))])
-
-
-class NodeForm(Form):
-    """Where a host is."""
-
-    name = StringField(_l("Name"), [_required(_l("Give the node a name."))])
-    address = StringField(_l("Address"), [_required(_l("A host name or an IP address."))])
-    port = IntegerField(_l("SSH port"), [_required(_l("Between 1 and 65535.")), NumberRange(1, 65535)], default=22)
-    user = StringField(_l("SSH user"), [_required(_l("A user name of that host, such as root."))], default="root")
-
-
-class NodeSettingsForm(NodeForm):
-    clone_limit = IntegerField(_l("Most clones"), [Optional()])
-    memory_reserve_mib = IntegerField(_l("Memory kept back (MiB)"), [_required(_l("A number of MiB, 0 for none."))])
-    builds_at_once = IntegerField(_l("Creations at once"), [_required(_l("Between 1 and 32."))])
-    runs_clones = BooleanField(_l("May run clones"))
-    display_address = StringField(_l("Address for viewers"))
 
 
 class ImportForm(Form):

@@ -133,6 +133,22 @@ ACTIONS = {
     "switch_on": _l("switched it on"),
     "switch_off": _l("switched it off"),
 }
+FINDINGS = {
+    "ssh": _l("SSH"),
+    "access": _l("Login"),
+    "twice": _l("Identity"),
+    "distribution": _l("Distribution"),
+    "libvirt": _l("libvirt"),
+    "kvm": _l("Virtualisation"),
+    "tools": _l("Programs"),
+    "memory": _l("Memory"),
+    "pool": _l("Pool"),
+    "network": _l("Network"),
+    "machines": _l("Machine types"),
+    "processor": _l("Processor"),
+    "clock": _l("Clock"),
+    "firewall": _l("Firewall"),
+}
 FACTS = {
     "hostname": _l("Host name"),
     "system": _l("Distribution"),
@@ -192,6 +208,13 @@ RIGHTS = {
     "audit.see": _l("Read the audit log"),
 }
 ROLES = {"user": _l("User"), "operator": _l("Operator"), "administrator": _l("Administrator")}
+
+
+def finding(code: str) -> LazyString | str:
+    """What a finding is about; a pool's and a network's have their name behind a colon."""
+    kind, _colon, name = code.partition(":")
+    word = FINDINGS.get(kind, kind)
+    return f"{word} {name}" if name else word
 
 
 def _look(looks: dict[str, Look], state: str) -> Look:

@@ -39,7 +39,7 @@ def family(survey: Survey) -> str:
 
 
 def install(survey: Survey, what: str) -> str:
-    """Install the packages for "libvirt", "tools", "firmware" or "firewall"; "" for a distribution that is not known."""
+    """Install the packages for "libvirt", "tools", "firmware" or "firewall"; "" where they are not known."""
     kind = family(survey)
     if not kind:
         return ""

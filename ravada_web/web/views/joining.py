@@ -1,4 +1,4 @@
-"""Adding a node, in two steps: its address, then its host key's fingerprint; with live progress in between."""
+"""Adding a node, its first step: its address, then its host key's fingerprint; the rest is the guide's."""
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
@@ -6,8 +6,8 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.models import Operation, OperationState
-from ravada_web.services import node_joining, nodes, operations
-from ravada_web.web.forms import NodeForm
+from ravada_web.services import node_joining, operations
+from ravada_web.web.forms_nodes import NodeForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
 
@@ -36,13 +36,10 @@ def begin() -> ResponseReturnValue:
 @blueprint.get("/<int:operation_id>")
 @needs("nodes.change")
 def progress(operation_id: int) -> ResponseReturnValue:
-    """How far it is: under way, a fingerprint to accept, done, or the form again with the cause beside its field."""
+    """How far it is: under way, a fingerprint to accept, or the form again with the cause beside its field."""
     operation = _load(operation_id)
     if operation.state in (OperationState.FAILED, OperationState.CANCELLED):
         return _failed(operation)
-    if operation.kind == "node_join" and operation.state == OperationState.DONE:
-        text = _("%(node)s has joined.", node=operation.params["name"])
-        return done(url_for("nodes.node", node_id=operation.result["node_id"]), text)
     return _step(operation)
 
 
@@ -50,12 +47,12 @@ def progress(operation_id: int) -> ResponseReturnValue:
 @needs("nodes.change")
 def accept(operation_id: int) -> ResponseReturnValue:
     operation = node_joining.accept_join(me(), operation_id, request.form.get("fingerprint", ""))
-    return done(url_for("joining.progress", operation_id=operation.id))
+    return done(url_for("guide.steps", node_id=operation.node_id))
 
 
 def _load(operation_id: int) -> Operation:
     operation = operations.get(me(), operation_id)
-    if operation.kind not in ("node_scan", "node_join"):
+    if operation.kind != "node_scan":
         raise NotFound(_("There is no such operation."))
     return operation
 
@@ -74,4 +71,4 @@ def _failed(operation: Operation) -> Response:
 
 
 def _form(form: NodeForm, status: int = 200) -> Response:
-    return show("nodes/add.html", "nodes/_add_form.html", status, form=form, public_key=nodes.public_key())
+    return show("nodes/add.html", "nodes/_add_form.html", status, form=form)

@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput
-from ravada_web.services import events, node_joining, nodes
+from ravada_web.services import events, node_joining, node_settings, nodes
 from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
-from ravada_web.web.forms import NodeSettingsForm
+from ravada_web.web.forms_nodes import NodeSettingsForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
 
@@ -46,7 +46,7 @@ def node(node_id: int) -> Response:
 @needs("nodes.change")
 def edit(node_id: int) -> Response:
     found = nodes.get(me(), node_id)
-    return show("nodes/edit.html", "nodes/_edit_form.html", node=found, form=NodeSettingsForm(obj=found))
+    return show("nodes/edit.html", "nodes/_edit_form.html", node=found, form=NodeSettingsForm.of(found))
 
 
 @blueprint.post("/<int:node_id>/edit")
@@ -60,7 +60,7 @@ def save(node_id: int) -> ResponseReturnValue:
         del form[name]
     if form.validate():
         try:
-            nodes.edit(me(), found, **fixed, **form.values)
+            node_settings.edit(me(), found, form.settings(fixed))
             return done(_page(node_id), _("The settings are saved."))
         except InvalidInput as error:
             form.refuse(error)
@@ -71,8 +71,26 @@ def save(node_id: int) -> ResponseReturnValue:
 @needs("nodes.change")
 def enable(node_id: int) -> ResponseReturnValue:
     found = nodes.get(me(), node_id)
-    nodes.set_wanted(me(), found, "enabled")
+    node_settings.set_wanted(me(), found, "enabled", unproved="unproved" in request.args)
     return done(_back(node_id), _("%(node)s is enabled.", node=found.name))
+
+
+@blueprint.get("/<int:node_id>/enable")
+@needs("nodes.change")
+def ask_enable(node_id: int) -> Response:
+    """For a node that never passed its proof: whether to go without."""
+    found = nodes.get(me(), node_id)
+    question = Question(
+        title=_("Enable %(node)s without a proof?", node=found.name),
+        effects=[
+            _("No guest was ever seen to run there. Clones that are placed there may not start."),
+            _("That you chose this is kept in the audit log."),
+        ],
+        action=url_for("nodes.enable", node_id=node_id, unproved="yes"),
+        button=_("Enable it unproved"),
+        back=_back(node_id),
+    )
+    return ask(question)
 
 
 @blueprint.get("/<int:node_id>/disable")
@@ -97,7 +115,7 @@ def ask_disable(node_id: int) -> Response:
 @needs("nodes.change")
 def disable(node_id: int) -> ResponseReturnValue:
     found = nodes.get(me(), node_id)
-    nodes.set_wanted(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
+    node_settings.set_wanted(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
     return done(_back(node_id), _("%(node)s is disabled.", node=found.name))
 
 
