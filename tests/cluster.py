@@ -21,7 +21,7 @@ from ravada_web.cli.common import wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, User
-from ravada_web.services import bases, clones, node_joining, users
+from ravada_web.services import bases, clones, node_joining, proving, users
 from ravada_web.services.nodes import public_key
 from tests.lab import Lab, LabNode, build_guest
 from tests.servers import wait_until
@@ -219,6 +219,7 @@ def join(cluster: Cluster, node: LabNode) -> None:
     wait([scan.id], 30)
     joined = node_joining.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
     wait([joined.id], 60)
+    wait([proving.begin_proof(cluster.admin, cluster.node(node.name)).id], 60)
 
 
 def make_base(cluster: Cluster, name: str, paths: Sequence[str], nodes: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.proving import boot, end, proof_xml
-from ravada_web.models import Access, Node, Operation, User, Wanted
+from ravada_web.models import Access, Node, Observed, Operation, User, Wanted
 from ravada_web.models import now as this_moment
 from ravada_web.remote.commands import run
 from ravada_web.remote.displays import close_display, open_display
@@ -125,7 +125,9 @@ def _passed(handle: Handle) -> None:
     actor = db.session.get(User, handle.user_id) if handle.user_id else None
     with transaction() as session:
         node = session.get_one(Node, handle.node_id)
-        node.proved_at = this_moment()
+        # It has just been seen to work: no need to wait for the next check, and none that was asked before counts.
+        node.proved_at = node.checked_at = node.last_seen_at = this_moment()
+        node.observed, node.reason = Observed.UP, ""
         events.record(session, actor, "prove", node)
         if node.wanted == Wanted.NEW:
             node.wanted = Wanted.ENABLED

@@ -1,18 +1,16 @@
 """What is refused, on real hosts and files, with its cause; and that nothing is left of it."""
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import func, select
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.models import Base, Node, Operation, OperationState
-from ravada_web.services import bases, node_joining, nodes
+from ravada_web.services import bases, node_joining
 from tests.cluster import GUEST, IMAGES, Cluster
-from tests.lab import Lab, LabNode
+from tests.lab import LabNode
 from tests.servers import wait_until
-from tests.sshd import free_port, start_sshd
+from tests.sshd import free_port
 
 
 def ended(operation_id: int) -> Operation:
@@ -44,46 +42,6 @@ def test_a_host_that_does_not_answer_is_refused_beside_its_field(
     assert failed.state == OperationState.FAILED
     assert failed.result["field"] == field and text in failed.error
     assert count(Node) == before
-
-
-def test_a_host_that_refuses_our_key_is_refused(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
-    sshd = start_sshd(tmp_path_factory.mktemp("s"))
-    try:
-        failed = joined(cluster, "locked", "127.0.0.1", sshd.port, sshd.fingerprint)
-        assert failed.state == OperationState.FAILED and failed.result["field"] == "user"
-        assert "authorized_keys" in failed.error
-    finally:
-        sshd.stop()
-
-
-def test_a_host_without_libvirt_is_refused(cluster: Cluster, tmp_path: Path) -> None:
-    lab = Lab(tmp_path / "lab", "rvn", 1)
-    lab.up(nodes.public_key())
-    try:
-        host = lab.master
-        host.run(["sh", "-c", "kill $(cat /run/libvirtd.pid)"])
-        wait_until(lambda: host.run(["test", "-e", "/run/libvirtd.pid"], check=False).returncode, 10, "it has ended")
-        failed = joined(cluster, "plain", host.address, 22, host.host_key_fingerprint)
-        assert failed.state == OperationState.FAILED and failed.result["field"] == "address"
-        assert "libvirt does not answer" in failed.error
-        assert "plain" not in {row.node.name for row in nodes.listing(cluster.admin)}
-    finally:
-        lab.down(purge=True)
-
-
-def joined(cluster: Cluster, name: str, address: str, port: int, fingerprint: str) -> Operation:
-    scan = node_joining.begin_join(cluster.admin, name=name, address=address, port=port, user="root")
-    assert ended(scan.id).result["fingerprint"] == fingerprint
-    return ended(node_joining.accept_join(cluster.admin, scan.id, fingerprint).id)
-
-
-def test_the_same_host_by_another_address_is_refused(cluster: Cluster) -> None:
-    node = cluster.lab.nodes[1]
-    second = node.address.rpartition(".")[0] + ".99"
-    node.run(["ip", "addr", "add", f"{second}/24", "dev", "eth0"])
-    failed = joined(cluster, "again", second, 22, node.host_key_fingerprint)
-    assert failed.state == OperationState.FAILED and "is node rvt2 already" in failed.error
-    assert count(Node) == 3
 
 
 def test_a_fingerprint_that_was_not_shown_is_not_accepted(cluster: Cluster) -> None:

@@ -25,7 +25,7 @@ from ravada_web.cli.common import administrator, show, wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
 from ravada_web.models import Base, BaseState, CloneState, Node, Observed, ReplicaState, now
-from ravada_web.services import bases, clone_requests, clones, node_joining, nodes, users
+from ravada_web.services import bases, clone_requests, clones, node_joining, nodes, proving, users
 from tests.lab import Lab, LabNode, build_guest, missing_requirements
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -168,6 +168,8 @@ def _add_node(node: LabNode) -> None:
     wait([scan.id], timeout=60)
     join = node_joining.accept_join(actor, scan.id, node.host_key_fingerprint)
     wait([join.id], timeout=60)
+    known = next(row.node for row in nodes.listing(actor) if row.node.name == node.name)
+    wait([proving.begin_proof(actor, known).id], timeout=60)
 
 
 def _up_since(node: Node, moment: datetime) -> bool:

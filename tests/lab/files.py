@@ -6,10 +6,11 @@ import uuid
 from pathlib import Path
 
 FOLDERS = ("dev", "etc/libvirt/storage/autostart", "etc/libvirt/qemu/networks/autostart", "etc/ssh",
-           "var/lib/libvirt/images", "var/log/libvirt", "root/.ssh")  # fmt: skip
+           "var/lib/libvirt/images", "var/log/libvirt", "root/.ssh", "home", "etc/sudoers.d")  # fmt: skip
 LIBVIRTD_CONF = """host_uuid = "{uuid}"
 auth_unix_rw = "none"
-unix_sock_rw_perms = "0700"
+unix_sock_group = "libvirt"
+unix_sock_rw_perms = "0770"
 max_clients = 200
 """
 QEMU_CONF = """namespaces = []
@@ -22,7 +23,7 @@ cgroup_controllers = []
 SSHD_CONFIG = """Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
 PermitRootLogin prohibit-password
-PasswordAuthentication no
+PasswordAuthentication yes
 UsePAM no
 UseDNS no
 StrictModes no
@@ -57,6 +58,8 @@ def make_files(folder: Path, name: str, addresses: dict[str, str]) -> None:
     hosts = "".join(f"{address} {other}\n" for other, address in addresses.items())
     (folder / "etc/hosts").write_text(f"127.0.0.1 localhost\n{hosts}")
     (folder / "etc/resolv.conf").write_text("")
+    for private in ("passwd", "group", "shadow", "os-release"):
+        shutil.copy(Path("/etc") / private, folder / "etc" / private)
     (folder / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
 
 

@@ -33,6 +33,11 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
+def _append(path: Path, line: str) -> None:
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+
+
 @dataclass
 class LabNode:
     """A node; `plug` is the host's end of its cable, `space` its network namespace, `bridge` what it is plugged to."""
@@ -207,6 +212,25 @@ class LabNode:
         if public_key.strip() not in known:
             keys.write_text(f"{known}{public_key.strip()}\n")
             keys.chmod(0o600)
+
+    def add_user(self, name: str, password: str, *, sudo: bool = False, groups: Sequence[str] = ()) -> None:
+        """A user who logs in by that password, with or without sudo; written as the node's own files."""
+        number = 3000 + len(name) * 97 % 900
+        etc, home = self.folder / "etc", self.folder / "home" / name
+        hashed = shell("openssl", "passwd", "-6", password).strip()
+        _append(etc / "passwd", f"{name}:x:{number}:{number}::/home/{name}:/bin/sh")
+        _append(etc / "shadow", f"{name}:{hashed}:19000:0:99999:7:::")
+        lines = (etc / "group").read_text().splitlines()
+        kept = [f"{line}{',' if line[-1] != ':' else ''}{name}" if line.split(":")[0] in groups else line
+                for line in lines]  # fmt: skip
+        # In place: the node sees this very file.
+        (etc / "group").write_text("\n".join([*kept, f"{name}:x:{number}:"]) + "\n")
+        home.mkdir()
+        os.chown(home, number, number)
+        if sudo:
+            rule = etc / "sudoers.d" / name
+            rule.write_text(f"{name} ALL=(ALL) NOPASSWD: ALL\n")
+            rule.chmod(0o440)
 
     def rotate_host_key(self) -> None:
         """Show another host key from now on, as a host does that was installed anew."""

@@ -11,9 +11,10 @@ import pytest
 
 from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable
 from ravada_web.remote.keys import ensure_keypair
+from ravada_web.remote.login import Login, examine_login
 from ravada_web.remote.ssh import fingerprint_of
 from ravada_web.remote.target import Workspace
-from ravada_web.remote.trust import check_login, fetch_host_key
+from ravada_web.remote.trust import fetch_host_key
 from tests.sshd import Place, free_port, ssh_place, start_sshd
 
 
@@ -95,15 +96,15 @@ def test_a_listener_that_never_speaks() -> None:
         assert code_of(port, deadline=0.3) == "timeout"
 
 
-def test_the_pinned_key_lets_us_in(place: Place) -> None:
-    check_login(place.workspace, place.target, 10)
+def test_the_pinned_key_lets_us_in_and_we_learn_who_we_are(place: Place) -> None:
+    assert examine_login(place.workspace, place.target, 10) == Login("root", "127.0.0.1")
 
 
 def test_a_changed_host_key_is_told_with_both_fingerprints(place: Place, tmp_path: Path) -> None:
     other = start_sshd(tmp_path / "other")
     try:
         with pytest.raises(HostKeyChanged) as caught:
-            check_login(place.workspace, replace(place.target, port=other.port), 10)
+            examine_login(place.workspace, replace(place.target, port=other.port), 10)
     finally:
         other.stop()
     assert caught.value.old == place.sshd.fingerprint
@@ -113,18 +114,18 @@ def test_a_changed_host_key_is_told_with_both_fingerprints(place: Place, tmp_pat
 def test_a_key_that_the_host_does_not_know_is_refused(place: Place, tmp_path: Path) -> None:
     ensure_keypair(tmp_path / "unknown")
     with pytest.raises(KeyRefused, match="kvm7 answers, but does not accept our key for user root"):
-        check_login(Workspace(place.workspace.run_dir, tmp_path / "unknown"), place.target, 10)
+        examine_login(Workspace(place.workspace.run_dir, tmp_path / "unknown"), place.target, 10)
 
 
 def test_a_login_at_a_port_that_refuses(place: Place) -> None:
     with pytest.raises(NodeUnreachable) as caught:
-        check_login(place.workspace, replace(place.target, port=free_port()), 10)
+        examine_login(place.workspace, replace(place.target, port=free_port()), 10)
     assert caught.value.code == "refused"
 
 
 def test_a_login_at_a_listener_that_never_speaks(place: Place) -> None:
     with listener(lambda connection: None) as port, pytest.raises(NodeUnreachable) as caught:
-        check_login(place.workspace, replace(place.target, port=port), 0.5)
+        examine_login(place.workspace, replace(place.target, port=port), 0.5)
     assert caught.value.code == "timeout"
 
 
@@ -132,5 +133,5 @@ def test_a_login_at_a_listener_that_is_not_ssh(place: Place) -> None:
     with listener(lambda connection: connection.sendall(b"* OK IMAP4\r\n" * 2000)) as port:
         target = replace(place.target, port=port)
         with pytest.raises(NodeUnreachable, match="no SSH server") as caught:
-            check_login(place.workspace, target, 10)
+            examine_login(place.workspace, target, 10)
     assert caught.value.code == "not_ssh"

@@ -64,6 +64,9 @@ class World:
         return template.format(node=self.nodes[1], base=self.base, mine=self.mine, foreign=self.foreign, scan=self.scan)
 
 
+KEY = {"fingerprint": FINGERPRINT, "key_type": "ssh-ed25519", "source": "192.0.2.1"}
+
+
 @pytest.fixture
 def world(people: People) -> World:
     """Three nodes, a base that is ready, a stopped clone for each of two users, and a host key that was read."""
@@ -76,7 +79,7 @@ def world(people: People) -> World:
         for clone in session.scalars(select(Clone)):
             clone.state = CloneState.STOPPED
         session.get_one(Node, nodes[0]).other_domains = ["workstation"]
-        finish(session.get_one(Operation, scan), result={"fingerprint": FINGERPRINT, "key_type": "ssh-ed25519"})
+        finish(session.get_one(Operation, scan), result=KEY)
     ids = dict(db.session.execute(select(Clone.name, Clone.id)).all())
     return World(nodes, base, ids["mine-1"], ids["foreign-1"], scan)
 

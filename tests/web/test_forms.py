@@ -13,7 +13,7 @@ from ravada_web.services import bases, node_joining
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.web.asking import fragment, is_page
-from tests.web.conftest import World, finish
+from tests.web.conftest import FINGERPRINT, World, finish
 
 SignIn = Callable[[User | str], FlaskClient]
 NODE = {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"}
@@ -119,20 +119,26 @@ def test_an_import_that_failed_shows_the_form_with_the_cause(world: World, peopl
     assert "/srv/a\n/srv/b" in answer.text
 
 
-def test_progress_reloads_by_itself_and_ends_at_the_new_node(world: World, people: People, sign_in: SignIn) -> None:
+def test_progress_reloads_by_itself(world: World, people: People, sign_in: SignIn) -> None:
     operation = node_joining.begin_join(people.administrator, name="n8", address="192.0.2.8", port=22, user="root")
     client, path = sign_in(people.administrator), f"/nodes/add/{operation.id}"
     assert '<noscript><meta http-equiv="refresh"' in client.get(path).text
     assert 'hx-trigger="live,' in fragment(client, path).text
-    with transaction() as session:
-        row = session.get_one(Operation, operation.id)
-        row.kind = "node_join"
-        finish(row, result={"node_id": world.nodes[2]})
-    assert client.get(path).location == f"/nodes/{world.nodes[2]}"
-    assert fragment(client, path, at=path).headers["HX-Redirect"] == f"/nodes/{world.nodes[2]}"
+
+
+def test_accepting_the_key_writes_the_node_and_leads_to_its_joining(
+    world: World, people: People, sign_in: SignIn
+) -> None:
+    client = sign_in(people.administrator)
+    answer = client.post(f"/nodes/add/{world.scan}", data={"fingerprint": FINGERPRINT})
+    node = db.session.query(Node).filter_by(name="n9").one()
+    assert answer.location == f"/nodes/{node.id}/join"
+    assert (node.wanted, node.access, node.source_address) == ("new", "", "192.0.2.1")
+    page = client.get(answer.location).text
+    assert "Check n9" in page and 'hx-trigger="live,' in page
 
 
 def test_a_wrong_fingerprint_is_not_accepted(world: World, people: People, sign_in: SignIn) -> None:
     answer = sign_in(people.administrator).post(f"/nodes/add/{world.scan}", data={"fingerprint": "SHA256:other"})
     assert answer.status_code == 422
-    assert db.session.query(Operation).filter_by(kind="node_join").count() == 0
+    assert db.session.query(Operation).filter_by(kind="node_inspect").count() == 0
