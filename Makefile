@@ -15,7 +15,7 @@ RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qem
 	redis-server openssh-client openssl util-linux \
 	python3-venv python3-dev libvirt-dev pkg-config gcc
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
-	linux-image-cloud-amd64 procps sudo nftables
+	linux-image-cloud-amd64 procps sudo nftables acl
 TEST_PACKAGES := chromium fonts-dejavu-core postgresql nginx-light
 
 # Installs those of the named Debian packages that are missing; asks for nothing where none is.

@@ -6,12 +6,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from ravada_web.remote import ssh
+from ravada_web.remote.commands import run
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.links import link_is_up
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 FORWARD_SECONDS = 4.0
 PATTERN = "d*.vnc"
+# Displays belong to QEMU's user. A login that is not root is let through to this one, and to nothing beside it.
+ADMIT = """
+setfacl -m "u:$1:rw" -- "$2" || exit 1
+folder=$2
+while folder=$(dirname "$folder"); [ "$folder" != / ]; do
+    case $(stat -c %A "$folder") in *x) ;; *) setfacl -m "u:$1:x" -- "$folder" || exit 1 ;; esac
+done
+"""
 
 
 def local_socket(workspace: Workspace, target: Target, display: str) -> Path:
@@ -25,13 +34,16 @@ def local_socket(workspace: Workspace, target: Target, display: str) -> Path:
 def open_display(workspace: Workspace, target: Target, display: str) -> Path:
     """Have the node's link forward the display's socket; answers the local one. Takes about 10 ms.
 
-    Raises NodeUnreachable where the link is not up, or does not forward.
+    Raises NodeUnreachable where the link is not up, or does not forward, and CommandFailed where our login, not being
+    root, is not let through to it.
     """
     local = local_socket(workspace, target, checked_path(display))
     if target.local:
         return local
     if not link_is_up(workspace, target):
         raise NodeUnreachable("lost", f"The link to {target.name} is not up.")
+    if target.user != "root":
+        _admit(workspace, target, display)
     _mux(workspace, target, "forward", local, display)
     if not local.exists():
         # The link forwards it since before, to a socket that somebody has removed: it is to be made anew.
@@ -48,6 +60,11 @@ def close_display(workspace: Workspace, target: Target, display: str) -> None:
     with suppress(NodeUnreachable):
         _mux(workspace, target, "cancel", local, display)
     local.unlink(missing_ok=True)
+
+
+def _admit(workspace: Workspace, target: Target, display: str) -> None:
+    argv = ["sh", "-c", ADMIT, "sh", target.user, display]
+    run(workspace, target, argv, deadline=FORWARD_SECONDS, label="letting us through to the display")
 
 
 def _mux(workspace: Workspace, target: Target, verb: str, local: Path, display: str) -> None:

@@ -23,6 +23,8 @@ if [ "$(id -u)" = 0 ]; then echo "may root"
 elif sudo -n true 2>/dev/null; then echo "may sudo"
 elif [ -w {LIBVIRT_SOCKET} ]; then echo "may libvirt"
 fi
+[ -w {LIBVIRT_SOCKET} ] && echo "socket yes"
+:
 """
 
 
@@ -30,11 +32,13 @@ fi
 class Login:
     """What our login is: root itself, one that becomes root by sudo, or one that may only use libvirt.
 
-    `source` is our own address as the host sees it, "" where it does not say.
+    `source` is our own address as the host sees it, "" where it does not say; `socket` whether libvirt's is open to
+    the login itself, as the link to it must be.
     """
 
     power: Power
     source: str
+    socket: bool
 
 
 def examine_login(workspace: Workspace, target: Target, deadline: float) -> Login:
@@ -52,7 +56,7 @@ def examine_login(workspace: Workspace, target: Target, deadline: float) -> Logi
     said = dict(line.partition(" ")[::2] for line in raw.decode(errors="replace").splitlines())
     match said.get("may"):
         case "root" | "sudo" | "libvirt" as power:
-            return Login(power, _address(said.get("from", "")))
+            return Login(power, _address(said.get("from", "")), "socket" in said)
     raise KeyRefused(
         f"{target.user} is let in on {target.name}, but may neither act as root there nor use libvirt. Allow it sudo "
         f"without a password: {sudo_command(target.user)}"

@@ -19,7 +19,7 @@ LONGEST = 200
 _SCRIPT = f"""
 part() {{ printf '%s\\0' "$1"; shift; "$@" 2>/dev/null | head -c 60000; printf '\\0'; }}
 os() {{ cat /etc/os-release || cat /usr/lib/os-release; }}
-have() {{ for name in {" ".join((*PROGRAMS, *FIREWALLS, "systemctl", "getenforce"))}; do
+have() {{ for name in {" ".join((*PROGRAMS, *FIREWALLS, "setfacl"))}; do
     command -v "$name" >/dev/null && echo "$name"; done; }}
 kvm() {{ [ -c /dev/kvm ] && [ -r /dev/kvm ] && [ -w /dev/kvm ] && echo usable; }}
 processor() {{ grep -m1 '^model name' /proc/cpuinfo; }}

@@ -65,14 +65,20 @@ def require_idle(session: Session, node: Node) -> None:
         raise Conflict(_("“%(title)s” is under way. Wait until it has ended.", title=title))
 
 
+def require_own_host(node: Node) -> None:
+    """Raise Conflict for a host that was found to be a node already."""
+    if any(finding["code"] == "twice" and finding["state"] == "fail" for finding in node.findings):
+        raise Conflict(_("This host is a node already, by another address. Remove this entry."))
+
+
 def inspect(handle: Handle) -> None:
     """The job's part. A host that is not reached, or does not let us in, is left as it was."""
     node = db.session.get_one(Node, handle.node_id)
-    where, known_local = links.target(node), node.local
+    where = links.target(node)
     db.session.rollback()
     login, took = let_in(where)
     where = replace(where, root=login.power != "libvirt")
-    seen = _look(where, Access.ROOT if known_local else Access(login.power), login.source, took)
+    seen = _look(where, login, took)
     handle.check()
     _write(handle, seen)
 
@@ -83,7 +89,7 @@ def let_in(where: Target) -> tuple[Login, float]:
     Raises InvalidInput for the field `user` where we are not let in, `address` where nobody answers.
     """
     if where.local:
-        return Login("root", ""), 0.0
+        return Login("root", "", socket=True), 0.0
     started = time.monotonic()
     try:
         return examine_login(links.workspace(), where, deadline=LOGIN_SECONDS), time.monotonic() - started
@@ -103,7 +109,7 @@ def quarantine(node_id: int, reason: str) -> None:
         session.execute(changed)
 
 
-def _look(where: Target, power: Access, source: str, login_seconds: float) -> Seen:
+def _look(where: Target, login: Login, login_seconds: float) -> Seen:
     apart = links.workspace()
     seen_host = survey(apart, where)
     started = time.monotonic()
@@ -119,8 +125,9 @@ def _look(where: Target, power: Access, source: str, login_seconds: float) -> Se
         user=where.user,
         port=where.port,
         local=where.local,
-        access=power,
-        source=source,
+        access=Access(login.power),
+        source=login.source,
+        socket_open=login.socket,
         login_seconds=login_seconds,
         survey=seen_host,
         sample=sample(apart, where, paths, deadline=SAMPLE_SECONDS, fresh=True),

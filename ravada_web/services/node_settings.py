@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.models import Access, Clone, CloneState, Node, User, Wanted
-from ravada_web.services import access, clones, events, outbox
+from ravada_web.services import access, clones, events, inspecting, outbox
 from ravada_web.services.nodes import invalid_place, is_ip
 from ravada_web.services.transaction import transaction
 
@@ -117,11 +117,10 @@ def set_wanted(actor: User, node: Node, wanted: str, *, shut_down: bool = False,
 
 
 def _require_enablable(node: Node, unproved: bool) -> None:
+    inspecting.require_own_host(node)
     if node.access not in (Access.ROOT, Access.SUDO):
         text = _("We may not act as root on %(node)s, so no clones can be made there.", node=node.name)
         raise Conflict(text)
-    if any(finding["code"] == "twice" and finding["state"] == "fail" for finding in node.findings):
-        raise Conflict(_("This host is a node already, by another address. Remove this entry."))
     if node.proved_at is None and not unproved:
         text = _("No guest was ever proved to run on %(node)s. Prove it first, or say that you go without.")
         raise Conflict(text % {"node": node.name})

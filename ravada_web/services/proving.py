@@ -37,11 +37,10 @@ def begin_proof(actor: User, node: Node) -> Operation:
     access.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:
+        inspecting.require_own_host(node)
         if node.access not in (Access.ROOT, Access.SUDO):
             text = _("The proof needs root on %(node)s, or sudo: it makes a disk there.", node=node.name)
             raise Conflict(text)
-        if any(finding["code"] == "twice" and finding["state"] == "fail" for finding in node.findings):
-            raise Conflict(_("This host is a node already, by another address. Remove this entry."))
         inspecting.require_idle(session, node)
         return ask(session, "node_prove", _("Prove %(node)s", node=node.name), actor=actor, node=node)
 

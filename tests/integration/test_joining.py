@@ -98,7 +98,7 @@ def inspected(cluster: Cluster, node: Node) -> Node:
 
 
 def test_from_a_password_to_a_node_that_runs_guests(cluster: Cluster, host: LabNode) -> None:
-    host.add_user("keeper", PASSWORD, sudo=True)
+    host.add_user("keeper", PASSWORD, sudo=True, groups=["libvirt"])
     node = trusted(cluster, host, "keeper")
     last = db.session.scalar(select(Operation).where(Operation.node_id == node.id).order_by(Operation.id.desc()))
     assert last is not None and last.result["field"] == "user" and "does not accept our key" in last.error
@@ -140,6 +140,14 @@ def test_a_user_without_sudo_or_libvirt_is_told_what_is_missing(cluster: Cluster
     refused = ended(node_access.begin_key(cluster.admin, node, PASSWORD))
     assert refused.result["field"] == "user"
     assert "neither act as root" in refused.error and "NOPASSWD" in refused.error
+
+
+def test_a_user_with_sudo_must_be_in_libvirts_group(cluster: Cluster, host: LabNode) -> None:
+    host.add_user("outsider", PASSWORD, sudo=True)
+    node = trusted(cluster, host, "outsider")
+    done(node_access.begin_key(cluster.admin, node, PASSWORD))
+    assert finding(node, "libvirt")["state"] == "fail"
+    assert finding(node, "libvirt")["remedy"] == "usermod -aG libvirt outsider"
 
 
 def test_the_libvirt_group_alone_is_a_reduced_mode(cluster: Cluster, host: LabNode) -> None:
@@ -287,7 +295,8 @@ def test_a_host_that_reboots_in_the_middle_is_joined_after_it(cluster: Cluster, 
     assert broken.result["field"] == "address" and "did not answer" in broken.error
     host.start()
     host.wait_ready()
-    done(retry(cluster.admin, broken))
+    retry(cluster.admin, [broken.id])
+    done(broken)
     done(proving.begin_proof(cluster.admin, cluster.node("new")))
     assert cluster.node("new").wanted == "enabled"
 

@@ -11,7 +11,7 @@ import pytest
 
 from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable
 from ravada_web.remote.keys import ensure_keypair
-from ravada_web.remote.login import Login, examine_login
+from ravada_web.remote.login import examine_login
 from ravada_web.remote.ssh import fingerprint_of
 from ravada_web.remote.target import Workspace
 from ravada_web.remote.trust import fetch_host_key
@@ -97,7 +97,8 @@ def test_a_listener_that_never_speaks() -> None:
 
 
 def test_the_pinned_key_lets_us_in_and_we_learn_who_we_are(place: Place) -> None:
-    assert examine_login(place.workspace, place.target, 10) == Login("root", "127.0.0.1")
+    login = examine_login(place.workspace, place.target, 10)
+    assert (login.power, login.source) == ("root", "127.0.0.1")
 
 
 def test_a_changed_host_key_is_told_with_both_fingerprints(place: Place, tmp_path: Path) -> None:

@@ -73,10 +73,11 @@ def kvm(seen: Seen) -> Finding:
 
 def tools(seen: Seen) -> Finding:
     """The programs that copies and clones are made with."""
-    missing = [name for name in PROGRAMS if name not in seen.survey.programs]
+    needed = (*PROGRAMS, "setfacl") if seen.access == Access.SUDO else PROGRAMS
+    missing = [name for name in needed if name not in seen.survey.programs]
     if not missing:
         return Finding("tools", "pass", _("qemu-img, virsh and the copy tools are there."))
-    text = _("Missing: %(names)s. Without them no base can be copied there.", names=", ".join(missing))
+    text = _("Missing: %(names)s. Without them no clone can be made there.", names=", ".join(missing))
     return Finding("tools", "fail", text, remedies.install(seen.survey, "tools"))
 
 

@@ -2,6 +2,7 @@
 
 from flask_babel import gettext as _
 
+from ravada_web.models import Access
 from ravada_web.services.inspection import remedies
 from ravada_web.services.inspection.types import Finding, Seen
 
@@ -25,6 +26,9 @@ def libvirt(seen: Seen) -> Finding:
     if not seen.survey.libvirt_socket:
         text = _("libvirt is installed, but does not run: /run/libvirt/libvirt-sock is not there.")
         return Finding("libvirt", "fail", text, remedies.start_libvirt(seen.survey))
+    if seen.access == Access.SUDO and not seen.socket_open:
+        text = _("libvirt's socket is closed to %(user)s, who is not in its group.", user=seen.user)
+        return Finding("libvirt", "fail", text, f"usermod -aG libvirt {seen.user}")
     text = _("libvirt is there, but does not answer: %(error)s.", error=seen.libvirt_error)
     return Finding("libvirt", "fail", text, remedies.start_libvirt(seen.survey))
 

@@ -11,13 +11,13 @@ _PACKAGES = {
     "debian": {
         "libvirt": "libvirt-daemon-system libvirt-clients libvirt-daemon-config-network dnsmasq-base "
         "qemu-system-x86 qemu-utils",
-        "tools": "qemu-utils libvirt-clients coreutils findutils",
+        "tools": "qemu-utils libvirt-clients coreutils findutils acl",
         "firmware": "ovmf",
         "firewall": "nftables",
     },
     "fedora": {
         "libvirt": "libvirt-daemon-kvm libvirt-client libvirt-daemon-config-network qemu-kvm qemu-img",
-        "tools": "qemu-img libvirt-client coreutils findutils",
+        "tools": "qemu-img libvirt-client coreutils findutils acl",
         "firmware": "edk2-ovmf",
         "firewall": "nftables",
     },

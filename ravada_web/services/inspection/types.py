@@ -57,7 +57,7 @@ class Needs:
 @dataclass(frozen=True)
 class Seen:
     """All that was seen of a host. `facts` is None where libvirt did not answer, for the reason in `libvirt_error`;
-    `inactive` are the pools that are defined and not active. Times in seconds."""
+    `socket_open` says whether libvirt's socket is open to the login itself. Times in seconds."""
 
     name: str
     user: str
@@ -65,6 +65,7 @@ class Seen:
     local: bool
     access: Access
     source: str
+    socket_open: bool
     login_seconds: float
     survey: Survey
     sample: Sample
