@@ -5,33 +5,9 @@ import re
 from playwright.sync_api import expect
 
 from ravada_web.models import CloneState
-from ravada_web.services import nodes
 from tests.cluster import Cluster
 from tests.e2e.conftest import NARROW, Opener
-from tests.lab import Lab
 from tests.servers import wait_until
-
-
-def test_an_administrator_adds_a_node_by_its_fingerprint(open_as: Opener, cluster: Cluster, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    lab = Lab(tmp_path / "lab", "rvj", 1)
-    lab.up(nodes.public_key())
-    try:
-        page = open_as("admin")
-        page.goto(f"{cluster.url}/nodes")
-        page.get_by_role("link", name="Add a node").click()
-        page.get_by_label("Name", exact=True).fill("newcomer")
-        page.get_by_label("Address", exact=True).fill(lab.master.address)
-        page.get_by_role("button", name="Read its host key").click()
-        expect(page.get_by_text(lab.master.host_key_fingerprint)).to_be_visible()
-        page.get_by_role("button", name=re.compile("accept", re.I)).click()
-        page.wait_for_url(re.compile(r"/nodes/\d+$"))
-        expect(page.get_by_role("heading", name="newcomer")).to_be_visible()
-        page.goto(f"{cluster.url}/nodes")
-        expect(page.get_by_role("row", name=re.compile("newcomer"))).to_contain_text("Up")
-    finally:
-        lab.down(purge=True)
-        if "newcomer" in {row["name"] for row in cluster.listed("nodes")}:
-            cluster.flask("nodes", "remove", "newcomer")
 
 
 def test_a_host_that_is_not_there_brings_the_form_back_with_the_cause(open_as: Opener, cluster: Cluster) -> None:
