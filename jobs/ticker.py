@@ -21,6 +21,8 @@ from ravada_web.services.sweep import Sweep
 
 log = structlog.get_logger()
 TICK_SECONDS = 0.5
+# The coarser samples are made of the finest that often, each time the last two of every step.
+THIN_SECONDS = 240.0
 # Another ticker takes over when this one has been gone for so long.
 LOCK_SECONDS = 5.0
 
@@ -59,6 +61,11 @@ def queue_pictures(interval: float) -> None:
         )
 
 
+def queue_thinning() -> None:
+    """Queue the thinning of samples; one that was not begun before the next is dropped."""
+    queue("default").enqueue("jobs.nodes.thin", ttl=int(THIN_SECONDS), job_timeout=120, result_ttl=0, failure_ttl=3600)
+
+
 class Ticker:
     """Sweeps twice a second, queues checks and pictures at their intervals; rides out what it needs being away."""
 
@@ -68,6 +75,7 @@ class Ticker:
         self._lock: Lock = queues.redis.lock("ravada:ticker", timeout=LOCK_SECONDS, thread_local=False)
         self._checked_at = 0.0
         self._pictured_at = 0.0
+        self._thinned_at = 0.0
 
     def tick(self) -> None:
         """Do what is due, if this ticker holds the lock."""
@@ -81,6 +89,9 @@ class Ticker:
             if time.monotonic() - self._pictured_at >= self._config.picture_interval:
                 self._pictured_at = time.monotonic()
                 queue_pictures(self._config.picture_interval)
+            if time.monotonic() - self._thinned_at >= THIN_SECONDS:
+                self._thinned_at = time.monotonic()
+                queue_thinning()
         except (RedisError, SQLAlchemyError, RavadaError) as error:
             log.warning("tick skipped", error=str(error))
         finally:

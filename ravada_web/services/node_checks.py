@@ -31,7 +31,8 @@ from ravada_web.services.observing import record
 # Death must be known within 10 s of it: one interval of 5 s, and these two.
 FIRST_SECONDS = 1.0
 AGAIN_SECONDS = 2.0
-LIBVIRT_SECONDS = 2.0
+# Longer than what counts as slow (node_health.SLOW_SECONDS): slow and silent are two things.
+LIBVIRT_SECONDS = 4.0
 ROUND_SECONDS = 8.0
 # Pools, networks and firmware may be changed on a node while it is up.
 FACTS_AGE = timedelta(minutes=1)
@@ -61,6 +62,10 @@ class Answer:
     health: NodeHealth | None = None
     facts: NodeFacts | None = None
     asked_at: float = field(default_factory=time.time)
+    # How long SSH and libvirt took to answer; None where they were not asked or did not.
+    ssh_seconds: float | None = None
+    libvirt_seconds: float | None = None
+    libvirt_silent: bool = False
 
 
 def check(node_ids: Sequence[int]) -> None:
@@ -97,7 +102,7 @@ def _waves(questions: Sequence[Question], workspace: Workspace) -> Iterator[list
             yield lot
     if open_ids:
         late = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
-        yield [Answer(node_id, Observed.DEGRADED, late) for node_id in open_ids]
+        yield [Answer(node_id, Observed.DEGRADED, late, libvirt_silent=True) for node_id in open_ids]
 
 
 def _lot(answers: "queue.SimpleQueue[Answer]", until: float, most: int) -> list[Answer]:
@@ -113,23 +118,26 @@ def _lot(answers: "queue.SimpleQueue[Answer]", until: float, most: int) -> list[
 def ask(question: Question, workspace: Workspace) -> Answer:
     """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt."""
     node_id = question.target.node_id
+    started = time.monotonic()
     try:
         seen = _sample(question, workspace)
     except HostKeyChanged as error:
         return Answer(node_id, Observed.DOWN, str(error), trust=Trust.CHANGED)
     except RemoteError as error:
         return Answer(node_id, Observed.DOWN, str(error))
-    answer = Answer(node_id, Observed.UP, sample=seen)
+    answer = Answer(node_id, Observed.UP, sample=seen, ssh_seconds=time.monotonic() - started)
     if not link_is_up(workspace, question.target):
         answer.observed = Observed.DEGRADED
         answer.reason = _("SSH answers; the node's link is being set up, which takes a few seconds.")
         return answer
+    started = time.monotonic()
     try:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
             answer.health = read_health(connection)
+            answer.libvirt_seconds = time.monotonic() - started
             answer.facts = read_facts(connection) if question.want_facts else None
     except HypervisorError as error:
-        answer.observed = Observed.DEGRADED
+        answer.observed, answer.libvirt_silent = Observed.DEGRADED, True
         answer.reason = _("SSH answers, libvirt does not: %(error)s", error=str(error))
     return answer
 

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.remote.sampling import Sample
-from ravada_web.services import clones, events
+from ravada_web.services import clones, events, samples
+from ravada_web.services.node_health import judge
 from ravada_web.services.node_rows import store_facts
 from ravada_web.services.transaction import transaction
 
@@ -29,6 +30,8 @@ def record(answers: Sequence["Answer"]) -> None:
         for answer in answers:
             if node := nodes.get(answer.node_id):
                 _record_one(session, node, answer)
+        session.flush()  # pools that were seen for the first time have their number then
+        samples.keep(session, nodes.values())
 
 
 def _record_one(session: Session, node: Node, answer: "Answer") -> None:
@@ -37,7 +40,8 @@ def _record_one(session: Session, node: Node, answer: "Answer") -> None:
         return  # a newer round has been written already
     before = (node.observed, node.trust)
     node.checked_at = asked_at
-    node.observed, node.reason = answer.observed, answer.reason
+    judge(node, answer)
+    node.ssh_ms, node.libvirt_ms = _ms(answer.ssh_seconds), _ms(answer.libvirt_seconds)
     if answer.trust == Trust.CHANGED:
         node.trust = Trust.CHANGED
     if answer.sample:
@@ -50,6 +54,7 @@ def _record_one(session: Session, node: Node, answer: "Answer") -> None:
     elif answer.observed == Observed.DOWN:
         _lose_clones(session, node)
     if before != (node.observed, node.trust):
+        node.observed_at = asked_at
         events.record(
             session,
             None,
@@ -57,6 +62,10 @@ def _record_one(session: Session, node: Node, answer: "Answer") -> None:
             node,
             f"{node.observed}: {node.reason}" if node.reason else node.observed,
         )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def _store_sample(node: Node, sample: Sample) -> None:
