@@ -151,3 +151,30 @@ def history(node: Node, span: str) -> History:
         pools[names[pool_id]].append((at.timestamp(), used / total if total else 0.0))
     figures = [(at.timestamp(), cpu, memory, ssh, libvirt) for at, cpu, memory, ssh, libvirt in rows]
     return History(step, since.timestamp(), figures, pools)
+
+
+@dataclass(frozen=True)
+class Range:
+    """One figure over a span: of a pool by its name, or of the node; `unit` is "share" (0 to 1) or "ms"."""
+
+    name: str
+    unit: str
+    least: float
+    average: float
+    most: float
+
+
+def ranges(found: History) -> list[Range]:
+    """What the charts show, in figures."""
+    answer: list[Range] = []
+    for index, name in enumerate(_NODE_FIGURES, 1):
+        unit = "ms" if name.endswith("_ms") else "share"
+        answer += _range(name, unit, [row[index] for row in found.node])
+    for name, rows in found.pools.items():
+        answer += _range(name, "share", [share for _at, share in rows])
+    return answer
+
+
+def _range(name: str, unit: str, values: Sequence[float | None]) -> list[Range]:
+    kept = [value for value in values if value is not None]
+    return [Range(name, unit, min(kept), sum(kept) / len(kept), max(kept))] if kept else []

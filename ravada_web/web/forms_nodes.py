@@ -42,7 +42,8 @@ class NodeSettingsForm(NodeForm):
 
     def settings(self, fixed: dict[str, Any]) -> NodeSettings:
         """What was entered; `fixed` are the fields that this node's form does not have."""
-        values = self.values | fixed
+        texts = {name: self.values[name] or "" for name in ("display_address", "nat_address", "mac", "labels", "notes")}
+        values = self.values | texts | fixed
         labels = [label.strip() for label in values["labels"].split(",") if label.strip()]
         return NodeSettings(**{**values, "labels": labels, "mac": values["mac"].lower()})
 

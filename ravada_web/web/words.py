@@ -133,6 +133,12 @@ ACTIONS = {
     "switch_on": _l("switched it on"),
     "switch_off": _l("switched it off"),
 }
+CHARTS = {
+    "cpu_load": _l("CPU"),
+    "memory_used": _l("Memory"),
+    "ssh_ms": _l("SSH"),
+    "libvirt_ms": _l("libvirt"),
+}
 FINDINGS = {
     "ssh": _l("SSH"),
     "access": _l("Login"),

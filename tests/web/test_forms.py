@@ -17,7 +17,7 @@ from tests.web.conftest import FINGERPRINT, World, finish
 
 SignIn = Callable[[User | str], FlaskClient]
 NODE = {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"}
-SETTINGS = {**NODE, "memory_reserve_mib": "0", "builds_at_once": "2", "clone_limit": ""}
+SETTINGS = {**NODE, "memory_reserve_mib": "0", "builds_at_once": "2", "clone_limit": "", "memory_overcommit": "1"}
 FILES = {"name": "b2", "source": "file", "paths": "/srv/b2.qcow2", "memory_mib": "512", "vcpus": "1"}
 CLONES = {"base_id": "1", "count": "3", "prefix": "new", "owner": "user"}
 
@@ -31,6 +31,14 @@ WRONG = [
     *(("/nodes/{node}/edit", SETTINGS, "builds_at_once", value) for value in ("0", "33")),
     *(("/nodes/{node}/edit", SETTINGS, "clone_limit", value) for value in ("-1", "all")),
     ("/nodes/{node}/edit", SETTINGS, "name", "n1"),
+    *(("/nodes/{node}/edit", SETTINGS, "memory_overcommit", value) for value in ("", "0", "9", "nan")),
+    *(("/nodes/{node}/edit", SETTINGS, "cpu_overcommit", value) for value in ("0", "65", "x")),
+    *(("/nodes/{node}/edit", SETTINGS, "display_address", value) for value in ("here", "192.0.2.")),
+    ("/nodes/{node}/edit", SETTINGS, "nat_address", "203.0.113.5"),
+    ("/nodes/{node}/edit", SETTINGS, "mac", "52:54:00:12:34"),
+    ("/nodes/{node}/edit", SETTINGS, "labels", "<b>"),
+    ("/nodes/{node}/edit", SETTINGS, "notes", "x" * 4001),
+    ("/nodes/{node}/join/key", {"password": "x"}, "password", ""),
     *(("/bases/import", FILES, "name", value) for value in ("", "linux", "<b>")),
     *(("/bases/import", FILES, "paths", value) for value in ("", "relative.qcow2", "/srv/../etc/shadow", "/a\n/a")),
     *(("/bases/import", FILES, "memory_mib", value) for value in ("0", "x")),

@@ -32,7 +32,7 @@ VIEWS = [
     ("/operations", "operator", "Read the host key of n9"),
     ("/operations/badge", "operator", ""),
     ("/first-steps", "administrator", 'id="first-steps"'),
-    ("/nodes/add", "administrator", "authorized_keys"),
+    ("/nodes/add", "administrator", "Read its host key"),
     ("/nodes/add/{scan}", "administrator", "SHA256:mVPwvezndPv"),
     ("/nodes/{node}/edit", "administrator", "Memory kept back"),
     ("/nodes/{node}/disable", "administrator", "Leave what runs there running"),

@@ -6,13 +6,13 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import InvalidInput
-from ravada_web.services import events, node_joining, node_settings, nodes
+from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.services import events, node_joining, node_settings, nodes, samples
 from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms_nodes import NodeSettingsForm
 from ravada_web.web.guard import me, needs
-from ravada_web.web.htmx import done, local_path, show
+from ravada_web.web.htmx import done, local_path, show, wants_fragment
 
 blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
 
@@ -39,7 +39,29 @@ def index() -> Response:
 def node(node_id: int) -> Response:
     found = nodes.get(me(), node_id)
     history = events.recent("node", node_id)
-    return show("nodes/node.html", "nodes/_node.html", node=found, row=nodes.row_of(found), events=history)
+    span = request.args.get("span", "hour")
+    span = span if span in samples.SPANS else "hour"
+    return show(
+        "nodes/node.html",
+        "nodes/_node.html",
+        node=found,
+        row=nodes.row_of(found),
+        events=history,
+        span=span,
+        ranges=[] if wants_fragment() else samples.ranges(samples.history(found, span)),
+    )
+
+
+@blueprint.get("/<int:node_id>/samples", endpoint="samples")
+@needs("nodes.see")
+def samples_of(node_id: int) -> ResponseReturnValue:
+    """The figures of the node's charts, over one span."""
+    found, span = nodes.get(me(), node_id), request.args.get("span", "hour")
+    if span not in samples.SPANS:
+        raise NotFound(_("There are charts of an hour, a day, a week and a month."))
+    seen = samples.history(found, span)
+    until = seen.since + samples.SPANS[span][1].total_seconds()
+    return {"step": seen.step, "since": seen.since, "until": until, "node": seen.node, "pools": seen.pools}
 
 
 @blueprint.get("/<int:node_id>/edit")
