@@ -77,6 +77,15 @@ def memory(node: NodeState, demand: Demand) -> Reason | None:
     )
 
 
+def processors(node: NodeState, demand: Demand) -> Reason | None:
+    """A clone that starts takes its virtual processors of what the node's overcommit still promises."""
+    if not demand.start or node.vcpus_free is None or demand.vcpus <= node.vcpus_free:
+        return None
+    figures = {"need": demand.vcpus, "have": node.vcpus_free}
+    text = f"needs {demand.vcpus:,} virtual processors for each clone; its overcommit leaves {node.vcpus_free:,}"
+    return Reason("processors", text, figures)
+
+
 def disk(node: NodeState, demand: Demand) -> Reason | None:
     """A new overlay needs room in the pool beside what is kept back; unknown room counts as none."""
     if node.disk_free_mib is None:
@@ -109,6 +118,7 @@ FILTERS: tuple[Filter, ...] = (
     allowed,
     replica_ready,
     memory,
+    processors,
     disk,
     clone_limit,
 )

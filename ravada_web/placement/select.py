@@ -40,8 +40,10 @@ def charge(node: NodeState, demand: Demand) -> NodeState:
         memory -= demand.memory_mib
     if disk is not None:
         disk -= demand.disk_mib
+    vcpus = node.vcpus_free
     return replace(
         node,
+        vcpus_free=vcpus - demand.vcpus if demand.start and vcpus is not None else vcpus,
         clones=node.clones + 1,
         running=node.running + demand.start,
         memory_free_mib=memory,

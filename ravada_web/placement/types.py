@@ -11,7 +11,7 @@ Figure = int | float | str
 class NodeState:
     """A node as placement sees it, what is reserved on it already taken off. Sizes in MiB; None is unknown,
     and counts as nothing free. `reason` is the sentence behind `observed`; `replica` the state of the base
-    version's replica there, None where it has none."""
+    version's replica there, None where it has none; `vcpus_free` may still run there, None without bound."""
 
     id: int
     name: str
@@ -31,6 +31,7 @@ class NodeState:
     running: int
     clone_limit: int | None
     runs_clones: bool = True
+    vcpus_free: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Demand:
     memory_mib: int
     disk_mib: int
     start: bool
+    vcpus: int = 1
 
 
 @dataclass(frozen=True, slots=True)

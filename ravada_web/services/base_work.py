@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domain_xml, domains
 from ravada_web.hypervisor.errors import HypervisorError
@@ -24,7 +24,7 @@ from ravada_web.models import (
 )
 from ravada_web.remote import files, images, overlays
 from ravada_web.remote.errors import ImageRefused
-from ravada_web.services import bases, events, links, replicas
+from ravada_web.services import bases, events, links, replicas, storage
 from ravada_web.services.nodes import master
 from ravada_web.services.running import Handle
 from ravada_web.services.template_files import disk_name, template_name, temporary_name
@@ -127,17 +127,8 @@ def _require_space(base: Base, node: Node, directory: str) -> None:
         images.inspect(workspace, where, disk["path"], disk["format"], deadline=INSPECT_SECONDS).actual_size
         for disk in base.source_disks
     )
-    total_free = files.free_space(workspace, where, [directory], deadline=INSPECT_SECONDS)
-    free = total_free[directory][1]
-    if free < need:
-        text = _(
-            "The pool at %(directory)s on %(node)s has %(free)s MiB free, %(need)s MiB are needed.",
-            directory=directory,
-            node=node.name,
-            free=free >> 20,
-            need=need >> 20,
-        )
-        raise Conflict(text)
+    space = files.free_space(workspace, where, [directory], deadline=INSPECT_SECONDS)
+    storage.require_room(node, directory, space[directory][1] >> 20, need >> 20)
 
 
 def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number: int, position: int) -> BaseDisk:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Node, Observed, Trust, User, Wanted, now
-from ravada_web.services import access, choices, events, limits, outbox, placing, scopes
+from ravada_web.services import access, choices, events, limits, outbox, placing, scopes, storage
 from ravada_web.services.clone_errors import NodeRefuses, Obstacle
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.pages import Page, paginate
@@ -196,7 +196,7 @@ def _absence(node: Node) -> str:
 
 
 def _require_room(session: Session, stopped: Sequence[Clone]) -> None:
-    """Refuse starts that their nodes' memory cannot hold, or that their administrator has disabled."""
+    """Refuse starts that their nodes' memory or full disks cannot hold, or that their administrator has disabled."""
     loads = placing.node_loads(session, {clone.node_id for clone in stopped})
     needs: dict[int, int] = {}
     for clone in stopped:
@@ -204,6 +204,8 @@ def _require_room(session: Session, stopped: Sequence[Clone]) -> None:
         if node.wanted != Wanted.ENABLED:
             text = _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=node.name)
             raise NodeRefuses(text, Obstacle.CLOSED)
+        if why := storage.no_room(node):
+            raise NodeRefuses(_("%(clone)s cannot start: %(why)s", clone=clone.name, why=why), Obstacle.FULL)
         needs[node.id] = needs.get(node.id, 0) + clone.memory_mib
         free = placing.startable_mib(node, loads[node.id])
         if needs[node.id] > free:

@@ -12,10 +12,8 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection, socket_uri
 from ravada_web.models import Access, Node, Pool, Trust
 from ravada_web.remote.target import Target, Workspace
+from ravada_web.services import storage
 from ravada_web.services.operations import settings
-
-# The pool that replicas and clones live in; every node has one of this name (the seed: the same pools everywhere).
-POOL = "default"
 
 
 def workspace() -> Workspace:
@@ -55,8 +53,7 @@ def storage_pool(node: Node) -> Pool:
 
     Raises Conflict when it has none that is active.
     """
-    active = [pool for pool in node.pools if pool.active]
-    chosen = next((pool for pool in active if pool.name == POOL), active[0] if active else None)
+    chosen = storage.working_pool(node)
     if chosen is None:
         raise Conflict(
             _(

@@ -14,6 +14,7 @@ from ravada_web.models import (
     CloneState,
     Decision,
     Node,
+    Pool,
     Replica,
     User,
 )
@@ -21,7 +22,7 @@ from ravada_web.placement.select import place
 from ravada_web.placement.types import Decision as Choice
 from ravada_web.placement.types import Demand, NodeState
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS
-from ravada_web.services.links import POOL
+from ravada_web.services import storage
 from ravada_web.services.operations import settings
 
 
@@ -33,6 +34,7 @@ def choose(
     demand = Demand(
         count=count,
         memory_mib=base.memory_mib,
+        vcpus=base.vcpus,
         disk_mib=settings().overlay_charge_mib * len(version.disks),
         start=start,
     )
@@ -71,13 +73,14 @@ class Load:
         self.committed_mib = 0
         self.newer_mib = 0
         self.young = 0
+        self.vcpus = 0
 
 
 def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dict[int, Load]:
     """The loads of all nodes that have clones, or of these alone, from the clones' rows.
 
     `committed_mib` is the memory of what runs or is to run; `newer_mib` that part of it that the node's last
-    figures cannot show yet; `young` counts the clones made after the disk was sampled.
+    figures cannot show yet; `young` counts the clones made after the disk was sampled; `vcpus` those that run.
     """
     will_run = Clone.state.in_(USING_MEMORY) | (
         Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
@@ -96,8 +99,10 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
             func.coalesce(func.sum(Clone.memory_mib).filter(will_run), 0),
             func.coalesce(func.sum(Clone.memory_mib).filter(newer), 0),
             func.count().filter(young),
+            func.coalesce(func.sum(Base.vcpus).filter(will_run), 0),
         )
         .join(Node, Node.id == Clone.node_id)
+        .join(Base, Base.id == Clone.base_id)
         .group_by(Clone.node_id)
     )
     if node_ids is not None:
@@ -105,7 +110,7 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
     loads: dict[int, Load] = {}
     for node_id, *figures in session.execute(query):
         load = loads[node_id] = Load()
-        load.clones, load.running, load.committed_mib, load.newer_mib, load.young = map(int, figures)
+        load.clones, load.running, load.committed_mib, load.newer_mib, load.young, load.vcpus = map(int, figures)
     return loads
 
 
@@ -113,7 +118,15 @@ def memory_free(node: Node, load: Load) -> int | None:
     """MiB that can still be promised: the less of what was measured (less newer starts) and of what no clone holds."""
     if node.memory_total_mib is None or node.memory_free_mib is None:
         return None
-    return max(0, min(node.memory_free_mib - load.newer_mib, node.memory_total_mib - load.committed_mib))
+    promised = int(node.memory_total_mib * node.memory_overcommit)
+    return max(0, min(node.memory_free_mib - load.newer_mib, promised - load.committed_mib))
+
+
+def vcpus_free(node: Node, load: Load) -> int | None:
+    """Virtual processors that can still be promised to clones that run; None where there is no bound."""
+    if node.cpu_overcommit is None or node.cpus is None:
+        return None
+    return max(0, int(node.cpus * node.cpu_overcommit) - load.vcpus)
 
 
 def startable_mib(node: Node, load: Load) -> int:
@@ -122,6 +135,7 @@ def startable_mib(node: Node, load: Load) -> int:
 
 
 def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeState:
+    pool = storage.working_pool(node)
     return NodeState(
         id=node.id,
         name=node.name,
@@ -134,9 +148,10 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
         memory_total_mib=node.memory_total_mib,
         memory_free_mib=memory_free(node, load),
         memory_reserve_mib=node.memory_reserve_mib,
-        disk_free_mib=_disk_free(node, load),
-        disk_reserve_mib=settings().disk_reserve_mib,
+        disk_free_mib=_disk_free(pool, load),
+        disk_reserve_mib=storage.floor_mib(pool) if pool else settings().disk_reserve_mib,
         cpu_load=node.cpu_load,
+        vcpus_free=vcpus_free(node, load),
         clones=load.clones,
         running=load.running,
         clone_limit=node.clone_limit,
@@ -144,9 +159,7 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
     )
 
 
-def _disk_free(node: Node, load: Load) -> int | None:
-    pools = [pool for pool in node.pools if pool.active]
-    pool = next((pool for pool in pools if pool.name == POOL), pools[0] if pools else None)
+def _disk_free(pool: Pool | None, load: Load) -> int | None:
     if pool is None or pool.free_mib is None:
         return None
     return max(0, pool.free_mib - load.young * settings().overlay_charge_mib)

@@ -11,9 +11,8 @@ from ravada_web.models import Base, BaseDisk, Node, Replica, ReplicaState
 from ravada_web.remote import files, images, overlays
 from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.transfer import copy_file
-from ravada_web.services import clones, links
+from ravada_web.services import clones, links, storage
 from ravada_web.services.base_work import INSPECT_SECONDS, hash_seconds
-from ravada_web.services.operations import settings
 from ravada_web.services.replicas import stands_on
 from ravada_web.services.running import Handle
 from ravada_web.services.template_files import template_name, temporary_name
@@ -52,19 +51,7 @@ def _source(replica: Replica) -> Replica:
 
 def _require_room(replica: Replica, directory: str) -> None:
     space = files.free_space(links.workspace(), links.target(replica.node), [directory], deadline=INSPECT_SECONDS)
-    free_mib = (space[directory][1] >> 20) - settings().disk_reserve_mib
-    need_mib = replica.version.size >> 20
-    if need_mib > free_mib:
-        text = _(
-            "The pool at %(directory)s on %(node)s has not enough room: %(need)s MiB are needed, %(free)s MiB are "
-            "free after the %(reserve)s MiB kept back. Make room there, then retry.",
-            directory=directory,
-            node=replica.node.name,
-            need=need_mib,
-            free=max(0, free_mib),
-            reserve=settings().disk_reserve_mib,
-        )
-        raise Conflict(text)
+    storage.require_room(replica.node, directory, space[directory][1] >> 20, replica.version.size >> 20)
 
 
 def _copy_disk(handle: Handle, replica: Replica, source: Replica, disk: BaseDisk, directory: str, done: int) -> None:

@@ -126,6 +126,7 @@ ACTIONS = {
     "reset_password": _l("reset the password"),
     "second_factor_off": _l("took the second factor away"),
     "second_factor_on": _l("set up a second factor"),
+    "set_marks": _l("set the marks of its pool"),
     "set_password": _l("changed the password"),
     "sign_in": _l("signed in"),
     "start": _l("started it"),
