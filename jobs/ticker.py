@@ -14,7 +14,7 @@ from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db, queues
 from ravada_web.models import Access, Node, Observed
-from ravada_web.services import picture_work
+from ravada_web.services import picture_work, telling
 from ravada_web.services.operations import settings
 from ravada_web.services.outbox import queue
 from ravada_web.services.sweep import Sweep
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 TICK_SECONDS = 0.5
 # The coarser samples are made of the finest that often, each time the last two of every step.
 THIN_SECONDS = 240.0
+TELL_SECONDS = 3.0
 # Another ticker takes over when this one has been gone for so long.
 LOCK_SECONDS = 5.0
 
@@ -66,6 +67,11 @@ def queue_thinning() -> None:
     queue("default").enqueue("jobs.nodes.thin", ttl=int(THIN_SECONDS), job_timeout=120, result_ttl=0, failure_ttl=3600)
 
 
+def queue_telling() -> None:
+    """Queue the telling of what is due; one at a time, dropped by RQ when it was not begun soon."""
+    queue("checks").enqueue("jobs.alerts.tell", ttl=int(TELL_SECONDS), job_timeout=90, result_ttl=0, failure_ttl=3600)
+
+
 class Ticker:
     """Sweeps twice a second, queues checks and pictures at their intervals; rides out what it needs being away."""
 
@@ -76,6 +82,7 @@ class Ticker:
         self._checked_at = 0.0
         self._pictured_at = 0.0
         self._thinned_at = 0.0
+        self._told_at = 0.0
 
     def tick(self) -> None:
         """Do what is due, if this ticker holds the lock."""
@@ -89,6 +96,10 @@ class Ticker:
             if time.monotonic() - self._pictured_at >= self._config.picture_interval:
                 self._pictured_at = time.monotonic()
                 queue_pictures(self._config.picture_interval)
+            if time.monotonic() - self._told_at >= TELL_SECONDS:
+                self._told_at = time.monotonic()
+                if telling.is_due():
+                    queue_telling()
             if time.monotonic() - self._thinned_at >= THIN_SECONDS:
                 self._thinned_at = time.monotonic()
                 queue_thinning()

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # A unix socket's path holds 107 bytes (unix(7)); OpenSSH adds 17 of its own to a control socket while it binds it.
@@ -52,6 +52,18 @@ class Settings(BaseSettings):
     # What one new overlay is charged on its pool until the pool's own figure shows it.
     overlay_charge_mib: int = Field(default=16, ge=0)
     weights: dict[str, float] = Field(default_factory=dict)
+    # Who is told when a node or a pool is in trouble: by mail, by a webhook, or by both.
+    smtp_host: str = ""
+    smtp_port: int = Field(default=25, ge=1, le=65535)
+    smtp_security: Literal["none", "starttls", "tls"] = "none"
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    mail_from: str = "ravada@localhost"
+    mail_to: list[str] = Field(default_factory=list)
+    alert_webhook_url: str = ""
+    alert_webhook_secret: SecretStr = SecretStr("")
+    # A trouble that is over is told as over only when it has been so for this long: what flaps is one message.
+    alert_settle: float = Field(default=120.0, ge=0)
     # Wrong passwords: for a name from one address (or one browser that is known), for a name from anywhere, and
     # for all names from one address.
     login_limit: str = "10 per minute"

@@ -91,6 +91,7 @@ def upgrade() -> None:
         sa.Column("changes", sa.Integer(), nullable=False),
         sa.Column("told", sa.String(length=32), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["node_id"], ["nodes.id"], name=op.f("fk_alerts_node_id_nodes"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_alerts_pool_id_pools"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),

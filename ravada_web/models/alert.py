@@ -1,6 +1,6 @@
 """Alerts: what is wrong now with a node or a pool, and what the administrators were told of it."""
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import JSON, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
@@ -25,5 +25,7 @@ class Alert(db.Model):
     changes: Mapped[int] = mapped_column(default=0)
     told: Mapped[Word] = mapped_column(default="")
     told_at: Mapped[Moment | None]
+    # The channels that took the present message already; a retry passes them over.
+    sent: Mapped[list[str]] = mapped_column(JSON, default=list)
     node: Mapped[Node] = relationship()
     pool: Mapped[Pool | None] = relationship()

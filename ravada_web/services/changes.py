@@ -20,6 +20,7 @@ _CHANGES = "ravada_changes"
 _TOPIC_OF = {
     "nodes": "nodes",
     "pools": "nodes",
+    "alerts": "nodes",
     "bases": "bases",
     "base_versions": "bases",
     "base_offers": "bases",

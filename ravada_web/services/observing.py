@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.remote.sampling import Sample
-from ravada_web.services import clones, events, samples
+from ravada_web.services import alerts, clones, events, samples
 from ravada_web.services.node_health import judge
 from ravada_web.services.node_rows import store_facts
 from ravada_web.services.transaction import transaction
@@ -32,6 +32,7 @@ def record(answers: Sequence["Answer"]) -> None:
                 _record_one(session, node, answer)
         session.flush()  # pools that were seen for the first time have their number then
         samples.keep(session, nodes.values())
+        alerts.note(session, nodes.values(), now())
 
 
 def _record_one(session: Session, node: Node, answer: "Answer") -> None:

@@ -7,6 +7,7 @@ from ravada_web.extensions import login
 from ravada_web.web import asked, compression, errors, filters, guard, rq_dashboard, security
 from ravada_web.web.views import (
     account,
+    alerts,
     audit,
     auth,
     bases,
@@ -35,6 +36,7 @@ TOPICS = (
     nodes,
     joining,
     guide,
+    alerts,
     bases,
     importing,
     clones,

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from ravada_web.models import now
-from ravada_web.services import access, nodes, operations, outbox, workers
+from ravada_web.services import access, alerts, nodes, operations, outbox, workers
 from ravada_web.services.queue_view import Waiting
 from ravada_web.web import words
 from ravada_web.web.htmx import browser_path, here
@@ -34,6 +34,7 @@ def init_app(app: Flask) -> None:
         here=here,
         browser_path=browser_path,
         now=now,
+        alarm=alerts.summary,
         can=access.can,
         words=words,
         summary=operations.summary,

@@ -38,7 +38,9 @@ class NodeSettingsForm(NodeForm):
     @classmethod
     def of(cls, node: Node) -> "NodeSettingsForm":
         """The form as the node is set."""
-        return cls(obj=node, labels=", ".join(node.labels))
+        form = cls(obj=node)
+        form.labels.data = ", ".join(node.labels)
+        return form
 
     def settings(self, fixed: dict[str, Any]) -> NodeSettings:
         """What was entered; `fixed` are the fields that this node's form does not have."""

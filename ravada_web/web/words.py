@@ -134,6 +134,15 @@ ACTIONS = {
     "switch_on": _l("switched it on"),
     "switch_off": _l("switched it off"),
 }
+ALERTS = {
+    "degraded": Look(_l("Degraded"), "orange", "alert-triangle"),
+    "warning": Look(_l("Filling up"), "orange", "database"),
+    "unknown": Look(_l("Not known"), "orange", "help-circle"),
+    "down": Look(_l("Down"), "red", "plug-connected-x"),
+    "critical": Look(_l("Nearly full"), "red", "database"),
+    "quarantined": Look(_l("Quarantined"), "red", "shield-x"),
+    "": Look(_l("Well again"), "green", "circle-check"),
+}
 CHARTS = {
     "cpu_load": _l("CPU"),
     "memory_used": _l("Memory"),

@@ -9,6 +9,7 @@ from tests.e2e.conftest import NARROW, WIDE, Opener, axe
 PAGES = (
     "/",
     "/first-steps",
+    "/alerts",
     "/nodes",
     "/nodes/add",
     "/nodes/{node}",

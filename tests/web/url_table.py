@@ -18,6 +18,8 @@ TABLE: dict[str, str] = {
     "POST /account/second-factor/off":                    "sign in | 422 | 422 | 422 | 422",
     "POST /account/sign-ins/end-others":                  "sign in | 303 | 303 | 303 | 303",
     "POST /account/sign-ins/{sign_in_id}/end":            "sign in | 303 | 404 | 404 | 303",
+    "GET /alerts":                                        "sign in | 403 | 403 | 200 | 200",
+    "GET /alerts/banner":                                 "sign in | 403 | 403 | 200 | 200",
     "GET /audit":                                         "sign in | 403 | 403 | 403 | 200",
     "GET /audit/export":                                  "sign in | 403 | 403 | 403 | 200",
     "GET /bases":                                         "sign in | 403 | 403 | 200 | 200",

@@ -1,0 +1,92 @@
+"""The ways to tell administrators: mail and a webhook, as the settings have them; and how each did last."""
+
+import hashlib
+import hmac
+import json
+import smtplib
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from email.message import EmailMessage
+from functools import partial
+
+from redis.exceptions import RedisError
+
+from ravada_web.config import Settings
+from ravada_web.extensions import queues
+
+SECONDS = 15
+KEY = "ravada:alerts:channels"
+
+Send = Callable[[str, Sequence[str]], None]
+
+
+class ChannelFailed(Exception):
+    """A channel did not take a message; the text is for an administrator."""
+
+
+def configured(config: Settings) -> dict[str, Send]:
+    """The channels that are set up, by name."""
+    found: dict[str, Send] = {}
+    if config.smtp_host and config.mail_to:
+        found["mail"] = partial(_mail, config)
+    if config.alert_webhook_url:
+        found["webhook"] = partial(_webhook, config)
+    return found
+
+
+def _mail(config: Settings, subject: str, lines: Sequence[str]) -> None:
+    message = EmailMessage()
+    # A header is one line, whatever a node's text holds.
+    message["Subject"] = "[Ravada] " + " ".join(subject.split())[:200]
+    message["From"], message["To"] = config.mail_from, ", ".join(config.mail_to)
+    message.set_content("\n\n".join(lines) + "\n")
+    try:
+        with _smtp(config) as server:
+            if config.smtp_security == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            if config.smtp_user:
+                server.login(config.smtp_user, config.smtp_password.get_secret_value())
+            server.send_message(message)
+    except smtplib.SMTPException as error:
+        raise ChannelFailed(f"{config.smtp_host} did not take the mail: {error}") from error
+
+
+def _smtp(config: Settings) -> smtplib.SMTP:
+    place = (config.smtp_host, config.smtp_port)
+    if config.smtp_security == "tls":
+        return smtplib.SMTP_SSL(*place, timeout=SECONDS, context=ssl.create_default_context())
+    return smtplib.SMTP(*place, timeout=SECONDS)
+
+
+def _webhook(config: Settings, subject: str, lines: Sequence[str]) -> None:
+    """POST {"subject", "alerts"}; with a secret, its HMAC-SHA256 in X-Ravada-Signature."""
+    body = json.dumps({"subject": subject, "alerts": list(lines)}).encode()
+    headers = {"Content-Type": "application/json", "User-Agent": "ravada-web"}
+    if secret := config.alert_webhook_secret.get_secret_value():
+        headers["X-Ravada-Signature"] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    if not config.alert_webhook_url.startswith(("http://", "https://")):
+        raise ChannelFailed("the webhook's address is neither http nor https")
+    request = urllib.request.Request(config.alert_webhook_url, data=body, headers=headers)  # noqa: S310  checked above
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310
+            return
+    except urllib.error.HTTPError as error:
+        raise ChannelFailed(f"the webhook answered {error.code}") from error
+
+
+def remember(name: str, error: str) -> None:
+    """Keep how a channel did: "" is well."""
+    queues.redis.hset(KEY, name, json.dumps({"at": time.time(), "error": error}))
+
+
+def last(config: Settings) -> dict[str, dict[str, object] | None]:
+    """For each channel that is set up how it did last: {"at" (seconds since the epoch), "error"}, None for never."""
+    try:
+        kept = queues.redis.hgetall(KEY)
+    except RedisError:
+        kept = {}
+    said = {key.decode() if isinstance(key, bytes) else key: json.loads(value) for key, value in dict(kept).items()}
+    return {name: said.get(name) for name in configured(config)}

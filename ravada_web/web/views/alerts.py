@@ -1,0 +1,24 @@
+"""Admin Tools › Alerts: what is wrong now, what was, and who is told."""
+
+from flask import Blueprint, Response
+
+from ravada_web.services import alerts, channels
+from ravada_web.services.operations import settings
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import show
+
+blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
+
+
+@blueprint.get("")
+@needs("nodes.see")
+def index() -> Response:
+    now, over = alerts.current(me()), alerts.ended(me())
+    return show("alerts/index.html", "alerts/_alerts.html", alerts=now, over=over, channels=channels.last(settings()))
+
+
+@blueprint.get("/banner")
+@needs("nodes.see")
+def banner() -> Response:
+    """The line at the top of every page, fetched again as nodes change."""
+    return show("alerts/_banner.html", "alerts/_banner.html")

@@ -1,0 +1,190 @@
+"""Alerts: one message a change, one for what flaps, each channel by itself; a real mail server and a real webhook."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from flask import Flask
+from pydantic import SecretStr
+
+from ravada_web.extensions import db, queues
+from ravada_web.models import Node, Observed, Trust, Wanted, now
+from ravada_web.services import alerts, telling
+from ravada_web.services.operations import settings
+from ravada_web.services.transaction import transaction
+from tests.conftest import People
+from tests.factories import make_nodes
+from tests.sshd import free_port
+
+
+class Mailbox:
+    """An SMTP server (RFC 5321, as much as a client needs) that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            verb = line[:4].upper().strip()
+            if verb == b"DATA":
+                writer.write(b"354 go on\r\n")
+                await writer.drain()
+                self.mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())
+            writer.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+            await writer.drain()
+            if verb == b"QUIT":
+                break
+        writer.close()
+
+
+@pytest.fixture
+def mailbox(app: Flask) -> Iterator[Mailbox]:
+    """A mail server, and the product told to use it."""
+    box, loop, ready = Mailbox(), asyncio.new_event_loop(), threading.Event()
+
+    async def start() -> None:
+        server = await asyncio.start_server(box.serve, "127.0.0.1", 0)
+        box.port = server.sockets[0].getsockname()[1]
+        ready.set()
+
+    loop.create_task(start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    assert ready.wait(10)
+    config = settings()
+    config.smtp_host, config.smtp_port, config.mail_to = "127.0.0.1", box.port, ["ops@example.org"]
+    yield box
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@contextmanager
+def webhook() -> Iterator[tuple[str, list[tuple[bytes, str]]]]:
+    """A web server that keeps what was posted, with its signature."""
+    posted: list[tuple[bytes, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            posted.append((body, self.headers.get("X-Ravada-Signature", "")))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_args: Any) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", posted
+        server.shutdown()
+        thread.join()
+
+
+def seen(node_ids: list[int], observed: Observed, reason: str = "", minutes_ago: float = 0) -> None:
+    """What a check saw of nodes."""
+    moment = now() - timedelta(minutes=minutes_ago)
+    with transaction() as session:
+        rows = [session.get_one(Node, node_id) for node_id in node_ids]
+        for node in rows:
+            node.observed, node.reason = observed, reason
+        alerts.note(session, rows, moment)
+
+
+def test_a_death_is_told_once_with_its_reason_and_its_return_when_it_has_settled(mailbox: Mailbox) -> None:
+    (node,) = make_nodes(1)
+    seen([node], Observed.DOWN, "n1 did not answer at 192.0.2.1 port 22.")
+    assert telling.is_due()
+    telling.tell()
+    telling.tell()
+    assert len(mailbox.mails) == 1
+    assert "Subject: [Ravada] Node n1 is down" in mailbox.mails[0] and "did not answer at 192.0.2.1" in mailbox.mails[0]
+    seen([node], Observed.UP, minutes_ago=1)
+    assert not telling.is_due()
+    with transaction() as session:
+        session.query(alerts.Alert).one().since = now() - timedelta(minutes=5)
+    telling.tell()
+    assert len(mailbox.mails) == 2 and "well again" in mailbox.mails[1]
+
+
+def test_a_flapping_node_is_one_message(mailbox: Mailbox) -> None:
+    (node,) = make_nodes(1)
+    for _time in range(6):
+        seen([node], Observed.DOWN, "gone")
+        telling.tell()
+        seen([node], Observed.UP)
+        telling.tell()
+    assert len(mailbox.mails) == 1
+
+
+def test_many_at_once_are_one_message(mailbox: Mailbox) -> None:
+    seen(make_nodes(40), Observed.DOWN, "gone")
+    telling.tell()
+    assert len(mailbox.mails) == 1 and "40 in trouble" in mailbox.mails[0]
+
+
+def test_a_channel_that_fails_holds_up_no_other_and_is_tried_again(app: Flask) -> None:
+    (node,) = make_nodes(1)
+    config = settings()
+    config.smtp_host, config.smtp_port, config.mail_to = "127.0.0.1", free_port(), ["ops@example.org"]
+    config.alert_webhook_secret = SecretStr("salt")
+    with webhook() as (address, posted):
+        config.alert_webhook_url = address
+        seen([node], Observed.DOWN, "gone")
+        telling.tell()
+        telling.tell()
+        assert len(posted) == 1
+        body, signature = posted[0]
+        assert "Node n1 is down" in json.loads(body)["subject"]
+        assert signature == "sha256=" + hmac.new(b"salt", body, hashlib.sha256).hexdigest()
+        assert telling.is_due(), "the mail is still to be sent"
+        assert queues.redis.exists("ravada:alerts:pause:mail")
+
+
+def test_a_mail_server_that_comes_back_gets_what_it_missed(mailbox: Mailbox) -> None:
+    (node,) = make_nodes(1)
+    right = settings().smtp_port
+    settings().smtp_port = free_port()
+    seen([node], Observed.DOWN, "gone")
+    telling.tell()
+    settings().smtp_port = right
+    queues.redis.delete("ravada:alerts:pause:mail")
+    telling.tell()
+    assert len(mailbox.mails) == 1
+    assert not telling.is_due()
+
+
+def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: People) -> None:
+    first, second = make_nodes(2)
+    with transaction() as session:
+        for node_id in (first, second):
+            session.get_one(Node, node_id).pools[0].free_mib = 15_000
+        session.get_one(Node, second).wanted = Wanted.DISABLED
+    seen([first, second], Observed.UP)
+    (alert,) = alerts.current(people.administrator)
+    assert (alert.state, alert.node_id) == ("warning", first) and "85 % full" in alert.text
+    with transaction() as session:
+        session.get_one(Node, first).pools[0].free_mib = 5_000
+        session.get_one(Node, first).trust = Trust.CHANGED
+    seen([first], Observed.DOWN, "another key")
+    assert [alert.state for alert in alerts.current(people.administrator)] == ["quarantined", "warning"]
+    summary = alerts.summary(people.administrator)
+    assert (summary.nodes, summary.pools, summary.worst) == ({"quarantined": ["n1"]}, 1, 3)
+
+
+def test_without_a_channel_the_page_is_enough(app: Flask) -> None:
+    seen(make_nodes(1), Observed.DOWN, "gone")
+    telling.tell()
+    db.session.rollback()
+    assert not telling.is_due()
