@@ -26,6 +26,7 @@ from ravada_web.web.views import (
     people_actions,
     people_table,
     pictures,
+    pools,
     workers,
 )
 
@@ -36,6 +37,7 @@ TOPICS = (
     nodes,
     joining,
     guide,
+    pools,
     alerts,
     bases,
     importing,

@@ -54,3 +54,11 @@ class PasswordForm(Form):
     """A password that is typed once."""
 
     password = PasswordField(_l("Password"), [InputRequired(_l("Enter the password of that user on the host."))])
+
+
+class PoolForm(Form):
+    """A storage pool's marks, in percent in use, and its floor in MiB."""
+
+    warn_percent = IntegerField(_l("Warn from (%)"), [InputRequired(_l("Between 1 and 99."))])
+    critical_percent = IntegerField(_l("Critical from (%)"), [InputRequired(_l("A number, at most 100."))])
+    floor_mib = IntegerField(_l("Floor (MiB)"), [Optional()])

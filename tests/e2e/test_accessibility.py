@@ -15,6 +15,7 @@ PAGES = (
     "/nodes/{node}",
     "/nodes/{node}/edit",
     "/nodes/{node}/join",
+    "/nodes/{node}/pools/{pool}",
     "/nodes/{node}/join/mend?code=firewall",
     "/nodes/{node}/enable",
     "/nodes/{node}/disable",
@@ -53,6 +54,7 @@ PAGES = (
 def test_axe_finds_nothing_on_any_page(open_as: Opener, cluster: Cluster, scheme: str, width: dict[str, int]) -> None:
     (clone,) = cluster.create("axe", 1)
     ids = {"node": cluster.node("rvt2").id, "base": cluster.base_id, "clone": clone.id, "user": cluster.admin.id}
+    ids["pool"] = cluster.node("rvt2").pools[0].id
     ids["operation"] = clone.operation_id
     page = open_as("admin", viewport=width, color_scheme=scheme)
     found: dict[str, list[str]] = {}

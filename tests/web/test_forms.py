@@ -18,6 +18,7 @@ from tests.web.conftest import FINGERPRINT, World, finish
 SignIn = Callable[[User | str], FlaskClient]
 NODE = {"name": "n8", "address": "192.0.2.8", "port": "22", "user": "root"}
 SETTINGS = {**NODE, "memory_reserve_mib": "0", "builds_at_once": "2", "clone_limit": "", "memory_overcommit": "1"}
+MARKS = {"warn_percent": "80", "critical_percent": "90", "floor_mib": ""}
 FILES = {"name": "b2", "source": "file", "paths": "/srv/b2.qcow2", "memory_mib": "512", "vcpus": "1"}
 CLONES = {"base_id": "1", "count": "3", "prefix": "new", "owner": "user"}
 
@@ -38,6 +39,9 @@ WRONG = [
     ("/nodes/{node}/edit", SETTINGS, "mac", "52:54:00:12:34"),
     ("/nodes/{node}/edit", SETTINGS, "labels", "<b>"),
     ("/nodes/{node}/edit", SETTINGS, "notes", "x" * 4001),
+    *(("/nodes/{node}/pools/2", MARKS, "warn_percent", value) for value in ("", "0", "100", "x")),
+    *(("/nodes/{node}/pools/2", MARKS, "critical_percent", value) for value in ("70", "80", "101")),
+    *(("/nodes/{node}/pools/2", MARKS, "floor_mib", value) for value in ("-1", "100001", "x")),
     ("/nodes/{node}/join/key", {"password": "x"}, "password", ""),
     *(("/bases/import", FILES, "name", value) for value in ("", "linux", "<b>")),
     *(("/bases/import", FILES, "paths", value) for value in ("", "relative.qcow2", "/srv/../etc/shadow", "/a\n/a")),

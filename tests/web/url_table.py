@@ -72,6 +72,8 @@ TABLE: dict[str, str] = {
     "GET /nodes/{node_id}/join/mend":                     "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/join/mend":                    "sign in | 403 | 403 | 403 | 422",
     "POST /nodes/{node_id}/join/prove":                   "sign in | 403 | 403 | 403 | 303",
+    "GET /nodes/{node_id}/pools/{pool_id}":                "sign in | 403 | 403 | 403 | 200",
+    "POST /nodes/{node_id}/pools/{pool_id}":               "sign in | 403 | 403 | 403 | 422",
     "POST /nodes/{node_id}/rekey":                        "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/samples":                       "sign in | 403 | 403 | 200 | 200",
     "GET /nodes/{node_id}/remove":                        "sign in | 403 | 403 | 403 | 200",
