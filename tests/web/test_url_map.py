@@ -46,7 +46,12 @@ def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
         user.name: sign_ins.find(sign_ins.begin(user, "192.0.2.1", "a test")) for user in (people.user, people.other)
     }
     rows = {name: row.id for name, row in found.items() if row is not None}
-    common: dict[str, int | str] = {"node_id": world.nodes[1], "pool_id": world.nodes[1], "base_id": world.base, "group_id": group_id}
+    common: dict[str, int | str] = {
+        "node_id": world.nodes[1],
+        "pool_id": world.nodes[1],
+        "base_id": world.base,
+        "group_id": group_id,
+    }
     common |= {"action": "start", "filename": "app.css", "key": "nothing"}
     own = {"clone_id": world.mine, "operation_id": operations[0], "sign_in_id": rows["user"], "user_id": people.user.id}
     foreign = {"clone_id": world.foreign, "operation_id": operations[1]}
