@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test lint format bench-clones bench-console bench-launch pictures packages-run packages-lab clean
+.PHONY: help run demo demo-up demo-down test lint format bench-clones bench-console bench-launch bench-checks bench-pages pictures packages-run packages-lab clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -79,6 +79,12 @@ bench-console: packages-lab $(VENV)/installed ## 200 consoles at once to 20 disp
 
 bench-launch: packages-test $(VENV)/installed ## from the click to the first picture, beside a bare start; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.launch
+
+bench-checks: packages-lab $(VENV)/installed ## rounds of node checks, 10 to 1,000 nodes, a third of them dark; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.checks
+
+bench-pages: packages-test $(VENV)/installed ## pages at 200 nodes and 20,000 clones, on SQLite and PostgreSQL; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.pages
 
 pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md anew
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/e2e/test_joining_page.py -k wide

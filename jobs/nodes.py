@@ -1,6 +1,6 @@
 """Jobs about nodes."""
 
-from ravada_web.services import inspecting, mending, node_access, node_checks, node_joining, proving, samples
+from ravada_web.services import inspecting, mending, node_access, node_checks, node_joining, proving, samples, usage
 from ravada_web.services.running import run
 
 
@@ -27,6 +27,11 @@ def mend(operation_id: int, attempt: int) -> None:
 def prove(operation_id: int, attempt: int) -> None:
     """Run a tiny machine on a node, from its disk to its screen."""
     run(operation_id, attempt, proving.prove)
+
+
+def count_pools(operation_id: int, attempt: int) -> None:
+    """Count who uses a node's pools."""
+    run(operation_id, attempt, usage.count)
 
 
 def thin() -> None:

@@ -1,6 +1,7 @@
 """Plain files and file systems of a node: sizes, room, lists, removal."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CommandFailed
@@ -8,6 +9,8 @@ from ravada_web.remote.target import Target, Workspace, checked_path
 
 FILES_SECONDS = 60.0
 # A path that is not there costs its own line, not the others'.
+BLOCK = 512
+TREE = r'find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
 DF = 'df -B1 --output=size,avail,file -- "$@" 2>/dev/null || :'
 
 
@@ -30,6 +33,27 @@ def list_files(
     raw = run(workspace, target, find, deadline=deadline).decode(errors="surrogateescape")
     entries = (entry.split(" ", 1) for entry in raw.split("\0") if entry)
     return sorted((name, int(size)) for size, name in entries if name.startswith(prefix))
+
+
+@dataclass(frozen=True)
+class FileSeen:
+    """A plain file: its path (any bytes but NUL, surrogates for what is no UTF-8), its length and what it takes of
+    the disk, in bytes."""
+
+    path: str
+    size: int
+    allocated: int
+
+
+def list_tree(workspace: Workspace, target: Target, directories: Sequence[str], deadline: float) -> list[FileSeen]:
+    """The plain files in these folders and below, a few levels deep, of the same file systems; a folder that is not
+    there has none. Raises what `run` raises."""
+    if not directories:
+        return []
+    argv = ["sh", "-c", TREE, "sh", *map(checked_path, directories)]
+    raw = run(workspace, target, argv, deadline=deadline, label="listing the pools")
+    entries = (entry.split(" ", 2) for entry in raw.decode(errors="surrogateescape").split("\0") if entry)
+    return [FileSeen(path, int(size), int(blocks) * BLOCK) for size, blocks, path in entries]
 
 
 def free_space(

@@ -27,6 +27,7 @@ from ravada_web.web.views import (
     people_table,
     pictures,
     pools,
+    storage,
     workers,
 )
 
@@ -38,6 +39,7 @@ TOPICS = (
     joining,
     guide,
     pools,
+    storage,
     alerts,
     bases,
     importing,

@@ -75,6 +75,7 @@ KINDS = {
     "node_key": _l("Install the key on a node"),
     "node_mend": _l("Mend a node"),
     "node_prove": _l("Prove a node"),
+    "pools_count": _l("Count what uses pools"),
     "base_import": _l("Import a base"),
     "base_prepare": _l("Prepare a base"),
     "base_remove": _l("Remove a base"),
@@ -142,6 +143,12 @@ ALERTS = {
     "critical": Look(_l("Nearly full"), "red", "database"),
     "quarantined": Look(_l("Quarantined"), "red", "shield-x"),
     "": Look(_l("Well again"), "green", "circle-check"),
+}
+FILES = {
+    "base": _l("Bases"),
+    "clone": _l("Clones"),
+    "orphan": _l("Orphans: ours once, of no row"),
+    "other": _l("Others’ files"),
 }
 CHARTS = {
     "cpu_load": _l("CPU"),

@@ -15,6 +15,7 @@ PAGES = (
     "/nodes/{node}",
     "/nodes/{node}/edit",
     "/nodes/{node}/join",
+    "/nodes/{node}/storage",
     "/nodes/{node}/pools/{pool}",
     "/nodes/{node}/join/mend?code=firewall",
     "/nodes/{node}/enable",

@@ -1,0 +1,114 @@
+"""Who uses a node's pools: every file is a base's, a clone's, an orphan of ours, or somebody else's; biggest first."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload, selectinload
+
+from ravada_web.extensions import db
+from ravada_web.models import BaseVersion, Clone, Node, Operation, Pool, Replica, User, now
+from ravada_web.remote.files import FileSeen, list_tree
+from ravada_web.services import access, links, outbox
+from ravada_web.services.operations import ask
+from ravada_web.services.running import Handle
+from ravada_web.services.template_files import template_name
+from ravada_web.services.transaction import transaction
+
+MIB = 1 << 20
+KINDS = ("base", "clone", "orphan", "other")
+BIGGEST = 40
+COUNT_SECONDS = 60.0
+# The names that we give: templates and temporary files, overlays (clone_files), and the proof's disk.
+OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.[a-z]{3}\.qcow2|ravada-(base|proof)-.+)")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a file is: its kind, a name and an id of the row, and how large it may become (bytes)."""
+
+    kind: str
+    name: str
+    id: int
+    virtual_size: int = 0
+
+
+def begin_count(actor: User, node: Node) -> Operation:
+    """Ask for the node's pools to be counted now. Raises Conflict where the queue is away."""
+    access.require(actor, "nodes.see")
+    outbox.require_queue()
+    with transaction() as session:
+        title = _("Count what uses the pools of %(node)s", node=node.name)
+        return ask(session, "pools_count", title, actor=actor, node=node)
+
+
+def count(handle: Handle) -> None:
+    """The job's part."""
+    count_node(handle.node_id or 0)
+
+
+def count_node(node_id: int) -> None:
+    """List the files of a node's active pools, and keep whose they are with each pool."""
+    node = db.session.get_one(Node, node_id)
+    where, folders = links.target(node), {pool.id: pool.path for pool in node.pools if pool.active}
+    owners = owners_on(node)
+    db.session.rollback()
+    seen = list_tree(links.workspace(), where, list(folders.values()), deadline=COUNT_SECONDS)
+    with transaction() as session:
+        for pool_id, folder in folders.items():
+            pool = session.get(Pool, pool_id)
+            if pool is not None:
+                inside = [file for file in seen if file.path.startswith(f"{folder.rstrip('/')}/")]
+                pool.usage, pool.counted_at = summed(inside, owners), now()
+
+
+def owners_on(node: Node) -> dict[str, Owner]:
+    """Whose the files of the node are, by path: of bases from its replicas, of clones from their rows."""
+    versions = joinedload(Replica.version)
+    whole = (versions.joinedload(BaseVersion.base), versions.selectinload(BaseVersion.disks))
+    replicas = db.session.scalars(select(Replica).where(Replica.node_id == node.id).options(*whole)).all()
+    found: dict[str, Owner] = {}
+    folders = {}
+    for replica in replicas:
+        folders[replica.version_id] = replica.directory
+        for disk in replica.version.disks:
+            base = replica.version.base
+            path = links.in_pool(replica.directory, disk.file_name)
+            owner = Owner("base", f"{base.name} v{replica.version.number}", base.id)
+            found[path] = found[links.in_pool(replica.directory, template_name(disk))] = owner
+    disks = joinedload(Clone.version).selectinload(BaseVersion.disks)
+    clones = db.session.scalars(select(Clone).where(Clone.node_id == node.id).options(disks, selectinload(Clone.nics)))
+    for clone in clones:
+        for disk in clone.version.disks:
+            path = links.in_pool(folders.get(clone.version_id, ""), clone.disk_file(disk.target))
+            found[path] = Owner("clone", clone.name, clone.id, disk.virtual_size)
+    return found
+
+
+def summed(files: Iterable[FileSeen], owners: Mapping[str, Owner]) -> dict[str, Any]:
+    """For each of KINDS {"count", "mib"}; the "biggest" files; and "growth_mib", what thin clones may still take."""
+    kinds = {kind: {"count": 0, "mib": 0.0} for kind in KINDS}
+    lines, growth = [], 0
+    for file in files:
+        owner = owners.get(file.path) or _stranger(file.path)
+        kinds[owner.kind]["count"] += 1
+        kinds[owner.kind]["mib"] += file.allocated / MIB
+        growth += max(0, owner.virtual_size - file.allocated) if owner.kind == "clone" else 0
+        lines.append({"kind": owner.kind, "name": owner.name, "id": owner.id, "path": _shown(file.path),
+                      "mib": round(file.allocated / MIB, 1)})  # fmt: skip
+    lines.sort(key=lambda line: -float(str(line["mib"])))
+    rounded = {kind: {"count": int(sums["count"]), "mib": round(sums["mib"], 1)} for kind, sums in kinds.items()}
+    return {"kinds": rounded, "biggest": lines[:BIGGEST], "growth_mib": growth // MIB}
+
+
+def _stranger(path: str) -> Owner:
+    name = path.rpartition("/")[2]
+    return Owner("orphan" if OURS.fullmatch(name) else "other", "", 0)
+
+
+def _shown(path: str) -> str:
+    """A path as it can be kept and shown: a file's name is any bytes that somebody chose."""
+    return "".join(char if char.isprintable() else "�" for char in path)[:400]

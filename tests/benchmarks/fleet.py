@@ -1,0 +1,202 @@
+"""A fleet of nodes on one machine: loopback addresses with one real sshd and libvirtd behind them, and the product."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import func, select
+
+from jobs.ticker import queue_checks
+from ravada_web import create_app
+from ravada_web.cli import local_libvirt
+from ravada_web.config import Settings
+from ravada_web.extensions import db
+from ravada_web.hypervisor.connection import open_connection, socket_uri
+from ravada_web.hypervisor.facts import read_facts
+from ravada_web.models import Node, Observed, Pool, now
+from ravada_web.remote.target import LIBVIRT_SOCKET
+from ravada_web.services import link_states
+from ravada_web.services.nodes import public_key
+from ravada_web.services.transaction import transaction
+from tests.cluster import ROOT, free_port
+from tests.servers import wait_until
+from tests.sshd import RunningSshd, start_sshd
+
+TABLE = "ravada_bench"
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+# Of every three nodes the last is in this network, which can be made to swallow all that is sent there.
+GOOD, HOLE = "127.64", "127.65"
+
+
+def say(what: str) -> None:
+    """Show progress."""
+    print(what, file=sys.stderr, flush=True)
+
+
+def address(number: int) -> str:
+    """The loopback address of the node of that number."""
+    return f"{HOLE if number % 3 == 2 else GOOD}.{number // 250}.{number % 250 + 1}"
+
+
+@dataclass
+class Fleet:
+    """The product with its fleet. `process` is its supervisord, which all else of it descends from."""
+
+    settings: Settings
+    app: Flask
+    sshd: RunningSshd
+    process: "subprocess.Popen[bytes]"
+
+    def fill(self, count: int) -> None:
+        """Make it so many nodes, as joined and seen up long ago; their facts are this host's."""
+        with open_connection(socket_uri(LIBVIRT_SOCKET)) as connection:
+            facts = read_facts(connection)
+        moment = now()
+        with transaction() as session:
+            session.query(Pool).delete()
+            session.query(Node).delete()
+            session.add_all(
+                Node(
+                    name=f"n{number}",
+                    address=address(number),
+                    port=self.sshd.port,
+                    host_key=" ".join(self.sshd.host_key_line.split()[:2]),
+                    observed=Observed.UP,
+                    checked_at=moment,
+                    proved_at=moment,
+                    facts=facts.to_dict(),
+                    # One host stands behind all: its facts are not read anew, which would find that out.
+                    facts_at=moment + timedelta(days=1),
+                    cpus=facts.cpus,
+                    memory_total_mib=facts.memory_mib,
+                    pools=[Pool(name="default", path="/var/lib/libvirt/images", total_mib=1, free_mib=1)],
+                )
+                for number in range(count)
+            )
+
+    def wait_linked(self, count: int) -> float:
+        """Wait until all links are up; answers the seconds that it took."""
+        begun = time.monotonic()
+        wait_until(lambda: self._linked() >= count, 600, f"{count} links are up", poll=0.2)
+        return time.monotonic() - begun
+
+    def _linked(self) -> int:
+        told = link_states.read()
+        return sum(1 for state in told.values() if state.up) if told else 0
+
+    def check_all(self) -> float:
+        """One round, as the ticker queues it; answers the seconds until every node's row was written by it."""
+        begun, moment = time.monotonic(), now()
+        queue_checks(600, self.settings.check_batch)
+        wait_until(lambda: self._older(moment) == 0, 120, "all rows are written", poll=0.02)
+        return time.monotonic() - begun
+
+    def healthy_seconds(self) -> float:
+        """The seconds of a round until the last node that answers was written."""
+        begun, moment = time.monotonic(), now()
+        queue_checks(600, self.settings.check_batch)
+        wait_until(lambda: self._older(moment, Node.address.startswith(GOOD)) == 0, 120, "the healthy ones", poll=0.02)
+        took = time.monotonic() - begun
+        wait_until(lambda: self._older(moment) == 0, 120, "all rows are written", poll=0.02)
+        return took
+
+    def _older(self, moment: object, *more: object) -> int:
+        db.session.rollback()
+        query = select(func.count()).select_from(Node).where(Node.checked_at < moment, *more)  # type: ignore[arg-type]
+        return db.session.scalar(query) or 0
+
+    def states(self) -> dict[str, int]:
+        """How many nodes are seen in each state."""
+        db.session.rollback()
+        return dict(db.session.execute(select(Node.observed, func.count()).group_by(Node.observed)).all())
+
+    def wait_states(self, wanted: dict[str, int]) -> None:
+        """Wait until the product's own checks have seen so many nodes in each state."""
+        wait_until(lambda: self.states() == wanted, 120, f"the nodes are {wanted}", poll=0.2)
+
+    @property
+    def url(self) -> str:
+        """Where its pages are."""
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    def usage(self) -> tuple[float, float]:
+        """CPU seconds so far, of the product's processes and their ssh, ended ones too; and their memory in MiB."""
+        cpu, pages = 0, 0
+        for pid in _tree(self.process.pid):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            except FileNotFoundError:
+                continue
+            cpu += sum(map(int, fields[11:15]))
+        return cpu / TICKS, pages * PAGE / (1 << 20)
+
+
+def _tree(pid: int) -> list[int]:
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [child for thread in threads for child in (thread / "children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [pid, *(each for child in children for each in _tree(int(child)))]
+
+
+@contextmanager
+def blackhole() -> Iterator[None]:
+    """Swallow without a word what is sent to every third node."""
+    rules = f"add table inet {TABLE}; add chain inet {TABLE} out {{ type filter hook output priority 0; }}; "
+    rules += f"add rule inet {TABLE} out ip daddr {HOLE}.0.0/16 drop"
+    subprocess.run(["nft", rules], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete", "table", "inet", TABLE], check=True)
+
+
+@contextmanager
+def running_fleet(database_url: str = "", interval: float = 1_000_000) -> Iterator[Fleet]:
+    """The product as `flask up` runs it; by default it checks nothing by itself."""
+    local_libvirt.start()
+    local_libvirt.ensure_pool_and_network()
+    with tempfile.TemporaryDirectory(prefix="rf-") as name:
+        folder = Path(name)
+        environment = os.environ | {
+            "RAVADA_DATA": str(folder / "d"),
+            "RAVADA_PORT": str(free_port()),
+            "RAVADA_MASTER": "ssh",
+            "RAVADA_CHECK_INTERVAL": str(interval),
+            "RAVADA_DATABASE_URL": database_url,
+        }
+        settings = Settings(
+            data=folder / "d",
+            master="ssh",
+            port=int(environment["RAVADA_PORT"]),
+            check_interval=interval,
+            database_url=database_url,
+        )
+        setup = [sys.executable, "-m", "flask", "setup"]
+        subprocess.run(setup, cwd=ROOT, env=environment, check=True, capture_output=True)
+        sshd = start_sshd(folder / "sshd", address="0.0.0.0")  # noqa: S104  all of 127/8, for the time of a benchmark
+        with (folder / "log").open("wb") as log:
+            command = [sys.executable, "-m", "flask", "up"]
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            app = create_app(settings)
+            with app.app_context():
+                sshd.authorize(public_key())
+                yield Fleet(settings, app, sshd, process)
+                db.session.remove()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            sshd.stop()

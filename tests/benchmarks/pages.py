@@ -1,0 +1,174 @@
+"""How long pages take in a large house: `make bench-pages`. JSON on standard output, what happens on standard error.
+
+200 nodes and 20,000 clones, pages asked for by 4 browsers at once through the real server, every answer checked for
+its status and its rows; on SQLite and on PostgreSQL, quiet, and with a third of the nodes dead while checks run. The
+floor of the same run is a file of a few bytes from the same server.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, insert, select
+
+from ravada_web.extensions import db
+from ravada_web.models import BaseVersion, Clone, CloneState, Node, now
+from ravada_web.services import users
+from ravada_web.services.transaction import transaction
+from tests.benchmarks.browser import Browser
+from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
+from tests.cluster import PASSWORD
+from tests.factories import make_base
+from tests.servers import postgresql
+
+NODES, CLONES, DESKTOPS = 200, 20_000, 8
+CLIENTS, ASKED = 4, 60
+INTERVAL = 5.0
+SMALL_FILE = "/static/icon.svg"
+
+
+def furnish(fleet: Fleet) -> None:
+    """The nodes, a base on all of them, and the clones: some for alice, the others the administrator's."""
+    fleet.fill(NODES)
+    node_ids = list(db.session.scalars(select(Node.id).order_by(Node.id)))
+    base_id = make_base(node_ids)
+    users.set_password(None, users.by_name("admin"), PASSWORD)
+    alice = users.create(None, "alice", "user", PASSWORD)[0].id
+    admin, moment = users.by_name("admin").id, now()
+    version_id = db.session.scalar(select(BaseVersion.id))
+    with transaction() as session:
+        for first in range(0, CLONES, 1000):
+            session.execute(
+                insert(Clone),
+                [
+                    {
+                        "name": f"desk-{number}",
+                        "sort_name": f"desk-{number:08d}",
+                        "uuid": str(uuid.uuid4()),
+                        "base_id": base_id,
+                        "version_id": version_id,
+                        "node_id": node_ids[number % len(node_ids)],
+                        "owner_id": alice if number < DESKTOPS else admin,
+                        "memory_mib": 512,
+                        # In work: what a check does not see of them changes nothing.
+                        "state": CloneState.CREATING,
+                        "changed_at": moment,
+                    }
+                    for number in range(first, first + 1000)
+                ],
+            )
+
+
+# A page, who asks for it, how many rows it shows and what marks one.
+PAGES: dict[str, tuple[str, str, int, str]] = {
+    "nodes": ("/nodes", "admin", 50, '<tr id="node-'),
+    "clones": ("/clones", "admin", 50, '<tr id="clone-'),
+    "desktops": ("/", "alice", DESKTOPS, 'id="desktop-'),
+}
+
+
+def one_client(fleet: Fleet, name: str) -> list[float]:
+    """Milliseconds of each of the asked-for pages, by a browser that is signed in."""
+    path, who, rows, mark = PAGES[name]
+    browser = Browser(fleet.url)
+    browser.post("/login", {"name": who, "password": PASSWORD})
+    times = []
+    for _time in range(ASKED):
+        begun = time.perf_counter()
+        text = browser.get(path)
+        times.append((time.perf_counter() - begun) * 1000)
+        assert text.count(mark) == rows, f"{path}: {text.count(mark)} rows"
+    return times
+
+
+def measured(fleet: Fleet, name: str) -> dict[str, float]:
+    """The percentiles of a page, asked for by all clients at once, and its statements."""
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        times = sorted(ms for each in threads.map(lambda _n: one_client(fleet, name), range(CLIENTS)) for ms in each)
+    cuts = statistics.quantiles(times, n=100)
+    figures = {"p50_ms": cuts[49], "p95_ms": cuts[94], "p99_ms": cuts[98]}
+    return {key: round(value, 1) for key, value in figures.items()} | {"queries": queries(fleet, name)}
+
+
+def queries(fleet: Fleet, name: str) -> int:
+    """How many statements the page takes of the database, with the same code in this process."""
+    path, who, _rows, _mark = PAGES[name]
+    client = fleet.app.test_client()
+    token = client.get("/login").text.split('name="csrf-token" content="')[1].split('"')[0]
+    client.post("/login", data={"csrf_token": token, "name": who, "password": PASSWORD})
+    with counted() as count:
+        assert client.get(path).status_code == 200
+        return count()
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[], int]]:
+    """Count the statements of the block."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield lambda: len(seen)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def floor(fleet: Fleet) -> float:
+    """The median of a small file, in milliseconds, asked for by one browser."""
+    browser = Browser(fleet.url)
+    times = []
+    for _time in range(ASKED):
+        begun = time.perf_counter()
+        browser.get(SMALL_FILE)
+        times.append((time.perf_counter() - begun) * 1000)
+    return statistics.median(times)
+
+
+def of_database(url: str, dead: bool) -> dict[str, Any]:
+    """All pages on one database; with a third of the nodes dead, while checks run, or with none running."""
+    with running_fleet(url, INTERVAL if dead else 1_000_000) as fleet:
+        furnish(fleet)
+        if dead:
+            fleet.wait_linked(NODES)
+        with blackhole() if dead else nullcontext():
+            if dead:
+                fleet.wait_states({"up": NODES - NODES // 3, "down": NODES // 3})
+            bare = floor(fleet)
+            found: dict[str, Any] = {"floor_ms": round(bare, 1)}
+            for name in PAGES:
+                found[name] = measured(fleet, name)
+                found[name]["ratio"] = round(found[name]["p50_ms"] / bare, 1)
+                say(f"  {name}: {found[name]}")
+            return found
+
+
+def both(dead: bool) -> dict[str, Any]:
+    """SQLite, then PostgreSQL."""
+    say("SQLite ...")
+    found = {"sqlite": of_database("", dead)}
+    say("PostgreSQL ...")
+    with tempfile.TemporaryDirectory(prefix="rp-") as name, postgresql(Path(name) / "pg") as url:
+        Path(name).chmod(0o755)
+        found["postgresql"] = of_database(url, dead)
+    return found
+
+
+def main() -> None:
+    """Quiet, then with a third of the nodes dead."""
+    quiet = both(dead=False)
+    say("A third of the nodes dead, checks running:")
+    print(json.dumps({**quiet, "blackholed": both(dead=True)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Whose the files of a pool are, hostile names among them."""
+
+from ravada_web.remote.files import FileSeen
+from ravada_web.services.usage import MIB, Owner, summed
+
+OWNERS = {
+    "/p/base.qcow2": Owner("base", "linux v1", 1),
+    "/p/a-1.0123abcd.vda.qcow2": Owner("clone", "a-1", 7, virtual_size=100 * MIB),
+}
+
+
+def seen(path: str, mib: float) -> FileSeen:
+    return FileSeen(path, int(mib * MIB), int(mib * MIB))
+
+
+def test_each_file_is_somebodys() -> None:
+    found = summed(
+        [
+            seen("/p/base.qcow2", 50),
+            seen("/p/a-1.0123abcd.vda.qcow2", 30),
+            seen("/p/gone-4.89abcdef.vda.qcow2", 5),
+            seen("/p/.ravada-base-1-v1-vda.qcow2.op-12-1.part", 4),
+            seen("/p/ravada-proof-op-3-1.qcow2", 1),
+            seen("/p/debian.iso", 60),
+        ],
+        OWNERS,
+    )
+    assert {kind: (sums["count"], sums["mib"]) for kind, sums in found["kinds"].items()} == {
+        "base": (1, 50),
+        "clone": (1, 30),
+        "orphan": (3, 10),
+        "other": (1, 60),
+    }
+    assert [line["path"] for line in found["biggest"]][:2] == ["/p/debian.iso", "/p/base.qcow2"]
+    assert found["growth_mib"] == 70
+
+
+def test_a_name_of_any_bytes_can_be_kept_and_shown() -> None:
+    (line,) = summed([seen("/p/a\nb\udcff\u202e<b>", 1)], {})["biggest"]
+    assert line["kind"] == "other" and line["path"].isprintable() and "<b>" in line["path"]
+    line["path"].encode()
+
+
+def test_a_clone_larger_than_its_disk_grows_no_more() -> None:
+    assert summed([seen("/p/a-1.0123abcd.vda.qcow2", 120)], OWNERS)["growth_mib"] == 0
