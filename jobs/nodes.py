@@ -39,6 +39,11 @@ def thin() -> None:
     samples.thin()
 
 
+def count(*node_ids: int) -> None:
+    """Count who uses the pools of these nodes."""
+    usage.count_nodes(node_ids)
+
+
 def check(*node_ids: int) -> None:
     """Ask a batch of nodes how they are."""
     node_checks.check(node_ids)

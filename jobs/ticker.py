@@ -1,6 +1,8 @@
 """The ticker process: `python -m jobs.ticker`. Under a Redis lock, so that one ticks however many run."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 from redis.exceptions import LockError, RedisError
@@ -24,65 +26,81 @@ TICK_SECONDS = 0.5
 # The coarser samples are made of the finest that often, each time the last two of every step.
 THIN_SECONDS = 240.0
 TELL_SECONDS = 3.0
+# Who uses the pools: listing a pool of thousands of files is a second's work for its node.
+COUNT_SECONDS = 600.0
 # Another ticker takes over when this one has been gone for so long.
 LOCK_SECONDS = 5.0
 
 
-def queue_checks(interval: float, batch: int) -> None:
-    """Queue a check of every node that lets us in, in batches; those not well go apart: no healthy one waits for them.
+def enqueue(name: str, job: str, *args: int, ttl: float, timeout: int) -> None:
+    """Queue a job that leaves nothing; RQ drops it where it was not begun within `ttl` seconds: the next asks anew."""
+    queue(name).enqueue(job, args=args, ttl=max(1, int(ttl)), job_timeout=timeout, result_ttl=0, failure_ttl=3600)
 
-    A check that was not begun within its interval is dropped by RQ (`ttl`): the next one asks anew.
-    """
+
+def queue_checks(interval: float, batch: int) -> None:
+    """Queue a check of every node that lets us in, in batches; those not well go apart: no healthy one waits for
+    them."""
     db.session.rollback()
     nodes = db.session.execute(select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)).all()
     well = [node_id for node_id, observed in nodes if observed == Observed.UP]
     unwell = [node_id for node_id, observed in nodes if observed != Observed.UP]
     for group in (well, unwell):
         for first in range(0, len(group), batch):
-            queue("checks").enqueue(
-                "jobs.nodes.check",
-                args=tuple(group[first : first + batch]),
-                ttl=max(1, int(interval)),
-                job_timeout=60,
-                result_ttl=0,
-                failure_ttl=3600,
-            )
+            enqueue("checks", "jobs.nodes.check", *group[first : first + batch], ttl=interval, timeout=60)
 
 
 def queue_pictures(interval: float) -> None:
-    """Queue pictures of the screens of people who are about; those not begun within the interval are dropped."""
+    """Queue pictures of the screens of people who are about."""
     for clone_ids in picture_work.wanted():
-        queue("default").enqueue(
-            "jobs.clones.pictures",
-            args=tuple(clone_ids),
-            ttl=max(1, int(interval)),
-            job_timeout=60,
-            result_ttl=0,
-            failure_ttl=3600,
-        )
+        enqueue("default", "jobs.clones.pictures", *clone_ids, ttl=interval, timeout=60)
 
 
 def queue_thinning() -> None:
-    """Queue the thinning of samples; one that was not begun before the next is dropped."""
-    queue("default").enqueue("jobs.nodes.thin", ttl=int(THIN_SECONDS), job_timeout=120, result_ttl=0, failure_ttl=3600)
+    """Queue the thinning of samples."""
+    enqueue("default", "jobs.nodes.thin", ttl=THIN_SECONDS, timeout=120)
 
 
 def queue_telling() -> None:
-    """Queue the telling of what is due; one at a time, dropped by RQ when it was not begun soon."""
-    queue("checks").enqueue("jobs.alerts.tell", ttl=int(TELL_SECONDS), job_timeout=90, result_ttl=0, failure_ttl=3600)
+    """Queue the telling of what is due, if anything is."""
+    if telling.is_due():
+        enqueue("checks", "jobs.alerts.tell", ttl=TELL_SECONDS, timeout=90)
+
+
+def queue_counting(batch: int) -> None:
+    """Queue the counting of who uses the pools of the nodes that are up, a batch at a time."""
+    nodes = db.session.scalars(select(Node.id).where(Node.observed == Observed.UP).order_by(Node.id)).all()
+    for first in range(0, len(nodes), batch):
+        enqueue("default", "jobs.nodes.count", *nodes[first : first + batch], ttl=COUNT_SECONDS, timeout=300)
+
+
+@dataclass
+class Routine:
+    """What is queued every so many seconds."""
+
+    interval: float
+    queue: Callable[[], None]
+    at: float = 0.0
+
+    def run_if_due(self) -> None:
+        """Queue it, unless that was within the interval."""
+        if time.monotonic() - self.at >= self.interval:
+            self.at = time.monotonic()
+            self.queue()
 
 
 class Ticker:
-    """Sweeps twice a second, queues checks and pictures at their intervals; rides out what it needs being away."""
+    """Sweeps twice a second, queues the routines at their intervals; rides out what it needs being away."""
 
     def __init__(self, config: Settings) -> None:
-        self._config = config
         self._sweep = Sweep()
         self._lock: Lock = queues.redis.lock("ravada:ticker", timeout=LOCK_SECONDS, thread_local=False)
-        self._checked_at = 0.0
-        self._pictured_at = 0.0
-        self._thinned_at = 0.0
-        self._told_at = 0.0
+        self._routines = [
+            Routine(config.check_interval, lambda: queue_checks(config.check_interval, config.check_batch)),
+            Routine(config.picture_interval, lambda: queue_pictures(config.picture_interval)),
+            Routine(TELL_SECONDS, queue_telling),
+            Routine(THIN_SECONDS, queue_thinning),
+            Routine(COUNT_SECONDS, lambda: queue_counting(config.check_batch)),
+        ]
 
     def tick(self) -> None:
         """Do what is due, if this ticker holds the lock."""
@@ -90,19 +108,8 @@ class Ticker:
             if not self._holds_lock():
                 return
             self._sweep.run()
-            if time.monotonic() - self._checked_at >= self._config.check_interval:
-                self._checked_at = time.monotonic()
-                queue_checks(self._config.check_interval, self._config.check_batch)
-            if time.monotonic() - self._pictured_at >= self._config.picture_interval:
-                self._pictured_at = time.monotonic()
-                queue_pictures(self._config.picture_interval)
-            if time.monotonic() - self._told_at >= TELL_SECONDS:
-                self._told_at = time.monotonic()
-                if telling.is_due():
-                    queue_telling()
-            if time.monotonic() - self._thinned_at >= THIN_SECONDS:
-                self._thinned_at = time.monotonic()
-                queue_thinning()
+            for routine in self._routines:
+                routine.run_if_due()
         except (RedisError, SQLAlchemyError, RavadaError) as error:
             log.warning("tick skipped", error=str(error))
         finally:

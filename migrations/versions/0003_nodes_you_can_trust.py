@@ -49,6 +49,8 @@ def upgrade() -> None:
     with op.batch_alter_table("pools", recreate="never") as batch_op:
         for column in _of_pools():
             batch_op.add_column(column)
+    with op.batch_alter_table("clones", recreate="never") as batch_op:
+        batch_op.add_column(sa.Column("out_of_space", sa.Boolean(), nullable=False, server_default=sa.false()))
     # Nodes that joined before let us in as what their user is.
     op.execute("UPDATE nodes SET access = CASE WHEN local OR \"user\" = 'root' THEN 'root' ELSE 'sudo' END")
 
@@ -106,6 +108,8 @@ def downgrade() -> None:
     op.drop_table("alerts")
     op.drop_table("pool_samples")
     op.drop_table("node_samples")
+    with op.batch_alter_table("clones", recreate="never") as batch_op:
+        batch_op.drop_column("out_of_space")
     with op.batch_alter_table("pools", recreate="never") as batch_op:
         for column in reversed(_of_pools()):
             batch_op.drop_column(column.name)

@@ -20,7 +20,9 @@ _STOPPED_BY_QEMU = (
     "Its hypervisor has paused it after an error of its own. Force it off and start it again; if that does not help, "
     "read its log on the node: /var/log/libvirt/qemu/."
 )
-_PAUSED_FOR_IO = "It is paused: a disk could not be written. Make room in its node's pool, then start it again."
+_PAUSED_FOR_IO = (
+    "It is paused: its node's pool had no space for what it wrote. Nothing is lost; once there is room, start it again."
+)
 
 _PAUSED = {
     libvirt.VIR_DOMAIN_PAUSED_IOERROR: _PAUSED_FOR_IO,
@@ -32,11 +34,16 @@ _PAUSED = {
 
 @dataclass(frozen=True)
 class DomainState:
-    """A domain as seen: its name (the node's text), the state in our words, and a sentence where one is due."""
+    """A domain as seen: its name (the node's text), the state in our words, and a sentence where one is due.
+
+    `out_of_space` is one that QEMU has paused since a disk could not be written: by libvirt's defaults that is so where
+    there was no space for it, any other error is told to the guest (QEMU's werror=enospc).
+    """
 
     name: str
     state: str
     reason: str = ""
+    out_of_space: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,5 +79,7 @@ def _all_stats(connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, 
 
 def _state(name: str, stats: dict[str, int]) -> DomainState:
     state = _STATES.get(stats.get("state.state", -1), "stopped")
-    why = _PAUSED.get(stats.get("state.reason", -1), "") if state == "paused" else ""
-    return DomainState(name, state, why)
+    if state != "paused":
+        return DomainState(name, state)
+    reason = stats.get("state.reason", -1)
+    return DomainState(name, state, _PAUSED.get(reason, ""), reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR)

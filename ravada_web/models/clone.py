@@ -86,6 +86,8 @@ class Clone(db.Model):
     changed_at: Mapped[Moment] = mapped_column(default=now)
     # The socket of its display on its node, known while it runs.
     display: Mapped[Sentence]
+    # Its guest is paused since a disk of it could not be written: it goes on once there is room.
+    out_of_space: Mapped[bool] = mapped_column(default=False)
     # Its user has said no to operators who look on; only where its base lets users refuse.
     viewers_refused: Mapped[bool] = mapped_column(default=False)
 

@@ -94,10 +94,23 @@ def start(actor: User, clone_ids: Sequence[int]) -> int:
         chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.PAUSED, CloneState.RUNNING))
         to_start = [clone for clone in chosen if clone.state != CloneState.RUNNING]
         limits.require_for(session, actor, to_start)
+        _require_open(to_start)
         # A paused clone still holds its memory.
-        _require_room(session, [clone for clone in to_start if clone.state == CloneState.STOPPED])
+        _require_memory(session, [clone for clone in to_start if clone.state == CloneState.STOPPED])
         _move(session, actor, to_start, "clones_start", CloneState.STARTING)
         return len(to_start)
+
+
+def out_of_space(viewer: User, node: Node) -> Sequence[Clone]:
+    """The clones of a node that wait, paused, for space to write in."""
+    query = visible(viewer).where(Clone.node_id == node.id, Clone.out_of_space, Clone.state == CloneState.PAUSED)
+    return db.session.scalars(query.order_by(Clone.sort_name)).all()
+
+
+def go_on(actor: User, node: Node) -> int:
+    """Let all that wait for space on a node go on. Answers how many. Raises Conflict while there is none."""
+    waiting = [clone.id for clone in out_of_space(actor, node)]
+    return start(actor, waiting) if waiting else 0
 
 
 def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int]) -> None:
@@ -195,17 +208,22 @@ def _absence(node: Node) -> str:
     return _("node %(node)s is %(state)s. %(why)s", node=node.name, state=node.observed, why=node.reason)
 
 
-def _require_room(session: Session, stopped: Sequence[Clone]) -> None:
-    """Refuse starts that their nodes' memory or full disks cannot hold, or that their administrator has disabled."""
+def _require_open(chosen: Sequence[Clone]) -> None:
+    """Refuse starts on nodes that their administrator has disabled, or whose disks are full."""
+    for clone in chosen:
+        if clone.node.wanted != Wanted.ENABLED and clone.state == CloneState.STOPPED:
+            text = _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=clone.node.name)
+            raise NodeRefuses(text, Obstacle.CLOSED)
+        if why := storage.no_room(clone.node):
+            raise NodeRefuses(_("%(clone)s cannot start: %(why)s", clone=clone.name, why=why), Obstacle.FULL)
+
+
+def _require_memory(session: Session, stopped: Sequence[Clone]) -> None:
+    """Refuse starts that their nodes' memory cannot hold."""
     loads = placing.node_loads(session, {clone.node_id for clone in stopped})
     needs: dict[int, int] = {}
     for clone in stopped:
         node = clone.node
-        if node.wanted != Wanted.ENABLED:
-            text = _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=node.name)
-            raise NodeRefuses(text, Obstacle.CLOSED)
-        if why := storage.no_room(node):
-            raise NodeRefuses(_("%(clone)s cannot start: %(why)s", clone=clone.name, why=why), Obstacle.FULL)
         needs[node.id] = needs.get(node.id, 0) + clone.memory_mib
         free = placing.startable_mib(node, loads[node.id])
         if needs[node.id] > free:

@@ -109,7 +109,7 @@ def _store_clone_state(clone: Clone, health: NodeHealth) -> None:
     if seen is not None:
         if clone.state != seen.state:
             clone.reason = seen.reason
-        clone.state = CloneState(seen.state)
+        clone.state, clone.out_of_space = CloneState(seen.state), seen.out_of_space
     elif clone.state != CloneState.FAILED:
         clone.state = CloneState.FAILED
         clone.reason = _("The node has no such virtual machine any more: somebody removed it there.")

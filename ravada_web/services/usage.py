@@ -1,24 +1,30 @@
 """Who uses a node's pools: every file is a base's, a clone's, an orphan of ours, or somebody else's; biggest first."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from ravada_web.extensions import db
 from ravada_web.models import BaseVersion, Clone, Node, Operation, Pool, Replica, User, now
+from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.files import FileSeen, list_tree
+from ravada_web.remote.target import Target, Workspace
 from ravada_web.services import access, links, outbox
 from ravada_web.services.operations import ask
 from ravada_web.services.running import Handle
 from ravada_web.services.template_files import template_name
 from ravada_web.services.transaction import transaction
 
+log = structlog.get_logger()
 MIB = 1 << 20
+AT_ONCE = 10
 KINDS = ("base", "clone", "orphan", "other")
 BIGGEST = 40
 COUNT_SECONDS = 60.0
@@ -46,30 +52,57 @@ def begin_count(actor: User, node: Node) -> Operation:
 
 
 def count(handle: Handle) -> None:
-    """The job's part."""
-    count_node(handle.node_id or 0)
+    """The job's part. Raises RemoteError where the node does not list its files."""
+    asked = _questions([handle.node_id or 0])[0]
+    _keep(asked, _listed(asked, links.workspace()))
 
 
-def count_node(node_id: int) -> None:
-    """List the files of a node's active pools, and keep whose they are with each pool."""
-    node = db.session.get_one(Node, node_id)
-    where, folders = links.target(node), {pool.id: pool.path for pool in node.pools if pool.active}
-    owners = owners_on(node)
+def count_nodes(node_ids: Sequence[int]) -> None:
+    """Count many nodes, a few at a time; one that does not answer is passed over, its last count stays."""
+    workspace, questions = links.workspace(), _questions(node_ids)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        asked = {threads.submit(_listed, question, workspace): question for question in questions}
+        for listing in as_completed(asked):
+            try:
+                _keep(asked[listing], listing.result())
+            except RemoteError as error:
+                log.info("pools not counted", node=asked[listing].target.name, error=str(error))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a node: its target, and the folders of its active pools by the pools' ids."""
+
+    target: Target
+    folders: Mapping[int, str]
+
+
+def _questions(node_ids: Sequence[int]) -> list[Question]:
+    nodes = db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
+    asked = [Question(links.target(node), {pool.id: pool.path for pool in node.pools if pool.active}) for node in nodes]
     db.session.rollback()
-    seen = list_tree(links.workspace(), where, list(folders.values()), deadline=COUNT_SECONDS)
+    return asked
+
+
+def _listed(asked: Question, workspace: Workspace) -> list[FileSeen]:
+    return list_tree(workspace, asked.target, list(asked.folders.values()), deadline=COUNT_SECONDS)
+
+
+def _keep(asked: Question, seen: Sequence[FileSeen]) -> None:
+    """Keep with each pool whose the files are; a node or pool that is not there any more is passed over."""
     with transaction() as session:
-        for pool_id, folder in folders.items():
-            pool = session.get(Pool, pool_id)
-            if pool is not None:
-                inside = [file for file in seen if file.path.startswith(f"{folder.rstrip('/')}/")]
-                pool.usage, pool.counted_at = summed(inside, owners), now()
+        owners = owners_on(asked.target.node_id)
+        for pool in session.scalars(select(Pool).where(Pool.id.in_(asked.folders))):
+            folder = asked.folders[pool.id].rstrip("/")
+            inside = [file for file in seen if file.path.startswith(f"{folder}/")]
+            pool.usage, pool.counted_at = summed(inside, owners), now()
 
 
-def owners_on(node: Node) -> dict[str, Owner]:
+def owners_on(node_id: int) -> dict[str, Owner]:
     """Whose the files of the node are, by path: of bases from its replicas, of clones from their rows."""
     versions = joinedload(Replica.version)
     whole = (versions.joinedload(BaseVersion.base), versions.selectinload(BaseVersion.disks))
-    replicas = db.session.scalars(select(Replica).where(Replica.node_id == node.id).options(*whole)).all()
+    replicas = db.session.scalars(select(Replica).where(Replica.node_id == node_id).options(*whole)).all()
     found: dict[str, Owner] = {}
     folders = {}
     for replica in replicas:
@@ -80,7 +113,7 @@ def owners_on(node: Node) -> dict[str, Owner]:
             owner = Owner("base", f"{base.name} v{replica.version.number}", base.id)
             found[path] = found[links.in_pool(replica.directory, template_name(disk))] = owner
     disks = joinedload(Clone.version).selectinload(BaseVersion.disks)
-    clones = db.session.scalars(select(Clone).where(Clone.node_id == node.id).options(disks, selectinload(Clone.nics)))
+    clones = db.session.scalars(select(Clone).where(Clone.node_id == node_id).options(disks, selectinload(Clone.nics)))
     for clone in clones:
         for disk in clone.version.disks:
             path = links.in_pool(folders.get(clone.version_id, ""), clone.disk_file(disk.target))

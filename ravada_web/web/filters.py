@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from ravada_web.models import now
-from ravada_web.services import access, alerts, nodes, operations, outbox, workers
+from ravada_web.services import access, alerts, nodes, operations, outbox, storage, workers
 from ravada_web.services.queue_view import Waiting
 from ravada_web.web import words
 from ravada_web.web.htmx import browser_path, here
@@ -24,6 +24,7 @@ def init_app(app: Flask) -> None:
         bytesize=bytesize,
         duration=duration,
         fingerprint=nodes.fingerprint,
+        level=storage.level,
         mib=mib,
         moment=moment,
         percent=percent,

@@ -76,6 +76,7 @@ TABLE: dict[str, str] = {
     "POST /nodes/{node_id}/pools/{pool_id}":               "sign in | 403 | 403 | 403 | 422",
     "GET /nodes/{node_id}/storage":                       "sign in | 403 | 403 | 200 | 200",
     "POST /nodes/{node_id}/storage/count":                "sign in | 403 | 403 | 303 | 303",
+    "POST /nodes/{node_id}/storage/go-on":                "sign in | 403 | 403 | 303 | 303",
     "POST /nodes/{node_id}/rekey":                        "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/samples":                       "sign in | 403 | 403 | 200 | 200",
     "GET /nodes/{node_id}/remove":                        "sign in | 403 | 403 | 403 | 200",
