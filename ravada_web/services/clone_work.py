@@ -47,7 +47,8 @@ def settle(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: 
     started = {"started_at": moment} if state == CloneState.STARTING else {}
     with transaction() as session:
         moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == handle.operation_id)
-        session.execute(moved.values(state=state, reason=reason, display=display, changed_at=moment, **started))
+        written = {"state": state, "reason": reason, "display": display, "out_of_space": False}
+        session.execute(moved.values(changed_at=moment, **written, **started))
 
 
 @dataclass(frozen=True)
