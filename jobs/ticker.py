@@ -1,5 +1,6 @@
 """The ticker process: `python -m jobs.ticker`. Under a Redis lock, so that one ticks however many run."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
+from rq import Worker
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +30,8 @@ THIN_SECONDS = 240.0
 TELL_SECONDS = 3.0
 # Who uses the pools: listing a pool of thousands of files is a second's work for its node.
 COUNT_SECONDS = 600.0
+# So many nodes are worth a job of their own.
+A_JOB = 50
 # Another ticker takes over when this one has been gone for so long.
 LOCK_SECONDS = 5.0
 
@@ -37,16 +41,18 @@ def enqueue(name: str, job: str, *args: int, ttl: float, timeout: int) -> None:
     queue(name).enqueue(job, args=args, ttl=max(1, int(ttl)), job_timeout=timeout, result_ttl=0, failure_ttl=3600)
 
 
-def queue_checks(interval: float, batch: int) -> None:
-    """Queue a check of every node that lets us in, in batches; those not well go apart: no healthy one waits for
-    them."""
+def queue_checks(interval: float) -> None:
+    """Queue a check of every node that lets us in, as many for each worker; those not well go apart and last: no
+    healthy one waits for them."""
     db.session.rollback()
     nodes = db.session.execute(select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)).all()
     well = [node_id for node_id, observed in nodes if observed == Observed.UP]
     unwell = [node_id for node_id, observed in nodes if observed != Observed.UP]
+    workers = max(1, Worker.count(queue=queue("checks")))
     for group in (well, unwell):
-        for first in range(0, len(group), batch):
-            enqueue("checks", "jobs.nodes.check", *group[first : first + batch], ttl=interval, timeout=60)
+        size = max(A_JOB, math.ceil(len(group) / workers))
+        for first in range(0, len(group), size):
+            enqueue("checks", "jobs.nodes.check", *group[first : first + size], ttl=interval, timeout=60)
 
 
 def queue_pictures(interval: float) -> None:
@@ -66,11 +72,11 @@ def queue_telling() -> None:
         enqueue("checks", "jobs.alerts.tell", ttl=TELL_SECONDS, timeout=90)
 
 
-def queue_counting(batch: int) -> None:
+def queue_counting() -> None:
     """Queue the counting of who uses the pools of the nodes that are up, a batch at a time."""
     nodes = db.session.scalars(select(Node.id).where(Node.observed == Observed.UP).order_by(Node.id)).all()
-    for first in range(0, len(nodes), batch):
-        enqueue("default", "jobs.nodes.count", *nodes[first : first + batch], ttl=COUNT_SECONDS, timeout=300)
+    for first in range(0, len(nodes), A_JOB):
+        enqueue("default", "jobs.nodes.count", *nodes[first : first + A_JOB], ttl=COUNT_SECONDS, timeout=300)
 
 
 @dataclass
@@ -95,11 +101,11 @@ class Ticker:
         self._sweep = Sweep()
         self._lock: Lock = queues.redis.lock("ravada:ticker", timeout=LOCK_SECONDS, thread_local=False)
         self._routines = [
-            Routine(config.check_interval, lambda: queue_checks(config.check_interval, config.check_batch)),
+            Routine(config.check_interval, lambda: queue_checks(config.check_interval)),
             Routine(config.picture_interval, lambda: queue_pictures(config.picture_interval)),
             Routine(TELL_SECONDS, queue_telling),
             Routine(THIN_SECONDS, queue_thinning),
-            Routine(COUNT_SECONDS, lambda: queue_counting(config.check_batch)),
+            Routine(COUNT_SECONDS, queue_counting),
         ]
 
     def tick(self) -> None:

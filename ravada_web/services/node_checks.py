@@ -1,14 +1,15 @@
 """Node checks: ask a batch of nodes how they are, side by side, and write down what was seen.
 
-No node delays another: each is asked in a thread of its own, what has answered is written at once, and who has
-not answered by the deadline is written off for this round. A thread that hangs in libvirt dies with the job's
-process.
+No node delays another: each is asked in a thread of its own, a few at a time; one that turns out to be silent lets the
+next begin, what has answered is written at once, and who has not answered by the deadline is written off for this
+round. A thread that hangs in libvirt dies with the job's process.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -36,6 +37,8 @@ LIBVIRT_SECONDS = 4.0
 ROUND_SECONDS = 8.0
 # Pools, networks and firmware may be changed on a node while it is up.
 FACTS_AGE = timedelta(minutes=1)
+# Nodes that one worker asks side by side: more would only wait for a core, until their time is over.
+AT_ONCE = 24
 # What has answered by then is written without waiting for the others.
 WAVE_SECONDS = 0.7
 
@@ -48,6 +51,8 @@ class Question:
     uri: str
     paths: tuple[str, ...]
     want_facts: bool
+    # What the last check saw.
+    before: Observed
 
 
 @dataclass
@@ -72,7 +77,7 @@ def check(node_ids: Sequence[int]) -> None:
     """Check these nodes and write what was seen; a node that does not exist any more is passed over."""
     questions = [_question(node) for node in _nodes(node_ids)]
     db.session.rollback()
-    for answers in _waves(questions, links.workspace()):
+    for answers in Round(questions, links.workspace()).waves():
         record(answers)
 
 
@@ -85,42 +90,71 @@ def _question(node: Node) -> Question:
     paths = tuple(pool.path for pool in node.pools if pool.active)
     # A node that was away may have come back with another libvirt, other pools, or as another machine.
     stale = node.facts_at is None or now() - node.facts_at > FACTS_AGE
-    return Question(where, links.libvirt_uri(where), paths, stale or node.observed != Observed.UP)
+    want_facts = stale or node.observed != Observed.UP
+    return Question(where, links.libvirt_uri(where), paths, want_facts, Observed(node.observed))
 
 
-def _waves(questions: Sequence[Question], workspace: Workspace) -> Iterator[list[Answer]]:
-    """Ask all at once; yield the answers in a few lots, the quick ones first."""
-    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-    for question in questions:
-        threading.Thread(target=lambda q=question: answers.put(ask(q, workspace)), daemon=True).start()
-    open_ids = {question.target.node_id for question in questions}
-    end = time.monotonic() + ROUND_SECONDS
-    while open_ids and time.monotonic() < end:
-        lot = _lot(answers, min(time.monotonic() + WAVE_SECONDS, end), len(open_ids))
-        open_ids -= {answer.node_id for answer in lot}
-        if lot:
-            yield lot
-    if open_ids:
-        late = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
-        yield [Answer(node_id, Observed.DEGRADED, late, libvirt_silent=True) for node_id in open_ids]
+class Round:
+    """One look at a number of nodes, each in a thread of its own."""
+
+    def __init__(self, questions: Sequence[Question], workspace: Workspace) -> None:
+        self._questions, self._workspace = questions, workspace
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._turns = threading.Semaphore(AT_ONCE)
+        # When each one's turn came, by time.monotonic().
+        self._begun: dict[int, float] = {}
+
+    def waves(self) -> Iterator[list[Answer]]:
+        """Ask all; yield the answers in lots, as they come."""
+        for question in self._questions:
+            threading.Thread(target=self._put_answer, args=(question,), daemon=True).start()
+        waiting = {question.target.node_id for question in self._questions}
+        while waiting:
+            lot = [answer for answer in self._lot(len(waiting)) if answer.node_id in waiting]
+            waiting -= {answer.node_id for answer in lot}
+            late = self._late(waiting)
+            waiting -= {answer.node_id for answer in late}
+            if lot or late:
+                yield lot + late
+
+    def _put_answer(self, question: Question) -> None:
+        with ExitStack() as turn:
+            if question.before != Observed.DOWN:
+                turn.enter_context(self._turns)
+            self._begun[question.target.node_id] = time.monotonic()
+            self._answers.put(ask(question, self._workspace, turn.close))
+
+    def _lot(self, most: int) -> list[Answer]:
+        lot: list[Answer] = []
+        until = time.monotonic() + WAVE_SECONDS
+        while len(lot) < most:
+            try:
+                lot.append(self._answers.get(timeout=max(0.0, until - time.monotonic())))
+            except queue.Empty:
+                break
+        return lot
+
+    def _late(self, waiting: Collection[int]) -> list[Answer]:
+        """What is written of those whose turn came long ago."""
+        over = time.monotonic() - ROUND_SECONDS
+        reason = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
+        return [
+            Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True)
+            for node_id in waiting
+            if self._begun.get(node_id, over) < over
+        ]
 
 
-def _lot(answers: "queue.SimpleQueue[Answer]", until: float, most: int) -> list[Answer]:
-    lot: list[Answer] = []
-    while len(lot) < most:
-        try:
-            lot.append(answers.get(timeout=max(0.0, until - time.monotonic())))
-        except queue.Empty:
-            break
-    return lot
+def ask(question: Question, workspace: Workspace, let_others: Callable[[], None]) -> Answer:
+    """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
 
-
-def ask(question: Question, workspace: Workspace) -> Answer:
-    """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt."""
+    `let_others` is called as soon as the node turns out to be one to wait for; a node known for that lets the
+    others ask before its libvirt is asked. Of one that is down only a link that is back up, or one try, tells.
+    """
     node_id = question.target.node_id
     started = time.monotonic()
     try:
-        seen = _sample(question, workspace)
+        seen = _sample(question, workspace, let_others)
     except HostKeyChanged as error:
         return Answer(node_id, Observed.DOWN, str(error), trust=Trust.CHANGED)
     except RemoteError as error:
@@ -130,6 +164,25 @@ def ask(question: Question, workspace: Workspace) -> Answer:
         answer.observed = Observed.DEGRADED
         answer.reason = _("SSH answers; the node's link is being set up, which takes a few seconds.")
         return answer
+    if question.before != Observed.UP:
+        let_others()
+    _ask_libvirt(question, answer)
+    return answer
+
+
+def _sample(question: Question, workspace: Workspace, let_others: Callable[[], None]) -> Sample:
+    try:
+        return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS)
+    except HostKeyChanged:
+        raise
+    except RemoteError:
+        if question.before == Observed.DOWN:
+            raise
+        let_others()
+        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)
+
+
+def _ask_libvirt(question: Question, answer: Answer) -> None:
     started = time.monotonic()
     try:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
@@ -139,13 +192,3 @@ def ask(question: Question, workspace: Workspace) -> Answer:
     except HypervisorError as error:
         answer.observed, answer.libvirt_silent = Observed.DEGRADED, True
         answer.reason = _("SSH answers, libvirt does not: %(error)s", error=str(error))
-    return answer
-
-
-def _sample(question: Question, workspace: Workspace) -> Sample:
-    try:
-        return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS)
-    except HostKeyChanged:
-        raise
-    except RemoteError:
-        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)

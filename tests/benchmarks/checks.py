@@ -2,7 +2,7 @@
 
 The nodes are loopback addresses with one real sshd and libvirtd behind them; links, queue, workers and database are the
 product's own, and a round is over when every node's row was written by it. The floor of the same run is a bare
-`ssh -S … true` for every node, 50 at a time.
+`ssh -S … true` for every node, as many at a time as two workers ask.
 """
 
 import json
@@ -18,8 +18,11 @@ from ravada_web.extensions import db
 from ravada_web.models import Node
 from ravada_web.remote import ssh
 from ravada_web.services import links
+from ravada_web.services.node_checks import AT_ONCE
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
 
+# Two workers, each asking so many side by side.
+FLOOR_AT_ONCE = 2 * AT_ONCE
 COUNTS = (10, 50, 200, 1000)
 ROUNDS = 3
 
@@ -31,7 +34,7 @@ def floor(fleet: Fleet) -> float:
     workspace = links.workspace()
     commands = [[*ssh.command(workspace, where, control=workspace.control(where)), "true"] for where in targets]
     begun = time.monotonic()
-    with ThreadPoolExecutor(fleet.settings.check_batch) as threads:
+    with ThreadPoolExecutor(FLOOR_AT_ONCE) as threads:
         codes = list(threads.map(lambda line: subprocess.run(line, stdin=subprocess.DEVNULL).returncode, commands))
     assert set(codes) == {0}
     return time.monotonic() - begun
@@ -41,13 +44,16 @@ def measured(fleet: Fleet, connect: float) -> dict[str, Any]:
     """The median of some rounds."""
     seconds, spent = [], []
     for _round in range(ROUNDS):
-        before = fleet.usage()[0]
+        before = fleet.cpu_seconds()
         seconds.append(fleet.check_all())
-        spent.append(fleet.usage()[0] - before)
+        spent.append(fleet.cpu_seconds() - before)
+    resident, proportional = fleet.memory_mib()
     return {
         "seconds": round(statistics.median(seconds), 2),
         "cpu_seconds": round(statistics.median(spent), 2),
-        "rss_mib": round(fleet.usage()[1]),
+        "rss_mib": round(resident),
+        # The same with what processes share counted once.
+        "pss_mib": round(proportional),
         "connect_s": round(connect, 2),
     }
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +33,6 @@ from tests.sshd import RunningSshd, start_sshd
 
 TABLE = "ravada_bench"
 TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 # Of every three nodes the last is in this network, which can be made to swallow all that is sent there.
 GOOD, HOLE = "127.64", "127.65"
 
@@ -97,14 +96,14 @@ class Fleet:
     def check_all(self) -> float:
         """One round, as the ticker queues it; answers the seconds until every node's row was written by it."""
         begun, moment = time.monotonic(), now()
-        queue_checks(600, self.settings.check_batch)
+        queue_checks(600)
         wait_until(lambda: self._older(moment) == 0, 120, "all rows are written", poll=0.02)
         return time.monotonic() - begun
 
     def healthy_seconds(self) -> float:
         """The seconds of a round until the last node that answers was written."""
         begun, moment = time.monotonic(), now()
-        queue_checks(600, self.settings.check_batch)
+        queue_checks(600)
         wait_until(lambda: self._older(moment, Node.address.startswith(GOOD)) == 0, 120, "the healthy ones", poll=0.02)
         took = time.monotonic() - begun
         wait_until(lambda: self._older(moment) == 0, 120, "all rows are written", poll=0.02)
@@ -129,17 +128,25 @@ class Fleet:
         """Where its pages are."""
         return f"http://127.0.0.1:{self.settings.port}"
 
-    def usage(self) -> tuple[float, float]:
-        """CPU seconds so far, of the product's processes and their ssh, ended ones too; and their memory in MiB."""
-        cpu, pages = 0, 0
+    def cpu_seconds(self) -> float:
+        """CPU seconds so far, of the product's processes and their ssh, ended ones too."""
+        ticks = 0
         for pid in _tree(self.process.pid):
-            try:
+            with suppress(FileNotFoundError, ProcessLookupError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            except FileNotFoundError:
-                continue
-            cpu += sum(map(int, fields[11:15]))
-        return cpu / TICKS, pages * PAGE / (1 << 20)
+                ticks += sum(map(int, fields[11:15]))
+        return ticks / TICKS
+
+    def memory_mib(self) -> tuple[float, float]:
+        """What its processes and their ssh hold: resident, and with what is shared counted once. In MiB."""
+        kib = {"Rss": 0, "Pss": 0}
+        for pid in _tree(self.process.pid):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    key, _colon, value = line.partition(":")
+                    if key in kib:
+                        kib[key] += int(value.split()[0])
+        return kib["Rss"] / 1024, kib["Pss"] / 1024
 
 
 def _tree(pid: int) -> list[int]:
