@@ -90,10 +90,9 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told", sa.JSON(), nullable=False),
+        sa.Column("untold", sa.Boolean(), nullable=False),
         sa.Column("changes", sa.Integer(), nullable=False),
-        sa.Column("told", sa.String(length=32), nullable=False),
-        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("sent", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["node_id"], ["nodes.id"], name=op.f("fk_alerts_node_id_nodes"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_alerts_pool_id_pools"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
@@ -102,6 +101,7 @@ def upgrade() -> None:
     with op.batch_alter_table("alerts", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_alerts_node_id"), ["node_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_alerts_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_alerts_untold"), ["untold"], unique=False)
 
 
 def downgrade() -> None:

@@ -11,7 +11,7 @@ from ravada_web.models.types import Id, Moment, Sentence, Word
 class Alert(db.Model):
     """The trouble of one node (`pool_id` None) or of one of its pools, kept after its end for who was told of it.
 
-    `state` is what it is in now ("" once all is well), since `since`; `told` the state that was last sent out.
+    `state` is what it is in now ("" once all is well), since `since`.
     """
 
     __tablename__ = "alerts"
@@ -21,11 +21,10 @@ class Alert(db.Model):
     state: Mapped[Word] = mapped_column(default="", index=True)
     text: Mapped[Sentence]
     since: Mapped[Moment]
-    # How often it changed since it was last told.
+    # The state that each channel was told last, by the channel's name.
+    told: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    # Some channel may not know the state yet; and how often it changed since all knew.
+    untold: Mapped[bool] = mapped_column(default=True, index=True)
     changes: Mapped[int] = mapped_column(default=0)
-    told: Mapped[Word] = mapped_column(default="")
-    told_at: Mapped[Moment | None]
-    # The channels that took the present message already; a retry passes them over.
-    sent: Mapped[list[str]] = mapped_column(JSON, default=list)
     node: Mapped[Node] = relationship()
     pool: Mapped[Pool | None] = relationship()

@@ -74,7 +74,7 @@ def _note(
             session.add(Alert(node_id=node.id, pool_id=pool.id if pool else None, state=state, text=text, since=moment))
         return
     if alert.state != state:
-        alert.state, alert.since, alert.changes = state, moment, alert.changes + 1
+        alert.state, alert.since, alert.untold, alert.changes = state, moment, True, alert.changes + 1
         alert.text = text or alert.text
 
 

@@ -1,16 +1,17 @@
 """Telling administrators of trouble: when a message is due, what it says, and that each channel is told once.
 
 A worsening is told at once. What got better is told once it has been so for `alert_settle`: a node that flaps is one
-message, and one more when it has settled. All that is due goes into one message.
+message, and one more when it has settled. All that is due goes into one message. Each channel has its own account of
+what it was told: one that was away hears how things are now, and no other hears anything twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 from flask_babel import gettext as _
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db, queues
@@ -24,49 +25,41 @@ from ravada_web.services.transaction import transaction
 log = structlog.get_logger()
 # A channel that failed is tried again after this many seconds.
 RETRY_SECONDS = 30
+UNTOLD = select(Alert).where(Alert.untold).options(joinedload(Alert.node, innerjoin=True), joinedload(Alert.pool))
 
 
 @dataclass(frozen=True)
 class News:
-    """One alert as it is told: plain values, so that no row is held while a channel is slow."""
+    """What one channel is told of one alert: plain values, so that no row is held while the channel is slow."""
 
     alert_id: int
-    told: str
+    before: str
     state: str
     line: str
-    sent: tuple[str, ...]
 
 
 def is_due() -> bool:
     """Whether there is anything to tell now; cheap, asked at every tick."""
-    return bool(_due())
+    wanted = channels.configured(settings())
+    return bool(wanted) and any(_is_news(alert, name) for alert in db.session.scalars(UNTOLD) for name in wanted)
 
 
-def _due() -> Sequence[Alert]:
-    changed = select(Alert).where(Alert.state != Alert.told).options(joinedload(Alert.node), joinedload(Alert.pool))
-    settled = this_moment() - timedelta(seconds=settings().alert_settle)
-    return [
-        alert
-        for alert in db.session.scalars(changed)
-        if RANK.get(alert.state, 0) > RANK.get(alert.told, 0) or alert.since <= settled
-    ]
+def _is_news(alert: Alert, channel: str) -> bool:
+    """Whether the channel is to hear of the alert's state now."""
+    before = alert.told.get(channel, "")
+    settled = alert.since <= this_moment() - timedelta(seconds=settings().alert_settle)
+    return RANK.get(alert.state, 0) > RANK.get(before, 0) or (alert.state != before and settled)
 
 
 def tell() -> None:
     """Tell what is due, each channel by itself; a channel that fails is tried again later, the others are not."""
-    news = [_news(alert) for alert in _due()]
-    db.session.rollback()
-    if not news:
-        return
     wanted = channels.configured(settings())
-    open_ids = {item.alert_id for item in news}
     for name, send in wanted.items():
-        lot = [item for item in news if name not in item.sent]
-        if not lot or queues.redis.exists(_pause(name)):
-            open_ids &= {item.alert_id for item in news if name in item.sent}
+        if queues.redis.exists(_pause(name)):
             continue
-        if not _claim(name, lot):
-            return  # another worker tells it
+        lot = _claim(name)
+        if not lot:
+            continue
         try:
             send(_subject(lot), [item.line for item in lot])
             channels.remember(name, "")
@@ -75,40 +68,40 @@ def tell() -> None:
             channels.remember(name, str(error))
             queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
             _unclaim(name, lot)
-            open_ids -= {item.alert_id for item in lot}
-    _close([item for item in news if item.alert_id in open_ids])
+    _close(wanted)
 
 
 def _pause(name: str) -> str:
     return f"ravada:alerts:pause:{name}"
 
 
-def _claim(name: str, lot: Sequence[News]) -> bool:
-    """Write that the channel takes these, before it does: of two workers one wins by the rows' locks."""
+def _claim(name: str) -> list[News]:
+    """Write that the channel knows what it is about to be told: of two workers one wins by the rows' locks."""
+    lot = []
     with transaction() as session:
-        rows = session.scalars(select(Alert).where(Alert.id.in_([item.alert_id for item in lot])).with_for_update())
-        for row in rows:
-            if name in row.sent:
-                return False
-            row.sent = [*row.sent, name]
-    return True
+        for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
+            if _is_news(alert, name):
+                lot.append(_news(alert, alert.told.get(name, "")))
+                alert.told = {**alert.told, name: alert.state}
+    return lot
 
 
 def _unclaim(name: str, lot: Sequence[News]) -> None:
+    before = {item.alert_id: item.before for item in lot}
     with transaction() as session:
-        for row in session.scalars(select(Alert).where(Alert.id.in_([item.alert_id for item in lot]))):
-            row.sent = [kept for kept in row.sent if kept != name]
+        for alert in session.scalars(select(Alert).where(Alert.id.in_(before)).with_for_update()):
+            alert.told = {**alert.told, name: before[alert.id]}
 
 
-def _close(told: Sequence[News]) -> None:
-    """What every channel took is told; where the state has changed since, it is due anew."""
+def _close(names: Collection[str]) -> None:
+    """What every channel knows needs no more looks."""
     with transaction() as session:
-        for item in told:
-            values = {"told": item.state, "told_at": this_moment(), "sent": [], "changes": 0}
-            session.execute(update(Alert).where(Alert.id == item.alert_id, Alert.told == item.told).values(values))
+        for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
+            if all(alert.told.get(name, "") == alert.state for name in names):
+                alert.untold, alert.changes = False, 0
 
 
-def _news(alert: Alert) -> News:
+def _news(alert: Alert, before: str) -> News:
     what = _("Node %(node)s", node=alert.node.name)
     if alert.pool is not None:
         what = _("Pool %(pool)s of node %(node)s", pool=alert.pool.name, node=alert.node.name)
@@ -118,10 +111,10 @@ def _news(alert: Alert) -> News:
             "%(what)s is %(state)s since %(since)s. %(why)s", what=what, state=alert.state, since=since, why=alert.text
         )
     else:
-        line = _("%(what)s is well again since %(since)s; it was %(told)s.", what=what, since=since, told=alert.told)
+        line = _("%(what)s is well again since %(since)s; it was %(before)s.", what=what, since=since, before=before)
     if alert.changes > 1:
         line += " " + _("It changed %(count)s times meanwhile.", count=alert.changes)
-    return News(alert.id, alert.told, alert.state, line, tuple(alert.sent))
+    return News(alert.id, before, alert.state, line)
 
 
 def _subject(lot: Sequence[News]) -> str:

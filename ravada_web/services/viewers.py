@@ -65,11 +65,12 @@ def admit(handle: Handle) -> None:
     if clone is None:
         raise NotFound(_("There is no such desktop."))
     node, name, uuid = clone.node, clone.name, clone.uuid
+    outside = node.nat_address or node.display_address
     password = secrets.token_urlsafe(24)
     with links.connect(node) as connection:
         handle.check()
         found = displays.admit(connection, uuid, password, TICKET_SECONDS)
-    where: dict[str, Any] = {"host": node.display_address, "port": found.port, "tls_port": found.tls_port}
+    where: dict[str, Any] = {"host": outside, "port": found.port, "tls_port": found.tls_port}
     if found.tls_port > 0:
         read = ["sh", "-c", CA_SCRIPT]
         authority = run(links.workspace(), links.target(node), read, deadline=CA_SECONDS, label="SPICE's authority")

@@ -11,8 +11,9 @@ from ravada_web.cli.common import wait
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.hypervisor import displays
 from ravada_web.hypervisor.connection import open_connection
-from ravada_web.models import Clone, CloneState
+from ravada_web.models import Clone, CloneState, Node
 from ravada_web.services import links, viewers
+from ravada_web.services.transaction import transaction
 from tests.certificates import make_certificate
 from tests.cluster import Cluster
 from tests.conftest import wait_healthy
@@ -46,6 +47,20 @@ def test_the_files_password_opens_the_display_and_no_other(cluster: Cluster, off
     assert not let_in(host, port, "") and not let_in(host, port, "wrong")
     with pytest.raises(NotFound):
         viewers.file_of(cluster.admin, offered.id, operation.id)
+
+
+def test_a_node_behind_nat_is_named_by_its_address_outside(cluster: Cluster, offered: Clone) -> None:
+    with transaction() as session:
+        session.get_one(Node, offered.node_id).nat_address = "203.0.113.7"
+    try:
+        operation = viewers.offer(cluster.admin, offered.id)
+        wait([operation.id], 30)
+        parser = ConfigParser(interpolation=None)
+        parser.read_string(viewers.file_of(cluster.admin, offered.id, operation.id))
+        assert parser["virt-viewer"]["host"] == "203.0.113.7"
+    finally:
+        with transaction() as session:
+            session.get_one(Node, offered.node_id).nat_address = ""
 
 
 def test_before_a_file_is_made_nobody_gets_in_and_afterwards_it_expires(cluster: Cluster, offered: Clone) -> None:

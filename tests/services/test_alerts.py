@@ -165,6 +165,24 @@ def test_a_mail_server_that_comes_back_gets_what_it_missed(mailbox: Mailbox) -> 
     assert not telling.is_due()
 
 
+def test_what_one_channel_was_told_is_taken_back_there_though_another_never_heard_of_it(mailbox: Mailbox) -> None:
+    (node,) = make_nodes(1)
+    with webhook() as (address, posted):
+        settings().alert_webhook_url = address.replace("http:", "gopher:")
+        seen([node], Observed.DOWN, "gone")
+        telling.tell()
+        assert len(mailbox.mails) == 1 and posted == []
+        seen([node], Observed.UP, minutes_ago=5)
+        settings().alert_webhook_url = address
+        queues.redis.delete("ravada:alerts:pause:webhook")
+        telling.tell()
+        assert len(mailbox.mails) == 2 and "well again" in mailbox.mails[1]
+        assert posted == [] and not telling.is_due()
+        seen([node], Observed.DOWN, "gone again")
+        telling.tell()
+        assert len(mailbox.mails) == 3 and len(posted) == 1
+
+
 def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: People) -> None:
     first, second = make_nodes(2)
     with transaction() as session:
