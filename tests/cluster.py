@@ -194,7 +194,7 @@ def _with_product(lab: Lab, settings: Settings, app: Flask, guest: Path, folder:
         command = [sys.executable, "-m", "flask", "up"]
         cluster.process = subprocess.Popen(command, cwd=ROOT, env=cluster.environment, stdout=log, stderr=log)
     try:
-        wait_until(lambda: _listens(settings.port), 30, f"the product is up; its log is {folder / 'product.log'}")
+        wait_until(lambda: listens(settings.port), 30, f"the product is up; its log is {folder / 'product.log'}")
         users.set_password(None, cluster.admin, PASSWORD)
         for node in lab.nodes:
             join(cluster, node)
@@ -207,7 +207,7 @@ def _with_product(lab: Lab, settings: Settings, app: Flask, guest: Path, folder:
         cluster.process.wait(30)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

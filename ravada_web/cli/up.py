@@ -16,6 +16,11 @@ from ravada_web.config import Settings
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+# A page is a few tens of milliseconds of one core, and waits for nobody: the gateway takes requests and answers at the
+# browsers' pace. So each process has one at a time, and is asked for the next when it is idle.
+WEB_WORKERS = max(4, min(16, 2 * (os.cpu_count() or 1)))
+
+
 def programs(settings: Settings) -> dict[str, str]:
     """The processes and their commands; Redis and the web first, one process of each queue that must never wait."""
     python = sys.executable
@@ -23,7 +28,8 @@ def programs(settings: Settings) -> dict[str, str]:
     return {
         "redis": f"redis-server --port 0 --unixsocket {settings.run_dir}/redis.sock --unixsocketperm 700 "
         f"--dir {settings.data} --save '' --appendonly no --loglevel warning",
-        "web": f"{python} -m gunicorn --worker-class gthread --threads 8 --no-control-socket --bind {web} app:app",
+        "web": f"{python} -m gunicorn --preload --workers {WEB_WORKERS} --timeout 120 --no-control-socket "
+        f"--bind {web} app:app",
         "gateway": f"{python} -m ravada_web.gateway",
         "links": f"{python} -m jobs.links",
         "ticker": f"{python} -m jobs.ticker",

@@ -4,7 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
-from ravada_web.web import asked, compression, errors, filters, guard, rq_dashboard, security
+from ravada_web.web import asked, compression, errors, filters, guard, rendering, rq_dashboard, security
 from ravada_web.web.views import (
     account,
     alerts,
@@ -72,5 +72,6 @@ def init_app(app: Flask) -> None:
     app.before_request(guard.require_sign_in)
     rq_dashboard.init_app(app)
     filters.init_app(app)
+    rendering.init_app(app)
     errors.init_app(app)
     security.init_app(app)

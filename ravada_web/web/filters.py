@@ -1,10 +1,9 @@
-"""How values are written on pages: moments, sizes, shares, states; and where static files are."""
+"""How values are written on pages: moments, sizes, shares, states."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import humanize
-from flask import Flask, current_app, g, url_for
+from flask import Flask, g
 from flask_babel import gettext as _
 from markupsafe import Markup
 
@@ -31,7 +30,6 @@ def init_app(app: Flask) -> None:
         place=place,
     )
     app.jinja_env.globals.update(
-        asset=asset,
         here=here,
         browser_path=browser_path,
         now=now,
@@ -119,9 +117,3 @@ def percent(part: float | None, whole: float | None = 1.0) -> int | None:
     if part is None or not whole:
         return None
     return max(0, min(100, round(100 * part / whole)))
-
-
-def asset(path: str) -> str:
-    """The address of a static file, its version in it, so that browsers keep it until it changes."""
-    changed = (Path(str(current_app.static_folder)) / path).stat().st_mtime_ns
-    return url_for("static", filename=path, v=f"{changed // 1_000_000:x}")

@@ -27,7 +27,7 @@ from ravada_web.remote.target import LIBVIRT_SOCKET
 from ravada_web.services import link_states
 from ravada_web.services.nodes import public_key
 from ravada_web.services.transaction import transaction
-from tests.cluster import ROOT, free_port
+from tests.cluster import ROOT, free_port, listens
 from tests.servers import wait_until
 from tests.sshd import RunningSshd, start_sshd
 
@@ -200,6 +200,7 @@ def running_fleet(database_url: str = "", interval: float = 1_000_000) -> Iterat
         try:
             app = create_app(settings)
             with app.app_context():
+                wait_until(lambda: listens(settings.port), 60, "the product is up")
                 sshd.authorize(public_key())
                 yield Fleet(settings, app, sshd, process)
                 db.session.remove()

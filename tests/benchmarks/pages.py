@@ -74,11 +74,16 @@ PAGES: dict[str, tuple[str, str, int, str]] = {
 }
 
 
-def one_client(fleet: Fleet, name: str) -> list[float]:
-    """Milliseconds of each of the asked-for pages, by a browser that is signed in."""
-    path, who, rows, mark = PAGES[name]
+def signed_in(fleet: Fleet, name: str) -> Browser:
+    """A browser of who asks for that page."""
     browser = Browser(fleet.url)
-    browser.post("/login", {"name": who, "password": PASSWORD})
+    browser.post("/login", {"name": PAGES[name][1], "password": PASSWORD})
+    return browser
+
+
+def ask(browser: Browser, name: str) -> list[float]:
+    """Milliseconds of each time the page was asked for."""
+    path, _who, rows, mark = PAGES[name]
     times = []
     for _time in range(ASKED):
         begun = time.perf_counter()
@@ -90,8 +95,9 @@ def one_client(fleet: Fleet, name: str) -> list[float]:
 
 def measured(fleet: Fleet, name: str) -> dict[str, float]:
     """The percentiles of a page, asked for by all clients at once, and its statements."""
+    browsers = [signed_in(fleet, name) for _client in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as threads:
-        times = sorted(ms for each in threads.map(lambda _n: one_client(fleet, name), range(CLIENTS)) for ms in each)
+        times = sorted(ms for each in threads.map(lambda browser: ask(browser, name), browsers) for ms in each)
     cuts = statistics.quantiles(times, n=100)
     figures = {"p50_ms": cuts[49], "p95_ms": cuts[94], "p99_ms": cuts[98]}
     return {key: round(value, 1) for key, value in figures.items()} | {"queries": queries(fleet, name)}
@@ -99,13 +105,15 @@ def measured(fleet: Fleet, name: str) -> dict[str, float]:
 
 def queries(fleet: Fleet, name: str) -> int:
     """How many statements the page takes of the database, with the same code in this process."""
-    path, who, _rows, _mark = PAGES[name]
-    client = fleet.app.test_client()
-    token = client.get("/login").text.split('name="csrf-token" content="')[1].split('"')[0]
-    client.post("/login", data={"csrf_token": token, "name": who, "password": PASSWORD})
-    with counted() as count:
-        assert client.get(path).status_code == 200
-        return count()
+    with counted() as count, ThreadPoolExecutor(1) as apart:  # a thread of its own: its requests have their own context
+        client = fleet.app.test_client()
+        path, who, _rows, _mark = PAGES[name]
+        token = apart.submit(client.get, "/login").result().text.split('name="csrf-token" content="')[1].split('"')[0]
+        fields = {"csrf_token": token, "name": who, "password": PASSWORD}
+        apart.submit(client.post, "/login", data=fields).result()
+        before = count()
+        assert apart.submit(client.get, path).result().status_code == 200
+        return count() - before
 
 
 @contextmanager
@@ -138,8 +146,7 @@ def of_database(url: str, dead: bool) -> dict[str, Any]:
     """All pages on one database; with a third of the nodes dead, while checks run, or with none running."""
     with running_fleet(url, INTERVAL if dead else 1_000_000) as fleet:
         furnish(fleet)
-        if dead:
-            fleet.wait_linked(NODES)
+        fleet.wait_linked(NODES)
         with blackhole() if dead else nullcontext():
             if dead:
                 fleet.wait_states({"up": NODES - NODES // 3, "down": NODES // 3})
@@ -157,9 +164,10 @@ def both(dead: bool) -> dict[str, Any]:
     say("SQLite ...")
     found = {"sqlite": of_database("", dead)}
     say("PostgreSQL ...")
-    with tempfile.TemporaryDirectory(prefix="rp-") as name, postgresql(Path(name) / "pg") as url:
+    with tempfile.TemporaryDirectory(prefix="rp-") as name:
         Path(name).chmod(0o755)
-        found["postgresql"] = of_database(url, dead)
+        with postgresql(Path(name) / "pg") as url:
+            found["postgresql"] = of_database(url, dead)
     return found
 
 
