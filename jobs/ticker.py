@@ -30,8 +30,8 @@ THIN_SECONDS = 240.0
 TELL_SECONDS = 3.0
 # Who uses the pools: listing a pool of thousands of files is a second's work for its node.
 COUNT_SECONDS = 600.0
-# So many nodes are worth a job of their own.
-A_JOB = 50
+# So many nodes are worth a job of their own, and so many a part.
+A_JOB, A_PART, MOST_PARTS = 50, 10, 10
 # Another ticker takes over when this one has been gone for so long.
 LOCK_SECONDS = 5.0
 
@@ -41,18 +41,43 @@ def enqueue(name: str, job: str, *args: int, ttl: float, timeout: int) -> None:
     queue(name).enqueue(job, args=args, ttl=max(1, int(ttl)), job_timeout=timeout, result_ttl=0, failure_ttl=3600)
 
 
-def queue_checks(interval: float) -> None:
-    """Queue a check of every node that lets us in, as many for each worker; those not well go apart and last: no
-    healthy one waits for them."""
+def queue_checks(interval: float, part: int = 0, parts: int = 1) -> None:
+    """Queue checks of the nodes that let us in, as many for each worker; those not well go apart and last: no healthy
+    one waits for them. Of so many parts this one; of few nodes the first part is all.
+    """
     db.session.rollback()
-    nodes = db.session.execute(select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)).all()
-    well = [node_id for node_id, observed in nodes if observed == Observed.UP]
-    unwell = [node_id for node_id, observed in nodes if observed != Observed.UP]
-    workers = max(1, Worker.count(queue=queue("checks")))
+    found = select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)
+    nodes = db.session.execute(found).all()
+    parts = max(1, min(parts, len(nodes) // A_PART))
+    mine = nodes[part::parts] if part < parts else []
+    well = [node_id for node_id, observed in mine if observed == Observed.UP]
+    unwell = [node_id for node_id, observed in mine if observed != Observed.UP]
     for group in (well, unwell):
-        size = max(A_JOB, math.ceil(len(group) / workers))
+        size = max(A_JOB, math.ceil(len(group) / _check_workers()))
         for first in range(0, len(group), size):
             enqueue("checks", "jobs.nodes.check", *group[first : first + size], ttl=interval, timeout=60)
+
+
+def _check_workers() -> int:
+    return max(1, Worker.count(queue=queue("checks")))
+
+
+class Checks:
+    """All nodes once an interval, a part of them about every second: pages need not wait for a burst.
+
+    Where the workers do not keep up, the next part waits, so that all nodes are checked less often alike.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._interval, self._parts, self._next = interval, max(1, min(MOST_PARTS, int(interval))), 0
+        self.pause = interval / self._parts
+
+    def queue_part(self) -> None:
+        """Queue the checks of the next part."""
+        if queue("checks").count > 2 * _check_workers():
+            return
+        queue_checks(self._interval, self._next, self._parts)
+        self._next = (self._next + 1) % self._parts
 
 
 def queue_pictures(interval: float) -> None:
@@ -100,8 +125,9 @@ class Ticker:
     def __init__(self, config: Settings) -> None:
         self._sweep = Sweep()
         self._lock: Lock = queues.redis.lock("ravada:ticker", timeout=LOCK_SECONDS, thread_local=False)
+        checks = Checks(config.check_interval)
         self._routines = [
-            Routine(config.check_interval, lambda: queue_checks(config.check_interval)),
+            Routine(checks.pause, checks.queue_part),
             Routine(config.picture_interval, lambda: queue_pictures(config.picture_interval)),
             Routine(TELL_SECONDS, queue_telling),
             Routine(THIN_SECONDS, queue_thinning),

@@ -16,25 +16,22 @@ from ravada_web.config import Settings
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-# A page is a few tens of milliseconds of one core, and waits for nobody: the gateway takes requests and answers at the
-# browsers' pace. So each process has one at a time, and is asked for the next when it is idle.
-WEB_WORKERS = max(4, min(16, 2 * (os.cpu_count() or 1)))
-
-
 def programs(settings: Settings) -> dict[str, str]:
-    """The processes and their commands; Redis and the web first, one process of each queue that must never wait."""
+    """The processes and their commands; Redis and the web first, one process of each queue that must never wait.
+
+    Checks come after pages: a round of hundreds of nodes takes most of a core.
+    """
     python = sys.executable
     web = f"unix:{settings.run_dir}/web.sock"
     return {
         "redis": f"redis-server --port 0 --unixsocket {settings.run_dir}/redis.sock --unixsocketperm 700 "
         f"--dir {settings.data} --save '' --appendonly no --loglevel warning",
-        "web": f"{python} -m gunicorn --preload --workers {WEB_WORKERS} --timeout 120 --no-control-socket "
-        f"--bind {web} app:app",
+        "web": f"{python} -m gunicorn --config python:ravada_web.web.serving --bind {web} app:app",
         "gateway": f"{python} -m ravada_web.gateway",
         "links": f"{python} -m jobs.links",
         "ticker": f"{python} -m jobs.ticker",
         "interactive": f"{python} -m jobs.worker interactive",
-        "checks": f"{python} -m jobs.worker checks",
+        "checks": f"nice -n 10 {python} -m jobs.worker checks",
         "default": f"{python} -m jobs.worker default",
         "bulk": f"{python} -m jobs.worker bulk",
     }

@@ -7,7 +7,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import Select, select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, defaultload, joinedload, lazyload
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
@@ -50,7 +50,8 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
         query = query.where(Clone.owner.has(choices.named_like(filters.owner)))
     if filters.search:
         query = query.where(Clone.name.icontains(filters.search, autoescape=True))
-    return paginate(query.order_by(Clone.sort_name), page)
+    unread = (lazyload(Clone.nics), defaultload(Clone.node).defer(Node.facts))
+    return paginate(query.options(*unread).order_by(Clone.sort_name), page)
 
 
 def get(viewer: User, clone_id: int) -> Clone:

@@ -1,6 +1,6 @@
 """Node checks: ask a batch of nodes how they are, side by side, and write down what was seen.
 
-No node delays another: each is asked in a thread of its own, a few at a time; one that turns out to be silent lets the
+No node delays another: each is asked in a thread of its own, a few at a time; one that takes its time lets the
 next begin, what has answered is written at once, and who has not answered by the deadline is written off for this
 round. A thread that hangs in libvirt dies with the job's process.
 """
@@ -38,7 +38,9 @@ ROUND_SECONDS = 8.0
 # Pools, networks and firmware may be changed on a node while it is up.
 FACTS_AGE = timedelta(minutes=1)
 # Nodes that one worker asks side by side: more would only wait for a core, until their time is over.
-AT_ONCE = 24
+AT_ONCE = 8
+# Who has not answered by then has turned out to be one to wait for, and the next one begins.
+PATIENCE_SECONDS = 0.25
 # What has answered by then is written without waiting for the others.
 WAVE_SECONDS = 0.7
 
@@ -101,8 +103,8 @@ class Round:
         self._questions, self._workspace = questions, workspace
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._turns = threading.Semaphore(AT_ONCE)
-        # When each one's turn came, by time.monotonic().
-        self._begun: dict[int, float] = {}
+        # When each one's turn came, by time.monotonic(), and how it lets the next one begin.
+        self._begun: dict[int, tuple[float, Callable[[], None]]] = {}
 
     def waves(self) -> Iterator[list[Answer]]:
         """Ask all; yield the answers in lots, as they come."""
@@ -121,40 +123,43 @@ class Round:
         with ExitStack() as turn:
             if question.before != Observed.DOWN:
                 turn.enter_context(self._turns)
-            self._begun[question.target.node_id] = time.monotonic()
-            self._answers.put(ask(question, self._workspace, turn.close))
+            self._begun[question.target.node_id] = time.monotonic(), turn.close
+            self._answers.put(ask(question, self._workspace))
 
     def _lot(self, most: int) -> list[Answer]:
         lot: list[Answer] = []
         until = time.monotonic() + WAVE_SECONDS
-        while len(lot) < most:
+        while len(lot) < most and (left := until - time.monotonic()) > 0:
             try:
-                lot.append(self._answers.get(timeout=max(0.0, until - time.monotonic())))
+                lot.append(self._answers.get(timeout=min(left, PATIENCE_SECONDS)))
             except queue.Empty:
-                break
+                self._pass_over()
         return lot
+
+    def _pass_over(self) -> None:
+        """Let the next ones begin in place of those that take their time."""
+        since = time.monotonic() - PATIENCE_SECONDS
+        for begun, let_others in list(self._begun.values()):
+            if begun < since:
+                let_others()
 
     def _late(self, waiting: Collection[int]) -> list[Answer]:
         """What is written of those whose turn came long ago."""
         over = time.monotonic() - ROUND_SECONDS
         reason = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
-        return [
-            Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True)
-            for node_id in waiting
-            if self._begun.get(node_id, over) < over
-        ]
+        late = [node_id for node_id in waiting if node_id in self._begun and self._begun[node_id][0] < over]
+        return [Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True) for node_id in late]
 
 
-def ask(question: Question, workspace: Workspace, let_others: Callable[[], None]) -> Answer:
+def ask(question: Question, workspace: Workspace) -> Answer:
     """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
 
-    `let_others` is called as soon as the node turns out to be one to wait for; a node known for that lets the
-    others ask before its libvirt is asked. Of one that is down only a link that is back up, or one try, tells.
+    Of one that is known to be down only a link that is back up, or one try, tells.
     """
     node_id = question.target.node_id
     started = time.monotonic()
     try:
-        seen = _sample(question, workspace, let_others)
+        seen = _sample(question, workspace)
     except HostKeyChanged as error:
         return Answer(node_id, Observed.DOWN, str(error), trust=Trust.CHANGED)
     except RemoteError as error:
@@ -164,13 +169,11 @@ def ask(question: Question, workspace: Workspace, let_others: Callable[[], None]
         answer.observed = Observed.DEGRADED
         answer.reason = _("SSH answers; the node's link is being set up, which takes a few seconds.")
         return answer
-    if question.before != Observed.UP:
-        let_others()
     _ask_libvirt(question, answer)
     return answer
 
 
-def _sample(question: Question, workspace: Workspace, let_others: Callable[[], None]) -> Sample:
+def _sample(question: Question, workspace: Workspace) -> Sample:
     try:
         return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS)
     except HostKeyChanged:
@@ -178,7 +181,6 @@ def _sample(question: Question, workspace: Workspace, let_others: Callable[[], N
     except RemoteError:
         if question.before == Observed.DOWN:
             raise
-        let_others()
         return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)
 
 

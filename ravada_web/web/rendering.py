@@ -4,9 +4,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from babel.support import NullTranslations, Translations
 from flask import Flask, current_app, g, url_for
 from flask_babel import get_domain
+from flask_babel.speaklater import LazyString
 from markupsafe import Markup, escape
 
 SPRITE = "vendor/tabler-icons@3.51.0/sprite.svg"
@@ -17,7 +17,7 @@ LONGEST = 100
 
 def init_app(app: Flask) -> None:
     """Give the templates these in place of the general ones."""
-    app.jinja_env.globals.update(asset=asset, icon=icon, url_for=address, _=word)
+    app.jinja_env.globals.update(asset=asset, icon=icon, url_for=address, _=say)
 
 
 def address(endpoint: str, **values: Any) -> str:
@@ -31,34 +31,43 @@ def address(endpoint: str, **values: Any) -> str:
 _address = lru_cache(maxsize=KEPT, typed=True)(url_for)
 
 
-def word(text: str, **variables: Any) -> Markup:
-    """The translation of a string, `%(name)s` filled in and escaped."""
-    if not variables:
-        return _plain_words()[text]
-    escaped = {name: escape(value) for name, value in variables.items()}
-    return Markup(_translations().ugettext(text) % escaped)  # noqa: S704  ours; what is filled in is escaped
+class Words(dict[str, Markup]):
+    """What the words of one page are in its reader's language, each looked up once."""
 
-
-class _Words(dict[str, Markup]):
-    """Translations without variables, each looked up once a request."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._translations = get_domain().get_translations()
 
     def __missing__(self, text: str) -> Markup:
-        found = self[text] = Markup(_translations().ugettext(text) % ())  # noqa: S704  ours
+        found = self[text] = Markup(self._translations.ugettext(text) % ())  # noqa: S704  ours
         return found
 
+    def say(self, text: str, **variables: Any) -> Markup:
+        """The translation of a string, `%(name)s` filled in and escaped."""
+        if not variables:
+            return self[text]
+        escaped = {name: escape(value) for name, value in variables.items()}
+        return Markup(self._translations.ugettext(text) % escaped)  # noqa: S704  what is filled in is escaped
 
-def _plain_words() -> _Words:
+
+def say(text: str, **variables: Any) -> Markup:
+    """A word of the page that is being made."""
     if "words" not in g:
-        g.words = _Words()
-    found: _Words = g.words
-    return found
+        g.words = Words()
+    said: Markup = g.words.say(text, **variables)
+    return said
 
 
-def _translations() -> NullTranslations | Translations:
-    if "translations" not in g:
-        g.translations = get_domain().get_translations()
-    found: NullTranslations | Translations = g.translations
-    return found
+class Later(LazyString):
+    """A word that is said when it is shown."""
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def later(text: str) -> Later:
+    """A word of a table that is made before there is a page."""
+    return Later(say, text)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
 from ravada_web.models import Base, Clone, Node, Operation, Replica, Trust, Wanted
@@ -10,6 +9,7 @@ from ravada_web.services.clone_errors import Obstacle
 from ravada_web.services.desktops import Desktop
 from ravada_web.services.link_states import Shown
 from ravada_web.services.workers import WorkerRow
+from ravada_web.web.rendering import later as _l
 
 
 @dataclass(frozen=True)
