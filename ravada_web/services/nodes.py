@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import Select, func, select
+from sqlalchemy import case, func, select
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
@@ -74,15 +74,12 @@ def _order(node: Any) -> tuple[bool, list[str | int]]:
 
 def _rows(nodes: Sequence[Node]) -> list[NodeRow]:
     ids = [node.id for node in nodes]
-    clones_on = select(Clone.node_id, func.count()).where(Clone.node_id.in_(ids)).group_by(Clone.node_id)
+    in_use = func.count(case((Clone.state.in_(USING_MEMORY), 1)))
+    there = select(Clone.node_id, func.count(), in_use).where(Clone.node_id.in_(ids)).group_by(Clone.node_id)
+    clones = {node_id: (every, running) for node_id, every, running in db.session.execute(there)}
     ready = select(Replica.node_id, func.count()).where(Replica.state == ReplicaState.READY, Replica.node_id.in_(ids))
-    clones, running = _counts(clones_on), _counts(clones_on.where(Clone.state.in_(USING_MEMORY)))
-    bases = _counts(ready.group_by(Replica.node_id))
-    return [NodeRow(node, clones.get(node.id, 0), running.get(node.id, 0), bases.get(node.id, 0)) for node in nodes]
-
-
-def _counts(query: Select[int, int]) -> dict[int, int]:
-    return dict(db.session.execute(query).all())
+    bases = dict(db.session.execute(ready.group_by(Replica.node_id)).all())
+    return [NodeRow(node, *clones.get(node.id, (0, 0)), bases.get(node.id, 0)) for node in nodes]
 
 
 def get(viewer: User, node_id: int) -> Node:

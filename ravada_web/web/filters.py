@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import humanize
 from flask import Flask, g
-from flask_babel import gettext as _
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ravada_web.models import now
 from ravada_web.services import access, alerts, nodes, operations, outbox, storage, workers
 from ravada_web.services.queue_view import Waiting
 from ravada_web.web import words
 from ravada_web.web.htmx import browser_path, here
+from ravada_web.web.rendering import say as _
 
 
 def init_app(app: Flask) -> None:
@@ -48,8 +48,8 @@ def ago(moment: datetime | None) -> str:
     if moment is None:
         return _("never")
     exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
-    text = _distance(round((now() - moment).total_seconds(), 1))
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), exact, text)
+    text = escape(_distance(round((now() - moment).total_seconds(), 1)))
+    return Markup(f'<time datetime="{moment.isoformat()}" title="{exact}">{text}</time>')  # noqa: S704  escaped
 
 
 def _distance(seconds: float) -> str:
