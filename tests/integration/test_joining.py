@@ -228,6 +228,41 @@ def test_a_full_pool_and_a_missing_program_fail_with_the_figure_and_the_package(
     assert {finding(node, code)["state"] for code in ("pool:default", "tools")} == {"pass"}
 
 
+# A date that is five minutes ahead, and a host whose memory is all in use.
+LATE = """#!/bin/sh
+now=$(($(busybox date +%s) + 300))
+echo "${1#+}" | sed "s/%s/$now/; s/%N/0/"
+"""
+FULL = "MemTotal: 4096000 kB\nMemFree: 1000 kB\nMemAvailable: 1000 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "path", "text", "told"),
+    [
+        ("clock", "/bin/date", LATE, "300 s ahead of"),
+        ("memory", "/proc/meminfo", FULL, "No guest fits"),
+    ],
+    ids=["clock", "memory"],
+)
+def test_what_cannot_be_mended_from_here_is_told_with_its_figure(
+    cluster: Cluster, host: LabNode, tmp_path: Path, code: str, path: str, text: str, told: str
+) -> None:
+    node = let_in(cluster, host)
+    assert finding(node, code)["state"] == "pass"
+    stand_in = tmp_path / "stand-in"
+    stand_in.write_text(text)
+    stand_in.chmod(0o755)
+    host.put(stand_in, "/etc/stand-in")
+    host.run(["mount", "--bind", "/etc/stand-in", path])
+    try:
+        inspected(cluster, node)
+        assert finding(node, code)["state"] == "fail" and told in finding(node, code)["text"]
+    finally:
+        host.run(["umount", path])
+    inspected(cluster, node)
+    assert finding(node, code)["state"] == "pass"
+
+
 def test_each_distribution_has_its_own_commands(cluster: Cluster, host: LabNode) -> None:
     node = let_in(cluster, host)
     release = host.folder / "etc/os-release"
