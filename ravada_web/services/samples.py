@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -136,21 +136,32 @@ class History:
 
 
 def history(node: Node, span: str) -> History:
-    """The samples of one of SPANS. Raises KeyError for another."""
+    """The samples of one of SPANS, at its end those of finer steps that are in no coarser one yet.
+
+    Raises KeyError for another span.
+    """
     step, length = SPANS[span]
     since = this_moment() - length
-    columns = (NodeSample.at, *(getattr(NodeSample, name) for name in _NODE_FIGURES))
-    own = select(*columns).where(NodeSample.node_id == node.id, NodeSample.step == step, NodeSample.at >= since)
-    rows = db.session.execute(own.order_by(NodeSample.at))
+    own = select(NodeSample.at, *(getattr(NodeSample, name) for name in _NODE_FIGURES))
+    rows = _through(own.where(NodeSample.node_id == node.id), NodeSample, step, since)
     names = {pool.id: pool.name for pool in node.pools}
-    of_pools = select(PoolSample.pool_id, PoolSample.at, PoolSample.used_mib, PoolSample.total_mib).where(
-        PoolSample.pool_id.in_(names), PoolSample.step == step, PoolSample.at >= since
-    )
+    of_pools = select(PoolSample.at, PoolSample.pool_id, PoolSample.used_mib, PoolSample.total_mib)
     pools: dict[str, list[tuple[float, float]]] = {name: [] for name in names.values()}
-    for pool_id, at, used, total in db.session.execute(of_pools.order_by(PoolSample.at)):
+    for at, pool_id, used, total in _through(of_pools.where(PoolSample.pool_id.in_(names)), PoolSample, step, since):
         pools[names[pool_id]].append((at.timestamp(), used / total if total else 0.0))
     figures = [(at.timestamp(), cpu, memory, ssh, libvirt) for at, cpu, memory, ssh, libvirt in rows]
     return History(step, since.timestamp(), figures, pools)
+
+
+def _through(query: Select[Any], table: type[Any], step: int, since: datetime) -> list[Any]:
+    """The rows of a step since then, and from where they end those of the finer ones."""
+    rows: list[Any] = []
+    for each in reversed(STEPS[: STEPS.index(step) + 1]):
+        found = db.session.execute(query.where(table.step == each, table.at >= since).order_by(table.at)).all()
+        rows += found
+        if found:
+            since = found[-1].at + timedelta(seconds=each)
+    return rows
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from flask import Flask
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import update
 
-from jobs.ticker import LOCK_SECONDS, Ticker, queue_checks
+from jobs.ticker import LOCK_SECONDS, Checks, Ticker, queue_checks
 from ravada_web.config import Settings
 from ravada_web.extensions import queues
 from ravada_web.models import Node, Observed
@@ -20,17 +20,37 @@ def checks() -> list[tuple[int, ...]]:
     return [tuple(job.args) for job in queue("checks").get_jobs()]
 
 
-def test_nodes_are_checked_in_batches_and_the_sick_apart(app: Flask) -> None:
+def test_the_sick_are_checked_apart_from_the_healthy(app: Flask) -> None:
     nodes = make_nodes(5)
     with transaction() as session:
         session.execute(update(Node).where(Node.id == nodes[2]).values(observed=Observed.DOWN))
-    queue_checks(interval=5, batch=3)
-    assert checks() == [(nodes[0], nodes[1], nodes[3]), (nodes[4],), (nodes[2],)]
+    queue_checks(interval=5)
+    assert checks() == [(nodes[0], nodes[1], nodes[3], nodes[4]), (nodes[2],)]
+
+
+def test_many_nodes_are_checked_in_parts_each_once_an_interval(app: Flask) -> None:
+    nodes = make_nodes(25)
+    for part in range(5):
+        queue_checks(5, part, 5)
+    parts = checks()
+    assert len(parts) == 2, "of 25 nodes two parts are worth it"
+    assert sorted(node for part in parts for node in part) == nodes
+
+
+def test_where_the_workers_do_not_keep_up_the_next_part_waits(app: Flask) -> None:
+    nodes = make_nodes(40)
+    rounds = Checks(5)
+    for _second in range(10):
+        rounds.queue_part()
+    assert len(checks()) == 3, "two for the one worker there might be, and the one that came on top"
+    queue("checks").empty()
+    rounds.queue_part()
+    assert checks() == [tuple(nodes[3::4])], "it goes on with the part that waited"
 
 
 def test_a_check_that_nobody_took_up_is_dropped_when_the_next_is_due(app: Flask) -> None:
     make_nodes(1)
-    queue_checks(interval=5, batch=50)
+    queue_checks(interval=5)
     (job,) = queue("checks").get_jobs()
     assert job.ttl == 5
 

@@ -82,3 +82,15 @@ def test_a_span_is_read_with_its_pools(app: Flask) -> None:
     assert found.step == 15
     assert [figures[1:3] for figures in found.node] == [(0.25, 0.75)]
     assert [share for rows in found.pools.values() for _at, share in rows] == [0.4]
+
+
+def test_what_is_in_no_coarser_step_yet_is_read_of_the_finer_ones(app: Flask) -> None:
+    (node_id,) = make_nodes(1)
+    start = bucket(now(), 300)
+    with transaction() as session:
+        for step, ago, cpu in ((300, 3600, 0.1), (300, 900, 0.2), (15, 885, 0.9), (15, 60, 0.3), (15, 30, 0.4)):
+            at = start - timedelta(seconds=ago)
+            session.add(NodeSample(node_id=node_id, step=step, at=at, cpu_load=cpu))
+    node = db.session.get_one(Node, node_id)
+    assert [figures[1] for figures in samples.history(node, "day").node] == [0.1, 0.2, 0.3, 0.4]
+    assert [figures[1] for figures in samples.history(node, "month").node] == [0.1, 0.2, 0.3, 0.4]
