@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ravada_web.models import Node
 from ravada_web.placement.explain import explain_shortage
 from ravada_web.placement.filters import FILTERS, first_reason
 from ravada_web.placement.select import charge, place
 from ravada_web.placement.types import Decision, Demand, NodeState
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS, WEIGHERS
+from ravada_web.services.placing import Load, memory_free, vcpus_free
 
 GOOD = NodeState(
     id=1,
@@ -32,7 +34,7 @@ GOOD = NodeState(
     running=2,
     clone_limit=None,
 )
-ONE = Demand(count=1, memory_mib=1024, disk_mib=16, start=True)
+ONE = Demand(count=1, memory_mib=1024, disk_mib=16, start=True, vcpus=2)
 
 numbers = st.integers(0, 20_000)
 nodes_lists = st.lists(
@@ -46,6 +48,7 @@ nodes_lists = st.lists(
         cpu_load=st.none() | st.floats(0, 1),
         clones=st.integers(0, 50),
         clone_limit=st.none() | st.integers(0, 60),
+        vcpus_free=st.none() | st.integers(0, 40),
         wanted=st.sampled_from(["enabled", "enabled", "disabled", "draining"]),
         observed=st.sampled_from(["up", "up", "degraded", "down", "unknown"]),
         trust=st.sampled_from(["pinned", "pinned", "changed"]),
@@ -60,6 +63,7 @@ demands = st.builds(
     memory_mib=st.integers(32, 4096),
     disk_mib=st.integers(1, 200),
     start=st.booleans(),
+    vcpus=st.integers(1, 8),
 )
 
 
@@ -79,6 +83,7 @@ demands = st.builds(
         ({"memory_free_mib": None}, "memory_unknown", "not known"),
         ({"disk_free_mib": 1039}, "disk", "needs 16 MiB of disk for each clone; 15 MiB are free after the 1,024 MiB"),
         ({"disk_free_mib": None}, "disk_unknown", "counts as full"),
+        ({"vcpus_free": 1}, "processors", "needs 2 virtual processors for each clone; its overcommit leaves 1"),
         ({"clone_limit": 3}, "clone_limit", "has 3 clones, its limit is 3"),
     ],
 )
@@ -97,6 +102,25 @@ def test_a_clone_that_stays_stopped_needs_no_free_memory_but_must_fit_in_all() -
     assert first_reason(full, replace(ONE, start=False)) is None
     reason = first_reason(full, replace(ONE, start=False, memory_mib=8000))
     assert reason is not None and "there in all" in reason.text
+
+
+@pytest.mark.parametrize(
+    ("overcommit", "committed", "free"), [(1.0, 6000, 2000), (2.0, 6000, 5000), (2.0, 14_000, 2000), (0.5, 6000, 0)]
+)
+def test_memory_is_promised_by_the_overcommit_and_never_beyond_what_is_free(
+    overcommit: float, committed: int, free: int
+) -> None:
+    node = Node(memory_total_mib=8000, memory_free_mib=5000, memory_overcommit=overcommit)
+    load = Load()
+    load.committed_mib = committed
+    assert memory_free(node, load) == free
+
+
+@pytest.mark.parametrize(("overcommit", "free"), [(None, None), (1.0, 0), (2.5, 12), (4.0, 24)])
+def test_processors_are_promised_by_the_overcommit(overcommit: float | None, free: int | None) -> None:
+    load = Load()
+    load.vcpus = 8
+    assert vcpus_free(Node(cpus=8, cpu_overcommit=overcommit), load) == free
 
 
 def test_twelve_on_three_equal_nodes_are_four_each() -> None:
@@ -137,6 +161,7 @@ def test_no_decision_ever_oversteps_a_limit(nodes: list[NodeState], demand: Dema
         assert first_reason(node, demand) is None
         if demand.start:
             assert (node.memory_free_mib or 0) - verdict.taken * demand.memory_mib >= node.memory_reserve_mib
+            assert node.vcpus_free is None or verdict.taken * demand.vcpus <= node.vcpus_free
         assert (node.disk_free_mib or 0) - verdict.taken * demand.disk_mib >= node.disk_reserve_mib
         assert node.clone_limit is None or node.clones + verdict.taken <= node.clone_limit
 
