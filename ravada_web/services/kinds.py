@@ -22,6 +22,7 @@ KINDS: dict[str, Kind] = {
     "node_key": Kind("interactive", "jobs.nodes.install_key", 180),
     "node_mend": Kind("default", "jobs.nodes.mend", 1800),
     "node_prove": Kind("interactive", "jobs.nodes.prove", 180),
+    "alert_test": Kind("default", "jobs.alerts.test", 60),
     "pools_count": Kind("default", "jobs.nodes.count_pools", 120),
     "base_import": Kind("interactive", "jobs.bases.import_base", 300),
     "base_prepare": Kind("bulk", "jobs.bases.prepare", 6 * 3600, limit="copy"),

@@ -153,7 +153,7 @@ def history(node: Node, span: str) -> History:
     return History(step, since.timestamp(), figures, pools)
 
 
-def _through(query: Select[Any], table: type[Any], step: int, since: datetime) -> list[Any]:
+def _through(query: Select[*tuple[Any, ...]], table: type[Any], step: int, since: datetime) -> list[Any]:
     """The rows of a step since then, and from where they end those of the finer ones."""
     rows: list[Any] = []
     for each in reversed(STEPS[: STEPS.index(step) + 1]):

@@ -14,12 +14,14 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from ravada_web.errors import Conflict
 from ravada_web.extensions import db, queues
-from ravada_web.models import Alert
+from ravada_web.models import Alert, Operation, User
 from ravada_web.models import now as this_moment
-from ravada_web.services import channels
+from ravada_web.services import access, channels, outbox
 from ravada_web.services.alerts import RANK
-from ravada_web.services.operations import settings
+from ravada_web.services.operations import ask, settings
+from ravada_web.services.running import Handle
 from ravada_web.services.transaction import transaction
 
 log = structlog.get_logger()
@@ -60,15 +62,42 @@ def tell() -> None:
         lot = _claim(name)
         if not lot:
             continue
-        try:
-            send(_subject(lot), [item.line for item in lot])
-            channels.remember(name, "")
-        except (OSError, channels.ChannelFailed) as error:
-            log.warning("alert not sent", channel=name, error=str(error))
-            channels.remember(name, str(error))
+        if _sent(name, send, _subject(lot), [item.line for item in lot]):
             queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
             _unclaim(name, lot)
     _close(wanted)
+
+
+def begin_test(actor: User) -> Operation:
+    """Ask for a message to be sent by every channel now. Raises Conflict where none is set up."""
+    access.require(actor, "nodes.change")
+    if not channels.configured(settings()):
+        raise Conflict(_("No channel is set up: set RAVADA_MAIL_TO and RAVADA_SMTP_HOST, or RAVADA_ALERT_WEBHOOK_URL."))
+    outbox.require_queue()
+    with transaction() as session:
+        return ask(session, "alert_test", _("Send a test message to administrators"), actor=actor)
+
+
+def test(_handle: Handle) -> None:
+    """The job's part. Raises Conflict with what each channel said that did not take it."""
+    refused = []
+    for name, send in channels.configured(settings()).items():
+        if error := _sent(name, send, _("Test message"), [_("This is how trouble with nodes will be told.")]):
+            refused.append(f"{name}: {error}")
+    if refused:
+        raise Conflict("; ".join(refused))
+
+
+def _sent(name: str, send: channels.Send, subject: str, lines: Sequence[str]) -> str:
+    """Send, and keep how it went; answers what was wrong, "" where it was taken."""
+    error = ""
+    try:
+        send(subject, lines)
+    except (OSError, channels.ChannelFailed) as raised:
+        error = str(raised)
+        log.warning("alert not sent", channel=name, error=error)
+    channels.remember(name, error)
+    return error
 
 
 def _pause(name: str) -> str:

@@ -75,6 +75,7 @@ KINDS = {
     "node_key": _l("Install the key on a node"),
     "node_mend": _l("Mend a node"),
     "node_prove": _l("Prove a node"),
+    "alert_test": _l("Send a test message"),
     "pools_count": _l("Count what uses pools"),
     "base_import": _l("Import a base"),
     "base_prepare": _l("Prepare a base"),

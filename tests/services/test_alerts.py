@@ -15,10 +15,12 @@ import pytest
 from flask import Flask
 from pydantic import SecretStr
 
+from ravada_web.errors import Conflict, NotAllowed
 from ravada_web.extensions import db, queues
 from ravada_web.models import Node, Observed, Trust, Wanted, now
-from ravada_web.services import alerts, telling
+from ravada_web.services import alerts, channels, telling
 from ravada_web.services.operations import settings
+from ravada_web.services.running import run
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.factories import make_nodes
@@ -181,6 +183,26 @@ def test_what_one_channel_was_told_is_taken_back_there_though_another_never_hear
         seen([node], Observed.DOWN, "gone again")
         telling.tell()
         assert len(mailbox.mails) == 3 and len(posted) == 1
+
+
+def test_a_test_message_says_how_each_channel_did(people: People, mailbox: Mailbox) -> None:
+    config = settings()
+    operation = telling.begin_test(people.administrator)
+    run(operation.id, operation.attempt, telling.test)
+    assert "Subject: [Ravada] Test message" in mailbox.mails[0]
+    config.smtp_port = free_port()
+    operation = telling.begin_test(people.administrator)
+    run(operation.id, operation.attempt, telling.test)
+    db.session.refresh(operation)
+    assert operation.state == "failed" and operation.error.startswith("mail: ") and "refused" in operation.error
+    assert "refused" in str((channels.last(config)["mail"] or {})["error"])
+    with pytest.raises(NotAllowed):
+        telling.begin_test(people.operator)
+
+
+def test_without_a_channel_there_is_no_test_message(people: People) -> None:
+    with pytest.raises(Conflict, match="RAVADA_MAIL_TO"):
+        telling.begin_test(people.administrator)
 
 
 def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: People) -> None:

@@ -19,6 +19,7 @@ TABLE: dict[str, str] = {
     "POST /account/sign-ins/end-others":                  "sign in | 303 | 303 | 303 | 303",
     "POST /account/sign-ins/{sign_in_id}/end":            "sign in | 303 | 404 | 404 | 303",
     "GET /alerts":                                        "sign in | 403 | 403 | 200 | 200",
+    "POST /alerts/test":                                  "sign in | 403 | 403 | 403 | 409",
     "GET /alerts/banner":                                 "sign in | 403 | 403 | 200 | 200",
     "GET /audit":                                         "sign in | 403 | 403 | 403 | 200",
     "GET /audit/export":                                  "sign in | 403 | 403 | 403 | 200",

@@ -1,11 +1,13 @@
 """Admin Tools › Alerts: what is wrong now, what was, and who is told."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
-from ravada_web.services import alerts, channels
+from ravada_web.services import alerts, channels, telling
 from ravada_web.services.operations import settings
 from ravada_web.web.guard import me, needs
-from ravada_web.web.htmx import show
+from ravada_web.web.htmx import done, show
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 
@@ -22,3 +24,10 @@ def index() -> Response:
 def banner() -> Response:
     """The line at the top of every page, fetched again as nodes change."""
     return show("alerts/_banner.html", "alerts/_banner.html")
+
+
+@blueprint.post("/test")
+@needs("nodes.change")
+def test() -> ResponseReturnValue:
+    telling.begin_test(me())
+    return done(url_for("alerts.index"), _("A test message is on its way; how it went is shown here."))
