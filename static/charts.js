@@ -22,6 +22,13 @@
     return found;
   }
 
+  // uPlot's steps of an axis (seconds; the text; with the day where it changes), in the form that all can read.
+  const DAY = "\n{YYYY}-{MM}-{DD}";
+  const TIMES = [
+    [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+    [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+  ];
+
   const COLOURS = ["first", "second", "third", "fourth"];
 
   // A missing step is a gap: the line does not go on as if somebody had looked.
@@ -53,9 +60,9 @@
         x: { range: () => [found.since, found.until] },
         y: { range: (_plot, _low, high) => [0, most ?? Math.max(10, high * 1.1)] },
       },
-      axes: [axis, { ...axis, size: 56, values: (_plot, ticks) => ticks.map(write) }],
+      axes: [{ ...axis, values: TIMES }, { ...axis, size: 56, values: (_plot, ticks) => ticks.map(write) }],
       series: [
-        { label: words.time },
+        { label: words.time, value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
         ...names.map((label, index) => ({
           label,
           stroke: colour(COLOURS[index % COLOURS.length]),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ravada_web.hypervisor.domain_xml import new_template
+from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -20,6 +21,21 @@ from ravada_web.models import (
 from ravada_web.services.transaction import transaction
 
 POOL = "/var/lib/libvirt/images"
+FACTS = NodeFacts(
+    host_uuid="uuid-1",
+    hostname="n1",
+    libvirt_version="9.0.0",
+    qemu_version="7.2.0",
+    cpus=4,
+    memory_mib=16_000,
+    arch="x86_64",
+    virt_type="kvm",
+    emulator="/usr/bin/qemu-system-x86_64",
+    machines=("pc-q35-7.2",),
+    firmwares=("efi",),
+    networks=("default",),
+    pools=(),
+)
 
 
 def make_nodes(count: int = 3, *, memory_mib: int = 16384, disk_mib: int = 100_000) -> list[int]:

@@ -10,7 +10,8 @@ def store_facts(node: Node, facts: NodeFacts) -> None:
     node.facts, node.facts_at = node.facts | facts.to_dict(), now()
     node.host_uuid = facts.host_uuid
     node.cpus = facts.cpus
-    node.memory_total_mib = facts.memory_mib
+    # Where it was measured that counts: libvirt tells of the memory that it found when it began, on some hosts of less.
+    node.memory_total_mib = node.memory_total_mib or facts.memory_mib
     store_pools(node, facts.pools)
 
 

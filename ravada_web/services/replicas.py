@@ -1,12 +1,15 @@
 """Replicas: which nodes are to have a base's disks, and the operations that bring and remove them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from flask_babel import gettext as _
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
-from ravada_web.models import Base, Clone, Node, Replica, ReplicaState, User
+from ravada_web.extensions import db
+from ravada_web.models import Base, BaseVersion, Clone, Node, Replica, ReplicaState, User
+from ravada_web.services import scopes
 from ravada_web.services.operations import ask
 
 
@@ -49,3 +52,25 @@ def stands_on(session: Session, replica: Replica) -> int:
     """How many clones have this replica under them."""
     mine = (Clone.version_id == replica.version_id) & (Clone.node_id == replica.node_id)
     return session.scalar(select(func.count()).select_from(Clone).where(mine)) or 0
+
+
+@dataclass(frozen=True)
+class ReplicaRow:
+    """A replica on a node, and how many clones stand on it."""
+
+    replica: Replica
+    clones: int
+
+
+def on_node(viewer: User, node: Node) -> list[ReplicaRow]:
+    """The node's replicas of the bases that the viewer may know of, by the base's name."""
+    standing = select(func.count()).where(Clone.version_id == Replica.version_id, Clone.node_id == Replica.node_id)
+    query = (
+        select(Replica, standing.correlate(Replica).scalar_subquery())
+        .join(Replica.version)
+        .join(BaseVersion.base)
+        .where(Replica.node_id == node.id, scopes.bases(viewer))
+        .order_by(func.lower(Base.name), BaseVersion.number)
+        .options(contains_eager(Replica.version).contains_eager(BaseVersion.base))
+    )
+    return [ReplicaRow(replica, count) for replica, count in db.session.execute(query)]

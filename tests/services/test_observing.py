@@ -11,10 +11,11 @@ from ravada_web.models import Clone, CloneState, Event, Node, Observed, Operatio
 from ravada_web.remote.sampling import Sample
 from ravada_web.services.clone_requests import Request, request
 from ravada_web.services.node_checks import Answer
+from ravada_web.services.node_rows import store_facts
 from ravada_web.services.observing import record
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import POOL, make_base, make_nodes
+from tests.factories import FACTS, POOL, make_base, make_nodes
 
 GIB = 1 << 30
 
@@ -53,6 +54,15 @@ def test_figures_and_states_are_written(node_id: int) -> None:
     assert (found.memory_free_mib, found.cpu_load) == (9000, 0.5 / 8)
     assert (found.pools[0].total_mib, found.pools[0].free_mib) == (102_400, 40_960)
     assert clone().state == CloneState.RUNNING
+
+
+def test_the_memory_that_was_measured_counts_and_not_what_libvirt_found_when_it_began(node_id: int) -> None:
+    record([seen(node_id)])
+    measured = node().memory_total_mib
+    assert FACTS.memory_mib != measured
+    with transaction() as session:
+        store_facts(session.get_one(Node, node_id), FACTS)
+    assert node().memory_total_mib == measured
 
 
 def test_a_pool_that_is_not_there_any_more_counts_as_full(node_id: int) -> None:

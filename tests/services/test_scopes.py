@@ -21,7 +21,18 @@ from ravada_web.models import (
     Role,
     User,
 )
-from ravada_web.services import bases, clone_requests, clones, consoles, live, nodes, operations, scopes, sign_ins
+from ravada_web.services import (
+    bases,
+    clone_requests,
+    clones,
+    consoles,
+    live,
+    nodes,
+    operations,
+    replicas,
+    scopes,
+    sign_ins,
+)
 from ravada_web.services.clone_errors import NoRoom
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.launching import launch
@@ -322,3 +333,15 @@ def test_nobody_who_is_switched_off_sees_anything(people: People, house: House) 
         operator.active, operator.role = True, Role.USER
     with pytest.raises(RavadaError):
         operations.listing(operator, operations.Filters())
+
+
+def test_a_nodes_bases_are_those_that_the_operator_is_given(people: People) -> None:
+    both = make_nodes(2)
+    left, right = make_base(both, name="left"), make_base(both[:1], name="Right")
+    clone_requests.request(people.administrator, Request(left, 2, "desk", people.user.name))
+    first, second = (db.session.get_one(Node, node_id) for node_id in both)
+    rows = [(row.replica.version.base_id, row.clones) for row in replicas.on_node(people.administrator, first)]
+    assert rows == [(left, 1), (right, 0)]
+    scopes.give(people.administrator, people.operator, [], [right])
+    assert [row.replica.version.base_id for row in replicas.on_node(people.operator, first)] == [right]
+    assert replicas.on_node(people.operator, second) == []

@@ -4,28 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.models import Access
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import PROGRAMS, Survey
 from ravada_web.services.inspection import host, libvirt
 from ravada_web.services.inspection.types import Needs, Peer, Seen
+from tests.factories import FACTS
 
-FACTS = NodeFacts(
-    host_uuid="uuid-1",
-    hostname="n1",
-    libvirt_version="9.0.0",
-    qemu_version="7.2.0",
-    cpus=4,
-    memory_mib=16_000,
-    arch="x86_64",
-    virt_type="kvm",
-    emulator="/usr/bin/qemu-system-x86_64",
-    machines=("pc-q35-7.2",),
-    firmwares=("efi",),
-    networks=("default",),
-    pools=(),
-)
 DEBIAN = Survey(
     distribution="debian",
     kin=frozenset({"debian"}),

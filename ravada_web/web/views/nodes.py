@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput, NotFound
-from ravada_web.services import events, node_joining, node_settings, nodes, pools, samples
+from ravada_web.services import events, node_joining, node_settings, nodes, pools, replicas, samples
 from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms_nodes import NodeSettingsForm
@@ -47,6 +47,7 @@ def node(node_id: int) -> Response:
         node=found,
         row=nodes.row_of(found),
         pools=pools.of_node(found),
+        replicas=replicas.on_node(me(), found),
         events=history,
         span=span,
         ranges=[] if wants_fragment() else samples.ranges(samples.history(found, span)),
