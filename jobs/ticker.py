@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from redis.exceptions import LockError, RedisError
@@ -17,7 +18,7 @@ from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db, queues
-from ravada_web.models import Access, Node, Observed
+from ravada_web.models import Access, Node, Observed, Pool, now
 from ravada_web.services import picture_work, telling
 from ravada_web.services.operations import settings
 from ravada_web.services.outbox import queue
@@ -29,7 +30,7 @@ TICK_SECONDS = 0.5
 THIN_SECONDS = 240.0
 TELL_SECONDS = 3.0
 # Who uses the pools: listing a pool of thousands of files is a second's work for its node.
-COUNT_SECONDS = 600.0
+COUNT_SECONDS, LOOK_SECONDS = 600.0, 30.0
 # So many nodes are worth a job of their own, and so many a part.
 A_JOB, A_PART, MOST_PARTS = 50, 10, 10
 # Another ticker takes over when this one has been gone for so long.
@@ -98,10 +99,12 @@ def queue_telling() -> None:
 
 
 def queue_counting() -> None:
-    """Queue the counting of who uses the pools of the nodes that are up, a batch at a time."""
-    nodes = db.session.scalars(select(Node.id).where(Node.observed == Observed.UP).order_by(Node.id)).all()
+    """Queue the counting of who uses the pools of nodes that are up, where that is not known or was long ago."""
+    old = Pool.counted_at.is_(None) | (Pool.counted_at < now() - timedelta(seconds=COUNT_SECONDS))
+    due = select(Node.id).where(Node.observed == Observed.UP, Node.pools.any(Pool.active & old)).order_by(Node.id)
+    nodes = db.session.scalars(due).all()
     for first in range(0, len(nodes), A_JOB):
-        enqueue("default", "jobs.nodes.count", *nodes[first : first + A_JOB], ttl=COUNT_SECONDS, timeout=300)
+        enqueue("default", "jobs.nodes.count", *nodes[first : first + A_JOB], ttl=LOOK_SECONDS, timeout=300)
 
 
 @dataclass
@@ -131,7 +134,7 @@ class Ticker:
             Routine(config.picture_interval, lambda: queue_pictures(config.picture_interval)),
             Routine(TELL_SECONDS, queue_telling),
             Routine(THIN_SECONDS, queue_thinning),
-            Routine(COUNT_SECONDS, queue_counting),
+            Routine(LOOK_SECONDS, queue_counting),
         ]
 
     def tick(self) -> None:

@@ -1,14 +1,16 @@
 """The ticker: one ticks however many run, another takes over, and the sick are checked apart from the healthy."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import update
 
-from jobs.ticker import LOCK_SECONDS, Checks, Ticker, queue_checks
+from jobs.ticker import LOCK_SECONDS, Checks, Ticker, queue_checks, queue_counting
 from ravada_web.config import Settings
 from ravada_web.extensions import queues
-from ravada_web.models import Node, Observed
+from ravada_web.models import Node, Observed, now
 from ravada_web.services import sweep
 from ravada_web.services.outbox import queue
 from ravada_web.services.transaction import transaction
@@ -95,3 +97,13 @@ def test_a_tick_without_redis_is_skipped_and_the_next_one_works(
     ticker.tick()
     assert len(checks()) == 1
     assert queues.redis.ping()
+
+
+def test_pools_are_counted_that_were_not_for_ten_minutes(app: Flask) -> None:
+    nodes = make_nodes(4)
+    with transaction() as session:
+        for node_id, minutes in zip(nodes[1:], (3, 11, 11), strict=True):
+            session.get_one(Node, node_id).pools[0].counted_at = now() - timedelta(minutes=minutes)
+        session.get_one(Node, nodes[3]).observed = Observed.DOWN
+    queue_counting()
+    assert [tuple(job.args) for job in queue("default").get_jobs()] == [(nodes[0], nodes[2])]
