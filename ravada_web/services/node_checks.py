@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ FACTS_AGE = timedelta(minutes=1)
 # Nodes that one worker asks side by side: more would only wait for a core, until their time is over.
 AT_ONCE = 8
 # Who has not answered by then has turned out to be one to wait for, and the next one begins.
-PATIENCE_SECONDS = 0.25
+PATIENCE_SECONDS = 0.4
 # What has answered by then is written without waiting for the others.
 WAVE_SECONDS = 0.7
 
@@ -130,10 +130,11 @@ class Round:
         lot: list[Answer] = []
         until = time.monotonic() + WAVE_SECONDS
         while len(lot) < most and (left := until - time.monotonic()) > 0:
-            try:
-                lot.append(self._answers.get(timeout=min(left, PATIENCE_SECONDS)))
-            except queue.Empty:
-                self._pass_over()
+            with suppress(queue.Empty):
+                answer = self._answers.get(timeout=min(left, PATIENCE_SECONDS))
+                self._begun.pop(answer.node_id, None)
+                lot.append(answer)
+            self._pass_over()
         return lot
 
     def _pass_over(self) -> None:
