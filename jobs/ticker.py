@@ -43,20 +43,21 @@ def enqueue(name: str, job: str, *args: int, ttl: float, timeout: int) -> None:
 
 
 def queue_checks(interval: float, part: int = 0, parts: int = 1) -> None:
-    """Queue checks of the nodes that let us in, as many for each worker; those not well go apart and last: no healthy
-    one waits for them. Of so many parts this one; of few nodes the first part is all.
+    """Queue checks of the nodes that let us in, as many for each worker.
+
+    Of those that are well this part; of few nodes the first part is all. Those that are not go apart, with the first
+    part, and last: no healthy one waits for them.
     """
     db.session.rollback()
     found = select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)
     nodes = db.session.execute(found).all()
     parts = max(1, min(parts, len(nodes) // A_PART))
-    mine = nodes[part::parts] if part < parts else []
-    well = [node_id for node_id, observed in mine if observed == Observed.UP]
-    unwell = [node_id for node_id, observed in mine if observed != Observed.UP]
+    well = [node_id for node_id, observed in nodes if observed == Observed.UP and node_id % parts == part]
+    unwell = [node_id for node_id, observed in nodes if observed != Observed.UP and part == 0]
     for group in (well, unwell):
         size = max(A_JOB, math.ceil(len(group) / _check_workers()))
         for first in range(0, len(group), size):
-            enqueue("checks", "jobs.nodes.check", *group[first : first + size], ttl=interval, timeout=60)
+            enqueue("checks", "jobs.nodes.check", *group[first : first + size], ttl=2 * interval, timeout=60)
 
 
 def _check_workers() -> int:
@@ -102,9 +103,14 @@ def queue_counting() -> None:
     """Queue the counting of who uses the pools of nodes that are up, where that is not known or was long ago."""
     old = Pool.counted_at.is_(None) | (Pool.counted_at < now() - timedelta(seconds=COUNT_SECONDS))
     due = select(Node.id).where(Node.observed == Observed.UP, Node.pools.any(Pool.active & old)).order_by(Node.id)
-    nodes = db.session.scalars(due).all()
+    # One whose files cannot be listed is not asked again and again.
+    nodes = [
+        node_id
+        for node_id in db.session.scalars(due)
+        if queues.redis.set(f"ravada:counting:{node_id}", 1, nx=True, ex=int(COUNT_SECONDS))
+    ]
     for first in range(0, len(nodes), A_JOB):
-        enqueue("default", "jobs.nodes.count", *nodes[first : first + A_JOB], ttl=LOOK_SECONDS, timeout=300)
+        enqueue("default", "jobs.nodes.count", *nodes[first : first + A_JOB], ttl=COUNT_SECONDS, timeout=300)
 
 
 @dataclass
@@ -117,8 +123,10 @@ class Routine:
 
     def run_if_due(self) -> None:
         """Queue it, unless that was within the interval."""
-        if time.monotonic() - self.at >= self.interval:
-            self.at = time.monotonic()
+        late = time.monotonic() - self.at - self.interval
+        if late >= 0:
+            # By the clock, and not by when a tick came by; what was missed is not made up for.
+            self.at += self.interval if late < self.interval else self.interval + late
             self.queue()
 
 

@@ -21,10 +21,10 @@ class Alert(db.Model):
     state: Mapped[Word] = mapped_column(default="", index=True)
     text: Mapped[Sentence]
     since: Mapped[Moment]
-    # The state that each channel was told last, by the channel's name.
-    told: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
-    # Some channel may not know the state yet; and how often it changed since all knew.
-    untold: Mapped[bool] = mapped_column(default=True, index=True)
+    # How often it changed in all; and by each channel's name the state that it was told last, and that count then.
     changes: Mapped[int] = mapped_column(default=0)
+    told: Mapped[dict[str, tuple[str, int]]] = mapped_column(JSON, default=dict)
+    # Some channel may not know the state yet.
+    untold: Mapped[bool] = mapped_column(default=True, index=True)
     node: Mapped[Node] = relationship()
     pool: Mapped[Pool | None] = relationship()

@@ -22,7 +22,13 @@ def note(session: Session, nodes: Collection[Node], moment: datetime) -> None:
     """Begin, change and end the alerts of nodes that were just checked, in the present transaction."""
     known = {
         (alert.node_id, alert.pool_id): alert
-        for alert in session.scalars(select(Alert).where(Alert.node_id.in_([node.id for node in nodes])))
+        for alert in session.scalars(
+            select(Alert)
+            .where(Alert.node_id.in_([node.id for node in nodes]))
+            # In one order everywhere, and locked before they are read: another process writes what was told.
+            .order_by(Alert.id)
+            .with_for_update()
+        )
     }
     for node in nodes:
         _note(session, known, node, None, _trouble(node), moment)

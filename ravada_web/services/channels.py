@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from email.message import EmailMessage
 from functools import partial
 
@@ -78,8 +79,9 @@ def _webhook(config: Settings, subject: str, lines: Sequence[str]) -> None:
 
 
 def remember(name: str, error: str) -> None:
-    """Keep how a channel did: "" is well."""
-    queues.redis.hset(KEY, name, json.dumps({"at": time.time(), "error": error}))
+    """Keep how a channel did: "" is well. Without Redis nobody is shown it."""
+    with suppress(RedisError):
+        queues.redis.hset(KEY, name, json.dumps({"at": time.time(), "error": error}))
 
 
 def last(config: Settings) -> dict[str, dict[str, object] | None]:

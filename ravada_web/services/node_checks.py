@@ -8,8 +8,8 @@ round. A thread that hangs in libvirt dies with the job's process.
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -103,8 +103,9 @@ class Round:
         self._questions, self._workspace = questions, workspace
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._turns = threading.Semaphore(AT_ONCE)
-        # When each one's turn came, by time.monotonic(), and how it lets the next one begin.
-        self._begun: dict[int, tuple[float, Callable[[], None]]] = {}
+        # When each one's turn came, by time.monotonic(), and whose turn it still is.
+        self._begun: dict[int, float] = {}
+        self._holding: dict[int, bool] = {}
 
     def waves(self) -> Iterator[list[Answer]]:
         """Ask all; yield the answers in lots, as they come."""
@@ -120,11 +121,20 @@ class Round:
                 yield lot + late
 
     def _put_answer(self, question: Question) -> None:
-        with ExitStack() as turn:
-            if question.before != Observed.DOWN:
-                turn.enter_context(self._turns)
-            self._begun[question.target.node_id] = time.monotonic(), turn.close
+        node_id = question.target.node_id
+        if question.before != Observed.DOWN:
+            self._turns.acquire()
+            self._holding[node_id] = True
+        self._begun[node_id] = time.monotonic()
+        try:
             self._answers.put(ask(question, self._workspace))
+        finally:
+            self._let_others(node_id)
+
+    def _let_others(self, node_id: int) -> None:
+        """End the node's turn, once, whoever asks for it."""
+        if self._holding.pop(node_id, False):
+            self._turns.release()
 
     def _lot(self, most: int) -> list[Answer]:
         lot: list[Answer] = []
@@ -140,15 +150,15 @@ class Round:
     def _pass_over(self) -> None:
         """Let the next ones begin in place of those that take their time."""
         since = time.monotonic() - PATIENCE_SECONDS
-        for begun, let_others in list(self._begun.values()):
+        for node_id, begun in list(self._begun.items()):
             if begun < since:
-                let_others()
+                self._let_others(node_id)
 
     def _late(self, waiting: Collection[int]) -> list[Answer]:
         """What is written of those whose turn came long ago."""
         over = time.monotonic() - ROUND_SECONDS
         reason = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
-        late = [node_id for node_id in waiting if node_id in self._begun and self._begun[node_id][0] < over]
+        late = [node_id for node_id in waiting if node_id in self._begun and self._begun[node_id] < over]
         return [Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True) for node_id in late]
 
 

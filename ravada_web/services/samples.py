@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -157,7 +157,10 @@ def _through(query: Select[*tuple[Any, ...]], table: type[Any], step: int, since
     """The rows of a step since then, and from where they end those of the finer ones."""
     rows: list[Any] = []
     for each in reversed(STEPS[: STEPS.index(step) + 1]):
-        found = db.session.execute(query.where(table.step == each, table.at >= since).order_by(table.at)).all()
+        # A coarser step that is under way has a row too, at its beginning: what it is made of says more.
+        whole = table.at < bucket(this_moment(), each) if each > STEPS[0] else true()
+        own = query.where(table.step == each, table.at >= since, whole)
+        found = db.session.execute(own.order_by(table.at)).all()
         rows += found
         if found:
             since = found[-1].at + timedelta(seconds=each)

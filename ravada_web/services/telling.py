@@ -8,6 +8,7 @@ what it was told: one that was away hears how things are now, and no other hears
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from http.client import HTTPException
 
 import structlog
 from flask_babel import gettext as _
@@ -27,7 +28,13 @@ from ravada_web.services.transaction import transaction
 log = structlog.get_logger()
 # A channel that failed is tried again after this many seconds.
 RETRY_SECONDS = 30
-UNTOLD = select(Alert).where(Alert.untold).options(joinedload(Alert.node, innerjoin=True), joinedload(Alert.pool))
+UNTOLD = (
+    select(Alert)
+    .where(Alert.untold)
+    .options(joinedload(Alert.node, innerjoin=True), joinedload(Alert.pool))
+    .order_by(Alert.id)
+)
+UNKNOWN = ("", 0)
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,14 @@ class News:
     """What one channel is told of one alert: plain values, so that no row is held while the channel is slow."""
 
     alert_id: int
-    before: str
-    state: str
+    before: tuple[str, int]
+    now: tuple[str, int]
     line: str
+
+    @property
+    def bad(self) -> bool:
+        """Whether it tells of trouble."""
+        return self.now[0] != ""
 
 
 def is_due() -> bool:
@@ -48,7 +60,7 @@ def is_due() -> bool:
 
 def _is_news(alert: Alert, channel: str) -> bool:
     """Whether the channel is to hear of the alert's state now."""
-    before = alert.told.get(channel, "")
+    before = alert.told.get(channel, UNKNOWN)[0]
     settled = alert.since <= this_moment() - timedelta(seconds=settings().alert_settle)
     return RANK.get(alert.state, 0) > RANK.get(before, 0) or (alert.state != before and settled)
 
@@ -62,9 +74,9 @@ def tell() -> None:
         lot = _claim(name)
         if not lot:
             continue
-        if _sent(name, send, _subject(lot), [item.line for item in lot]):
-            queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
-            _unclaim(name, lot)
+        if _delivered(name, send, lot):
+            continue
+        queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
     _close(wanted)
 
 
@@ -88,13 +100,24 @@ def test(_handle: Handle) -> None:
         raise Conflict("; ".join(refused))
 
 
+def _delivered(name: str, send: channels.Send, lot: Sequence[News]) -> bool:
+    """Send what was claimed; whatever keeps it from being sent gives the claim back."""
+    taken = False
+    try:
+        taken = not _sent(name, send, _subject(lot), [item.line for item in lot])
+    finally:
+        if not taken:
+            _unclaim(name, lot)
+    return taken
+
+
 def _sent(name: str, send: channels.Send, subject: str, lines: Sequence[str]) -> str:
     """Send, and keep how it went; answers what was wrong, "" where it was taken."""
     error = ""
     try:
         send(subject, lines)
-    except (OSError, channels.ChannelFailed) as raised:
-        error = str(raised)
+    except (OSError, HTTPException, channels.ChannelFailed) as raised:
+        error = str(raised) or type(raised).__name__
         log.warning("alert not sent", channel=name, error=error)
     channels.remember(name, error)
     return error
@@ -110,27 +133,31 @@ def _claim(name: str) -> list[News]:
     with transaction() as session:
         for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
             if _is_news(alert, name):
-                lot.append(_news(alert, alert.told.get(name, "")))
-                alert.told = {**alert.told, name: alert.state}
+                item = _news(alert, alert.told.get(name, UNKNOWN))
+                lot.append(item)
+                alert.told = {**alert.told, name: item.now}
     return lot
 
 
 def _unclaim(name: str, lot: Sequence[News]) -> None:
-    before = {item.alert_id: item.before for item in lot}
+    """Have it told again, where nobody has told the channel of a later state."""
+    items = {item.alert_id: item for item in lot}
     with transaction() as session:
-        for alert in session.scalars(select(Alert).where(Alert.id.in_(before)).with_for_update()):
-            alert.told = {**alert.told, name: before[alert.id]}
+        found = select(Alert).where(Alert.id.in_(items)).order_by(Alert.id).with_for_update()
+        for alert in session.scalars(found):
+            if tuple(alert.told.get(name, UNKNOWN)) == items[alert.id].now:
+                alert.told = {**alert.told, name: items[alert.id].before}
+                alert.untold = True
 
 
 def _close(names: Collection[str]) -> None:
     """What every channel knows needs no more looks."""
     with transaction() as session:
         for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
-            if all(alert.told.get(name, "") == alert.state for name in names):
-                alert.untold, alert.changes = False, 0
+            alert.untold = any(alert.told.get(name, UNKNOWN)[0] != alert.state for name in names)
 
 
-def _news(alert: Alert, before: str) -> News:
+def _news(alert: Alert, before: tuple[str, int]) -> News:
     what = _("Node %(node)s", node=alert.node.name)
     if alert.pool is not None:
         what = _("Pool %(pool)s of node %(node)s", pool=alert.pool.name, node=alert.node.name)
@@ -140,14 +167,14 @@ def _news(alert: Alert, before: str) -> News:
             "%(what)s is %(state)s since %(since)s. %(why)s", what=what, state=alert.state, since=since, why=alert.text
         )
     else:
-        line = _("%(what)s is well again since %(since)s; it was %(before)s.", what=what, since=since, before=before)
-    if alert.changes > 1:
-        line += " " + _("It changed %(count)s times meanwhile.", count=alert.changes)
-    return News(alert.id, before, alert.state, line)
+        line = _("%(what)s is well again since %(since)s; it was %(before)s.", what=what, since=since, before=before[0])
+    if (changes := alert.changes - before[1]) > 1:
+        line += " " + _("It changed %(count)s times meanwhile.", count=changes)
+    return News(alert.id, before, (alert.state, alert.changes), line)
 
 
 def _subject(lot: Sequence[News]) -> str:
-    bad = sum(1 for item in lot if item.state)
+    bad = sum(1 for item in lot if item.bad)
     if len(lot) == 1:
         return lot[0].line.partition(". ")[0]
     return _("%(bad)s in trouble, %(well)s well again", bad=bad, well=len(lot) - bad)

@@ -1,7 +1,8 @@
 """gunicorn's settings for the pages: `gunicorn --config python:ravada_web.web.serving app:app`.
 
 A page is a few tens of milliseconds of one core and waits for nobody: the gateway takes requests and answers at the
-browsers' pace. So each process has one request at a time, and is asked for the next when it is idle.
+browsers' pace. So there are two processes a core, and each takes the next request only when it has a thread for it. The
+second thread is for what is long: an export that is larger than what the gateway keeps goes at its browser's pace.
 """
 
 import gc
@@ -11,8 +12,7 @@ from typing import Any
 from sqlalchemy.orm import configure_mappers
 
 workers = max(4, min(16, 2 * (os.cpu_count() or 1)))
-# The gateway gives an answer as long.
-timeout = 120
+worker_class, threads, worker_connections = "gthread", 2, 2
 preload_app = True
 control_socket_disable = True
 
