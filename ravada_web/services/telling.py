@@ -72,11 +72,8 @@ def tell() -> None:
         if queues.redis.exists(_pause(name)):
             continue
         lot = _claim(name)
-        if not lot:
-            continue
-        if _delivered(name, send, lot):
-            continue
-        queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
+        if lot and not _delivered(name, send, lot):
+            queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
     _close(wanted)
 
 
