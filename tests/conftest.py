@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import downgrade, upgrade
+from jinja2 import FileSystemBytecodeCache
 from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
@@ -21,6 +23,7 @@ from rq.serializers import JSONSerializer
 from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
+from ravada_web.identity import passwords
 from ravada_web.models import Role, User
 from ravada_web.services import users
 from ravada_web.services.kinds import QUEUES
@@ -65,6 +68,22 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path)
     return folder / "ravada.sqlite"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Passwords hashed by the same function, at its least cost: a test makes people by the handful."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(passwords, "_hasher", quick)
+        patch.setattr(passwords, "_NOBODY", quick.hash(PASSWORD))
+        yield
+
+
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """The templates as compiled by the first test that needed each."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
 def settings(tmp_path: Path, empty_database: Path, redis_socket: Path) -> Iterator[Settings]:
     """An installation of its own, its tables made, its queue empty."""
@@ -80,10 +99,11 @@ def settings(tmp_path: Path, empty_database: Path, redis_socket: Path) -> Iterat
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
+def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
     """The application, its context pushed."""
     app = create_app(settings)
     app.config["TESTING"] = True
+    app.jinja_env.bytecode_cache = compiled_templates
     with app.app_context():
         yield app
         db.session.remove()
