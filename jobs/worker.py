@@ -5,12 +5,15 @@ import os
 import signal
 import sys
 
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker_registration import REDIS_WORKER_KEYS
 
+import jobs.alerts
 import jobs.bases
 import jobs.clones
 import jobs.nodes  # noqa: F401  imported before the first fork, so that no work horse pays for it
@@ -34,6 +37,13 @@ class DesktopWorker(Worker):
         """Fork with what every job needs already in memory."""
         self._warm = self._warm or warm()
         super().fork_work_horse(job, queue)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that it lives; a Redis that was started anew is told first who it is."""
+        if not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
+            self.connection.delete(self.key)
+            self.register_birth()
+        super().heartbeat(timeout, pipeline)
 
     def prepare_execution(self, job: Job) -> Execution:
         self._say_alive(job)

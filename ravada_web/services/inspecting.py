@@ -27,7 +27,7 @@ from ravada_web.remote.target import Target, Workspace
 from ravada_web.services import access, links, outbox
 from ravada_web.services.inspection.all import findings
 from ravada_web.services.inspection.types import Needs, Peer, Seen
-from ravada_web.services.node_rows import store_facts
+from ravada_web.services.node_rows import store_facts, store_sample
 from ravada_web.services.operations import ask, settings
 from ravada_web.services.running import Handle
 from ravada_web.services.transaction import transaction
@@ -211,5 +211,7 @@ def _write(handle: Handle, seen: Seen) -> None:
             node.source_address = seen.source or node.source_address
             if seen.facts is not None:
                 store_facts(node, seen.facts)
+                if node.figures_at is None:  # the first ones; checks bring all others
+                    store_sample(node, seen.sample, this_moment())
                 node.facts = node.facts | {"processor": seen.survey.processor, "system": seen.survey.pretty_name}
     handle.result = {"failed": [finding.code for finding in found if finding.state == "fail"]}

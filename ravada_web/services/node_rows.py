@@ -1,7 +1,12 @@
 """Writing what was learned of a node into its row and its pools' rows."""
 
+from datetime import datetime
+
 from ravada_web.hypervisor.facts import NodeFacts, PoolFacts
 from ravada_web.models import Node, Pool, now
+from ravada_web.remote.sampling import Sample
+
+MIB = 1024 * 1024
 
 
 def store_facts(node: Node, facts: NodeFacts) -> None:
@@ -13,6 +18,19 @@ def store_facts(node: Node, facts: NodeFacts) -> None:
     # Where it was measured that counts: libvirt tells of the memory that it found when it began, on some hosts of less.
     node.memory_total_mib = node.memory_total_mib or facts.memory_mib
     store_pools(node, facts.pools)
+
+
+def store_sample(node: Node, sample: Sample, moment: datetime) -> None:
+    """Keep the figures of memory, load and room that were measured at that moment."""
+    node.memory_total_mib, node.memory_free_mib = sample.memory_total_mib, sample.memory_available_mib
+    node.figures_at = moment
+    node.cpu_load = min(1.0, sample.load1 / node.cpus) if node.cpus else None
+    for pool in node.pools:
+        if pool.path in sample.disks:
+            total, free = sample.disks[pool.path]
+            pool.total_mib, pool.free_mib, pool.sampled_at = total // MIB, free // MIB, moment
+        else:
+            pool.free_mib = None  # asked for, and not there: unknown, which counts as full
 
 
 def store_pools(node: Node, seen: tuple[PoolFacts, ...]) -> None:

@@ -10,16 +10,13 @@ from sqlalchemy.orm import Session
 
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
-from ravada_web.remote.sampling import Sample
 from ravada_web.services import alerts, clones, events, samples
 from ravada_web.services.node_health import judge
-from ravada_web.services.node_rows import store_facts
+from ravada_web.services.node_rows import store_facts, store_sample
 from ravada_web.services.transaction import transaction
 
 if TYPE_CHECKING:
     from ravada_web.services.node_checks import Answer
-
-MIB = 1024 * 1024
 
 
 def record(answers: Sequence["Answer"]) -> None:
@@ -47,7 +44,7 @@ def _record_one(session: Session, node: Node, answer: "Answer") -> None:
         node.trust = Trust.CHANGED
     if answer.sample:
         node.last_seen_at = now()
-        _store_sample(node, answer.sample)
+        store_sample(node, answer.sample, asked_at)
     if answer.facts:
         _store_checked_facts(node, answer)
     if answer.health:
@@ -67,18 +64,6 @@ def _record_one(session: Session, node: Node, answer: "Answer") -> None:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
-
-
-def _store_sample(node: Node, sample: Sample) -> None:
-    node.memory_total_mib, node.memory_free_mib = sample.memory_total_mib, sample.memory_available_mib
-    node.figures_at = node.checked_at
-    node.cpu_load = min(1.0, sample.load1 / node.cpus) if node.cpus else None
-    for pool in node.pools:
-        if pool.path in sample.disks:
-            total, free = sample.disks[pool.path]
-            pool.total_mib, pool.free_mib, pool.sampled_at = total // MIB, free // MIB, node.checked_at
-        else:
-            pool.free_mib = None  # asked for, and not there: unknown, which counts as full
 
 
 def _store_checked_facts(node: Node, answer: "Answer") -> None:

@@ -7,9 +7,11 @@ import urllib.request
 
 import pytest
 
+from ravada_web.cli.up import PROCESSES
 from ravada_web.extensions import db
 from ravada_web.models import CloneState, Observed, Operation, Trust, now
-from ravada_web.services import clone_requests, node_joining
+from ravada_web.services import clone_requests, node_joining, workers
+from ravada_web.services.kinds import QUEUES
 from ravada_web.services.running import started
 from tests.cluster import GUEST, IMAGES, Cluster, allow, make_base, seconds_until
 from tests.servers import wait_until
@@ -177,6 +179,9 @@ def test_while_redis_is_away_pages_show_and_nothing_is_half_written(cluster: Clu
     finally:
         cluster.supervise("start", "redis:*")
     cluster.create("redis", 2)
+    wait_until(
+        lambda: len(workers.listing()) == sum(PROCESSES.get(name, 1) for name in QUEUES), 30, "all are known again"
+    )
 
 
 def test_a_disabled_node_gets_none_and_can_have_its_clones_shut_down(cluster: Cluster) -> None:

@@ -113,6 +113,8 @@ def test_from_a_password_to_a_node_that_runs_guests(cluster: Cluster, host: LabN
     assert line == f'from="{node.source_address}" {nodes.public_key()}\n'
     assert {item["code"]: item["text"] for item in node.findings if item["state"] == "fail"} == {}
 
+    assert node.memory_free_mib and node.pools[0].free_mib, "its figures are known before the first check"
+
     proof = done(proving.begin_proof(cluster.admin, node))
     assert [step["code"] for step in proof.result["steps"]] == ["link", "disk", "start", "display", "frame", "remove"]
     assert all(step["state"] == "pass" for step in proof.result["steps"])
