@@ -13,6 +13,8 @@ from sqlalchemy.orm import configure_mappers
 
 workers = max(4, min(16, 2 * (os.cpu_count() or 1)))
 worker_class, threads, worker_connections = "gthread", 2, 2
+# The gateway opens a connection for each request.
+keepalive = 0
 preload_app = True
 control_socket_disable = True
 
