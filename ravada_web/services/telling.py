@@ -6,12 +6,14 @@ what it was told: one that was away hears how things are now, and no other hears
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPException
 
 import structlog
 from flask_babel import gettext as _
+from redis.exceptions import LockError
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
@@ -28,6 +30,8 @@ from ravada_web.services.transaction import transaction
 log = structlog.get_logger()
 # A channel that failed is tried again after this many seconds.
 RETRY_SECONDS = 30
+# Of several workers one tells a channel; longer than the job may take.
+TELLING_SECONDS = 120
 UNTOLD = (
     select(Alert)
     .where(Alert.untold)
@@ -69,12 +73,31 @@ def tell() -> None:
     """Tell what is due, each channel by itself; a channel that fails is tried again later, the others are not."""
     wanted = channels.configured(settings())
     for name, send in wanted.items():
-        if queues.redis.exists(_pause(name)):
+        lock = queues.redis.lock(f"ravada:alerts:telling:{name}", timeout=TELLING_SECONDS)
+        if queues.redis.exists(_pause(name)) or not lock.acquire(blocking=False):
             continue
-        lot = _claim(name)
-        if lot and not _delivered(name, send, lot):
-            queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
+        try:
+            _tell_by(name, send)
+        finally:
+            with suppress(LockError):
+                lock.release()
     _close(wanted)
+
+
+def _tell_by(name: str, send: channels.Send) -> None:
+    """Send, and only then write that it is known: after a worker that was killed in between it is told once more."""
+    lot = [_news(alert, alert.told.get(name, UNKNOWN)) for alert in db.session.scalars(UNTOLD) if _is_news(alert, name)]
+    db.session.rollback()
+    if not lot:
+        return
+    if _sent(name, send, _subject(lot), [item.line for item in lot]):
+        queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
+        return
+    known = {item.alert_id: item.now for item in lot}
+    with transaction() as session:
+        found = select(Alert).where(Alert.id.in_(known)).order_by(Alert.id).with_for_update()
+        for alert in session.scalars(found):
+            alert.told = {**alert.told, name: known[alert.id]}
 
 
 def begin_test(actor: User) -> Operation:
@@ -97,17 +120,6 @@ def test(_handle: Handle) -> None:
         raise Conflict("; ".join(refused))
 
 
-def _delivered(name: str, send: channels.Send, lot: Sequence[News]) -> bool:
-    """Send what was claimed; whatever keeps it from being sent gives the claim back."""
-    taken = False
-    try:
-        taken = not _sent(name, send, _subject(lot), [item.line for item in lot])
-    finally:
-        if not taken:
-            _unclaim(name, lot)
-    return taken
-
-
 def _sent(name: str, send: channels.Send, subject: str, lines: Sequence[str]) -> str:
     """Send, and keep how it went; answers what was wrong, "" where it was taken."""
     error = ""
@@ -122,29 +134,6 @@ def _sent(name: str, send: channels.Send, subject: str, lines: Sequence[str]) ->
 
 def _pause(name: str) -> str:
     return f"ravada:alerts:pause:{name}"
-
-
-def _claim(name: str) -> list[News]:
-    """Write that the channel knows what it is about to be told: of two workers one wins by the rows' locks."""
-    lot = []
-    with transaction() as session:
-        for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
-            if _is_news(alert, name):
-                item = _news(alert, alert.told.get(name, UNKNOWN))
-                lot.append(item)
-                alert.told = {**alert.told, name: item.now}
-    return lot
-
-
-def _unclaim(name: str, lot: Sequence[News]) -> None:
-    """Have it told again, where nobody has told the channel of a later state."""
-    items = {item.alert_id: item for item in lot}
-    with transaction() as session:
-        found = select(Alert).where(Alert.id.in_(items)).order_by(Alert.id).with_for_update()
-        for alert in session.scalars(found):
-            if tuple(alert.told.get(name, UNKNOWN)) == items[alert.id].now:
-                alert.told = {**alert.told, name: items[alert.id].before}
-                alert.untold = True
 
 
 def _close(names: Collection[str]) -> None:

@@ -167,6 +167,26 @@ def test_a_mail_server_that_comes_back_gets_what_it_missed(mailbox: Mailbox) -> 
     assert not telling.is_due()
 
 
+def test_what_a_killed_worker_did_not_send_is_told_by_the_next(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (node,) = make_nodes(1)
+    seen([node], Observed.DOWN, "gone")
+    with monkeypatch.context() as killed:
+
+        def dies(_config: Any) -> dict[str, channels.Send]:
+            def send(_subject: str, _lines: Any) -> None:
+                raise SystemExit
+
+            return {"mail": send}
+
+        killed.setattr(channels, "configured", dies)
+        with pytest.raises(SystemExit):
+            telling.tell()
+    telling.tell()
+    assert len(mailbox.mails) == 1
+
+
 def test_what_one_channel_was_told_is_taken_back_there_though_another_never_heard_of_it(mailbox: Mailbox) -> None:
     (node,) = make_nodes(1)
     with webhook() as (address, posted):
