@@ -87,7 +87,7 @@ bench-pages: packages-test $(VENV)/installed ## pages at 200 nodes and 20,000 cl
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.pages
 
 pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md anew
-	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/e2e/test_joining_page.py -k wide
+	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k wide
 
 clean: demo-down ## remove the virtual environment and caches; data folders stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -27,9 +27,9 @@ from ravada_web.identity import passwords
 from ravada_web.models import Role, User
 from ravada_web.services import users
 from ravada_web.services.kinds import QUEUES
-from tests.cluster import Cluster, running_cluster
 from tests.lab import missing_requirements
-from tests.servers import postgresql, postgresql_programs, redis_server, wait_until
+from tests.support.cluster import Cluster, running_cluster
+from tests.support.servers import postgresql, postgresql_programs, redis_server, wait_until
 
 PASSWORD = "correct horse battery"
 

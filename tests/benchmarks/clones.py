@@ -26,9 +26,9 @@ from ravada_web.models import Clone, CloneState
 from ravada_web.services import clones, links
 from ravada_web.services.node_rows import facts_of
 from tests.benchmarks.browser import Browser
-from tests.cluster import IMAGES, PASSWORD, Cluster, running_cluster
 from tests.lab import missing_requirements
-from tests.servers import wait_until
+from tests.support.cluster import IMAGES, PASSWORD, Cluster, running_cluster
+from tests.support.servers import wait_until
 
 COUNT = 300
 VOLUME = """<volume><name>{name}</name><capacity>{capacity}</capacity><target><format type='qcow2'/></target>

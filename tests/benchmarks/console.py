@@ -24,10 +24,10 @@ from ravada_web.models import CloneState, Role, User
 from ravada_web.services import consoles, links, sign_ins, users
 from tests.benchmarks import streams
 from tests.benchmarks.displays import cpu_seconds, percentile, resident_mib, socket_of
-from tests.cluster import IMAGES, PASSWORD, Cluster, make_base, running_cluster
 from tests.lab import missing_requirements
-from tests.rfb import Viewer
-from tests.servers import wait_until
+from tests.support.cluster import IMAGES, PASSWORD, Cluster, make_base, running_cluster
+from tests.support.rfb import Viewer
+from tests.support.servers import wait_until
 
 DISPLAYS, PER_DISPLAY = 20, 10
 SECONDS = 15.0

@@ -8,7 +8,7 @@ import libvirt
 
 from ravada_web.hypervisor.displays import read_displays
 from tests.lab import LabNode
-from tests.rfb import Viewer
+from tests.support.rfb import Viewer
 
 
 def socket_of(connection: libvirt.virConnect, node: LabNode, uuid: str) -> Path:

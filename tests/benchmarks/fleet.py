@@ -27,9 +27,9 @@ from ravada_web.remote.target import LIBVIRT_SOCKET
 from ravada_web.services import link_states
 from ravada_web.services.nodes import public_key
 from ravada_web.services.transaction import transaction
-from tests.cluster import ROOT, free_port, listens
-from tests.servers import wait_until
-from tests.sshd import RunningSshd, start_sshd
+from tests.support.cluster import ROOT, free_port, listens
+from tests.support.servers import wait_until
+from tests.support.sshd import RunningSshd, start_sshd
 
 TABLE = "ravada_bench"
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -18,9 +18,9 @@ from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import Clone, CloneState
 from ravada_web.services import clones, links, users
 from tests.benchmarks.displays import first_picture, socket_of
-from tests.cluster import PASSWORD, Cluster, running_cluster
-from tests.e2e.conftest import ARGUMENTS
+from tests.browser.conftest import ARGUMENTS
 from tests.lab import missing_requirements
+from tests.support.cluster import PASSWORD, Cluster, running_cluster
 
 ROUNDS = 6
 SOMETHING = """() => {

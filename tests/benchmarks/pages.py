@@ -24,9 +24,9 @@ from ravada_web.services import users
 from ravada_web.services.transaction import transaction
 from tests.benchmarks.browser import Browser
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
-from tests.cluster import PASSWORD
-from tests.factories import make_base
-from tests.servers import postgresql
+from tests.support.cluster import PASSWORD
+from tests.support.factories import make_base
+from tests.support.servers import postgresql
 
 NODES, CLONES, DESKTOPS = 200, 20_000, 8
 CLIENTS, ASKED = 4, 60

@@ -23,9 +23,9 @@ from ravada_web.models import Clone, CloneState, Node, Role, SignIn, User
 from ravada_web.services import clone_requests, consoles, sign_ins
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.transaction import transaction
-from tests.factories import make_base, make_nodes
-from tests.rfb import Viewer
-from tests.servers import wait_until
+from tests.support.factories import make_base, make_nodes
+from tests.support.rfb import Viewer
+from tests.support.servers import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "correct horse battery"

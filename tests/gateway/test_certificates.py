@@ -13,8 +13,8 @@ from websockets.sync.client import connect
 from ravada_web.extensions import db
 from ravada_web.models import SignIn
 from ravada_web.services import consoles
-from tests.certificates import make_certificate
 from tests.gateway.conftest import PASSWORD, House
+from tests.support.certificates import make_certificate
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from ravada_web.services.console_causes import CODES, Cause
 from ravada_web.services.consoles import ConsoleRefused
 from ravada_web.services.transaction import transaction
 from tests.gateway.conftest import House, Person, qemu
-from tests.rfb import NO_SECURITY, SHARED, VERSION, Viewer
-from tests.servers import wait_until
+from tests.support.rfb import NO_SECURITY, SHARED, VERSION, Viewer
+from tests.support.servers import wait_until
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from ravada_web.models import Node, Observed, now
 from ravada_web.services import sweep
 from ravada_web.services.outbox import queue
 from ravada_web.services.transaction import transaction
-from tests.factories import make_nodes
-from tests.servers import wait_until
+from tests.support.factories import make_nodes
+from tests.support.servers import wait_until
 
 
 def checks() -> list[tuple[int, ...]]:

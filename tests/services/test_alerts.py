@@ -23,8 +23,8 @@ from ravada_web.services.operations import settings
 from ravada_web.services.running import run
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_nodes
-from tests.sshd import free_port
+from tests.support.factories import make_nodes
+from tests.support.sshd import free_port
 
 
 class Mailbox:

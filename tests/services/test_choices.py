@@ -6,7 +6,7 @@ from ravada_web.errors import NotAllowed
 from ravada_web.services import choices, clone_requests, clones, operations, scopes
 from ravada_web.services.clone_requests import Request
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 
 def test_names_of_the_part_that_the_viewer_is_given(people: People) -> None:

@@ -18,7 +18,7 @@ from ravada_web.services.clone_requests import Request, request
 from ravada_web.services.outbox import queue
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 
 def wanted(people: People, base_id: int, **changes: Any) -> Request:

@@ -10,7 +10,7 @@ from ravada_web.models import Clone, CloneState, Console, Role, User
 from ravada_web.services import clone_requests, consoles, sign_ins
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.transaction import transaction
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 TABS = 6
 ROUNDS = 5

@@ -9,7 +9,7 @@ from ravada_web.services import first_steps
 from ravada_web.services.clone_requests import Request, request
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 
 def done() -> tuple[bool, ...]:

@@ -30,7 +30,7 @@ from ravada_web.services.clone_requests import PREFIX, Request, request
 from ravada_web.services.launching import launch, launch_new, prefix
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 
 @pytest.fixture

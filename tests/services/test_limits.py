@@ -16,7 +16,7 @@ from ravada_web.services.launching import launch, launch_new
 from ravada_web.services.limits import Amounts
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ravada_web.services.node_rows import store_facts
 from ravada_web.services.observing import record
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import FACTS, POOL, make_base, make_nodes
+from tests.support.factories import FACTS, POOL, make_base, make_nodes
 
 GIB = 1 << 30
 

@@ -13,7 +13,7 @@ from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Event, Gr
 from ravada_web.services import offers
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 NOBODY = {
     "to_all": False,

@@ -23,8 +23,8 @@ from ravada_web.services.running import Cancelled, Handle, Superseded, me, run, 
 from ravada_web.services.sweep import LOST_AFTER, MOST_ATTEMPTS, Sweep, alive, hand_back
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
-from tests.servers import wait_until
+from tests.support.factories import make_base, make_nodes
+from tests.support.servers import wait_until
 
 
 def new_operation(kind: str = "node_scan") -> int:
@@ -238,7 +238,7 @@ def test_a_worker_killed_with_9_has_its_work_handed_back_within_5_seconds(
 ) -> None:
     """A real forking worker, on a job that waits: whichever process is killed, the sweep finds out."""
     operation = new_operation("node_scan")
-    hung = outbox.queue("bulk").enqueue("tests.hanging.hang", args=(operation, 1), job_timeout=600)
+    hung = outbox.queue("bulk").enqueue("tests.support.hanging.hang", args=(operation, 1), job_timeout=600)
     outbox.queue("interactive").empty()
     environment = os.environ | {"RAVADA_DATA": str(settings.data), "RAVADA_REDIS_URL": settings.redis_url}
     worker = subprocess.Popen([sys.executable, "-m", "jobs.worker", "bulk"], env=environment)

@@ -15,7 +15,7 @@ from ravada_web.services.limits import Amounts
 from ravada_web.services.people import Filters
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 
 def names(people: People, **filters: object) -> list[str]:

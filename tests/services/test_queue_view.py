@@ -15,7 +15,7 @@ from ravada_web.services import operations, queue_view, workers
 from ravada_web.services.operations import ask
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_nodes
+from tests.support.factories import make_nodes
 
 
 @contextmanager

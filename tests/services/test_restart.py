@@ -19,7 +19,7 @@ from ravada_web.services.node_checks import Answer
 from ravada_web.services.observing import record
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 XML = (
     "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>65536</memory><os><type>hvm</type></os></domain>"

@@ -10,7 +10,7 @@ from ravada_web.models import Node, NodeSample, Pool, PoolSample, now
 from ravada_web.services import samples
 from ravada_web.services.samples import KEPT, STEPS, bucket
 from ravada_web.services.transaction import transaction
-from tests.factories import make_nodes
+from tests.support.factories import make_nodes
 
 
 def seen(node_id: int, at: datetime, cpu: float | None, used_mib: int = 600) -> None:

@@ -38,7 +38,7 @@ from ravada_web.services.clone_requests import Request
 from ravada_web.services.launching import launch
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 
 @dataclass

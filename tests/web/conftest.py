@@ -15,7 +15,7 @@ from ravada_web.services import clone_requests, node_joining, sign_ins
 from ravada_web.services.clone_requests import Request
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
-from tests.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes
 
 FINGERPRINT = "SHA256:mVPwvezndPv/ARoIadVY98vAC0g+P/5633yTC4d/wXE"
 

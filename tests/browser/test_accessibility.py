@@ -1,0 +1,94 @@
+"""Every page, for every kind of screen: axe finds nothing, nothing sticks out of a phone's width."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import NARROW, WIDE, Opener, axe
+from tests.support.cluster import Cluster
+
+PAGES = (
+    "/",
+    "/first-steps",
+    "/alerts",
+    "/nodes",
+    "/nodes/add",
+    "/nodes/{node}",
+    "/nodes/{node}/edit",
+    "/nodes/{node}/join",
+    "/nodes/{node}/storage",
+    "/nodes/{node}/pools/{pool}",
+    "/nodes/{node}/join/mend?code=firewall",
+    "/nodes/{node}/enable",
+    "/nodes/{node}/disable",
+    "/nodes/{node}/remove",
+    "/bases",
+    "/bases/import",
+    "/bases/{base}",
+    "/bases/{base}/base",
+    "/clones",
+    "/clones?search=axe",
+    "/clones?search=nothing-is-called-so",
+    "/clones/new",
+    "/clones/{clone}",
+    "/clones/delete?id={clone}",
+    "/operations",
+    "/operations/{operation}",
+    "/workers",
+    "/audit",
+    "/account",
+    "/account/password",
+    "/account/second-factor",
+    "/users",
+    "/users/new",
+    "/users/{user}",
+    "/users/roles",
+    "/groups",
+    "/bases/{base}/offered",
+    "/first-steps",
+    "/console/{clone}",
+    "/no-such-page",
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_axe_finds_nothing_on_any_page(open_as: Opener, cluster: Cluster, scheme: str, width: dict[str, int]) -> None:
+    (clone,) = cluster.create("axe", 1)
+    ids = {"node": cluster.node("rvt2").id, "base": cluster.base_id, "clone": clone.id, "user": cluster.admin.id}
+    ids["pool"] = cluster.node("rvt2").pools[0].id
+    ids["operation"] = clone.operation_id
+    page = open_as("admin", viewport=width, color_scheme=scheme)
+    found: dict[str, list[str]] = {}
+    for path in PAGES:
+        where = path.format(**ids)
+        page.goto(f"{cluster.url}{where}")
+        problems = axe(page) + wider_than_the_screen(page)
+        if problems:
+            found[where] = problems
+    assert found == {}
+
+
+def wider_than_the_screen(page: Page) -> list[str]:
+    width = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    return [f"{width[0]} points wide on a screen of {width[1]}"] if width[0] > width[1] else []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_before_the_sign_in_and_on_a_users_page(
+    open_as: Opener, cluster: Cluster, scheme: str
+) -> None:
+    cluster.create("hers", 2, "--owner", "alice")
+    page = open_as("alice", color_scheme=scheme)
+    assert axe(page) == []
+    page.get_by_role("link", name="hers-1").first.click()
+    assert axe(page) == []
+    page.context.clear_cookies()
+    page.goto(f"{cluster.url}/login")
+    assert axe(page) == []
+
+
+def test_axe_does_find_what_is_wrong(open_as: Opener, cluster: Cluster) -> None:
+    """The gate itself works: a picture without words and grey on grey are found."""
+    page = open_as("admin")
+    page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/static/icon.svg\">')")
+    assert any("alternative text" in problem for problem in axe(page))

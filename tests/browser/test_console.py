@@ -1,0 +1,180 @@
+"""A user in a desktop, in a real browser on real nodes: seen, typed into, cut off with the cause, and back again."""
+
+import base64
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Base, CloneState, Node
+from ravada_web.services.transaction import transaction
+from tests.browser.conftest import NARROW, Opener, axe
+from tests.lab.screen import read_screen
+from tests.support.cluster import Cluster
+from tests.support.servers import wait_until
+
+PICTURE = "() => document.querySelector('#screen canvas')?.toDataURL('image/png') ?? ''"
+
+
+def shown(page: Page) -> list[str]:
+    """The lines that the guest shows on the console's canvas, read by its own glyphs."""
+    address = page.evaluate(PICTURE)
+    if len(address) < 100:
+        return []
+    return read_screen(base64.b64decode(address.partition(",")[2]))
+
+
+def wait_shown(page: Page, line: str, seconds: float = 90) -> None:
+    wait_until(lambda: line in shown(page), seconds, f"the console shows “{line}”: {shown(page)}", poll=0.2)
+
+
+def launch(page: Page, cluster: Cluster) -> None:
+    """From the card to the screen."""
+    page.goto(cluster.url)
+    page.get_by_role("button", name=re.compile("^Launch")).first.click()
+    page.wait_for_url(re.compile("/console/"))
+    expect(page.locator(".console.is-connected")).to_be_attached(timeout=30_000)
+
+
+def test_a_user_sees_the_desktop_types_is_cut_off_and_comes_back(open_as: Opener, cluster: Cluster) -> None:
+    (clone,) = cluster.create("see", 1, "--owner", "alice")
+    page = open_as("alice")
+    launch(page, cluster)
+    wait_shown(page, f"name: {clone.name}")
+    page.keyboard.type("echo hello-from-the-browser\n", delay=40)
+    wait_shown(page, "hello-from-the-browser", 20)
+
+    node = next(node for node in cluster.lab.nodes if node.name == clone.node.name)
+    node.kill()
+    expect(page.get_by_text(re.compile("host does not answer")).first).to_be_visible(timeout=20_000)
+    expect(page.locator(".console.is-connected")).not_to_be_attached()
+    node.start()
+    page.get_by_role("button", name="Launch").click(timeout=60_000)
+    expect(page.locator(".console.is-connected")).to_be_attached(timeout=30_000)
+    wait_shown(page, f"name: {clone.name}")
+
+
+def test_a_cut_network_is_survived(open_as: Opener, cluster: Cluster) -> None:
+    """The gateway goes away under an open console: the page says so, and is back by itself."""
+    (clone,) = cluster.create("cut", 1, "--owner", "alice")
+    page = open_as("alice")
+    launch(page, cluster)
+    wait_shown(page, f"name: {clone.name}")
+    cluster.supervise("restart", "gateway:gateway-0")
+    expect(page.locator(".console.is-connected")).to_be_attached(timeout=30_000)
+    wait_shown(page, f"name: {clone.name}", 20)
+
+
+def test_the_console_by_keyboard_alone(open_as: Opener, cluster: Cluster) -> None:
+    (clone,) = cluster.create("board", 1, "--owner", "alice")
+    page = open_as("alice")
+    page.goto(cluster.url)
+    for _press in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText").strip().startswith("Launch"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/console/"))
+    wait_shown(page, f"name: {clone.name}")
+    page.keyboard.type("echo by-keyboard\n", delay=40)
+    wait_shown(page, "by-keyboard", 20)
+    page.keyboard.press("Control+Alt+Shift")
+    assert page.evaluate("document.activeElement.matches('.console-bar a')")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="My desktops")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_console_on_a_phone(open_as: Opener, cluster: Cluster, scheme: str) -> None:
+    (clone,) = cluster.create("small", 1, "--owner", "alice")
+    page = open_as("alice", viewport=NARROW, color_scheme=scheme, has_touch=True)
+    launch(page, cluster)
+    wait_shown(page, f"name: {clone.name}")
+    assert axe(page) == []
+    width = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert width[0] <= width[1]
+    page.get_by_role("button", name="Clipboard").click()
+    assert axe(page) == []
+
+
+def test_an_operator_looks_on_and_is_refused(open_as: Opener, cluster: Cluster, refusing: None) -> None:
+    (clone,) = cluster.create("look", 1, "--owner", "alice")
+    user = open_as("alice")
+    launch(user, cluster)
+    wait_shown(user, f"name: {clone.name}")
+    operator = open_as("operator")
+    operator.goto(f"{cluster.url}/console/{clone.id}")
+    wait_shown(operator, f"name: {clone.name}", 20)
+    operator.keyboard.type("echo not-mine\n", delay=40)
+    expect(user.get_by_text("operator looks on")).to_be_visible()
+    assert "not-mine" not in "".join(shown(user))
+    user.get_by_role("button", name="Refuse").click()
+    expect(operator.get_by_text(re.compile("does not want anybody to look on")).first).to_be_visible()
+    expect(user.get_by_text("Operators cannot look on")).to_be_visible()
+
+
+@pytest.fixture
+def refusing(cluster: Cluster) -> Iterator[None]:
+    """The base lets its users refuse onlookers."""
+    with transaction() as session:
+        session.get_one(Base, cluster.base_id).users_may_refuse = True
+    yield
+    with transaction() as session:
+        session.get_one(Base, cluster.base_id).users_may_refuse = False
+
+
+def test_one_click_makes_and_launches_what_is_offered(open_as: Opener, cluster: Cluster) -> None:
+    with transaction() as session:
+        base = session.get_one(Base, cluster.base_id)
+        base.offered_to_all, base.offers_volatile = True, True
+    cluster.made.append("linux-alice")
+    try:
+        page = open_as("alice")
+        page.goto(cluster.url)
+        page.get_by_role("button", name=re.compile("Create and launch")).click()
+        page.wait_for_url(re.compile("/console/"))
+        wait_shown(page, "name: linux-alice-1")
+    finally:
+        with transaction() as session:
+            session.get_one(Base, cluster.base_id).offered_to_all = False
+        db.session.rollback()
+
+
+def test_what_changes_shows_by_itself(open_as: Opener, cluster: Cluster) -> None:
+    page = open_as("operator")
+    page.goto(f"{cluster.url}/clones")
+    (clone,) = cluster.create("news", 1)
+    expect(page.get_by_role("row", name=re.compile(clone.name))).to_contain_text("Off", timeout=3_000)
+    cluster.flask("clones", "start", clone.name, "--wait")
+    expect(page.get_by_role("row", name=re.compile(clone.name))).to_contain_text("Running", timeout=3_000)
+
+
+def test_without_javascript_a_viewer_is_the_door(open_as: Opener, cluster: Cluster) -> None:
+    offer_displays(True)
+    try:
+        (clone,) = cluster.create("door", 1, "--owner", "alice")
+        page = open_as("alice", java_script_enabled=False)
+        page.goto(cluster.url)
+        page.get_by_role("button", name=re.compile("^Launch")).first.click()
+        cluster.wait_state("door", CloneState.RUNNING)
+        page.goto(f"{cluster.url}/console/{clone.id}")
+        page.get_by_label("More").click()
+        page.get_by_role("button", name=re.compile("Open in a viewer")).click()
+        link = page.get_by_role("link", name=re.compile(r"Fetch door-1\.vv"))
+        wait_until(lambda: page.reload() and link.count(), 20, "the file is ready", poll=0.5)
+        with page.expect_download() as fetched:
+            link.click()
+        text = fetched.value.path().read_text()
+        assert "[virt-viewer]\ntype=spice\n" in text and f"host={cluster.node(clone.node.name).address}" in text
+    finally:
+        offer_displays(False)
+
+
+def offer_displays(on: bool) -> None:
+    """Have all nodes offer what is started from now on at their own address, or at none."""
+    with transaction() as session:
+        for node in session.scalars(select(Node)):
+            node.display_address = node.address if on else ""

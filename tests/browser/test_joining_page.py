@@ -1,0 +1,118 @@
+"""The whole joining in a real browser, by keyboard alone: from an address to a node that is proved and enabled.
+
+With RAVADA_SHOTS set to a folder, the pictures of the administrator's guide are taken on the way.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ravada_web.extensions import db
+from ravada_web.models import Node
+from ravada_web.services import nodes
+from tests.browser.conftest import NARROW, WIDE, Opener, axe
+from tests.lab import Lab, LabNode
+from tests.support.cluster import Cluster
+
+USER_PASSWORD = "typed once in a browser"
+MOST_TABS = 80
+
+
+@pytest.fixture
+def host(cluster: Cluster, tmp_path: Path) -> Iterator[LabNode]:
+    """A host that does not know our key, and lacks the network that clones use."""
+    lab = Lab(tmp_path / "lab", "rvj", 1)
+    lab.up()
+    host = lab.master
+    host.add_user("keeper", USER_PASSWORD, sudo=True, groups=["libvirt"])
+    host.virsh("net-destroy", "default")
+    yield host
+    lab.down(purge=True)
+    db.session.rollback()
+    if node := db.session.query(Node).filter_by(name="newcomer").one_or_none():
+        nodes.remove(cluster.admin, node)
+
+
+def press(page: Page, name: str | re.Pattern[str], role: str = "button") -> None:
+    """Go by Tab to the button or link of that name, and press Enter on it."""
+    wanted = page.get_by_role(role, name=name)  # type: ignore[arg-type]
+    expect(wanted.first).to_be_visible()
+    for _tab in range(MOST_TABS):
+        if wanted.first.evaluate("element => element === document.activeElement"):
+            page.keyboard.press("Enter")
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{name} is not reached by Tab")
+
+
+def type_into(page: Page, label: str, text: str) -> None:
+    """Go by Tab to the field of that label, and type."""
+    field = page.get_by_label(label, exact=True)
+    expect(field).to_be_visible()
+    for _tab in range(MOST_TABS):
+        if field.evaluate("element => element === document.activeElement"):
+            page.keyboard.press("ControlOrMeta+a")
+            page.keyboard.type(text)
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{label} is not reached by Tab")
+
+
+def shot(page: Page, name: str) -> None:
+    if folder := os.environ.get("RAVADA_SHOTS"):
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_node_joins_by_keyboard_alone(
+    open_as: Opener, cluster: Cluster, host: LabNode, width: dict[str, int]
+) -> None:
+    page = open_as("admin", viewport=width)
+    size = "" if width is WIDE else "-phone"
+    started = time.monotonic()
+    page.goto(f"{cluster.url}/nodes")
+    press(page, "Add a node", "link")
+    type_into(page, "Name", "newcomer")
+    type_into(page, "Address", host.address)
+    type_into(page, "SSH user", "keeper")
+    shot(page, f"joining-1-address{size}")
+    press(page, "Read its host key")
+
+    expect(page.get_by_text(host.host_key_fingerprint)).to_be_visible()
+    shot(page, f"joining-2-trust{size}")
+    press(page, re.compile("accept", re.I))
+
+    expect(page.get_by_role("heading", name=re.compile("Access"))).to_be_visible()
+    expect(page.get_by_text("does not accept our key")).to_be_visible()
+    assert axe(page) == []
+    shot(page, f"joining-3-access{size}")
+    type_into(page, "Password", "not this one")
+    press(page, "Install the key with this password")
+    expect(page.get_by_text("did not accept this password")).to_be_visible()
+    type_into(page, "Password", USER_PASSWORD)
+    press(page, "Install the key with this password")
+
+    expect(page.get_by_text("Network default is not active")).to_be_visible()
+    assert axe(page) == []
+    shot(page, f"joining-4-checks{size}")
+    press(page, "Install what is missing…", "link")
+    expect(page.get_by_role("heading", name="Mend newcomer?")).to_be_visible()
+    press(page, "Run them")
+    expect(page.get_by_text("Network default is active")).to_be_visible()
+
+    press(page, "Prove and enable")
+    expect(page.get_by_role("link", name="To the node")).to_be_visible()
+    print(f"joined in {time.monotonic() - started:.1f} s")
+    assert axe(page) == []
+    shot(page, f"joining-5-proof{size}")
+    press(page, "To the node", "link")
+    expect(page.get_by_text("Enabled", exact=False).or_(page.get_by_text("Up")).first).to_be_visible()
+    db.session.rollback()
+    node = db.session.query(Node).filter_by(name="newcomer").one()
+    assert (node.wanted, node.access) == ("enabled", "sudo")

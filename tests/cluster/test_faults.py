@@ -1,0 +1,208 @@
+"""Nodes die, hang, are cut off and come back; workers are killed. What was asked for is done, and nothing is lost."""
+
+import os
+import signal
+import time
+import urllib.request
+
+import pytest
+
+from ravada_web.cli.up import PROCESSES
+from ravada_web.extensions import db
+from ravada_web.models import CloneState, Observed, Operation, Trust, now
+from ravada_web.services import clone_requests, node_joining, workers
+from ravada_web.services.kinds import QUEUES
+from ravada_web.services.running import started
+from tests.support.cluster import GUEST, IMAGES, Cluster, allow, make_base, seconds_until
+from tests.support.servers import wait_until
+
+
+def page_seconds(cluster: Cluster) -> float:
+    """How long a page takes now."""
+    begun = time.monotonic()
+    with urllib.request.urlopen(f"{cluster.url}/login", timeout=10) as answer:
+        assert answer.status == 200
+    return time.monotonic() - begun
+
+
+def age(cluster: Cluster, name: str) -> float:
+    """Seconds since a node was last seen."""
+    seen = cluster.node(name).last_seen_at
+    return (now() - seen).total_seconds() if seen else float("inf")
+
+
+def test_a_killed_node_is_down_within_10_seconds_gets_none_and_comes_back(cluster: Cluster) -> None:
+    (before,) = [clone for clone in cluster.create("dead", 3) if clone.node.name == "rvt2"]
+    name = before.name
+    cluster.lab.nodes[1].kill()
+    taken = seconds_until(lambda: cluster.node("rvt2").observed == Observed.DOWN, 10, "it is down")
+    assert "rvt2" in cluster.node("rvt2").reason, "the reason names it, in words"
+    assert page_seconds(cluster) < 1
+    cluster.create("after", 4)
+    assert cluster.spread("after") == {"rvt1": 2, "rvt2": 0, "rvt3": 2}
+    states = {clone.name: clone.state for clone in cluster.clones("dead")}
+    assert states.pop(name) == CloneState.UNREACHABLE and set(states.values()) == {CloneState.STOPPED}
+    refused = cluster.flask("clones", "start", name, check=False)
+    assert refused.returncode == 1 and "is down" in refused.stderr
+    cluster.lab.nodes[1].start()
+    wait_until(lambda: cluster.node("rvt2").observed == Observed.UP, 30, "it is back")
+    cluster.wait_state("dead", CloneState.STOPPED, 20)
+    print(f"down after {taken:.1f} s")
+
+
+def test_a_node_that_is_cut_off_is_down_and_back_when_the_cable_is(cluster: Cluster) -> None:
+    cluster.lab.nodes[2].partition()
+    seconds_until(lambda: cluster.node("rvt3").observed == Observed.DOWN, 10, "it is down")
+    cluster.lab.nodes[2].heal()
+    seconds_until(lambda: cluster.node("rvt3").observed == Observed.UP, 30, "it is up")
+
+
+def test_a_hung_libvirtd_delays_no_other_nodes_check_clone_or_page(cluster: Cluster) -> None:
+    cluster.lab.nodes[1].hang()
+    wait_until(lambda: cluster.node("rvt2").observed == Observed.DEGRADED, 15, "it is degraded")
+    assert "libvirt" in cluster.node("rvt2").reason
+    begun = time.monotonic()
+    cluster.create("hung", 4)
+    assert time.monotonic() - begun < 10
+    assert cluster.spread("hung") == {"rvt1": 2, "rvt2": 0, "rvt3": 2}
+    assert page_seconds(cluster) < 1
+    worst = 0.0
+    end = time.monotonic() + 12
+    while time.monotonic() < end:
+        worst = max(worst, age(cluster, "rvt1"), age(cluster, "rvt3"))
+        time.sleep(0.2)
+    assert worst < 8, "the other nodes are checked every 5 s as before"
+    cluster.lab.nodes[1].resume()
+    wait_until(lambda: cluster.node("rvt2").observed == Observed.UP, 20, "it is up again")
+
+
+def test_a_changed_host_key_quarantines_the_node_until_it_is_accepted_anew(cluster: Cluster) -> None:
+    node = cluster.lab.nodes[2]
+    node.rotate_host_key()
+    node.kill()
+    node.start()
+    wait_until(lambda: cluster.node("rvt3").trust == Trust.CHANGED, 40, "it is quarantined")
+    assert "host key" in cluster.node("rvt3").reason
+    cluster.create("trust", 2)
+    assert cluster.spread("trust")["rvt3"] == 0
+    scan = node_joining.begin_rekey(cluster.admin, cluster.node("rvt3"))
+    wait_until(lambda: over(scan.id), 20, "the new key is read")
+    assert db.session.get_one(Operation, scan.id).result["fingerprint"] == node.host_key_fingerprint
+    join = node_joining.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
+    wait_until(lambda: over(join.id), 30, "it is joined again")
+    assert cluster.node("rvt3").trust == Trust.PINNED
+    wait_until(lambda: cluster.node("rvt3").observed == Observed.UP, 20, "it is up")
+
+
+def over(operation_id: int) -> bool:
+    db.session.rollback()
+    return db.session.get_one(Operation, operation_id).over
+
+
+@pytest.mark.parametrize("victim", ["horse", "parent", "both"])
+def test_workers_killed_in_mid_creation_leave_exactly_the_asked_for_clones(cluster: Cluster, victim: str) -> None:
+    prefix = f"kill{victim}"
+    cluster.made.append(prefix)
+    workers = [cluster.pid_of(f"default:default-{number}") for number in range(3)]
+    wanted = clone_requests.Request(cluster.base_id, 75, prefix, cluster.admin.name)
+    clone_requests.request(cluster.admin, wanted)
+    horses = caught_at_work(workers)
+    for process_id in {"horse": horses, "parent": workers, "both": workers + horses}[victim]:
+        if started(process_id):
+            os.kill(process_id, signal.SIGKILL)
+    cluster.wait_state(prefix, CloneState.STOPPED, 30)
+    cluster.wait_operations()
+    assert cluster.spread(prefix) == {"rvt1": 25, "rvt2": 25, "rvt3": 25}
+    for node in cluster.lab.nodes:
+        expected = {clone.name for clone in cluster.clones(prefix) if clone.node.name == node.name}
+        assert {name for name in cluster.domains(node) if name.startswith(prefix)} == expected
+        files = {clone.disk_file("vda") for clone in cluster.clones(prefix) if clone.node.name == node.name}
+        assert set(cluster.disks(node, prefix)) == files, "no disk too many, none half-made"
+        assert not [name for name in node.run(["ls", "-A", IMAGES]).stdout.split() if name.startswith(".op-")]
+
+
+def caught_at_work(workers: list[int]) -> list[int]:
+    """The work horses of these workers, as soon as there is one."""
+    found: list[int] = []
+
+    def look() -> bool:
+        for worker in workers:
+            with open(f"/proc/{worker}/task/{worker}/children") as file:  # noqa: PTH123  a path of the kernel's
+                found.extend(int(word) for word in file.read().split())
+        return bool(found)
+
+    wait_until(look, 20, "a job is being done", poll=0.001)
+    return found
+
+
+def test_a_flipped_bit_in_a_copy_is_caught_before_use(cluster: Cluster) -> None:
+    base_id = make_base(cluster, "flipped", [GUEST], ["rvt1"])
+    name = f"ravada-base-{base_id}-v1-vda.qcow2"
+    master = cluster.lab.master
+    flip = f"chmod u+w {name}; printf '\\377' | dd of={name} bs=1 seek=5000000 conv=notrunc; chmod a-w {name}"
+    master.run(["sh", "-c", f"cd {IMAGES}; {flip}"])
+    with pytest.raises(AssertionError):
+        allow_quickly(cluster, base_id)
+    from ravada_web.services import bases
+
+    (row,) = [row for row in bases.tab(cluster.admin, cluster.base(base_id)) if row.node.name == "rvt2"]
+    assert row.replica is not None and row.replica.state == "failed"
+    assert "not the original" in row.replica.reason
+    assert [file for file in cluster.lab.nodes[1].run(["ls", "-A", IMAGES]).stdout.split() if name in file] == []
+    allow(cluster, base_id, ["rvt1"])
+    cluster.wait_operations()
+    bases.remove(cluster.admin, cluster.base(base_id))
+    cluster.wait_operations()
+    assert name not in master.run(["ls", "-A", IMAGES]).stdout
+
+
+def allow_quickly(cluster: Cluster, base_id: int) -> None:
+    """Tick two nodes and wait until what that asked for is over; fails where a replica did."""
+    from ravada_web.services import bases
+
+    ids = {cluster.node(name).id for name in ("rvt1", "rvt2")}
+    bases.allow(cluster.admin, cluster.base(base_id), ids)
+    cluster.wait_operations()
+    states = [
+        row.replica.state for row in bases.tab(cluster.admin, cluster.base(base_id)) if row.allowed and row.replica
+    ]
+    assert states == ["ready", "ready"]
+
+
+def test_while_redis_is_away_pages_show_and_nothing_is_half_written(cluster: Cluster) -> None:
+    cluster.supervise("stop", "redis:*")
+    try:
+        assert page_seconds(cluster) < 3
+        refused = cluster.flask("clones", "create", "linux", "--prefix", "redis", check=False)
+        assert refused.returncode == 1 and "queue is not reachable" in refused.stderr
+        assert cluster.clones("redis") == []
+    finally:
+        cluster.supervise("start", "redis:*")
+    cluster.create("redis", 2)
+    wait_until(
+        lambda: len(workers.listing()) == sum(PROCESSES.get(name, 1) for name in QUEUES), 30, "all are known again"
+    )
+
+
+def test_a_disabled_node_gets_none_and_can_have_its_clones_shut_down(cluster: Cluster) -> None:
+    rows = cluster.create("off", 3, "--start")
+    cluster.wait_state("off", CloneState.RUNNING)
+    (there,) = [clone.name for clone in rows if clone.node.name == "rvt3"]
+    wait_until(lambda: guest_is_up(cluster, there), 90, "its guest listens to the power button")
+    try:
+        cluster.flask("nodes", "disable", "rvt3", "--shut-down")
+        wait_until(
+            lambda: {c.name for c in cluster.clones("off") if c.state == CloneState.STOPPED} == {there}, 60, "it is off"
+        )
+        cluster.create("elsewhere", 2)
+        assert cluster.spread("elsewhere")["rvt3"] == 0
+        refused = cluster.flask("clones", "start", there, check=False)
+        assert refused.returncode == 1 and "disabled" in refused.stderr
+    finally:
+        cluster.flask("nodes", "enable", "rvt3")
+
+
+def guest_is_up(cluster: Cluster, name: str) -> bool:
+    from tests.lab.screen import read_screen, screenshot
+
+    return f"name: {name}" in read_screen(screenshot(cluster.lab.nodes[2], name))

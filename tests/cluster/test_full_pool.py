@@ -1,0 +1,140 @@
+"""A pool that really fills: alerts before, refusals with their figures, guests that pause and go on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import select
+
+from ravada_web.errors import RavadaError
+from ravada_web.extensions import db
+from ravada_web.models import Alert, Clone, CloneState, Node
+from ravada_web.services import bases, clones, nodes, storage
+from ravada_web.services.clone_errors import NodeRefuses
+from tests.lab import Lab, LabNode
+from tests.lab.screen import read_screen, screenshot
+from tests.support.cluster import GUEST, Cluster, join, make_base
+from tests.support.servers import wait_until
+
+pytestmark = pytest.mark.lab
+# Types into the guest's shell: random bytes over its whole disk.
+WRITES = "dd if=/dev/urandom of=/dev/vda bs=65536"
+KEYS = {" ": "SPACE", "=": "EQUAL", "/": "SLASH"}
+FLOOR_MIB = 256
+
+
+@dataclass
+class Small:
+    """The node whose pool is small, in the cluster, and a base that runs there alone."""
+
+    cluster: Cluster
+    host: LabNode
+    base_id: int
+
+    @property
+    def node(self) -> Node:
+        return self.cluster.node(self.host.name)
+
+    def free_mib(self) -> int | None:
+        return self.node.pools[0].free_mib
+
+    def fill(self, leave_mib: int) -> None:
+        """Fill the pool, and wait until that was seen."""
+        self.host.fill(leave_mib)
+        wait_until(lambda: (self.free_mib() or 0) <= leave_mib, 20, "the full pool was seen")
+
+    def make_room(self) -> None:
+        self.host.unfill()
+        wait_until(lambda: (self.free_mib() or 0) > FLOOR_MIB, 20, "the room was seen")
+
+    def alert(self) -> str:
+        """What the pool's alert says now; "" where there is none."""
+        db.session.rollback()
+        return db.session.scalar(select(Alert.state).where(Alert.pool_id == self.node.pools[0].id)) or ""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = Lab(tmp_path_factory.mktemp("s") / "lab", "rvs", 1, pool_mib=2000)
+    made.up()
+    yield made
+    made.down(purge=True)
+
+
+@pytest.fixture
+def small(cluster: Cluster, lab: Lab) -> Iterator[Small]:
+    host = lab.master
+    join(cluster, host)
+    found = Small(cluster, host, make_base(cluster, "tight", [GUEST], [host.name]))
+    storage.set_marks(cluster.admin, found.node.pools[0], warn_percent=50, critical_percent=75, floor_mib=FLOOR_MIB)
+    yield found
+    found.make_room()
+    cluster.remove_made()
+    bases.remove(cluster.admin, cluster.base(found.base_id))
+    cluster.wait_operations()
+    nodes.remove(cluster.admin, found.node)
+
+
+def typed(host: LabNode, domain: str, line: str) -> None:
+    """Type a line on a domain's keyboard."""
+    for char in line:
+        host.virsh("send-key", domain, "KEY_" + KEYS.get(char, char.upper()))
+    host.virsh("send-key", domain, "KEY_ENTER")
+
+
+def running(small: Small, prefix: str, count: int) -> list[Clone]:
+    """New clones there that have come up to their shells."""
+    made = small.cluster.create(prefix, count, base="tight")
+    clones.start(small.cluster.admin, [clone.id for clone in made])
+    made = small.cluster.wait_state(prefix, CloneState.RUNNING)
+    for clone in made:
+        name = f"name: {clone.name}"
+        wait_until(lambda clone=clone, name=name: name in read_screen(screenshot(small.host, clone.name)), 90, name)
+    return made
+
+
+def test_guests_pause_for_want_of_space_and_go_on_with_one_click(small: Small) -> None:
+    (clone,) = running(small, "writer", 1)
+    small.fill(3)
+    typed(small.host, clone.name, WRITES)
+    (paused,) = small.cluster.wait_state("writer", CloneState.PAUSED, 60)
+    assert paused.out_of_space and "had no space for what it wrote" in paused.reason
+    assert [found.name for found in clones.out_of_space(small.cluster.admin, small.node)] == [clone.name]
+    with pytest.raises(NodeRefuses, match=rf"has {small.free_mib()} MiB free, and {FLOOR_MIB} MiB are kept free"):
+        clones.go_on(small.cluster.admin, small.node)
+    assert "paused" in small.host.virsh("domstate", clone.name)
+
+    small.make_room()
+    assert clones.go_on(small.cluster.admin, small.node) == 1
+    (running_again,) = small.cluster.wait_state("writer", CloneState.RUNNING, 30)
+    assert not running_again.out_of_space
+    done = "records out"
+    wait_until(lambda: any(done in line for line in read_screen(screenshot(small.host, clone.name))), 60, "it wrote on")
+    assert clones.out_of_space(small.cluster.admin, small.node) == []
+
+
+def test_an_alert_comes_before_the_outage_and_nothing_more_is_put_there(small: Small) -> None:
+    (clone,) = small.cluster.create("early", 1, base="tight")
+    assert small.alert() == ""
+    small.fill(900)
+    wait_until(lambda: small.alert() == "warning", 20, "it is a warning at half full")
+    clones.start(small.cluster.admin, [clone.id])
+    small.cluster.wait_state("early", CloneState.RUNNING)
+    clones.force_off(small.cluster.admin, [clone.id])
+    small.cluster.wait_state("early", CloneState.STOPPED)
+
+    small.host.unfill()
+    small.fill(100)
+    wait_until(lambda: small.alert() == "critical", 20, "it is critical below the floor")
+    figures = rf"has {small.free_mib()} MiB free, and {FLOOR_MIB} MiB are kept free"
+    with pytest.raises(NodeRefuses, match=figures):
+        clones.start(small.cluster.admin, [clone.id])
+    told = small.cluster.flask("clones", "create", "tight", "--count", "1", "--prefix", "more", check=False)
+    assert told.returncode == 1 and f"{FLOOR_MIB} MiB kept back" in told.stderr
+    with pytest.raises(RavadaError):
+        storage.require_room(small.node, small.node.pools[0].path, small.free_mib() or 0, 1)
+
+    small.make_room()
+    wait_until(lambda: small.alert() == "", 20, "the alert is over")
+    clones.start(small.cluster.admin, [clone.id])
+    small.cluster.wait_state("early", CloneState.RUNNING)

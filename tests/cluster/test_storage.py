@@ -1,0 +1,60 @@
+"""Storage on real nodes: who uses a pool, and the floor below which nothing more is put there."""
+
+import pytest
+
+from ravada_web.extensions import db
+from ravada_web.models import CloneState, Pool
+from ravada_web.services import clones, storage, usage
+from ravada_web.services.clone_errors import NodeRefuses
+from tests.support.cluster import IMAGES, Cluster
+from tests.support.servers import wait_until
+
+pytestmark = pytest.mark.lab
+
+
+def pool_of(cluster: Cluster, name: str) -> Pool:
+    return cluster.node(name).pools[0]
+
+
+def set_floor(cluster: Cluster, name: str, floor_mib: int | None) -> None:
+    pool = pool_of(cluster, name)
+    storage.set_marks(cluster.admin, pool, warn_percent=80, critical_percent=90, floor_mib=floor_mib)
+
+
+def test_every_file_of_a_pool_has_an_owner(cluster: Cluster) -> None:
+    cluster.create("used", 6)
+    node = cluster.lab.nodes[1]
+    left, foreign = ".gone.qcow2.op-9-9.part", "some\u202ebody's.iso"
+    node.run(["sh", "-c", f"cd {IMAGES}; printf x > '{left}'; head -c 3000000 /dev/urandom > \"{foreign}\""])
+    begun = usage.begin_count(cluster.admin, cluster.node("rvt2"))
+    cluster.wait_operations()
+    assert begun.state == "done", begun.error
+    found = pool_of(cluster, "rvt2").usage
+    assert found["kinds"]["clone"]["count"] == 2
+    assert found["kinds"]["base"]["count"] == 2, "the disk, and the overlay that clones are copies of"
+    assert found["kinds"]["orphan"]["count"] >= 1
+    assert found["growth_mib"] > 0
+    paths = {line["path"]: line["kind"] for line in found["biggest"]}
+    assert paths[f"{IMAGES}/{left}"] == "orphan"
+    assert paths[f"{IMAGES}/some�body's.iso"] == "other"
+    node.run(["sh", "-c", f"cd {IMAGES}; rm -f '{left}' \"{foreign}\""])
+
+
+def test_below_its_floor_a_pool_takes_nothing_and_says_the_figure(cluster: Cluster) -> None:
+    (clone, *_others) = cluster.create("floor", 3)
+    name = clone.node.name
+    free = pool_of(cluster, name).free_mib
+    assert free is not None
+    set_floor(cluster, name, free + 100)
+    try:
+        with pytest.raises(NodeRefuses, match=f"{free + 100:,} MiB are kept free"):
+            clones.start(cluster.admin, [clone.id])
+        made = cluster.create("elsewhere", 4)
+        assert name not in {other.node.name for other in made}
+        verdicts = {verdict["node_name"]: verdict for verdict in made[0].decision.verdicts["verdicts"]}
+        assert f"{free + 100:,} MiB kept back" in verdicts[name]["reason"]["text"]
+    finally:
+        set_floor(cluster, name, None)
+    clones.start(cluster.admin, [clone.id])
+    wait_until(lambda: cluster.clones("floor")[0].state == CloneState.RUNNING, 60, "it runs")
+    db.session.rollback()

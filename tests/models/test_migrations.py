@@ -1,0 +1,36 @@
+"""The migrations: up, down and up again, on SQLite and on PostgreSQL; and the models say the same as they do."""
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import check, downgrade, upgrade
+from sqlalchemy import inspect, select
+
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.extensions import db
+from ravada_web.models import Lock
+from ravada_web.services.clone_requests import Request, request
+from ravada_web.services.users import create
+from tests.support.factories import make_base, make_nodes
+
+
+def test_up_down_and_up_again(database_url: str, tmp_path: Path, redis_socket: Path) -> None:
+    app = create_app(Settings(data=tmp_path / "d", database_url=database_url, redis_url=f"unix://{redis_socket}"))
+    with app.app_context():
+        upgrade()
+        check()
+        assert {"nodes", "clones", "operations"} <= set(inspect(db.engine).get_table_names())
+        downgrade(revision="base")
+        assert set(inspect(db.engine).get_table_names()) <= {"alembic_version"}
+        upgrade()
+        assert db.session.scalars(select(Lock.name)).all() == ["placement"]
+        db.session.remove()
+        downgrade(revision="base")
+        db.engine.dispose()
+
+
+def test_placing_works_on_both(migrated_app: Flask) -> None:
+    administrator, _password = create(None, "root", "administrator")
+    decision = request(administrator, Request(make_base(make_nodes(3)), 6, "pg", administrator.name))
+    assert [verdict["taken"] for verdict in decision.verdicts["verdicts"]] == [2, 2, 2]
