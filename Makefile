@@ -18,6 +18,9 @@ LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-comm
 	linux-image-cloud-amd64 procps sudo nftables acl
 TEST_PACKAGES := chromium fonts-dejavu-core postgresql nginx-light
 
+# `make bench-… WRITE=1` also writes the figures into docs/benchmarks.md.
+BENCH_FLAGS := $(if $(WRITE),--write)
+
 # Installs those of the named Debian packages that are missing; asks for nothing where none is.
 define install
 	@missing=$$(dpkg-query -W -f='$${db:Status-Status} $${Package}\n' $(1) 2>/dev/null | \
@@ -72,21 +75,21 @@ test: packages-test $(VENV)/installed ## all tests: unit, services, web, the lab
 	$(BIN)/python -m pytest
 
 bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output
-	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones $(BENCH_FLAGS)
 
 bench-console: packages-lab $(VENV)/installed ## 200 consoles at once to 20 displays, beside direct VNC; JSON
-	@$(SUDO) $(BIN)/python -m tests.benchmarks.console
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.console $(BENCH_FLAGS)
 
 bench-launch: packages-test $(VENV)/installed ## from the click to the first picture, beside a bare start; JSON
-	@$(SUDO) $(BIN)/python -m tests.benchmarks.launch
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.launch $(BENCH_FLAGS)
 
 bench-checks: packages-lab $(VENV)/installed ## rounds of node checks, 10 to 1,000 nodes, a third of them dark; JSON
-	@$(SUDO) $(BIN)/python -m tests.benchmarks.checks
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.checks $(BENCH_FLAGS)
 
 bench-pages: packages-test $(VENV)/installed ## pages at 200 nodes and 20,000 clones, on SQLite and PostgreSQL; JSON
-	@$(SUDO) $(BIN)/python -m tests.benchmarks.pages
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.pages $(BENCH_FLAGS)
 
-pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md anew
+pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md again
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k wide
 
 clean: demo-down ## remove the virtual environment and caches; data folders stay

@@ -20,6 +20,7 @@ from ravada_web.remote import ssh
 from ravada_web.services import links
 from ravada_web.services.node_checks import AT_ONCE
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
+from tests.benchmarks.report import report
 
 # Two workers, each asking so many side by side.
 FLOOR_AT_ONCE = 2 * AT_ONCE
@@ -78,7 +79,7 @@ def main() -> None:
                 assert fleet.states() == {"up": count - dark, "down": dark}, fleet.states()
                 found["blackholed"][str(count)] = measured(fleet, connect) | {"healthy_seconds": round(healthy, 2)}
             say(json.dumps({kind: values[str(count)] for kind, values in found.items()}))
-    print(json.dumps(found))
+    report("bench-checks", found)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ and a definition of the same XML. Ready means counted on the nodes: the domain i
 right backing file; and three drawn by lot are started. Progress goes to standard error, the JSON to standard output.
 """
 
-import json
 import random
 import re
 import statistics
@@ -26,6 +25,7 @@ from ravada_web.models import Clone, CloneState
 from ravada_web.services import clones, links
 from ravada_web.services.node_rows import facts_of
 from tests.benchmarks.browser import Browser
+from tests.benchmarks.report import report
 from tests.lab import missing_requirements
 from tests.support.cluster import IMAGES, PASSWORD, Cluster, running_cluster
 from tests.support.servers import wait_until
@@ -159,7 +159,7 @@ def main() -> None:
             "ratio": round(seconds / floor_s, 3),
             "one_clone_ms": round(1000 * statistics.median(ones)),
         }
-    print(json.dumps(result))
+    report("bench-clones", result)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ ten is the clone's user, the others look on, so that their bytes are filtered, t
 """
 
 import asyncio
-import json
 import os
 import random
 import sys
@@ -24,6 +23,7 @@ from ravada_web.models import CloneState, Role, User
 from ravada_web.services import consoles, links, sign_ins, users
 from tests.benchmarks import streams
 from tests.benchmarks.displays import cpu_seconds, percentile, resident_mib, socket_of
+from tests.benchmarks.report import report
 from tests.lab import missing_requirements
 from tests.support.cluster import IMAGES, PASSWORD, Cluster, make_base, running_cluster
 from tests.support.rfb import Viewer
@@ -229,7 +229,7 @@ def main() -> None:
     say("Bringing up the lab and the product ...")
     with tempfile.TemporaryDirectory(prefix="rvb-") as folder, running_cluster(Path(folder)) as cluster:
         result = measure(cluster)
-    print(json.dumps(result))
+    report("bench-console", result)
 
 
 if __name__ == "__main__":

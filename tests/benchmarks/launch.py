@@ -4,7 +4,6 @@ A stopped clone is launched in a real browser, from its card to something on the
 is virDomainCreate and a VNC handshake to the same kind of clone on the same nodes, in the same run, by turns.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import Clone, CloneState
 from ravada_web.services import clones, links, users
 from tests.benchmarks.displays import first_picture, socket_of
+from tests.benchmarks.report import report
 from tests.browser.conftest import ARGUMENTS
 from tests.lab import missing_requirements
 from tests.support.cluster import PASSWORD, Cluster, running_cluster
@@ -118,7 +118,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         result = measure(cluster, browser)
         browser.close()
-    print(json.dumps(result))
+    report("bench-launch", result)
 
 
 if __name__ == "__main__":

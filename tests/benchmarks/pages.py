@@ -5,7 +5,6 @@ its status and its rows; on SQLite and on PostgreSQL, quiet, and with a third of
 floor of the same run is a file of a few bytes from the same server.
 """
 
-import json
 import statistics
 import tempfile
 import time
@@ -24,6 +23,7 @@ from ravada_web.services import users
 from ravada_web.services.transaction import transaction
 from tests.benchmarks.browser import Browser
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
+from tests.benchmarks.report import report
 from tests.support.cluster import PASSWORD
 from tests.support.factories import make_base
 from tests.support.servers import postgresql
@@ -175,7 +175,7 @@ def main() -> None:
     """Quiet, then with a third of the nodes dead."""
     quiet = both(dead=False)
     say("A third of the nodes dead, checks running:")
-    print(json.dumps({**quiet, "blackholed": both(dead=True)}))
+    report("bench-pages", {**quiet, "blackholed": both(dead=True)})
 
 
 if __name__ == "__main__":
