@@ -1,14 +1,14 @@
 """Telling of trouble."""
 
-from ravada_web.services import telling
-from ravada_web.services.running import run
+from ravada_web.services.monitoring import notifications
+from ravada_web.services.operations.execution import run
 
 
 def tell() -> None:
     """Tell administrators what is due."""
-    telling.tell()
+    notifications.send_due()
 
 
 def test(operation_id: int, attempt: int) -> None:
     """Send a test message."""
-    run(operation_id, attempt, telling.test)
+    run(operation_id, attempt, notifications.send_test)

@@ -1,7 +1,8 @@
 """Jobs about bases and their replicas."""
 
-from ravada_web.services import base_work, replica_work
-from ravada_web.services.running import run
+from ravada_web.services.bases import replica_work
+from ravada_web.services.bases import work as base_work
+from ravada_web.services.operations.execution import run
 
 
 def import_base(operation_id: int, attempt: int) -> None:

@@ -1,39 +1,40 @@
 """Jobs about clones: each does one batch on one node."""
 
-from ravada_web.services import clone_work, picture_work, viewers
-from ravada_web.services.running import run
+from ravada_web.services.clones import creation_work, deletion_work, power_work
+from ravada_web.services.consoles import screenshot_work, viewer_files
+from ravada_web.services.operations.execution import run
 
 
 def create(operation_id: int, attempt: int) -> None:
     """Make the batch's disks and domains."""
-    run(operation_id, attempt, clone_work.create)
+    run(operation_id, attempt, creation_work.create)
 
 
 def start(operation_id: int, attempt: int) -> None:
     """Start the batch."""
-    run(operation_id, attempt, clone_work.start)
+    run(operation_id, attempt, power_work.start)
 
 
 def stop(operation_id: int, attempt: int) -> None:
     """Shut the batch down, or force it off."""
-    run(operation_id, attempt, clone_work.stop)
+    run(operation_id, attempt, power_work.stop)
 
 
 def restart(operation_id: int, attempt: int) -> None:
     """Shut the batch down and start it again."""
-    run(operation_id, attempt, clone_work.restart)
+    run(operation_id, attempt, power_work.restart)
 
 
 def delete(operation_id: int, attempt: int) -> None:
     """Delete the batch."""
-    run(operation_id, attempt, clone_work.delete)
+    run(operation_id, attempt, deletion_work.delete)
 
 
 def pictures(*clone_ids: int) -> None:
     """Take pictures of running clones' screens."""
-    picture_work.take(clone_ids)
+    screenshot_work.take(clone_ids)
 
 
 def offer(operation_id: int, attempt: int) -> None:
     """Let one viewer of the user's own into a clone."""
-    run(operation_id, attempt, viewers.admit)
+    run(operation_id, attempt, viewer_files.admit)

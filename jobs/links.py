@@ -8,7 +8,7 @@ from ravada_web import create_app
 from ravada_web.extensions import db
 from ravada_web.remote.links import LinkKeeper
 from ravada_web.remote.target import Target
-from ravada_web.services import link_states, links
+from ravada_web.services.nodes import endpoints, link_states
 
 log = structlog.get_logger()
 LOOK_SECONDS = 0.5
@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.5
 def main() -> None:
     """Keep the links in step with the nodes' rows until told to stop, then close them all."""
     with create_app().app_context():
-        keeper = LinkKeeper(links.workspace())
+        keeper = LinkKeeper(endpoints.workspace())
         try:
             wanted: list[Target] = []
             for _look in until_stopped(LOOK_SECONDS):
@@ -30,7 +30,7 @@ def main() -> None:
 def read_wanted(before: list[Target]) -> list[Target]:
     """The nodes that are to have a link; those of before while the database cannot be read."""
     try:
-        return links.linked()
+        return endpoints.targets_to_link()
     except SQLAlchemyError as error:
         log.warning("nodes not read, keeping the links as they are", error=str(error))
         return before

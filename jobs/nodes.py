@@ -1,32 +1,35 @@
 """Jobs about nodes."""
 
-from ravada_web.services import inspecting, mending, node_access, node_checks, node_joining, proving, samples, usage
-from ravada_web.services.running import run
+from ravada_web.services.joining import host_keys, inspection, key_install, proof, remedies
+from ravada_web.services.monitoring import probe
+from ravada_web.services.nodes import history as node_history
+from ravada_web.services.operations.execution import run
+from ravada_web.services.storage import usage
 
 
 def scan(operation_id: int, attempt: int) -> None:
     """Read the host key of a host that is to be a node."""
-    run(operation_id, attempt, node_joining.scan)
+    run(operation_id, attempt, host_keys.scan)
 
 
 def inspect(operation_id: int, attempt: int) -> None:
     """Check all that a node must have."""
-    run(operation_id, attempt, inspecting.inspect)
+    run(operation_id, attempt, inspection.inspect)
 
 
 def install_key(operation_id: int, attempt: int) -> None:
     """Put our key on a node, by a password."""
-    run(operation_id, attempt, node_access.install_key)
+    run(operation_id, attempt, key_install.install_key)
 
 
 def mend(operation_id: int, attempt: int) -> None:
     """Run remedies on a node."""
-    run(operation_id, attempt, mending.mend)
+    run(operation_id, attempt, remedies.fix)
 
 
 def prove(operation_id: int, attempt: int) -> None:
     """Run a tiny machine on a node, from its disk to its screen."""
-    run(operation_id, attempt, proving.prove)
+    run(operation_id, attempt, proof.prove)
 
 
 def count_pools(operation_id: int, attempt: int) -> None:
@@ -36,7 +39,7 @@ def count_pools(operation_id: int, attempt: int) -> None:
 
 def thin() -> None:
     """Make what nodes were like coarser as it ages."""
-    samples.thin()
+    node_history.thin()
 
 
 def count(*node_ids: int) -> None:
@@ -46,4 +49,4 @@ def count(*node_ids: int) -> None:
 
 def check(*node_ids: int) -> None:
     """Ask a batch of nodes how they are."""
-    node_checks.check(node_ids)
+    probe.check(node_ids)

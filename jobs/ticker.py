@@ -15,14 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.loop import until_stopped
 from ravada_web import create_app
-from ravada_web.config import Settings
+from ravada_web.config import Settings, settings
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db, queues
 from ravada_web.models import Access, Node, Observed, Pool, now
-from ravada_web.services import picture_work, telling
-from ravada_web.services.operations import settings
-from ravada_web.services.outbox import queue
-from ravada_web.services.sweep import Sweep
+from ravada_web.services.consoles import screenshot_work
+from ravada_web.services.monitoring import notifications
+from ravada_web.services.operations.outbox import queue
+from ravada_web.services.operations.sweep import Sweep
 
 log = structlog.get_logger()
 TICK_SECONDS = 0.5
@@ -84,7 +84,7 @@ class Checks:
 
 def queue_pictures(interval: float) -> None:
     """Queue pictures of the screens of people who are about."""
-    for clone_ids in picture_work.wanted():
+    for clone_ids in screenshot_work.due():
         enqueue("default", "jobs.clones.pictures", *clone_ids, ttl=interval, timeout=60)
 
 
@@ -95,7 +95,7 @@ def queue_thinning() -> None:
 
 def queue_telling() -> None:
     """Queue the telling of what is due, if anything is."""
-    if telling.is_due():
+    if notifications.is_due():
         enqueue("checks", "jobs.alerts.tell", ttl=TELL_SECONDS, timeout=90)
 
 

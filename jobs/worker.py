@@ -17,13 +17,13 @@ import jobs.alerts
 import jobs.bases
 import jobs.clones
 import jobs.nodes  # noqa: F401  imported before the first fork, so that no work horse pays for it
+from jobs.warmup import warm
 from ravada_web import create_app
 from ravada_web.extensions import db, queues
-from ravada_web.services.kinds import QUEUES
-from ravada_web.services.outbox import wait_for_queue
-from ravada_web.services.sweep import ALIVE_SECONDS, heartbeat_key
-from ravada_web.services.warming import warm
-from ravada_web.services.workers import WORKER_TTL
+from ravada_web.services.operations.kinds import QUEUES
+from ravada_web.services.operations.outbox import wait_for_queue
+from ravada_web.services.operations.sweep import ALIVE_SECONDS, heartbeat_key
+from ravada_web.services.operations.workers import WORKER_TTL
 
 PR_SET_PDEATHSIG = 1
 

@@ -52,7 +52,8 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _fill_rooms(app: Flask) -> None:
     """Register what the upper rooms bring; they import this package, so they are imported here and not above."""
     from ravada_web import cli, web
-    from ravada_web.services import changes, outbox
+    from ravada_web.services import changes
+    from ravada_web.services.operations import outbox
 
     outbox.listen()
     changes.listen()

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Literal
 
+from flask import current_app
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -108,3 +109,9 @@ class Settings(BaseSettings):
         except FileExistsError:
             pass
         return path.read_text()
+
+
+def settings() -> Settings:
+    """Returns the settings of the present application."""
+    present: Settings = current_app.extensions["settings"]
+    return present

@@ -25,8 +25,8 @@ from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
 from ravada_web.identity import passwords
 from ravada_web.models import Role, User
-from ravada_web.services import users
-from ravada_web.services.kinds import QUEUES
+from ravada_web.services.operations.kinds import QUEUES
+from ravada_web.services.people import users
 from tests.lab import missing_requirements
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.servers import postgresql, postgresql_programs, redis_server, wait_until

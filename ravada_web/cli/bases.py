@@ -8,7 +8,10 @@ from ravada_web.cli.nodes import find as find_node
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Base, Operation, OperationState
-from ravada_web.services import bases, groups, offers, users
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.bases import offers
+from ravada_web.services.people import groups, users
 
 group = Commands("bases", help="Templates of desktops.")
 
@@ -37,7 +40,7 @@ def list_bases(as_json: bool) -> None:
             "clones": row.clones,
             "reason": row.base.reason,
         }
-        for row in bases.listing(administrator())
+        for row in base_list.listing(administrator())
     ]
     show(rows, as_json)
 
@@ -51,7 +54,7 @@ def list_bases(as_json: bool) -> None:
 @click.option("--description", default="")
 def import_base(name: str, paths: tuple[str, ...], domain: str, memory: int, vcpus: int, description: str) -> None:
     """Make a base from qcow2 files on the master (absolute paths), or from a virtual machine there."""
-    operation = bases.begin_import(
+    operation = base_actions.request_import(
         administrator(),
         name=name,
         description=description,
@@ -70,7 +73,7 @@ def import_base(name: str, paths: tuple[str, ...], domain: str, memory: int, vcp
 @wait_option
 def prepare(name: str, waits: bool) -> None:
     """Make a version of the base's disks, for clones to stand on."""
-    operation = bases.prepare(administrator(), find(name))
+    operation = base_actions.prepare(administrator(), find(name))
     if waits:
         wait([operation.id])
 
@@ -85,7 +88,7 @@ def allow(name: str, nodes: tuple[str, ...], forbid: bool, waits: bool) -> None:
     base = find(name)
     named = {find_node(node).id for node in nodes}
     ticked = {row.node_id for row in base.allowed}
-    bases.allow(administrator(), base, ticked - named if forbid else ticked | named)
+    base_actions.allow(administrator(), base, ticked - named if forbid else ticked | named)
     if waits:
         wait(_copies(find(name)))
 

@@ -12,7 +12,10 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, User
-from ravada_web.services import clone_requests, clones, users
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.people import users
 
 group = Commands("clones", help="Desktops made from bases.")
 
@@ -35,11 +38,11 @@ def find(names: Sequence[str]) -> list[Clone]:
 @json_option
 def list_clones(base: str, search: str, as_json: bool) -> None:
     """All clones, as last seen."""
-    filters = clones.Filters(search=search, base_id=find_base(base).id if base else None)
+    filters = clone_list.Filters(search=search, base_id=find_base(base).id if base else None)
     rows = []
     number, pages = 1, 1
     while number <= pages:
-        page = clones.listing(administrator(), filters, number)
+        page = clone_list.listing(administrator(), filters, number)
         rows += [_row(clone) for clone in page.items]
         number, pages = number + 1, page.pages
     show(rows, as_json)
@@ -79,7 +82,7 @@ def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start
         volatile=volatile,
         start_after=start_after,
     )
-    decision = clone_requests.request(actor, wanted)
+    decision = clone_requests.request_clones(actor, wanted)
     rows = list(db.session.scalars(select(Clone).where(Clone.decision_id == decision.id).order_by(Clone.id)))
     if waits:
         wait(_operations(rows))
@@ -107,7 +110,7 @@ def _act(names: Sequence[str], act: Callable[[User, Sequence[int]], int], waits:
 @wait_option
 def start(names: tuple[str, ...], waits: bool) -> None:
     """Start clones."""
-    _act(names, clones.start, waits)
+    _act(names, clone_actions.start, waits)
 
 
 @group.command("stop")
@@ -116,7 +119,7 @@ def start(names: tuple[str, ...], waits: bool) -> None:
 @wait_option
 def stop(names: tuple[str, ...], force: bool, waits: bool) -> None:
     """Shut clones down."""
-    _act(names, clones.force_off if force else clones.shut_down, waits)
+    _act(names, clone_actions.force_off if force else clone_actions.shut_down, waits)
 
 
 @group.command("restart")
@@ -124,7 +127,7 @@ def stop(names: tuple[str, ...], force: bool, waits: bool) -> None:
 @wait_option
 def restart(names: tuple[str, ...], waits: bool) -> None:
     """Shut clones down and start them again."""
-    _act(names, clones.restart, waits)
+    _act(names, clone_actions.restart, waits)
 
 
 @group.command("delete")
@@ -136,7 +139,7 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
     find(names)
     if sys.stdin.isatty() and not yes:
         click.confirm(f"Delete {', '.join(names)} and all that is on their disks?", abort=True)
-    _act(names, clones.delete, waits)
+    _act(names, clone_actions.delete, waits)
 
 
 @group.command("why")
@@ -145,7 +148,7 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
 def why(name: str, as_json: bool) -> None:
     """Why a clone is on its node: the verdict on every node when it was placed."""
     (clone,) = find([name])
-    decision = clones.why(administrator(), clone)
+    decision = clone_list.why(administrator(), clone)
     if decision is None:
         raise NotFound(f"{clone.name} was not placed by a request.")
     if as_json:

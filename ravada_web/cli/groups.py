@@ -3,8 +3,8 @@
 import click
 
 from ravada_web.cli.common import Commands, administrator, json_option, show
-from ravada_web.services import groups
-from ravada_web.services.limits import Amounts
+from ravada_web.services.people import groups
+from ravada_web.services.people.quotas import Amounts
 
 group = Commands("groups", help="Groups of users.")
 most_clones = click.option("--clones", type=int, help="The most desktops of each member.")

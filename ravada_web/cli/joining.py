@@ -12,7 +12,9 @@ from ravada_web.cli.common import administrator, wait
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
 from ravada_web.models import Node, Operation
-from ravada_web.services import inspecting, mending, node_access, node_joining, node_settings, nodes, proving
+from ravada_web.services.joining import host_keys, inspection, key_install, proof, remedies
+from ravada_web.services.lifecycle import service_state
+from ravada_web.services.nodes import listing as node_list
 
 AT_ONCE = 16
 
@@ -72,21 +74,21 @@ def _outcome(app: Flask, place: Place, options: Options) -> str:
 
 def _join(place: Place, options: Options) -> None:
     known = _find(place)
-    _settle(inspecting.begin_inspection(administrator(), known) if known else _trusted(place))
+    _settle(inspection.request_inspection(administrator(), known) if known else _trusted(place))
     if not _node(place).access and options.password:
-        wait([node_access.begin_key(administrator(), _node(place), options.password).id], timeout=180)
+        wait([key_install.request_key_install(administrator(), _node(place), options.password).id], timeout=180)
     elif not _node(place).access:
         # Where we are not let in, this says why.
-        wait([inspecting.begin_inspection(administrator(), _node(place)).id], timeout=120)
-    codes = [finding["code"] for finding in mending.remedies(_node(place))]
+        wait([inspection.request_inspection(administrator(), _node(place)).id], timeout=120)
+    codes = [finding["code"] for finding in remedies.remedies(_node(place))]
     if options.install and codes:
-        wait([mending.begin_mending(administrator(), _node(place), codes).id], timeout=1800)
+        wait([remedies.request_fix(administrator(), _node(place), codes).id], timeout=1800)
     _prove(_node(place), options)
 
 
 def _find(place: Place) -> Node | None:
     db.session.rollback()
-    rows = (row.node for row in nodes.listing(administrator()))
+    rows = (row.node for row in node_list.listing(administrator()))
     return next((node for node in rows if node.name == place.name and node.address == place.address), None)
 
 
@@ -99,12 +101,12 @@ def _node(place: Place) -> Node:
 
 def _trusted(place: Place) -> Operation:
     """Read the host key and have it accepted: what follows is the inspection."""
-    scan = node_joining.begin_join(
+    scan = host_keys.request_join(
         administrator(), name=place.name, address=place.address, port=place.port, user=place.user
     )
     (read,) = wait([scan.id], timeout=60)
     accepted = place.fingerprint or _asked(place, read.result["fingerprint"])
-    return node_joining.accept_join(administrator(), read.id, accepted)
+    return host_keys.accept_join(administrator(), read.id, accepted)
 
 
 def _asked(place: Place, seen: str) -> str:
@@ -127,12 +129,12 @@ def _prove(node: Node, options: Options) -> None:
     try:
         if failed:
             raise RavadaError(" ".join(map(_told, failed)))
-        wait([proving.begin_proof(administrator(), node).id], timeout=180)
+        wait([proof.request_proof(administrator(), node).id], timeout=180)
     except RavadaError:
         if not options.unproved:
             raise
         db.session.rollback()
-        node_settings.set_wanted(administrator(), node, "enabled", unproved=True)
+        service_state.set_service_state(administrator(), node, "enabled", unproved=True)
 
 
 def _told(finding: dict[str, str]) -> str:

@@ -8,14 +8,17 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.errors import NotFound
 from ravada_web.models import Node
-from ravada_web.services import inspecting, node_settings, nodes, proving
+from ravada_web.services.joining import inspection, proof
+from ravada_web.services.lifecycle import removal, service_state
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes import listing as node_list
 
 group = Commands("nodes", help="The hosts that run virtual machines.")
 
 
 def find(name: str) -> Node:
     """The node of that name. Raises NotFound."""
-    found = next((row.node for row in nodes.listing(administrator()) if row.node.name == name), None)
+    found = next((row.node for row in node_list.listing(administrator()) if row.node.name == name), None)
     if found is None:
         raise NotFound(f"There is no node “{name}”.")
     return found
@@ -42,7 +45,7 @@ def list_nodes(as_json: bool) -> None:
             "clones": row.clones,
             "running": row.running,
         }
-        for row in nodes.listing(administrator())
+        for row in node_list.listing(administrator())
     ]
     show(rows, as_json)
 
@@ -83,7 +86,7 @@ def join(
 @json_option
 def check(name: str, as_json: bool) -> None:
     """Run all the checks of a node, and show what they found."""
-    wait([inspecting.begin_inspection(administrator(), find(name)).id], timeout=120)
+    wait([inspection.request_inspection(administrator(), find(name)).id], timeout=120)
     columns = ("code", "state", "text", "remedy")
     show([{key: finding[key] for key in columns} for finding in find(name).findings], as_json)
 
@@ -92,7 +95,7 @@ def check(name: str, as_json: bool) -> None:
 @click.argument("name")
 def prove(name: str) -> None:
     """Run a tiny machine on a node, from its disk to its screen; a new node is enabled by it."""
-    (done,) = wait([proving.begin_proof(administrator(), find(name)).id], timeout=180)
+    (done,) = wait([proof.request_proof(administrator(), find(name)).id], timeout=180)
     show(done.result["steps"], as_json=False)
 
 
@@ -101,7 +104,7 @@ def prove(name: str) -> None:
 @click.option("--unproved", is_flag=True, help="Even if no guest was ever proved to run there.")
 def enable(name: str, unproved: bool) -> None:
     """Let a node be placed on."""
-    node_settings.set_wanted(administrator(), find(name), "enabled", unproved=unproved)
+    service_state.set_service_state(administrator(), find(name), "enabled", unproved=unproved)
 
 
 @group.command("disable")
@@ -109,17 +112,17 @@ def enable(name: str, unproved: bool) -> None:
 @click.option("--shut-down", is_flag=True, help="Ask what runs there to shut down too.")
 def disable(name: str, shut_down: bool) -> None:
     """Give a node no new clones and no starts."""
-    node_settings.set_wanted(administrator(), find(name), "disabled", shut_down=shut_down)
+    service_state.set_service_state(administrator(), find(name), "disabled", shut_down=shut_down)
 
 
 @group.command("remove")
 @click.argument("name")
 def remove(name: str) -> None:
     """Forget a node that has no clones."""
-    nodes.remove(administrator(), find(name))
+    removal.remove(administrator(), find(name))
 
 
 @group.command("key")
 def key() -> None:
     """The product's public SSH key, for a node's authorized_keys."""
-    click.echo(nodes.public_key())
+    click.echo(endpoints.public_key())

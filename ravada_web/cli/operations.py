@@ -3,7 +3,8 @@
 import click
 
 from ravada_web.cli.common import Commands, administrator, json_option, show
-from ravada_web.services import operations
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import requests as operation_requests
 
 group = Commands("operations", help="Asked-for work and how it goes.")
 
@@ -13,7 +14,7 @@ group = Commands("operations", help="Asked-for work and how it goes.")
 @json_option
 def list_operations(state: str, as_json: bool) -> None:
     """The newest operations."""
-    page = operations.listing(administrator(), operations.Filters(state=state))
+    page = operation_list.listing(administrator(), operation_list.Filters(state=state))
     rows = [
         {
             "id": row.id,
@@ -34,11 +35,11 @@ def list_operations(state: str, as_json: bool) -> None:
 @click.argument("ids", type=int, nargs=-1, required=True)
 def retry(ids: tuple[int, ...]) -> None:
     """Queue failed operations again."""
-    click.echo(f"queued {operations.retry(administrator(), ids)}")
+    click.echo(f"queued {operation_requests.retry(administrator(), ids)}")
 
 
 @group.command("cancel")
 @click.argument("ids", type=int, nargs=-1, required=True)
 def cancel(ids: tuple[int, ...]) -> None:
     """Stop operations at their next safe step."""
-    click.echo(f"cancelled {operations.cancel(administrator(), ids)}")
+    click.echo(f"cancelled {operation_requests.cancel(administrator(), ids)}")

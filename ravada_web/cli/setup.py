@@ -6,9 +6,9 @@ import click
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
-from ravada_web.services.local_master import ensure_local_master
-from ravada_web.services.nodes import public_key
-from ravada_web.services.users import ensure_first_administrator
+from ravada_web.services.installation.setup import ensure_local_master
+from ravada_web.services.nodes.endpoints import public_key
+from ravada_web.services.people.users import ensure_first_administrator
 
 
 @click.command()

@@ -4,7 +4,9 @@ import click
 
 from ravada_web.cli.common import Commands, json_option, show
 from ravada_web.models import Role
-from ravada_web.services import groups, people, sign_ins, users
+from ravada_web.services.people import groups, users
+from ravada_web.services.sign_in import passwords
+from ravada_web.services.sign_in import sessions as sign_in_sessions
 
 group = Commands("users", help="People who sign in.")
 
@@ -35,7 +37,7 @@ def create_user(name: str, role: str, password_stdin: bool, in_groups: tuple[str
     """Make a user; a password that was drawn is printed, this once."""
     given = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else None
     group_ids = [groups.by_name(one).id for one in in_groups]
-    _user, password = people.make(None, name, role, given, group_ids=group_ids)
+    _user, password = users.make(None, name, role, given, group_ids=group_ids)
     click.echo(f"created {name}" if given else password)
 
 
@@ -43,14 +45,14 @@ def create_user(name: str, role: str, password_stdin: bool, in_groups: tuple[str
 @click.argument("name")
 def reset_password(name: str) -> None:
     """Draw a new password, printed this once, to be changed at the next sign-in; ends all sign-ins."""
-    click.echo(users.reset_password(None, users.by_name(name)))
+    click.echo(passwords.reset_password(None, users.by_name(name)))
 
 
 @group.command("reset-second-factor")
 @click.argument("name")
 def reset_second_factor(name: str) -> None:
     """Take a lost second factor away; ends all sign-ins."""
-    users.reset_second_factor(None, users.by_name(name))
+    passwords.reset_second_factor(None, users.by_name(name))
     click.echo(f"{name} signs in without a second factor now")
 
 
@@ -62,10 +64,10 @@ def sessions(name: str, end: bool, as_json: bool) -> None:
     """The browsers in which a user is signed in."""
     user = users.by_name(name)
     if end:
-        click.echo(f"ended {sign_ins.end_all(None, user)}")
+        click.echo(f"ended {sign_in_sessions.end_all(None, user)}")
         return
     rows = [
         {"id": row.id, "address": row.address, "browser": row.agent, "since": row.created_at, "seen": row.seen_at}
-        for row in sign_ins.listing(user)
+        for row in sign_in_sessions.listing(user)
     ]
     show(rows, as_json)

@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from ravada_web.gateway.http import Head
-from ravada_web.services.console_causes import CODES, Cause
+from ravada_web.services.consoles.causes import CODES, Cause
 
 # Keys and pointers come in small pieces, and between two of them everybody else has their turn: a browser that sends
 # nothing but pings would keep the loop for seconds.

@@ -18,10 +18,10 @@ from ravada_web.gateway.proxy import Caller
 from ravada_web.gateway.rfb import LookOn, NotRfb
 from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import from_our_page, token
-from ravada_web.services import consoles, displays
-from ravada_web.services.console_causes import Cause
-from ravada_web.services.consoles import ConsoleRefused, Grant
-from ravada_web.services.displays import Display
+from ravada_web.services.consoles import displays, open_consoles, tickets
+from ravada_web.services.consoles.causes import Cause
+from ravada_web.services.consoles.displays import Display
+from ravada_web.services.consoles.tickets import ConsoleRefused, Grant
 
 log = structlog.get_logger()
 Reached = tuple[Display, bytes, asyncio.StreamReader, asyncio.StreamWriter]
@@ -51,7 +51,7 @@ class Consoles:
 
     async def begin(self) -> None:
         """Put away what a former process left."""
-        await self._rows.run(consoles.close_left_open, self.name)
+        await self._rows.run(open_consoles.close_left_open, self.name)
         await self._rows.run(displays.sweep)
 
     async def serve(
@@ -74,7 +74,7 @@ class Consoles:
 
     async def _admit(self, browser: Browser, head: Head, caller: Caller) -> None:
         grant = await self._rows.run_for(
-            caller.address, consoles.redeem, _ticket(head), token(self._rows.app, head), self.name
+            caller.address, tickets.redeem, _ticket(head), token(self._rows.app, head), self.name
         )
         self._close(grant.takes_over, Cause.TAKEN_OVER)
         task = asyncio.create_task(self._join(browser, grant))
@@ -93,7 +93,7 @@ class Consoles:
     async def _write_end(self, address: str, console_id: int, cause: Cause) -> None:
         """Write a console's end into the books; where the database is away, `check` does it later."""
         try:
-            await self._rows.run_for(address, consoles.ended, console_id, cause)
+            await self._rows.run_for(address, open_consoles.ended, console_id, cause)
         except (RavadaError, SQLAlchemyError) as error:
             log.warning("console's end not written, trying again", console=console_id, error=str(error))
             self._unwritten[console_id] = (address, cause)
@@ -192,10 +192,10 @@ class Consoles:
     async def check(self) -> None:
         """Close the consoles whose right, sign-in or clone is gone."""
         for console_id, (address, ended_as) in list(self._unwritten.items()):
-            await self._checks.run_for(address, consoles.ended, console_id, ended_as)
+            await self._checks.run_for(address, open_consoles.ended, console_id, ended_as)
             del self._unwritten[console_id]
         if self._open:
-            for console_id, cause in (await self._checks.run(consoles.to_close, list(self._open))).items():
+            for console_id, cause in (await self._checks.run(open_consoles.to_close, list(self._open))).items():
                 self._close([console_id], cause)
 
     async def ping(self) -> None:

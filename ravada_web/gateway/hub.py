@@ -9,20 +9,22 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ravada_web.gateway.rows import Rows
-from ravada_web.services import changes, live
+from ravada_web.services import changes
+from ravada_web.services.live import digests as live_digests
+from ravada_web.services.live import subscriptions
 
 log = structlog.get_logger()
 # Pages are told of a topic at most so often; what comes in between is told together.
 TELL_EVERY = 0.8
 RECONNECT_SECONDS = 1.0
 # What digests are taken of: a change of these kinds of rows makes them stale.
-DIGESTED = {name for kind in ("desktops", "clone") for name in live.HEARS[kind]}
+DIGESTED = {name for kind in ("desktops", "clone") for name in subscriptions.HEARS[kind]}
 
 
 def hears(topic: str) -> tuple[str, ...]:
     """The kinds of rows whose changes may concern a topic."""
     kind, dash, _number = topic.partition("-")
-    return live.HEARS[kind] if dash else (topic,)
+    return subscriptions.HEARS[kind] if dash else (topic,)
 
 
 def is_digested(topic: str) -> bool:
@@ -71,7 +73,7 @@ class Hub:
             if topic not in self._digests:
                 fresh.append(topic)
         if fresh:
-            self._digests |= await self._rows.run(live.digests, fresh)
+            self._digests |= await self._rows.run(live_digests.digests, fresh)
 
     def unwatch(self, topics: Collection[str]) -> None:
         """The stream that watched these has ended."""
@@ -131,7 +133,7 @@ class Hub:
             watched = list(self._watchers)
             if watched:
                 with suppress(Exception):  # the next change takes them again; the database's trouble is logged there
-                    self._compare(await self._rows.run(live.digests, watched))
+                    self._compare(await self._rows.run(live_digests.digests, watched))
             await asyncio.sleep(TELL_EVERY)
 
     def _compare(self, digests: Mapping[str, str]) -> None:

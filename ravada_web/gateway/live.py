@@ -12,7 +12,7 @@ from ravada_web.gateway.hub import TELL_EVERY, Hub
 from ravada_web.gateway.proxy import Caller
 from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import token
-from ravada_web.services import live
+from ravada_web.services.live import subscriptions
 
 PATH = "/live"
 ALIVE_SECONDS = 15.0
@@ -31,7 +31,7 @@ class Streams:
         self._rows = rows
         self._checks = checks
         self._of: Counter[int] = Counter()
-        self._open: dict[asyncio.Task[None], live.Listener] = {}
+        self._open: dict[asyncio.Task[None], subscriptions.Listener] = {}
 
     async def serve(
         self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -42,7 +42,7 @@ class Streams:
         since = head.get("last-event-id") or asked.get("since", ["0"])[0]
         number = int(since) if since.isascii() and since.isdecimal() and len(since) < 18 else 0
         try:
-            granted = await self._rows.run(live.subscribe, token(self._rows.app, head), topics)
+            granted = await self._rows.run(subscriptions.subscribe, token(self._rows.app, head), topics)
         except RavadaError as error:
             await answer(writer, HTTPStatus(error.status), str(error))
             return
@@ -57,7 +57,7 @@ class Streams:
 
     async def _stream(
         self,
-        listener: live.Listener,
+        listener: subscriptions.Listener,
         names: Mapping[str, str],
         since: int,
         reader: asyncio.StreamReader,
@@ -118,7 +118,7 @@ class Streams:
 
     async def check(self) -> None:
         """End the streams that may not go on; their pages ask anew for what they may be told now."""
-        held = await self._checks.run(live.holding, set(self._open.values()))
+        held = await self._checks.run(subscriptions.holding, set(self._open.values()))
         for task, listener in list(self._open.items()):
             if listener not in held:
                 task.cancel()

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 from flask import Flask
 
 from ravada_web.extensions import db
-from ravada_web.services import origin
+from ravada_web.services.audit import origin
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

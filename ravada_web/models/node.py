@@ -119,7 +119,7 @@ class Node(db.Model):
     )
 
     @property
-    def serves(self) -> bool:
+    def is_reachable(self) -> bool:
         """Whether work can be sent there now: enabled or draining, seen up, and with its pinned key."""
         return self.observed == Observed.UP and self.trust == Trust.PINNED
 

@@ -7,15 +7,15 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ravada_web.models import Clone, User
-from ravada_web.services import clones
+from ravada_web.services.clones import actions as clone_actions
 from ravada_web.web.confirm import Question
 
 SERVICES: dict[str, Callable[[User, Sequence[int]], int]] = {
-    "start": clones.start,
-    "shut-down": clones.shut_down,
-    "restart": clones.restart,
-    "force-off": clones.force_off,
-    "delete": clones.delete,
+    "start": clone_actions.start,
+    "shut-down": clone_actions.shut_down,
+    "restart": clone_actions.restart,
+    "force-off": clone_actions.force_off,
+    "delete": clone_actions.delete,
 }
 
 

@@ -6,8 +6,8 @@ import secrets
 from flask import Response, current_app, request
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from ravada_web.config import settings
 from ravada_web.models import User
-from ravada_web.services.operations import settings
 
 COOKIE = "device"
 ONE_YEAR = 31_536_000

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, TooManyReque
 
 from ravada_web.errors import NotAllowed, RavadaError
 from ravada_web.extensions import db
-from ravada_web.services import audit
+from ravada_web.services.audit import refusals
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import tell, wants_fragment
 
@@ -50,7 +50,7 @@ def init_app(app: Flask) -> None:
 def _refused(error: RavadaError) -> Response:
     """What a use case would not do; what somebody may not do is written down, too."""
     if isinstance(error, NotAllowed) and current_user.is_authenticated:
-        audit.note_refused(me(), f"{request.method} {request.path}"[:200])
+        refusals.note_refused(me(), f"{request.method} {request.path}"[:200])
     return problem(error.status, str(error))
 
 

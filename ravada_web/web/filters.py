@@ -7,8 +7,13 @@ from flask import Flask, g
 from markupsafe import Markup, escape
 
 from ravada_web.models import now
-from ravada_web.services import access, alerts, nodes, operations, outbox, storage, workers
-from ravada_web.services.queue_view import Waiting
+from ravada_web.services.monitoring import alerts
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import outbox, workers
+from ravada_web.services.operations.waiting import Waiting
+from ravada_web.services.permissions import rights
+from ravada_web.services.storage import pools
 from ravada_web.web import words
 from ravada_web.web.htmx import browser_path, here
 from ravada_web.web.rendering import say as _
@@ -22,8 +27,8 @@ def init_app(app: Flask) -> None:
         browser=browser,
         bytesize=bytesize,
         duration=duration,
-        fingerprint=nodes.fingerprint,
-        level=storage.level,
+        fingerprint=endpoints.fingerprint,
+        level=pools.level,
         mib=mib,
         moment=moment,
         percent=percent,
@@ -34,9 +39,9 @@ def init_app(app: Flask) -> None:
         browser_path=browser_path,
         now=now,
         alarm=alerts.summary,
-        can=access.can,
+        can=rights.can,
         words=words,
-        summary=operations.summary,
+        summary=operation_list.summary,
         queue_up=outbox.queue_reachable,
         unserved=workers.unserved,
         live_since=lambda: g.get("live_since", 0),

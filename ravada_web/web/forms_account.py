@@ -6,7 +6,7 @@ from wtforms import PasswordField, StringField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from ravada_web.errors import InvalidInput
-from ravada_web.services.users import SHORTEST_PASSWORD
+from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
 from ravada_web.web.forms import Form
 
 # argon2 takes any length; a form does not have to.

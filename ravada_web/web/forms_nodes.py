@@ -7,7 +7,7 @@ from wtforms import BooleanField, FloatField, IntegerField, PasswordField, Strin
 from wtforms.validators import InputRequired, NumberRange, Optional
 
 from ravada_web.models import Node
-from ravada_web.services.node_settings import NodeSettings
+from ravada_web.services.nodes.settings import NodeSettings
 from ravada_web.web.forms import Form
 
 

@@ -19,7 +19,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from ravada_web.models import Group, Role
-from ravada_web.services.limits import Amounts
+from ravada_web.services.people.quotas import Amounts
 from ravada_web.web.asked import number
 from ravada_web.web.forms import Form
 from ravada_web.web.words import ROLES

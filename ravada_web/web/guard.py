@@ -10,7 +10,10 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from ravada_web.models import User
-from ravada_web.services import access, changes, origin, second_factor, sign_ins
+from ravada_web.services import changes
+from ravada_web.services.audit import origin
+from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in import second_factor, sessions
 from ravada_web.web.htmx import browser_path, here, sent_to, wants_fragment
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -34,10 +37,10 @@ def note_moment() -> None:
 
 def load_user(token: str) -> User | None:
     """Who is signed in by the token in the cookie; the sign-in itself is kept for the request (`sign_in()`)."""
-    found = sign_ins.find(token)
+    found = sessions.find(token)
     if found is None:
         return None
-    sign_ins.use(found)
+    sessions.use(found)
     g.sign_in_id = found.id
     return found.user
 
@@ -45,7 +48,7 @@ def load_user(token: str) -> User | None:
 def enter(user: User) -> None:
     """Sign a user in from this browser: a new session, so that nothing of a former one is left in it."""
     session.clear()
-    session["_user_id"] = sign_ins.begin(user, origin.address.get(), request.user_agent.string)
+    session["_user_id"] = sessions.begin(user, origin.address.get(), request.user_agent.string)
     session["_fresh"] = True
     session.permanent = False
 
@@ -62,7 +65,7 @@ def needs(right: str) -> Callable[[View], View]:
     def mark(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **values: Any) -> Any:
-            access.require(me(), right)
+            rights.require(me(), right)
             return view(*args, **values)
 
         return cast(View, guarded)

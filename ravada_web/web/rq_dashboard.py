@@ -6,7 +6,7 @@ from rq.serializers import JSONSerializer
 from rq_dashboard import web as dashboard
 
 from ravada_web.extensions import queues
-from ravada_web.services import access, scopes
+from ravada_web.services.permissions import rights, scopes
 from ravada_web.web.guard import me
 
 PREFIX = "/ops/rq"
@@ -57,7 +57,7 @@ def _guard() -> None:
     """Operators of the whole house look; nobody changes anything."""
     if not _is_ours():
         return
-    access.require(me(), "operations.see")
+    rights.require(me(), "operations.see")
     if scopes.of(me()) is not None or request.method not in ("GET", "HEAD"):
         abort(403, "The jobs can be looked at by who may see all operations; retry and cancel on the operations page.")
     if request.endpoint is not None and request.endpoint not in LOOKS:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from flask_babel.speaklater import LazyString
 
 from ravada_web.models import Base, Clone, Node, Operation, Replica, Trust, Wanted
-from ravada_web.services.clone_errors import Obstacle
-from ravada_web.services.desktops import Desktop
-from ravada_web.services.link_states import Shown
-from ravada_web.services.workers import WorkerRow
+from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.desktops.cards import Desktop
+from ravada_web.services.nodes.link_states import Shown
+from ravada_web.services.operations.workers import WorkerRow
 from ravada_web.web.rendering import later as _l
 
 

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.models import Node
 from ravada_web.remote import ssh
-from ravada_web.services import links
-from ravada_web.services.node_checks import AT_ONCE
+from ravada_web.services.monitoring.probe import AT_ONCE
+from ravada_web.services.nodes import endpoints
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
 from tests.benchmarks.report import report
 
@@ -30,9 +30,9 @@ ROUNDS = 3
 
 def floor(fleet: Fleet) -> float:
     """Seconds of a bare command over every link."""
-    targets = [links.target(node) for node in db.session.scalars(select(Node))]
+    targets = [endpoints.target(node) for node in db.session.scalars(select(Node))]
     db.session.rollback()
-    workspace = links.workspace()
+    workspace = endpoints.workspace()
     commands = [[*ssh.command(workspace, where, control=workspace.control(where)), "true"] for where in targets]
     begun = time.monotonic()
     with ThreadPoolExecutor(FLOOR_AT_ONCE) as threads:

@@ -22,8 +22,9 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.models import Clone, CloneState
-from ravada_web.services import clones, links
-from ravada_web.services.node_rows import facts_of
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.facts import facts_of
 from tests.benchmarks.browser import Browser
 from tests.benchmarks.report import report
 from tests.lab import missing_requirements
@@ -69,7 +70,7 @@ def _floor_work(cluster: Cluster, name: str, count: int) -> tuple[str, list[str]
         for n, each in enumerate(names)
     ]  # fmt: skip
     documents = [for_clone(base.template_xml, identity, facts_of(node)) for identity in identities]
-    return links.libvirt_uri(links.target(node)), volumes, documents
+    return endpoints.libvirt_uri(endpoints.target(node)), volumes, documents
 
 
 def _make(connection: libvirt.virConnect, work: tuple[str, list[str], list[str]]) -> None:
@@ -110,7 +111,7 @@ def _stopped(prefix: str) -> int:
 def _defined(cluster: Cluster, prefix: str) -> int:
     found = 0
     for node in cluster.lab.nodes:
-        with open_connection(links.libvirt_uri(links.target(cluster.node(node.name)))) as connection:
+        with open_connection(endpoints.libvirt_uri(endpoints.target(cluster.node(node.name)))) as connection:
             found += sum(domain.name().startswith(f"{prefix}-") for domain in connection.listAllDomains())
     return found
 
@@ -126,7 +127,7 @@ def prove(cluster: Cluster, prefix: str) -> None:
         if len(right) != len(files):
             raise RuntimeError(f"{node.name}: {len(right)} of {len(files)} overlays have the right backing file")
     drawn = random.sample([row.id for row in rows], 3)
-    clones.start(cluster.admin, drawn)
+    clone_actions.start(cluster.admin, drawn)
     wait_until(lambda: _running(drawn) == 3, 60, "three drawn by lot run")
 
 

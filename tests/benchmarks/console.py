@@ -20,7 +20,10 @@ from websockets.asyncio.client import connect
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import CloneState, Role, User
-from ravada_web.services import consoles, links, sign_ins, users
+from ravada_web.services.consoles import open_consoles, tickets
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import sessions
 from tests.benchmarks import streams
 from tests.benchmarks.displays import cpu_seconds, percentile, resident_mib, socket_of
 from tests.benchmarks.report import report
@@ -142,11 +145,11 @@ def _places(cluster: Cluster, number: int, clone_ids: Sequence[int]) -> list[Pla
     """Tickets of one person for every display; the first person is their user."""
     db.session.rollback()
     user = db.session.query(User).filter_by(name=f"viewer{number}").one()
-    token = sign_ins.begin(user, "127.0.0.1", "bench")
-    found = sign_ins.find(token)
+    token = sessions.begin(user, "127.0.0.1", "bench")
+    found = sessions.find(token)
     assert found is not None
     cookie = _cookie(cluster.app, token)
-    return [(consoles.issue(user, found.id, clone_id), cookie, cluster.url) for clone_id in clone_ids]
+    return [(tickets.issue(user, found.id, clone_id), cookie, cluster.url) for clone_id in clone_ids]
 
 
 def _cookie(app: Flask, token: str) -> str:
@@ -166,7 +169,7 @@ def prepare(cluster: Cluster) -> tuple[list[int], list[Path]]:
     paths = []
     for row in rows:
         node = next(node for node in cluster.lab.nodes if node.name == row.node.name)
-        with open_connection(links.libvirt_uri(links.target(row.node))) as connection:
+        with open_connection(endpoints.libvirt_uri(endpoints.target(row.node))) as connection:
             paths.append(socket_of(connection, node, row.uuid))
     return [row.id for row in rows], paths
 
@@ -175,7 +178,7 @@ def live_pages(cluster: Cluster) -> dict[str, object]:
     """A thousand open pages, told of ten changes."""
     say(f"{LIVE_PAGES} live pages ...")
     operator = users.by_name("viewer1")
-    cookies = [_cookie(cluster.app, sign_ins.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
+    cookies = [_cookie(cluster.app, sessions.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
     gateway = cluster.pid_of("gateway:gateway-0")
     before, begun = cpu_seconds(gateway), time.perf_counter()
     delays = asyncio.run(streams.told(cluster.settings.port, cookies * 20, "operations"))
@@ -203,7 +206,7 @@ def measure(cluster: Cluster) -> dict[str, object]:
         before = cpu_seconds(gateway)
         delays += by_the_gateway(cluster, clone_ids)
         cpu += cpu_seconds(gateway) - before
-        wait_until(lambda: db.session.rollback() or consoles.open_count() == 0, 30, "all consoles are closed")
+        wait_until(lambda: db.session.rollback() or open_consoles.open_count() == 0, 30, "all consoles are closed")
         most = max(most, resident_mib(gateway))
     return {
         "consoles": DISPLAYS * PER_DISPLAY,

@@ -24,8 +24,8 @@ from ravada_web.hypervisor.connection import open_connection, socket_uri
 from ravada_web.hypervisor.facts import read_facts
 from ravada_web.models import Node, Observed, Pool, now
 from ravada_web.remote.target import LIBVIRT_SOCKET
-from ravada_web.services import link_states
-from ravada_web.services.nodes import public_key
+from ravada_web.services.nodes import link_states
+from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.transaction import transaction
 from tests.support.cluster import ROOT, free_port, listens
 from tests.support.servers import wait_until

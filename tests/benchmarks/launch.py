@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import Clone, CloneState
-from ravada_web.services import clones, links, users
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.people import users
 from tests.benchmarks.displays import first_picture, socket_of
 from tests.benchmarks.report import report
 from tests.browser.conftest import ARGUMENTS
@@ -39,7 +41,7 @@ def say(what: str) -> None:
 def floor(cluster: Cluster, clone: Clone) -> float:
     """Seconds of a bare start, until the display shows something; the clone is off again afterwards."""
     node = next(node for node in cluster.lab.nodes if node.name == clone.node.name)
-    with open_connection(links.libvirt_uri(links.target(clone.node))) as connection:
+    with open_connection(endpoints.libvirt_uri(endpoints.target(clone.node))) as connection:
         begun = time.perf_counter()
         connection.lookupByUUIDString(clone.uuid).create()
         first_picture(socket_of(connection, node, clone.uuid))
@@ -65,7 +67,7 @@ def product(cluster: Cluster, page: Page, clone: Clone) -> tuple[float, float]:
     cold = click(page, cluster.url, f"{card} button")
     cluster.wait_state(clone.name.rpartition("-")[0], CloneState.RUNNING)
     warm = click(page, cluster.url, f"{card} a, {card} button")
-    clones.force_off(cluster.admin, [clone.id])
+    clone_actions.force_off(cluster.admin, [clone.id])
     cluster.wait_state(clone.name.rpartition("-")[0], CloneState.STOPPED)
     return cold, warm
 

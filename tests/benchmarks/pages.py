@@ -19,7 +19,8 @@ from sqlalchemy import event, insert, select
 
 from ravada_web.extensions import db
 from ravada_web.models import BaseVersion, Clone, CloneState, Node, now
-from ravada_web.services import users
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords
 from ravada_web.services.transaction import transaction
 from tests.benchmarks.browser import Browser
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
@@ -39,7 +40,7 @@ def furnish(fleet: Fleet) -> None:
     fleet.fill(NODES)
     node_ids = list(db.session.scalars(select(Node.id).order_by(Node.id)))
     base_id = make_base(node_ids)
-    users.set_password(None, users.by_name("admin"), PASSWORD)
+    passwords.set_password(None, users.by_name("admin"), PASSWORD)
     alice = users.create(None, "alice", "user", PASSWORD)[0].id
     admin, moment = users.by_name("admin").id, now()
     version_id = db.session.scalar(select(BaseVersion.id))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from ravada_web.services import users
+from ravada_web.services.people import users
 from tests.support.cluster import PASSWORD, Cluster
 
 ARGUMENTS = [

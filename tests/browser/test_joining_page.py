@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from ravada_web.extensions import db
 from ravada_web.models import Node
-from ravada_web.services import nodes
+from ravada_web.services.lifecycle import removal
 from tests.browser.conftest import NARROW, WIDE, Opener, axe
 from tests.lab import Lab, LabNode
 from tests.support.cluster import Cluster
@@ -35,7 +35,7 @@ def host(cluster: Cluster, tmp_path: Path) -> Iterator[LabNode]:
     lab.down(purge=True)
     db.session.rollback()
     if node := db.session.query(Node).filter_by(name="newcomer").one_or_none():
-        nodes.remove(cluster.admin, node)
+        removal.remove(cluster.admin, node)
 
 
 def press(page: Page, name: str | re.Pattern[str], role: str = "button") -> None:

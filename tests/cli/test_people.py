@@ -8,8 +8,10 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.models import Base, Group
-from ravada_web.services import limits, offers, users
-from ravada_web.services.limits import Amounts
+from ravada_web.services.bases import offers
+from ravada_web.services.people import quotas, users
+from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.sign_in import passwords
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
 
@@ -25,13 +27,13 @@ def run(app: Flask, line: str) -> str:
 def test_a_group_with_limits_and_members(app: Flask, people: People) -> None:
     run(app, "groups create class --clones 2 --running 1 --description first")
     password = run(app, "users create alice --group class").strip()
-    alice = users.authenticate("alice", password)
-    assert alice is not None and limits.limits_of(alice) == Amounts(2, 1, None)
+    alice = passwords.authenticate("alice", password)
+    assert alice is not None and quotas.limits_of(alice) == Amounts(2, 1, None)
     assert run(app, "groups add class user other") == "added 2\n"
     (row,) = json.loads(run(app, "groups list --json"))
     assert (row["name"], row["members"], row["clones"], row["memory_mib"]) == ("class", 3, 2, None)
     run(app, "groups limit class --memory 512")
-    assert limits.limits_of(users.by_name("user")) == Amounts(None, None, 512)
+    assert quotas.limits_of(users.by_name("user")) == Amounts(None, None, 512)
     assert run(app, "groups remove class user other") == "removed 2\n"
     run(app, "groups delete class")
     assert db.session.scalars(select(Group)).all() == []
@@ -72,4 +74,4 @@ def test_what_is_refused_is_one_line_and_exit_1(app: Flask, people: People, line
     result = app.test_cli_runner().invoke(args=line.split())
     assert result.exit_code == 1
     assert len(result.output.strip().splitlines()) == 1 and result.output.startswith("Error: ")
-    assert users.named("bob") is None
+    assert users.find("bob") is None

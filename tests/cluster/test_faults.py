@@ -10,9 +10,13 @@ import pytest
 from ravada_web.cli.up import PROCESSES
 from ravada_web.extensions import db
 from ravada_web.models import CloneState, Observed, Operation, Trust, now
-from ravada_web.services import clone_requests, node_joining, workers
-from ravada_web.services.kinds import QUEUES
-from ravada_web.services.running import started
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.joining import host_keys
+from ravada_web.services.operations import workers as operations_workers
+from ravada_web.services.operations.kinds import QUEUES
+from ravada_web.services.operations.processes import process_start
 from tests.support.cluster import GUEST, IMAGES, Cluster, allow, make_base, seconds_until
 from tests.support.servers import wait_until
 
@@ -85,10 +89,10 @@ def test_a_changed_host_key_quarantines_the_node_until_it_is_accepted_anew(clust
     assert "host key" in cluster.node("rvt3").reason
     cluster.create("trust", 2)
     assert cluster.spread("trust")["rvt3"] == 0
-    scan = node_joining.begin_rekey(cluster.admin, cluster.node("rvt3"))
+    scan = host_keys.request_rekey(cluster.admin, cluster.node("rvt3"))
     wait_until(lambda: over(scan.id), 20, "the new key is read")
     assert db.session.get_one(Operation, scan.id).result["fingerprint"] == node.host_key_fingerprint
-    join = node_joining.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
+    join = host_keys.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
     wait_until(lambda: over(join.id), 30, "it is joined again")
     assert cluster.node("rvt3").trust == Trust.PINNED
     wait_until(lambda: cluster.node("rvt3").observed == Observed.UP, 20, "it is up")
@@ -105,10 +109,10 @@ def test_workers_killed_in_mid_creation_leave_exactly_the_asked_for_clones(clust
     cluster.made.append(prefix)
     workers = [cluster.pid_of(f"default:default-{number}") for number in range(3)]
     wanted = clone_requests.Request(cluster.base_id, 75, prefix, cluster.admin.name)
-    clone_requests.request(cluster.admin, wanted)
+    clone_requests.request_clones(cluster.admin, wanted)
     horses = caught_at_work(workers)
     for process_id in {"horse": horses, "parent": workers, "both": workers + horses}[victim]:
-        if started(process_id):
+        if process_start(process_id):
             os.kill(process_id, signal.SIGKILL)
     cluster.wait_state(prefix, CloneState.STOPPED, 30)
     cluster.wait_operations()
@@ -143,28 +147,27 @@ def test_a_flipped_bit_in_a_copy_is_caught_before_use(cluster: Cluster) -> None:
     master.run(["sh", "-c", f"cd {IMAGES}; {flip}"])
     with pytest.raises(AssertionError):
         allow_quickly(cluster, base_id)
-    from ravada_web.services import bases
-
-    (row,) = [row for row in bases.tab(cluster.admin, cluster.base(base_id)) if row.node.name == "rvt2"]
+    (row,) = [row for row in base_list.tab(cluster.admin, cluster.base(base_id)) if row.node.name == "rvt2"]
     assert row.replica is not None and row.replica.state == "failed"
     assert "not the original" in row.replica.reason
     assert [file for file in cluster.lab.nodes[1].run(["ls", "-A", IMAGES]).stdout.split() if name in file] == []
     allow(cluster, base_id, ["rvt1"])
     cluster.wait_operations()
-    bases.remove(cluster.admin, cluster.base(base_id))
+    base_actions.remove(cluster.admin, cluster.base(base_id))
     cluster.wait_operations()
     assert name not in master.run(["ls", "-A", IMAGES]).stdout
 
 
 def allow_quickly(cluster: Cluster, base_id: int) -> None:
     """Tick two nodes and wait until what that asked for is over; fails where a replica did."""
-    from ravada_web.services import bases
+    from ravada_web.services.bases import actions as base_actions
+    from ravada_web.services.bases import listing as base_list
 
     ids = {cluster.node(name).id for name in ("rvt1", "rvt2")}
-    bases.allow(cluster.admin, cluster.base(base_id), ids)
+    base_actions.allow(cluster.admin, cluster.base(base_id), ids)
     cluster.wait_operations()
     states = [
-        row.replica.state for row in bases.tab(cluster.admin, cluster.base(base_id)) if row.allowed and row.replica
+        row.replica.state for row in base_list.tab(cluster.admin, cluster.base(base_id)) if row.allowed and row.replica
     ]
     assert states == ["ready", "ready"]
 
@@ -180,7 +183,9 @@ def test_while_redis_is_away_pages_show_and_nothing_is_half_written(cluster: Clu
         cluster.supervise("start", "redis:*")
     cluster.create("redis", 2)
     wait_until(
-        lambda: len(workers.listing()) == sum(PROCESSES.get(name, 1) for name in QUEUES), 30, "all are known again"
+        lambda: len(operations_workers.listing()) == sum(PROCESSES.get(name, 1) for name in QUEUES),
+        30,
+        "all are known again",
     )
 
 

@@ -9,8 +9,12 @@ from sqlalchemy import select
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
 from ravada_web.models import Alert, Clone, CloneState, Node
-from ravada_web.services import bases, clones, nodes, storage
-from ravada_web.services.clone_errors import NodeRefuses
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones.errors import NodeRefuses
+from ravada_web.services.lifecycle import removal
+from ravada_web.services.storage import pools
 from tests.lab import Lab, LabNode
 from tests.lab.screen import read_screen, screenshot
 from tests.support.cluster import GUEST, Cluster, join, make_base
@@ -66,13 +70,13 @@ def small(cluster: Cluster, lab: Lab) -> Iterator[Small]:
     host = lab.master
     join(cluster, host)
     found = Small(cluster, host, make_base(cluster, "tight", [GUEST], [host.name]))
-    storage.set_marks(cluster.admin, found.node.pools[0], warn_percent=50, critical_percent=75, floor_mib=FLOOR_MIB)
+    pools.set_marks(cluster.admin, found.node.pools[0], warn_percent=50, critical_percent=75, floor_mib=FLOOR_MIB)
     yield found
     found.make_room()
     cluster.remove_made()
-    bases.remove(cluster.admin, cluster.base(found.base_id))
+    base_actions.remove(cluster.admin, cluster.base(found.base_id))
     cluster.wait_operations()
-    nodes.remove(cluster.admin, found.node)
+    removal.remove(cluster.admin, found.node)
 
 
 def typed(host: LabNode, domain: str, line: str) -> None:
@@ -85,7 +89,7 @@ def typed(host: LabNode, domain: str, line: str) -> None:
 def running(small: Small, prefix: str, count: int) -> list[Clone]:
     """New clones there that have come up to their shells."""
     made = small.cluster.create(prefix, count, base="tight")
-    clones.start(small.cluster.admin, [clone.id for clone in made])
+    clone_actions.start(small.cluster.admin, [clone.id for clone in made])
     made = small.cluster.wait_state(prefix, CloneState.RUNNING)
     for clone in made:
         name = f"name: {clone.name}"
@@ -99,18 +103,18 @@ def test_guests_pause_for_want_of_space_and_go_on_with_one_click(small: Small) -
     typed(small.host, clone.name, WRITES)
     (paused,) = small.cluster.wait_state("writer", CloneState.PAUSED, 60)
     assert paused.out_of_space and "had no space for what it wrote" in paused.reason
-    assert [found.name for found in clones.out_of_space(small.cluster.admin, small.node)] == [clone.name]
+    assert [found.name for found in clone_list.out_of_space(small.cluster.admin, small.node)] == [clone.name]
     with pytest.raises(NodeRefuses, match=rf"has {small.free_mib()} MiB free, and {FLOOR_MIB} MiB are kept free"):
-        clones.go_on(small.cluster.admin, small.node)
+        clone_actions.resume(small.cluster.admin, small.node)
     assert "paused" in small.host.virsh("domstate", clone.name)
 
     small.make_room()
-    assert clones.go_on(small.cluster.admin, small.node) == 1
+    assert clone_actions.resume(small.cluster.admin, small.node) == 1
     (running_again,) = small.cluster.wait_state("writer", CloneState.RUNNING, 30)
     assert not running_again.out_of_space
     done = "records out"
     wait_until(lambda: any(done in line for line in read_screen(screenshot(small.host, clone.name))), 60, "it wrote on")
-    assert clones.out_of_space(small.cluster.admin, small.node) == []
+    assert clone_list.out_of_space(small.cluster.admin, small.node) == []
 
 
 def test_an_alert_comes_before_the_outage_and_nothing_more_is_put_there(small: Small) -> None:
@@ -118,9 +122,9 @@ def test_an_alert_comes_before_the_outage_and_nothing_more_is_put_there(small: S
     assert small.alert() == ""
     small.fill(900)
     wait_until(lambda: small.alert() == "warning", 20, "it is a warning at half full")
-    clones.start(small.cluster.admin, [clone.id])
+    clone_actions.start(small.cluster.admin, [clone.id])
     small.cluster.wait_state("early", CloneState.RUNNING)
-    clones.force_off(small.cluster.admin, [clone.id])
+    clone_actions.force_off(small.cluster.admin, [clone.id])
     small.cluster.wait_state("early", CloneState.STOPPED)
 
     small.host.unfill()
@@ -128,13 +132,13 @@ def test_an_alert_comes_before_the_outage_and_nothing_more_is_put_there(small: S
     wait_until(lambda: small.alert() == "critical", 20, "it is critical below the floor")
     figures = rf"has {small.free_mib()} MiB free, and {FLOOR_MIB} MiB are kept free"
     with pytest.raises(NodeRefuses, match=figures):
-        clones.start(small.cluster.admin, [clone.id])
+        clone_actions.start(small.cluster.admin, [clone.id])
     told = small.cluster.flask("clones", "create", "tight", "--count", "1", "--prefix", "more", check=False)
     assert told.returncode == 1 and f"{FLOOR_MIB} MiB kept back" in told.stderr
     with pytest.raises(RavadaError):
-        storage.require_room(small.node, small.node.pools[0].path, small.free_mib() or 0, 1)
+        pools.require_room(small.node, small.node.pools[0].path, small.free_mib() or 0, 1)
 
     small.make_room()
     wait_until(lambda: small.alert() == "", 20, "the alert is over")
-    clones.start(small.cluster.admin, [clone.id])
+    clone_actions.start(small.cluster.admin, [clone.id])
     small.cluster.wait_state("early", CloneState.RUNNING)

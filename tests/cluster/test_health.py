@@ -5,9 +5,10 @@ import time
 import pytest
 
 from ravada_web.models import Observed
-from ravada_web.services import clones, node_checks
-from ravada_web.services.clone_errors import NodeRefuses
-from ravada_web.services.node_health import GOOD_RUN, SLOW_RUN
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.errors import NodeRefuses
+from ravada_web.services.monitoring import probe
+from ravada_web.services.monitoring.health import GOOD_RUN, SLOW_RUN
 from tests.cluster.test_faults import age, page_seconds
 from tests.lab.processes import full_process_table
 from tests.support.cluster import Cluster, seconds_until
@@ -16,7 +17,7 @@ from tests.support.servers import wait_until
 
 def checked(cluster: Cluster, name: str) -> Observed:
     """What one more check of the node sees; the product's own go on meanwhile."""
-    node_checks.check([cluster.node(name).id])
+    probe.check([cluster.node(name).id])
     return cluster.node(name).observed
 
 
@@ -28,7 +29,7 @@ def test_a_long_hang_of_libvirt_is_degraded_and_over_after_ten_good_checks(clust
             assert checked(cluster, "rvt2") == Observed.DEGRADED
         assert "libvirt does not" in cluster.node("rvt2").reason
         with pytest.raises(NodeRefuses, match="rvt2"):
-            clones.start(cluster.admin, [clone.id])
+            clone_actions.start(cluster.admin, [clone.id])
     finally:
         cluster.lab.nodes[1].resume()
     assert checked(cluster, "rvt2") == Observed.DEGRADED

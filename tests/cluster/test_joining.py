@@ -12,8 +12,11 @@ from sqlalchemy import select
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.models import Event, Node, Operation, OperationState, Trust
-from ravada_web.services import inspecting, mending, node_access, node_joining, node_settings, nodes, proving
-from ravada_web.services.operations import retry
+from ravada_web.services.joining import host_keys, inspection, key_install, remedies
+from ravada_web.services.joining import proof as joining_proof
+from ravada_web.services.lifecycle import removal, service_state
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations.requests import retry
 from tests.lab import Lab, LabNode
 from tests.support.cluster import Cluster
 from tests.support.servers import wait_until
@@ -44,7 +47,7 @@ def host(cluster: Cluster, lab: Lab) -> Iterator[LabNode]:
     db.session.rollback()
     for node in db.session.scalars(select(Node).where(Node.name.startswith("new"))):
         wait_until(lambda node=node: not busy(node), 60, "nothing works on it")
-        nodes.remove(cluster.admin, node)
+        removal.remove(cluster.admin, node)
 
 
 def busy(node: Node) -> bool:
@@ -75,15 +78,15 @@ def done(operation: Operation) -> Operation:
 def trusted(cluster: Cluster, host: LabNode, user: str = "root", address: str = "", name: str = "new") -> Node:
     """The node of a host whose key was accepted and whose first inspection is over, however it ended."""
     where = address or host.address
-    scan = done(node_joining.begin_join(cluster.admin, name=name, address=where, port=22, user=user))
+    scan = done(host_keys.request_join(cluster.admin, name=name, address=where, port=22, user=user))
     assert scan.result["fingerprint"] == host.host_key_fingerprint
-    ended(node_joining.accept_join(cluster.admin, scan.id, host.host_key_fingerprint))
+    ended(host_keys.accept_join(cluster.admin, scan.id, host.host_key_fingerprint))
     return cluster.node(name)
 
 
 def let_in(cluster: Cluster, host: LabNode, user: str = "root", name: str = "new") -> Node:
     """The node of a host that knows our key."""
-    host.authorize(nodes.public_key())
+    host.authorize(endpoints.public_key())
     return trusted(cluster, host, user, name=name)
 
 
@@ -93,7 +96,7 @@ def finding(node: Node, code: str) -> dict[str, Any]:
 
 
 def inspected(cluster: Cluster, node: Node) -> Node:
-    done(inspecting.begin_inspection(cluster.admin, node))
+    done(inspection.request_inspection(cluster.admin, node))
     return node
 
 
@@ -104,18 +107,18 @@ def test_from_a_password_to_a_node_that_runs_guests(cluster: Cluster, host: LabN
     assert last is not None and last.result["field"] == "user" and "does not accept our key" in last.error
     assert (node.wanted, node.access, node.observed) == ("new", "", "unknown")
 
-    wrong = ended(node_access.begin_key(cluster.admin, node, "not the password"))
+    wrong = ended(key_install.request_key_install(cluster.admin, node, "not the password"))
     assert wrong.result["field"] == "password" and "did not accept this password" in wrong.error
-    done(node_access.begin_key(cluster.admin, node, PASSWORD))
+    done(key_install.request_key_install(cluster.admin, node, PASSWORD))
     db.session.rollback()
     assert node.access == "sudo"
     line = (host.folder / "home/keeper/.ssh/authorized_keys").read_text()
-    assert line == f'from="{node.source_address}" {nodes.public_key()}\n'
+    assert line == f'from="{node.source_address}" {endpoints.public_key()}\n'
     assert {item["code"]: item["text"] for item in node.findings if item["state"] == "fail"} == {}
 
     assert node.memory_free_mib and node.pools[0].free_mib, "its figures are known before the first check"
 
-    proof = done(proving.begin_proof(cluster.admin, node))
+    proof = done(joining_proof.request_proof(cluster.admin, node))
     assert [step["code"] for step in proof.result["steps"]] == ["link", "disk", "start", "display", "frame", "remove"]
     assert all(step["state"] == "pass" for step in proof.result["steps"])
     db.session.rollback()
@@ -139,7 +142,7 @@ def assert_nowhere(cluster: Cluster, secret: str) -> None:
 def test_a_user_without_sudo_or_libvirt_is_told_what_is_missing(cluster: Cluster, host: LabNode) -> None:
     host.add_user("nobody2", PASSWORD)
     node = trusted(cluster, host, "nobody2")
-    refused = ended(node_access.begin_key(cluster.admin, node, PASSWORD))
+    refused = ended(key_install.request_key_install(cluster.admin, node, PASSWORD))
     assert refused.result["field"] == "user"
     assert "neither act as root" in refused.error and "NOPASSWD" in refused.error
 
@@ -147,7 +150,7 @@ def test_a_user_without_sudo_or_libvirt_is_told_what_is_missing(cluster: Cluster
 def test_a_user_with_sudo_must_be_in_libvirts_group(cluster: Cluster, host: LabNode) -> None:
     host.add_user("outsider", PASSWORD, sudo=True)
     node = trusted(cluster, host, "outsider")
-    done(node_access.begin_key(cluster.admin, node, PASSWORD))
+    done(key_install.request_key_install(cluster.admin, node, PASSWORD))
     assert finding(node, "libvirt")["state"] == "fail"
     assert finding(node, "libvirt")["remedy"] == "usermod -aG libvirt outsider"
 
@@ -155,16 +158,16 @@ def test_a_user_with_sudo_must_be_in_libvirts_group(cluster: Cluster, host: LabN
 def test_the_libvirt_group_alone_is_a_reduced_mode(cluster: Cluster, host: LabNode) -> None:
     host.add_user("watcher", PASSWORD, groups=["libvirt"])
     node = trusted(cluster, host, "watcher")
-    done(node_access.begin_key(cluster.admin, node, PASSWORD))
+    done(key_install.request_key_install(cluster.admin, node, PASSWORD))
     db.session.rollback()
     assert node.access == "libvirt"
     assert finding(node, "access")["state"] == "warn" and "cannot be given bases" in finding(node, "access")["text"]
     assert finding(node, "libvirt")["state"] == "pass"
     wait_until(lambda: cluster.node("new").observed == "up", 20, "it is watched all the same")
     for refused in (
-        lambda: proving.begin_proof(cluster.admin, cluster.node("new")),
-        lambda: mending.begin_mending(cluster.admin, cluster.node("new"), ["firewall"]),
-        lambda: node_settings.set_wanted(cluster.admin, cluster.node("new"), "enabled", unproved=True),
+        lambda: joining_proof.request_proof(cluster.admin, cluster.node("new")),
+        lambda: remedies.request_fix(cluster.admin, cluster.node("new"), ["firewall"]),
+        lambda: service_state.set_service_state(cluster.admin, cluster.node("new"), "enabled", unproved=True),
     ):
         with pytest.raises(Conflict):
             refused()
@@ -184,7 +187,7 @@ def test_what_is_missing_is_found_and_mended(cluster: Cluster, host: LabNode, co
     host.run(["sh", "-c", BREAKS[code]])
     inspected(cluster, node)
     assert finding(node, code)["state"] == "fail" and finding(node, code)["remedy"]
-    done(mending.begin_mending(cluster.admin, node, [code]))
+    done(remedies.request_fix(cluster.admin, node, [code]))
     assert finding(node, code)["state"] == "pass", finding(node, code)
     assert db.session.scalar(select(Event.text).where(Event.action == "mend").order_by(Event.id.desc())) == code
 
@@ -194,7 +197,7 @@ def test_a_pool_that_is_off_is_started(cluster: Cluster, host: LabNode) -> None:
     host.virsh("pool-destroy", "default")
     inspected(cluster, node)
     assert "not active" in finding(node, "pool:default")["text"]
-    done(mending.begin_mending(cluster.admin, node, ["pool:default"]))
+    done(remedies.request_fix(cluster.admin, node, ["pool:default"]))
     assert finding(node, "pool:default")["state"] == "pass"
 
 
@@ -206,7 +209,7 @@ def test_a_pool_at_another_place_is_shown_beside_the_masters(cluster: Cluster, h
     inspected(cluster, node)
     found = finding(node, "pool:default")
     assert found["state"] == "fail" and "/home/pool" in found["text"] and POOL in found["text"]
-    assert not found["applied"] and mending.remedies(node, ["pool:default"]) == []
+    assert not found["applied"] and remedies.remedies(node, ["pool:default"]) == []
     host.run(["sh", "-c", f"virsh pool-destroy default; virsh pool-undefine default; {make} {POOL}"])
     host.virsh("pool-start", "default")
     host.virsh("pool-autostart", "default")
@@ -285,7 +288,7 @@ def test_the_firewall_leaves_only_ssh_from_the_master(cluster: Cluster, host: La
     assert "22" in finding(node, "firewall")["text"] and node.source_address in finding(node, "firewall")["remedy"]
     host.run(["sh", "-c", "nohup socat TCP-LISTEN:7777,fork /dev/null >/dev/null 2>&1 & true"], check=False)
     try:
-        done(mending.begin_mending(cluster.admin, node, ["firewall"]))
+        done(remedies.request_fix(cluster.admin, node, ["firewall"]))
         assert finding(node, "firewall")["state"] == "pass"
         assert host.run(["test", "-e", "/run/ravada-firewall-kept"], check=False).returncode == 0
         with pytest.raises(OSError), socket.create_connection((host.address, 16514), timeout=1):
@@ -304,11 +307,11 @@ def test_a_host_by_two_addresses_is_found_and_never_enabled(cluster: Cluster) ->
         found = finding(node, "twice")
         assert found["state"] == "fail" and "node rvt2 already" in found["text"]
         with pytest.raises(Conflict, match="already"):
-            proving.begin_proof(cluster.admin, node)
+            joining_proof.request_proof(cluster.admin, node)
         with pytest.raises(Conflict, match="already"):
-            node_settings.set_wanted(cluster.admin, node, "enabled", unproved=True)
+            service_state.set_service_state(cluster.admin, node, "enabled", unproved=True)
     finally:
-        nodes.remove(cluster.admin, node)
+        removal.remove(cluster.admin, node)
 
 
 def test_the_master_itself_is_told_as_such(cluster: Cluster) -> None:
@@ -317,20 +320,20 @@ def test_the_master_itself_is_told_as_such(cluster: Cluster) -> None:
     master.run(["ip", "addr", "add", f"{second}/24", "dev", "eth0"], check=False)
     node = trusted(cluster, master, address=second, name="newmaster")
     assert "the master itself" in finding(node, "twice")["text"]
-    nodes.remove(cluster.admin, node)
+    removal.remove(cluster.admin, node)
 
 
 def test_a_host_that_reboots_in_the_middle_is_joined_after_it(cluster: Cluster, host: LabNode) -> None:
-    host.authorize(nodes.public_key())
-    scan = done(node_joining.begin_join(cluster.admin, name="new", address=host.address, port=22, user="root"))
+    host.authorize(endpoints.public_key())
+    scan = done(host_keys.request_join(cluster.admin, name="new", address=host.address, port=22, user="root"))
     host.kill()
-    broken = ended(node_joining.accept_join(cluster.admin, scan.id, host.host_key_fingerprint))
+    broken = ended(host_keys.accept_join(cluster.admin, scan.id, host.host_key_fingerprint))
     assert broken.result["field"] == "address" and "did not answer" in broken.error
     host.start()
     host.wait_ready()
     retry(cluster.admin, [broken.id])
     done(broken)
-    done(proving.begin_proof(cluster.admin, cluster.node("new")))
+    done(joining_proof.request_proof(cluster.admin, cluster.node("new")))
     assert cluster.node("new").wanted == "enabled"
 
 
@@ -338,14 +341,14 @@ def test_a_key_that_changes_between_two_steps_quarantines_it(cluster: Cluster, h
     node = let_in(cluster, host)
     old = host.host_key_fingerprint
     host.rotate_host_key()
-    broken = ended(inspecting.begin_inspection(cluster.admin, node))
+    broken = ended(inspection.request_inspection(cluster.admin, node))
     assert old in broken.error and "has changed" in broken.error
     db.session.rollback()
     assert node.trust == Trust.CHANGED
     with pytest.raises(Conflict, match="another host key"):
-        proving.begin_proof(cluster.admin, node)
-    scan = done(node_joining.begin_rekey(cluster.admin, node))
-    done(node_joining.accept_join(cluster.admin, scan.id, host.host_key_fingerprint))
+        joining_proof.request_proof(cluster.admin, node)
+    scan = done(host_keys.request_rekey(cluster.admin, node))
+    done(host_keys.accept_join(cluster.admin, scan.id, host.host_key_fingerprint))
     db.session.rollback()
     assert node.trust == Trust.PINNED
     assert db.session.scalar(select(Event).where(Event.action == "accept_key", Event.object_id == node.id)) is not None
@@ -354,14 +357,14 @@ def test_a_key_that_changes_between_two_steps_quarantines_it(cluster: Cluster, h
 def test_an_unproved_node_is_enabled_only_by_an_override_that_is_kept(cluster: Cluster, host: LabNode) -> None:
     node = let_in(cluster, host)
     with pytest.raises(Conflict, match="No guest was ever proved"):
-        node_settings.set_wanted(cluster.admin, node, "enabled")
-    node_settings.set_wanted(cluster.admin, node, "enabled", unproved=True)
+        service_state.set_service_state(cluster.admin, node, "enabled")
+    service_state.set_service_state(cluster.admin, node, "enabled", unproved=True)
     kept = select(Event).where(Event.action == "enable_unproved", Event.object_id == node.id)
     assert db.session.scalar(kept) is not None
 
 
 def test_the_command_line_joins_from_a_file(cluster: Cluster, host: LabNode, tmp_path: Path) -> None:
-    host.authorize(nodes.public_key())
+    host.authorize(endpoints.public_key())
     listed = tmp_path / "nodes.txt"
     listed.write_text(f"# one a line\nnew {host.address} {host.host_key_fingerprint}\nnew-away 198.18.99.99 SHA256:x\n")
     done_all = cluster.flask("nodes", "join", "--file", str(listed), check=False)

@@ -4,7 +4,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 from ravada_web.models import CloneState
-from ravada_web.services import clone_requests, clones
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import requests as clone_requests
 from tests.lab.screen import read_screen, screenshot
 from tests.support.cluster import IMAGES, Cluster, allow
 from tests.support.servers import wait_until
@@ -51,7 +52,7 @@ def test_forty_clones_by_eight_requests_at_once_are_within_one_of_even(cluster: 
     def ask(number: int) -> None:
         with cluster.app.app_context():
             wanted = clone_requests.Request(cluster.base_id, 5, f"burst{number}", cluster.admin.name)
-            clone_requests.request(cluster.admin, wanted)
+            clone_requests.request_clones(cluster.admin, wanted)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(8)))
@@ -95,7 +96,7 @@ def test_a_volatile_clone_is_gone_once_it_stops(cluster: Cluster) -> None:
 def test_deleting_leaves_neither_domain_nor_disk_and_no_one_elses_goes(cluster: Cluster) -> None:
     kept = cluster.create("keep", 3)
     rows = cluster.create("drop", 6)
-    clones.delete(cluster.admin, [row.id for row in rows])
+    clone_actions.delete(cluster.admin, [row.id for row in rows])
     wait_until(lambda: not cluster.clones("drop"), 30, "the rows are gone")
     for node in cluster.lab.nodes:
         assert not [name for name in cluster.domains(node) if name.startswith("drop")]

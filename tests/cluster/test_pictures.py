@@ -5,7 +5,8 @@ import io
 from PIL import Image
 
 from ravada_web.models import CloneState
-from ravada_web.services import picture_work, pictures, sign_ins
+from ravada_web.services.consoles import screenshot_work, screenshots
+from ravada_web.services.sign_in import sessions
 from tests.support.cluster import Cluster
 from tests.support.servers import wait_until
 
@@ -13,12 +14,12 @@ from tests.support.servers import wait_until
 def test_a_running_desktop_has_its_picture(cluster: Cluster) -> None:
     (clone,) = cluster.create("photo", 1, "--start")
     cluster.wait_state("photo", CloneState.RUNNING)
-    sign_ins.begin(cluster.admin, "127.0.0.1", "a test")
-    assert clone.id in [clone_id for lot in picture_work.wanted() for clone_id in lot]
+    sessions.begin(cluster.admin, "127.0.0.1", "a test")
+    assert clone.id in [clone_id for lot in screenshot_work.due() for clone_id in lot]
 
     def shows_something() -> bool:
-        picture_work.take([clone.id])
-        found = pictures.picture(clone.id)
+        screenshot_work.take([clone.id])
+        found = screenshots.picture(clone.id)
         if found is None:
             return False
         with Image.open(io.BytesIO(found)) as image:
@@ -27,4 +28,4 @@ def test_a_running_desktop_has_its_picture(cluster: Cluster) -> None:
     wait_until(shows_something, 30, "its picture shows its screen", poll=0.5)
     cluster.flask("clones", "stop", "--force", clone.name, "--wait")
     cluster.wait_state("photo", CloneState.STOPPED)
-    assert clone.id not in [clone_id for lot in picture_work.wanted() for clone_id in lot]
+    assert clone.id not in [clone_id for lot in screenshot_work.due() for clone_id in lot]

@@ -6,7 +6,9 @@ from sqlalchemy import func, select
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.models import Base, Node, Operation, OperationState
-from ravada_web.services import bases, node_joining
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.joining import host_keys
 from tests.lab import LabNode
 from tests.support.cluster import GUEST, IMAGES, Cluster
 from tests.support.servers import wait_until
@@ -37,7 +39,7 @@ def test_a_host_that_does_not_answer_is_refused_beside_its_field(
     cluster: Cluster, address: str, field: str, text: str
 ) -> None:
     before = count(Node)
-    scan = node_joining.begin_join(cluster.admin, name="new", address=address, port=free_port(), user="root")
+    scan = host_keys.request_join(cluster.admin, name="new", address=address, port=free_port(), user="root")
     failed = ended(scan.id)
     assert failed.state == OperationState.FAILED
     assert failed.result["field"] == field and text in failed.error
@@ -49,10 +51,10 @@ def test_a_fingerprint_that_was_not_shown_is_not_accepted(cluster: Cluster) -> N
     port = 22
     second = node.address.rpartition(".")[0] + ".98"
     node.run(["ip", "addr", "add", f"{second}/24", "dev", "eth0"], check=False)
-    scan = node_joining.begin_join(cluster.admin, name="odd", address=second, port=port, user="root")
+    scan = host_keys.request_join(cluster.admin, name="odd", address=second, port=port, user="root")
     ended(scan.id)
     with pytest.raises(InvalidInput):
-        node_joining.accept_join(cluster.admin, scan.id, "SHA256:something-else")
+        host_keys.accept_join(cluster.admin, scan.id, "SHA256:something-else")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +74,14 @@ def test_a_wrong_field_is_named_before_anything_is_asked(
 ) -> None:
     values = {"name": "fresh", "address": "198.18.0.1", "port": 22, "user": "root", **changes}
     with pytest.raises(InvalidInput) as refused:
-        node_joining.begin_join(cluster.admin, **values)  # type: ignore[arg-type]
+        host_keys.request_join(cluster.admin, **values)  # type: ignore[arg-type]
     assert list(refused.value.fields) == [field]
 
 
 def test_an_address_that_is_a_nodes_already_is_refused(cluster: Cluster) -> None:
     address = cluster.lab.nodes[1].address
     with pytest.raises(InvalidInput, match="rvt2 has this address"):
-        node_joining.begin_join(cluster.admin, name="fresh", address=address, port=22, user="root")
+        host_keys.request_join(cluster.admin, name="fresh", address=address, port=22, user="root")
 
 
 def make_images(master: LabNode) -> None:
@@ -106,7 +108,7 @@ def make_images(master: LabNode) -> None:
 def test_what_is_no_image_or_names_other_files_is_refused(cluster: Cluster, path: str, text: str) -> None:
     make_images(cluster.lab.master)
     before = count(Base)
-    begun = bases.begin_import(
+    begun = base_actions.request_import(
         cluster.admin, name="bad", description="", source="file", paths=path, memory_mib=128, vcpus=1
     )
     failed = ended(begun.id)
@@ -129,9 +131,11 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
     master.run(["sh", "-c", f"cp {GUEST} {IMAGES}/two-a.qcow2; truncate -s 3M {IMAGES}/two-b.raw"])
     master.run(["virsh", "define", "/dev/stdin"], input=xml)
     wait_until(lambda: "twodisks" in cluster_importable(), 15, "the check has seen it")
-    begun = bases.begin_import(cluster.admin, name="two disks", description="", source="domain", domain="twodisks")
+    begun = base_actions.request_import(
+        cluster.admin, name="two disks", description="", source="domain", domain="twodisks"
+    )
     base_id = ended(begun.id).result["base_id"]
-    assert ended(bases.prepare(cluster.admin, cluster.base(base_id)).id).error == ""
+    assert ended(base_actions.prepare(cluster.admin, cluster.base(base_id)).id).error == ""
     version = cluster.base(base_id).current
     assert version is not None and [disk.target for disk in version.disks] == ["vda", "vdb"]
     (clone,) = cluster.create("both", 1, base="two disks")
@@ -139,13 +143,13 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
     listed = master.virsh("domblklist", clone.name)
     assert all(clone.disk_file(target) in listed for target in ("vda", "vdb"))
     cluster.remove_made()
-    ended(bases.remove(cluster.admin, cluster.base(base_id)).id)
+    ended(base_actions.remove(cluster.admin, cluster.base(base_id)).id)
     master.virsh("undefine", "twodisks")
 
 
 def cluster_importable() -> list[str]:
     db.session.rollback()
-    return bases.importable()
+    return base_list.importable()
 
 
 @pytest.mark.parametrize(
@@ -163,5 +167,5 @@ def cluster_importable() -> list[str]:
 def test_a_wrong_import_names_its_field(cluster: Cluster, changes: dict[str, str | int], field: str) -> None:
     values = {"name": "new", "description": "", "source": "file", "paths": GUEST, "memory_mib": 128, "vcpus": 1}
     with pytest.raises(InvalidInput) as refused:
-        bases.begin_import(cluster.admin, **(values | changes))  # type: ignore[arg-type]
+        base_actions.request_import(cluster.admin, **(values | changes))  # type: ignore[arg-type]
     assert list(refused.value.fields) == [field]

@@ -4,8 +4,9 @@ import pytest
 
 from ravada_web.extensions import db
 from ravada_web.models import CloneState, Pool
-from ravada_web.services import clones, storage, usage
-from ravada_web.services.clone_errors import NodeRefuses
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.errors import NodeRefuses
+from ravada_web.services.storage import pools, usage
 from tests.support.cluster import IMAGES, Cluster
 from tests.support.servers import wait_until
 
@@ -18,7 +19,7 @@ def pool_of(cluster: Cluster, name: str) -> Pool:
 
 def set_floor(cluster: Cluster, name: str, floor_mib: int | None) -> None:
     pool = pool_of(cluster, name)
-    storage.set_marks(cluster.admin, pool, warn_percent=80, critical_percent=90, floor_mib=floor_mib)
+    pools.set_marks(cluster.admin, pool, warn_percent=80, critical_percent=90, floor_mib=floor_mib)
 
 
 def test_every_file_of_a_pool_has_an_owner(cluster: Cluster) -> None:
@@ -26,7 +27,7 @@ def test_every_file_of_a_pool_has_an_owner(cluster: Cluster) -> None:
     node = cluster.lab.nodes[1]
     left, foreign = ".gone.qcow2.op-9-9.part", "some\u202ebody's.iso"
     node.run(["sh", "-c", f"cd {IMAGES}; printf x > '{left}'; head -c 3000000 /dev/urandom > \"{foreign}\""])
-    begun = usage.begin_count(cluster.admin, cluster.node("rvt2"))
+    begun = usage.request_count(cluster.admin, cluster.node("rvt2"))
     cluster.wait_operations()
     assert begun.state == "done", begun.error
     found = pool_of(cluster, "rvt2").usage
@@ -48,13 +49,13 @@ def test_below_its_floor_a_pool_takes_nothing_and_says_the_figure(cluster: Clust
     set_floor(cluster, name, free + 100)
     try:
         with pytest.raises(NodeRefuses, match=f"{free + 100:,} MiB are kept free"):
-            clones.start(cluster.admin, [clone.id])
+            clone_actions.start(cluster.admin, [clone.id])
         made = cluster.create("elsewhere", 4)
         assert name not in {other.node.name for other in made}
         verdicts = {verdict["node_name"]: verdict for verdict in made[0].decision.verdicts["verdicts"]}
         assert f"{free + 100:,} MiB kept back" in verdicts[name]["reason"]["text"]
     finally:
         set_floor(cluster, name, None)
-    clones.start(cluster.admin, [clone.id])
+    clone_actions.start(cluster.admin, [clone.id])
     wait_until(lambda: cluster.clones("floor")[0].state == CloneState.RUNNING, 60, "it runs")
     db.session.rollback()

@@ -12,7 +12,8 @@ from ravada_web.errors import Conflict, NotFound
 from ravada_web.hypervisor import displays
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import Clone, CloneState, Node
-from ravada_web.services import links, viewers
+from ravada_web.services.consoles import viewer_files
+from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import transaction
 from tests.browser.test_console import offer_displays
 from tests.conftest import wait_healthy
@@ -36,27 +37,27 @@ def offered(cluster: Cluster) -> Iterator[Clone]:
 
 
 def test_the_files_password_opens_the_display_and_no_other(cluster: Cluster, offered: Clone) -> None:
-    operation = viewers.offer(cluster.admin, offered.id)
+    operation = viewer_files.offer(cluster.admin, offered.id)
     wait([operation.id], 30)
     parser = ConfigParser(interpolation=None)
-    parser.read_string(viewers.file_of(cluster.admin, offered.id, operation.id))
+    parser.read_string(viewer_files.file_of(cluster.admin, offered.id, operation.id))
     found = parser["virt-viewer"]
     host, port = found["host"], int(found["port"])
     assert (found["type"], found["title"], found["delete-this-file"]) == ("spice", offered.name, "1")
     assert let_in(host, port, found["password"])
     assert not let_in(host, port, "") and not let_in(host, port, "wrong")
     with pytest.raises(NotFound):
-        viewers.file_of(cluster.admin, offered.id, operation.id)
+        viewer_files.file_of(cluster.admin, offered.id, operation.id)
 
 
 def test_a_node_behind_nat_is_named_by_its_address_outside(cluster: Cluster, offered: Clone) -> None:
     with transaction() as session:
         session.get_one(Node, offered.node_id).nat_address = "203.0.113.7"
     try:
-        operation = viewers.offer(cluster.admin, offered.id)
+        operation = viewer_files.offer(cluster.admin, offered.id)
         wait([operation.id], 30)
         parser = ConfigParser(interpolation=None)
-        parser.read_string(viewers.file_of(cluster.admin, offered.id, operation.id))
+        parser.read_string(viewer_files.file_of(cluster.admin, offered.id, operation.id))
         assert parser["virt-viewer"]["host"] == "203.0.113.7"
     finally:
         with transaction() as session:
@@ -64,7 +65,7 @@ def test_a_node_behind_nat_is_named_by_its_address_outside(cluster: Cluster, off
 
 
 def test_before_a_file_is_made_nobody_gets_in_and_afterwards_it_expires(cluster: Cluster, offered: Clone) -> None:
-    with open_connection(links.libvirt_uri(links.target(offered.node))) as connection:
+    with open_connection(endpoints.libvirt_uri(endpoints.target(offered.node))) as connection:
         where = displays.read_displays(connection, offered.uuid)
         assert where.address == offered.node.address and where.socket
         assert not let_in(where.address, where.port, "")
@@ -101,10 +102,10 @@ def set_qemu(node: LabNode, text: str) -> None:
 def test_where_a_node_has_certificates_the_file_leads_to_its_encrypted_display(
     cluster: Cluster, certified: Clone
 ) -> None:
-    operation = viewers.offer(cluster.admin, certified.id)
+    operation = viewer_files.offer(cluster.admin, certified.id)
     wait([operation.id], 30)
     parser = ConfigParser(interpolation=None)
-    parser.read_string(viewers.file_of(cluster.admin, certified.id, operation.id))
+    parser.read_string(viewer_files.file_of(cluster.admin, certified.id, operation.id))
     found = parser["virt-viewer"]
     assert "port" not in found
     context = ssl.create_default_context(cadata=found["ca"].replace("\\n", "\n"))
@@ -125,4 +126,4 @@ def test_nothing_else_listens_on_the_network(cluster: Cluster, offered: Clone) -
 def test_a_node_that_offers_none_says_why(cluster: Cluster) -> None:
     (clone,) = cluster.create("none", 1)
     with pytest.raises(Conflict, match="offers screens on no address"):
-        viewers.offer(cluster.admin, clone.id)
+        viewer_files.offer(cluster.admin, clone.id)

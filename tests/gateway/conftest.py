@@ -20,8 +20,10 @@ from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
 from ravada_web.models import Clone, CloneState, Node, Role, SignIn, User
-from ravada_web.services import clone_requests, consoles, sign_ins
-from ravada_web.services.clone_requests import Request
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.consoles import tickets
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.support.factories import make_base, make_nodes
 from tests.support.rfb import Viewer
@@ -107,10 +109,10 @@ class House:
                 user = User(name=name, role=role, password_hash=hash_password(PASSWORD))
                 session.add(user)
                 session.flush()
-        token = sign_ins.begin(user, "127.0.0.1", "a test")
+        token = sessions.begin(user, "127.0.0.1", "a test")
         serializer = self.app.session_interface.get_signing_serializer(self.app)  # type: ignore[attr-defined]
         cookie = serializer.dumps({"_user_id": token, "_fresh": True})
-        found = sign_ins.find(token)
+        found = sessions.find(token)
         assert found is not None
         name = self.app.config["SESSION_COOKIE_NAME"]
         return Person(user.id, found.id, token, f"{name}={cookie}")
@@ -119,7 +121,9 @@ class House:
         """A clone whose display is the QEMU's, made when first asked for; back in order otherwise."""
         if name not in self.clones:
             admin = db.session.get_one(User, self.sign_in("admin", Role.ADMINISTRATOR).user_id)
-            clone_requests.request(admin, Request(self.base_id, 1, name, db.session.get_one(User, owner.user_id).name))
+            clone_requests.request_clones(
+                admin, Request(self.base_id, 1, name, db.session.get_one(User, owner.user_id).name)
+            )
             self.clones[name] = db.session.query(Clone).filter_by(name=f"{name}-1").one().id
         with transaction() as session:
             row = session.get_one(Clone, self.clones[name])
@@ -136,7 +140,7 @@ class House:
     def ticket(self, person: Person, clone_id: int) -> str:
         """A ticket, as the page's script asks for it."""
         user = db.session.get_one(User, person.user_id)
-        return consoles.issue(user, person.sign_in_id, clone_id)
+        return tickets.issue(user, person.sign_in_id, clone_id)
 
     def open(self, person: Person, ticket: str, origin: str | None = None) -> ClientConnection:
         """A console's WebSocket with that ticket."""

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from ravada_web.extensions import db
 from ravada_web.models import SignIn
-from ravada_web.services import consoles
+from ravada_web.services.consoles import tickets
 from tests.gateway.conftest import PASSWORD, House
 from tests.support.certificates import make_certificate
 
@@ -52,7 +52,7 @@ def test_a_person_signs_in_and_opens_a_console(house: House, context: ssl.SSLCon
     db.session.rollback()
     user_id, sign_in = alice.user_id, db.session.query(SignIn).order_by(SignIn.id.desc()).first()
     assert sign_in is not None and sign_in.user_id == user_id and sign_in.id != alice.sign_in_id
-    words = ["binary", f"ticket.{consoles.issue(sign_in.user, sign_in.id, clone)}"]
+    words = ["binary", f"ticket.{tickets.issue(sign_in.user, sign_in.id, clone)}"]
     cookies = "; ".join(line.split(";")[0] for line in given)
     options = {"additional_headers": {"Cookie": cookies}, "ssl": context, "compression": None}
     origin = f"https://127.0.0.1:{house.port}"

@@ -17,9 +17,11 @@ from websockets.sync.client import ClientConnection, connect
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Base, CloneState, Console, Event, Node, Observed, Role, Ticket, User, now
-from ravada_web.services import consoles, sign_ins
-from ravada_web.services.console_causes import CODES, Cause
-from ravada_web.services.consoles import ConsoleRefused
+from ravada_web.services.consoles import open_consoles, tickets
+from ravada_web.services.consoles import rights as console_rights
+from ravada_web.services.consoles.causes import CODES, Cause
+from ravada_web.services.consoles.tickets import ConsoleRefused
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.gateway.conftest import House, Person, qemu
 from tests.support.rfb import NO_SECURITY, SHARED, VERSION, Viewer
@@ -79,7 +81,7 @@ def closed_as(console_id: int) -> str:
 def test_only_the_hash_of_a_ticket_is_kept(house: House, alice: Person, clone: int) -> None:
     ticket = house.ticket(alice, clone)
     row = db.session.query(Ticket).order_by(Ticket.id.desc()).first()
-    assert row is not None and row.token_hash == sign_ins.digest(ticket) and ticket not in repr(vars(row))
+    assert row is not None and row.token_hash == sessions.digest(ticket) and ticket not in repr(vars(row))
     assert timedelta(0) < row.expires_at - now() <= timedelta(seconds=60)
 
 
@@ -157,7 +159,7 @@ def test_a_console_closes_when_its_right_is_lost(house: House, alice: Person, cl
 
 def test_a_console_closes_when_its_sign_in_ends(house: House, alice: Person, clone: int) -> None:
     console, _viewer = house.console(alice, clone)
-    sign_ins.end(db.session.get_one(User, alice.user_id), alice.sign_in_id)
+    sessions.end(db.session.get_one(User, alice.user_id), alice.sign_in_id)
     assert cause_of(console) == Cause.SIGN_IN
 
 
@@ -258,7 +260,7 @@ def test_consoles_of_one_user_are_capped(house: House, alice: Person) -> None:
     one_more = house.clone(alice, "many3")
     assert cause_of(house.open(alice, house.ticket(alice, one_more))) == Cause.TOO_MANY
     opened.pop().close()
-    wait_until(lambda: db.session.rollback() or consoles.open_count() == 2, 5, "one is closed")
+    wait_until(lambda: db.session.rollback() or open_consoles.open_count() == 2, 5, "one is closed")
     console, _viewer = house.console(alice, one_more)
     for each in (*opened, console):
         each.close()
@@ -272,10 +274,10 @@ def test_an_operator_looks_on_beside_the_user_and_may_be_refused(
     answers(mine, my_viewer)
     answers(theirs, their_viewer)
     row = db.session.get_one(User, alice.user_id)
-    assert [seen.user.name for seen in consoles.viewers(consoles.clones.get(row, clone))] == ["operator"]
+    assert [seen.user.name for seen in console_rights.onlookers(tickets.clones.get(row, clone))] == ["operator"]
     with transaction() as session:
         session.get_one(Base, house.base_id).users_may_refuse = True
-    consoles.refuse_viewers(db.session.get_one(User, alice.user_id), clone, refused=True)
+    console_rights.block_onlookers(db.session.get_one(User, alice.user_id), clone, refused=True)
     assert cause_of(theirs) == Cause.REFUSED
     answers(mine, my_viewer)
     with pytest.raises(Exception, match="does not want anybody to look on"):
@@ -316,7 +318,7 @@ def test_a_browser_that_never_reads_costs_no_memory(house: House, alice: Person,
     for _round in range(10):
         answers(theirs, their_viewer)
     assert resident(house) - before < 16
-    assert consoles.open_count() == 2
+    assert open_consoles.open_count() == 2
     deaf.close()
 
 
@@ -362,7 +364,7 @@ def test_a_restart_of_the_gateway_leaves_no_console_open_in_the_books(house: Hou
     house.processes.pop("gateway").wait()
     house.start_gateway()
     db.session.rollback()
-    assert consoles.open_count() == 0
+    assert open_consoles.open_count() == 0
     with pytest.raises(ConnectionClosed):
         console.recv(5)
 

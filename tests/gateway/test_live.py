@@ -9,7 +9,8 @@ import pytest
 
 from ravada_web.extensions import db, queues
 from ravada_web.models import CloneState, Node, Operation, Role, User
-from ravada_web.services import changes, sign_ins
+from ravada_web.services import changes
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.gateway.conftest import House, Person
 
@@ -179,7 +180,7 @@ def test_nobody_hears_anything(house: House) -> None:
 def test_a_stream_ends_with_its_sign_in(house: House, alice: Person) -> None:
     with stream(house, alice, "desktops") as opened:
         opened.answer.fp.raw._sock.settimeout(10)  # type: ignore[attr-defined]
-        sign_ins.end(db.session.get_one(User, alice.user_id), alice.sign_in_id)
+        sessions.end(db.session.get_one(User, alice.user_id), alice.sign_in_id)
         with pytest.raises((EOFError, ConnectionError)):
             while True:
                 opened.event()

@@ -11,8 +11,8 @@ from jobs.ticker import LOCK_SECONDS, Checks, Ticker, queue_checks, queue_counti
 from ravada_web.config import Settings
 from ravada_web.extensions import queues
 from ravada_web.models import Node, Observed, now
-from ravada_web.services import sweep
-from ravada_web.services.outbox import queue
+from ravada_web.services.operations import sweep
+from ravada_web.services.operations.outbox import queue
 from ravada_web.services.transaction import transaction
 from tests.support.factories import make_nodes
 from tests.support.servers import wait_until

@@ -25,7 +25,16 @@ from ravada_web.cli.common import administrator, show, wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
 from ravada_web.models import Base, BaseState, CloneState, Node, Observed, ReplicaState, now
-from ravada_web.services import bases, clone_requests, clones, node_joining, nodes, proving, users
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.joining import host_keys, proof
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords as sign_in_passwords
 from tests.lab import Lab, LabNode, build_guest, missing_requirements
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -135,7 +144,7 @@ def _main_job(cluster: Lab, guest: Path, facts: dict[str, Any]) -> None:
                 _add_node(node)
         with step("Waiting until all nodes are seen up"):
             begun = now()
-            _until(lambda: all(_up_since(row.node, begun) for row in nodes.listing(administrator())), 60)
+            _until(lambda: all(_up_since(row.node, begun) for row in node_list.listing(administrator())), 60)
         cluster.master.put(guest, GUEST_PATH)
         with step("Importing and preparing the base"):
             _make_base()
@@ -154,22 +163,22 @@ def _make_users(passwords: dict[str, str]) -> None:
     for name in CLONES:
         if name not in known:
             users.create(None, name, "user", passwords[name])
-    if users.authenticate("admin", passwords["admin"]) is None:
-        users.set_password(None, known["admin"], passwords["admin"])
+    if sign_in_passwords.authenticate("admin", passwords["admin"]) is None:
+        sign_in_passwords.set_password(None, known["admin"], passwords["admin"])
 
 
 def _add_node(node: LabNode) -> None:
     """Add a node, accepting the host key only if it is the lab node's own."""
-    node.authorize(nodes.public_key())
-    if node.name in {row.node.name for row in nodes.listing(administrator())}:
+    node.authorize(endpoints.public_key())
+    if node.name in {row.node.name for row in node_list.listing(administrator())}:
         return
     actor = administrator()
-    scan = node_joining.begin_join(actor, name=node.name, address=node.address, port=22, user="root")
+    scan = host_keys.request_join(actor, name=node.name, address=node.address, port=22, user="root")
     wait([scan.id], timeout=60)
-    join = node_joining.accept_join(actor, scan.id, node.host_key_fingerprint)
+    join = host_keys.accept_join(actor, scan.id, node.host_key_fingerprint)
     wait([join.id], timeout=60)
-    known = next(row.node for row in nodes.listing(actor) if row.node.name == node.name)
-    wait([proving.begin_proof(actor, known).id], timeout=60)
+    known = next(row.node for row in node_list.listing(actor) if row.node.name == node.name)
+    wait([proof.request_proof(actor, known).id], timeout=60)
 
 
 def _up_since(node: Node, moment: datetime) -> bool:
@@ -179,9 +188,9 @@ def _up_since(node: Node, moment: datetime) -> bool:
 
 def _make_base() -> None:
     actor = administrator()
-    if BASE not in {row.base.name for row in bases.listing(administrator())}:
+    if BASE not in {row.base.name for row in base_list.listing(administrator())}:
         description = "A small Linux that shows its own name on its screen"
-        begun = bases.begin_import(
+        begun = base_actions.request_import(
             actor,
             name=BASE,
             description=description,
@@ -193,7 +202,7 @@ def _make_base() -> None:
         wait([begun.id], timeout=120)
     base = _base()
     if base.state != BaseState.READY:
-        wait([bases.prepare(actor, base).id], timeout=300)
+        wait([base_actions.prepare(actor, base).id], timeout=300)
 
 
 def _base() -> Base:
@@ -201,10 +210,10 @@ def _base() -> Base:
 
 
 def _allow_everywhere() -> None:
-    bases.allow(administrator(), _base(), {row.node.id for row in nodes.listing(administrator())})
+    base_actions.allow(administrator(), _base(), {row.node.id for row in node_list.listing(administrator())})
     _until(
         lambda: all(
-            row.replica and row.replica.state == ReplicaState.READY for row in bases.tab(administrator(), _base())
+            row.replica and row.replica.state == ReplicaState.READY for row in base_list.tab(administrator(), _base())
         ),
         120,
     )
@@ -221,33 +230,33 @@ def _until(condition: Callable[[], bool], seconds: float) -> None:
 
 def _make_clones() -> None:
     actor = administrator()
-    owned = clones.listing(actor, clones.Filters()).items
+    owned = clone_list.listing(actor, clone_list.Filters()).items
     for name, count in CLONES.items():
         if not any(clone.owner.name == name for clone in owned):
             owner = users.by_name(name)
             wanted = clone_requests.Request(_base().id, count, f"{name}-desk", owner.name)
-            clone_requests.request(actor, wanted)
+            clone_requests.request_clones(actor, wanted)
     making = (CloneState.REQUESTED, CloneState.CREATING)
-    _until(lambda: not any(c.state in making for c in clones.listing(actor, clones.Filters()).items), 120)
+    _until(lambda: not any(c.state in making for c in clone_list.listing(actor, clone_list.Filters()).items), 120)
 
 
 def _start_some() -> None:
     """Have one clone running on each node."""
     actor = administrator()
-    every = clones.listing(actor, clones.Filters()).items
+    every = clone_list.listing(actor, clone_list.Filters()).items
     running = sum(clone.state == CloneState.RUNNING for clone in every)
     first_of = {clone.node_id: clone.id for clone in reversed(every) if clone.state == CloneState.STOPPED}
     chosen = list(first_of.values())[: max(0, STARTED - running)]
     if chosen:
-        clones.start(actor, chosen)
+        clone_actions.start(actor, chosen)
     _until(
-        lambda: all(c.state != CloneState.STARTING for c in clones.listing(actor, clones.Filters()).items),
+        lambda: all(c.state != CloneState.STARTING for c in clone_list.listing(actor, clone_list.Filters()).items),
         120,
     )
 
 
 def _report(facts: dict[str, Any]) -> None:
-    found = nodes.listing(administrator())
+    found = node_list.listing(administrator())
     rows = [{"node": row.node.name, "clones": row.clones, "running": row.running} for row in found]
     user = next(iter(CLONES))
     result = {

@@ -10,8 +10,8 @@ from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db
 from ravada_web.models import Lock
-from ravada_web.services.clone_requests import Request, request
-from ravada_web.services.users import create
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.people.users import create
 from tests.support.factories import make_base, make_nodes
 
 
@@ -32,5 +32,5 @@ def test_up_down_and_up_again(database_url: str, tmp_path: Path, redis_socket: P
 
 def test_placing_works_on_both(migrated_app: Flask) -> None:
     administrator, _password = create(None, "root", "administrator")
-    decision = request(administrator, Request(make_base(make_nodes(3)), 6, "pg", administrator.name))
+    decision = request_clones(administrator, Request(make_base(make_nodes(3)), 6, "pg", administrator.name))
     assert [verdict["taken"] for verdict in decision.verdicts["verdicts"]] == [2, 2, 2]

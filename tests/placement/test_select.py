@@ -13,7 +13,7 @@ from ravada_web.placement.filters import FILTERS, first_reason
 from ravada_web.placement.select import charge, place
 from ravada_web.placement.types import Decision, Demand, NodeState
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS, WEIGHERS
-from ravada_web.services.placing import Load, memory_free, vcpus_free
+from ravada_web.services.placements.loads import Load, memory_free, vcpus_free
 
 GOOD = NodeState(
     id=1,

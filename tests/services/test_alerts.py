@@ -15,12 +15,12 @@ import pytest
 from flask import Flask
 from pydantic import SecretStr
 
+from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed
 from ravada_web.extensions import db, queues
 from ravada_web.models import Node, Observed, Trust, Wanted, now
-from ravada_web.services import alerts, channels, telling
-from ravada_web.services.operations import settings
-from ravada_web.services.running import run
+from ravada_web.services.monitoring import alerts, channels, notifications
+from ravada_web.services.operations.execution import run
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_nodes
@@ -101,22 +101,22 @@ def seen(node_ids: list[int], observed: Observed, reason: str = "", minutes_ago:
         rows = [session.get_one(Node, node_id) for node_id in node_ids]
         for node in rows:
             node.observed, node.reason = observed, reason
-        alerts.note(session, rows, moment)
+        alerts.update(session, rows, moment)
 
 
 def test_a_death_is_told_once_with_its_reason_and_its_return_when_it_has_settled(mailbox: Mailbox) -> None:
     (node,) = make_nodes(1)
     seen([node], Observed.DOWN, "n1 did not answer at 192.0.2.1 port 22.")
-    assert telling.is_due()
-    telling.tell()
-    telling.tell()
+    assert notifications.is_due()
+    notifications.send_due()
+    notifications.send_due()
     assert len(mailbox.mails) == 1
     assert "Subject: [Ravada] Node n1 is down" in mailbox.mails[0] and "did not answer at 192.0.2.1" in mailbox.mails[0]
     seen([node], Observed.UP, minutes_ago=1)
-    assert not telling.is_due()
+    assert not notifications.is_due()
     with transaction() as session:
         session.query(alerts.Alert).one().since = now() - timedelta(minutes=5)
-    telling.tell()
+    notifications.send_due()
     assert len(mailbox.mails) == 2 and "well again" in mailbox.mails[1]
 
 
@@ -124,15 +124,15 @@ def test_a_flapping_node_is_one_message(mailbox: Mailbox) -> None:
     (node,) = make_nodes(1)
     for _time in range(6):
         seen([node], Observed.DOWN, "gone")
-        telling.tell()
+        notifications.send_due()
         seen([node], Observed.UP)
-        telling.tell()
+        notifications.send_due()
     assert len(mailbox.mails) == 1
 
 
 def test_many_at_once_are_one_message(mailbox: Mailbox) -> None:
     seen(make_nodes(40), Observed.DOWN, "gone")
-    telling.tell()
+    notifications.send_due()
     assert len(mailbox.mails) == 1 and "40 in trouble" in mailbox.mails[0]
 
 
@@ -144,13 +144,13 @@ def test_a_channel_that_fails_holds_up_no_other_and_is_tried_again(app: Flask) -
     with webhook() as (address, posted):
         config.alert_webhook_url = address
         seen([node], Observed.DOWN, "gone")
-        telling.tell()
-        telling.tell()
+        notifications.send_due()
+        notifications.send_due()
         assert len(posted) == 1
         body, signature = posted[0]
         assert "Node n1 is down" in json.loads(body)["subject"]
         assert signature == "sha256=" + hmac.new(b"salt", body, hashlib.sha256).hexdigest()
-        assert telling.is_due(), "the mail is still to be sent"
+        assert notifications.is_due(), "the mail is still to be sent"
         assert queues.redis.exists("ravada:alerts:pause:mail")
 
 
@@ -159,12 +159,12 @@ def test_a_mail_server_that_comes_back_gets_what_it_missed(mailbox: Mailbox) -> 
     right = settings().smtp_port
     settings().smtp_port = free_port()
     seen([node], Observed.DOWN, "gone")
-    telling.tell()
+    notifications.send_due()
     settings().smtp_port = right
     queues.redis.delete("ravada:alerts:pause:mail")
-    telling.tell()
+    notifications.send_due()
     assert len(mailbox.mails) == 1
-    assert not telling.is_due()
+    assert not notifications.is_due()
 
 
 def test_what_a_killed_worker_did_not_send_is_told_by_the_next(
@@ -182,8 +182,8 @@ def test_what_a_killed_worker_did_not_send_is_told_by_the_next(
 
         killed.setattr(channels, "configured", dies)
         with pytest.raises(SystemExit):
-            telling.tell()
-    telling.tell()
+            notifications.send_due()
+    notifications.send_due()
     assert len(mailbox.mails) == 1
 
 
@@ -192,37 +192,37 @@ def test_what_one_channel_was_told_is_taken_back_there_though_another_never_hear
     with webhook() as (address, posted):
         settings().alert_webhook_url = address.replace("http:", "gopher:")
         seen([node], Observed.DOWN, "gone")
-        telling.tell()
+        notifications.send_due()
         assert len(mailbox.mails) == 1 and posted == []
         seen([node], Observed.UP, minutes_ago=5)
         settings().alert_webhook_url = address
         queues.redis.delete("ravada:alerts:pause:webhook")
-        telling.tell()
+        notifications.send_due()
         assert len(mailbox.mails) == 2 and "well again" in mailbox.mails[1]
-        assert posted == [] and not telling.is_due()
+        assert posted == [] and not notifications.is_due()
         seen([node], Observed.DOWN, "gone again")
-        telling.tell()
+        notifications.send_due()
         assert len(mailbox.mails) == 3 and len(posted) == 1
 
 
 def test_a_test_message_says_how_each_channel_did(people: People, mailbox: Mailbox) -> None:
     config = settings()
-    operation = telling.begin_test(people.administrator)
-    run(operation.id, operation.attempt, telling.test)
+    operation = notifications.request_test(people.administrator)
+    run(operation.id, operation.attempt, notifications.send_test)
     assert "Subject: [Ravada] Test message" in mailbox.mails[0]
     config.smtp_port = free_port()
-    operation = telling.begin_test(people.administrator)
-    run(operation.id, operation.attempt, telling.test)
+    operation = notifications.request_test(people.administrator)
+    run(operation.id, operation.attempt, notifications.send_test)
     db.session.refresh(operation)
     assert operation.state == "failed" and operation.error.startswith("mail: ") and "refused" in operation.error
     assert "refused" in str((channels.last(config)["mail"] or {})["error"])
     with pytest.raises(NotAllowed):
-        telling.begin_test(people.operator)
+        notifications.request_test(people.operator)
 
 
 def test_without_a_channel_there_is_no_test_message(people: People) -> None:
     with pytest.raises(Conflict, match="RAVADA_MAIL_TO"):
-        telling.begin_test(people.administrator)
+        notifications.request_test(people.administrator)
 
 
 def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: People) -> None:
@@ -245,6 +245,6 @@ def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: P
 
 def test_without_a_channel_the_page_is_enough(app: Flask) -> None:
     seen(make_nodes(1), Observed.DOWN, "gone")
-    telling.tell()
+    notifications.send_due()
     db.session.rollback()
-    assert not telling.is_due()
+    assert not notifications.is_due()

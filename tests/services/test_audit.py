@@ -11,8 +11,11 @@ from sqlalchemy.exc import DBAPIError
 from ravada_web.errors import NotAllowed
 from ravada_web.extensions import db
 from ravada_web.models import Event
-from ravada_web.services import audit, users
-from ravada_web.services.kinds import KINDS
+from ravada_web.services.audit import log as audit_log
+from ravada_web.services.audit import refusals
+from ravada_web.services.operations.kinds import KINDS
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords
 from ravada_web.services.transaction import transaction
 from ravada_web.web.words import ACTIONS, OBJECTS
 from tests.conftest import People
@@ -44,29 +47,29 @@ def test_every_action_that_is_recorded_has_a_word() -> None:
 def test_only_administrators_read_it(people: People) -> None:
     for person in (people.user, people.operator):
         with pytest.raises(NotAllowed):
-            audit.listing(person, audit.Filters())
+            audit_log.listing(person, audit_log.Filters())
         with pytest.raises(NotAllowed):
-            audit.export(person, audit.Filters())
+            audit_log.export(person, audit_log.Filters())
 
 
 def test_filters_leave_what_they_say(app: Flask, people: People) -> None:
-    users.set_password(people.administrator, people.user, "another good one")
-    seen = audit.listing(people.administrator, audit.Filters(actor="administrator", action="set_password"))
+    passwords.set_password(people.administrator, people.user, "another good one")
+    seen = audit_log.listing(people.administrator, audit_log.Filters(actor="administrator", action="set_password"))
     assert [(line.object_name, line.result) for line in seen.items] == [("user", "done")]
-    assert audit.listing(people.administrator, audit.Filters(since="2999-01-01")).total == 0
-    assert audit.listing(people.administrator, audit.Filters(until="2000-01-01")).total == 0
-    assert audit.listing(people.administrator, audit.Filters(since="no day")).total > 0
+    assert audit_log.listing(people.administrator, audit_log.Filters(since="2999-01-01")).total == 0
+    assert audit_log.listing(people.administrator, audit_log.Filters(until="2000-01-01")).total == 0
+    assert audit_log.listing(people.administrator, audit_log.Filters(since="no day")).total > 0
 
 
 def test_the_export_goes_past_one_batch(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "BATCH", 2)
-    lines = [line.id for line in audit.export(people.administrator, audit.Filters())]
+    monkeypatch.setattr(audit_log, "BATCH", 2)
+    lines = [line.id for line in audit_log.export(people.administrator, audit_log.Filters())]
     assert len(lines) >= 4 and lines == sorted(lines, reverse=True)
 
 
 def test_refusals_are_written_once_a_minute(people: People) -> None:
     for _time in range(5):
-        audit.note_refused(people.user, "GET /nodes")
-    audit.note_refused(people.user, "GET /audit")
+        refusals.note_refused(people.user, "GET /nodes")
+    refusals.note_refused(people.user, "GET /audit")
     rows = db.session.query(Event).filter_by(result="refused").all()
     assert [row.text for row in rows] == ["GET /nodes", "GET /audit"]

@@ -12,10 +12,11 @@ from sqlalchemy import func, select, update
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed, QueueUnreachable
 from ravada_web.extensions import db, queues
 from ravada_web.models import AllowedNode, Clone, CloneNic, CloneState, Node, Observed, Operation, Trust, User
-from ravada_web.services import clones
-from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
-from ravada_web.services.clone_requests import Request, request
-from ravada_web.services.outbox import queue
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.operations.outbox import queue
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -36,14 +37,14 @@ def set_node(node_id: int, **values: object) -> None:
 
 def test_twelve_clones_land_four_on_each_of_three_nodes(people: People) -> None:
     nodes = make_nodes(3)
-    request(people.administrator, wanted(people, make_base(nodes)))
+    request_clones(people.administrator, wanted(people, make_base(nodes)))
     assert spread() == dict.fromkeys(nodes, 4)
 
 
 def test_each_clone_has_its_own_name_uuid_and_address(people: People) -> None:
     base = make_base(make_nodes(2), nics=2)
     for _time in range(2):
-        request(people.administrator, wanted(people, base, count=30))
+        request_clones(people.administrator, wanted(people, base, count=30))
     rows = db.session.scalars(select(Clone)).all()
     assert len({row.name for row in rows}) == len({row.uuid for row in rows}) == 60
     macs = db.session.scalars(select(CloneNic.mac)).all()
@@ -52,7 +53,7 @@ def test_each_clone_has_its_own_name_uuid_and_address(people: People) -> None:
 
 
 def test_a_job_takes_at_most_a_batch_of_one_node(people: People) -> None:
-    request(people.administrator, wanted(people, make_base(make_nodes(2)), count=60))
+    request_clones(people.administrator, wanted(people, make_base(make_nodes(2)), count=60))
     batches = db.session.execute(
         select(Clone.operation_id, func.count(), func.count(Clone.node_id.distinct())).group_by(Clone.operation_id)
     ).all()
@@ -61,7 +62,7 @@ def test_a_job_takes_at_most_a_batch_of_one_node(people: People) -> None:
 
 
 def test_the_jobs_are_queued_once_the_rows_are_committed(people: People) -> None:
-    request(people.administrator, wanted(people, make_base(make_nodes(3))))
+    request_clones(people.administrator, wanted(people, make_base(make_nodes(3))))
     ids = db.session.scalars(select(Operation.id)).all()
     assert set(queue("default").get_job_ids()) == {f"op-{operation_id}-1" for operation_id in ids}
 
@@ -81,7 +82,7 @@ def test_a_node_that_must_not_be_used_gets_none(people: People, values: dict[str
     nodes = make_nodes(3)
     base = make_base(nodes)
     set_node(nodes[1], **values)
-    decision = request(people.administrator, wanted(people, base))
+    decision = request_clones(people.administrator, wanted(people, base))
     assert spread() == {nodes[0]: 6, nodes[2]: 6}
     assert decision.verdicts["verdicts"][1]["reason"]["code"] == code
 
@@ -91,10 +92,10 @@ def test_a_node_that_is_not_ticked_gets_none_and_the_verdict_says_so(people: Peo
     base = make_base(nodes)
     with transaction() as session:
         session.delete(session.get_one(AllowedNode, (base, nodes[2])))
-    request(people.administrator, wanted(people, base))
+    request_clones(people.administrator, wanted(people, base))
     clone = db.session.scalars(select(Clone)).first()
     assert clone is not None
-    verdicts = clones.why(people.administrator, clone)["verdicts"]
+    verdicts = clone_list.why(people.administrator, clone)["verdicts"]
     assert verdicts[2]["taken"] == 0 and verdicts[2]["reason"]["code"] == "not_allowed"
     assert spread() == {nodes[0]: 6, nodes[1]: 6}
 
@@ -102,7 +103,7 @@ def test_a_node_that_is_not_ticked_gets_none_and_the_verdict_says_so(people: Peo
 def test_more_than_fit_creates_nothing_and_says_how_many_fit(people: People) -> None:
     base = make_base(make_nodes(2, memory_mib=2048), memory_mib=512)
     with pytest.raises(NoRoom, match=r"8 of the 9 clones fit.*512 MiB"):
-        request(people.administrator, wanted(people, base, count=9, start_after=True))
+        request_clones(people.administrator, wanted(people, base, count=9, start_after=True))
     assert db.session.scalar(select(func.count()).select_from(Clone)) == 0
     assert db.session.scalar(select(func.count()).select_from(Operation)) == 0
 
@@ -112,7 +113,7 @@ def test_no_node_ticked_points_to_the_base_tab(people: People) -> None:
     with transaction() as session:
         session.query(AllowedNode).delete()
     with pytest.raises(NoNodeAllowed, match="Base tab") as refused:
-        request(people.administrator, wanted(people, base))
+        request_clones(people.administrator, wanted(people, base))
     assert refused.value.base_id == base
 
 
@@ -136,7 +137,7 @@ def test_no_node_ticked_points_to_the_base_tab(people: People) -> None:
 def test_a_wrong_field_is_named_and_nothing_is_written(people: People, field: str, value: object) -> None:
     base = make_base(make_nodes(1))
     with pytest.raises(InvalidInput) as refused:
-        request(people.administrator, replace(wanted(people, base), **{field: value}))
+        request_clones(people.administrator, replace(wanted(people, base), **{field: value}))
     assert list(refused.value.fields) == [field]
     assert db.session.scalar(select(func.count()).select_from(Clone)) == 0
 
@@ -144,14 +145,14 @@ def test_a_wrong_field_is_named_and_nothing_is_written(people: People, field: st
 def test_users_may_not_ask_for_clones(people: People) -> None:
     base = make_base(make_nodes(1))
     with pytest.raises(NotAllowed):
-        request(people.user, wanted(people, base))
+        request_clones(people.user, wanted(people, base))
 
 
 def test_without_redis_nothing_is_written(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     base = make_base(make_nodes(1))
     monkeypatch.setattr(queues, "redis", queues.redis.from_url("unix:///nowhere.sock"))
     with pytest.raises(QueueUnreachable, match="not reachable"):
-        request(people.administrator, wanted(people, base))
+        request_clones(people.administrator, wanted(people, base))
     assert db.session.scalar(select(func.count()).select_from(Clone)) == 0
 
 
@@ -167,7 +168,7 @@ def test_forty_clones_by_eight_requests_at_once_are_even_and_within_memory(app: 
             try:
                 actor = db.session.get_one(User, administrator)
                 barrier.wait()
-                request(actor, Request(base, 5, f"class{number}", owner, start_after=True))
+                request_clones(actor, Request(base, 5, f"class{number}", owner, start_after=True))
             except BaseException as error:  # noqa: BLE001  reported by the test
                 errors.append(error)
 
@@ -186,11 +187,11 @@ def test_forty_clones_by_eight_requests_at_once_are_even_and_within_memory(app: 
 
 def test_a_start_is_refused_with_the_figures_when_memory_is_short(people: People) -> None:
     base = make_base(make_nodes(1, memory_mib=1024), memory_mib=512)
-    request(people.administrator, wanted(people, base, count=3))
+    request_clones(people.administrator, wanted(people, base, count=3))
     with transaction() as session:
         session.execute(update(Clone).values(state=CloneState.STOPPED))
     ids = db.session.scalars(select(Clone.id)).all()
-    clones.start(people.administrator, ids[:1])
+    clone_actions.start(people.administrator, ids[:1])
     with pytest.raises(Conflict, match=r"1024 MiB are needed, 512 MiB are free"):
-        clones.start(people.administrator, ids[1:])
+        clone_actions.start(people.administrator, ids[1:])
     assert db.session.scalars(select(Clone.state).order_by(Clone.id)).all() == ["starting", "stopped", "stopped"]

@@ -7,8 +7,11 @@ from sqlalchemy import update
 
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Console, Role, User
-from ravada_web.services import clone_requests, consoles, sign_ins
-from ravada_web.services.clone_requests import Request
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.consoles import open_consoles
+from ravada_web.services.consoles import tickets as consoles_tickets
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.support.factories import make_base, make_nodes
 
@@ -23,7 +26,7 @@ def redeem_at_once(app: Flask, tickets: list[str], token: str) -> None:
     def open_one(ticket: str) -> None:
         with app.app_context():
             together.wait()
-            consoles.redeem(ticket, token, "here")
+            consoles_tickets.redeem(ticket, token, "here")
             db.session.remove()
 
     threads = [threading.Thread(target=open_one, args=(ticket,)) for ticket in tickets]
@@ -37,17 +40,17 @@ def test_of_many_tabs_one_has_the_desktop(migrated_app: Flask) -> None:
     with transaction() as session:
         alice = User(name="alice", role=Role.ADMINISTRATOR, password_hash="-")
         session.add(alice)
-    clone_requests.request(alice, Request(make_base(make_nodes(1)), 1, "desk", "alice"))
+    clone_requests.request_clones(alice, Request(make_base(make_nodes(1)), 1, "desk", "alice"))
     with transaction() as session:
         session.execute(update(Clone).values(state=CloneState.RUNNING))
-    token = sign_ins.begin(alice, "192.0.2.1", "a test")
-    found = sign_ins.find(token)
+    token = sessions.begin(alice, "192.0.2.1", "a test")
+    found = sessions.find(token)
     assert found is not None
     clone, who = db.session.query(Clone).one().id, found.id
     for _round in range(ROUNDS):
-        tickets = [consoles.issue(db.session.get_one(User, alice.id), who, clone) for _tab in range(TABS)]
+        tickets = [consoles_tickets.issue(db.session.get_one(User, alice.id), who, clone) for _tab in range(TABS)]
         db.session.rollback()
         redeem_at_once(migrated_app, tickets, token)
-        assert consoles.open_count() == 1
+        assert open_consoles.open_count() == 1
         db.session.rollback()
     assert db.session.query(Console).count() == ROUNDS * TABS

@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.models import Event, Group, Role, User
-from ravada_web.services import groups, people_csv, people_rows, sign_ins, users
-from ravada_web.services import people as persons
-from ravada_web.services.limits import Amounts
-from ravada_web.services.people_rows import BadTable
+from ravada_web.services.people import csv_import, csv_rows, groups, users
+from ravada_web.services.people.csv_rows import BadTable
+from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.sign_in import passwords, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
 
@@ -28,15 +28,15 @@ def classes(people: People) -> list[Group]:
 def refused(people: People, text: str | bytes) -> list[tuple[int, str]]:
     content = text if isinstance(text, bytes) else text.encode()
     with pytest.raises(BadTable) as caught:
-        people_csv.check(people.administrator, content)
+        csv_import.preview(people.administrator, content)
     assert queues.redis.keys("ravada:people:*") == []
     assert count() == 4
     return [(line.number, line.reason) for line in caught.value.lines]
 
 
-def take(people: People, text: str) -> people_csv.Preview:
-    preview = people_csv.check(people.administrator, text.encode())
-    return people_csv.take(people.administrator, preview.key)
+def take(people: People, text: str) -> csv_import.Preview:
+    preview = csv_import.preview(people.administrator, text.encode())
+    return csv_import.import_rows(people.administrator, preview.key)
 
 
 def count() -> int:
@@ -44,7 +44,7 @@ def count() -> int:
 
 
 def user(name: str) -> User:
-    found = users.named(name)
+    found = users.find(name)
     assert found is not None, name
     return found
 
@@ -57,11 +57,11 @@ def test_a_table_is_previewed_then_done(people: People, classes: list[Group]) ->
         "user,,,3b,,,\n"
         "other,user,yes,,,,\n"
     )
-    preview = people_csv.check(people.administrator, text.encode())
+    preview = csv_import.preview(people.administrator, text.encode())
     assert (preview.made, preview.changed, preview.left) == (["alice", "bob"], ["user"], 1)
-    assert people_csv.checked(people.administrator, preview.key) == preview
+    assert csv_import.kept_preview(people.administrator, preview.key) == preview
     assert count() == 4
-    assert people_csv.take(people.administrator, preview.key) == preview
+    assert csv_import.import_rows(people.administrator, preview.key) == preview
     alice, bob = user("alice"), user("bob")
     assert [group.name for group in alice.groups] == ["3a", "3b"]
     assert (alice.role, alice.active, alice.most_clones, alice.most_running) == (Role.USER, True, 2, 1)
@@ -78,29 +78,29 @@ def test_who_has_no_password_in_it_cannot_sign_in_until_it_is_reset(people: Peop
     take(people, "name\nalice\n")
     assert user("alice").must_change_password
     for guess in ("", "x", "alice"):
-        assert users.authenticate("alice", guess) is None
-    password = users.reset_password(people.administrator, user("alice"))
-    assert users.authenticate("alice", password) == user("alice")
+        assert passwords.authenticate("alice", guess) is None
+    password = passwords.reset_password(people.administrator, user("alice"))
+    assert passwords.authenticate("alice", password) == user("alice")
 
 
 def test_passwords_are_hashed_before_they_are_kept(people: People) -> None:
     text = f"name;password\nalice;{PASSWORD}\nuser;another password\n"
-    token = sign_ins.begin(people.user, "192.0.2.1", "a test")
-    preview = people_csv.check(people.administrator, text.encode())
+    token = sessions.begin(people.user, "192.0.2.1", "a test")
+    preview = csv_import.preview(people.administrator, text.encode())
     (key,) = queues.redis.keys("ravada:people:*")
     kept = queues.redis.get(key)
     assert isinstance(kept, bytes) and b"$argon2id$" in kept
     assert PASSWORD.encode() not in kept and b"another" not in kept
     assert 0 < queues.redis.ttl(key) <= 600
-    people_csv.take(people.administrator, preview.key)
-    assert users.authenticate("alice", PASSWORD) == user("alice")
+    csv_import.import_rows(people.administrator, preview.key)
+    assert passwords.authenticate("alice", PASSWORD) == user("alice")
     assert not user("alice").must_change_password
-    assert users.authenticate("user", "another password") and not users.authenticate("user", PASSWORD)
-    assert sign_ins.find(token) is None
+    assert passwords.authenticate("user", "another password") and not passwords.authenticate("user", PASSWORD)
+    assert sessions.find(token) is None
 
 
 def test_a_column_that_is_not_there_changes_nothing(people: People, classes: list[Group]) -> None:
-    persons.edit(people.administrator, people.user, role="operator", group_ids=[classes[0].id], most=Amounts(1, 2, 3))
+    users.edit(people.administrator, people.user, role="operator", group_ids=[classes[0].id], most=Amounts(1, 2, 3))
     done = take(people, "name,active\nuser,no\n")
     assert done.changed == ["user"]
     found = user("user")
@@ -112,9 +112,9 @@ def test_a_column_that_is_not_there_changes_nothing(people: People, classes: lis
 
 
 def test_who_is_switched_off_is_signed_out(people: People) -> None:
-    token = sign_ins.begin(people.user, "192.0.2.1", "a test")
+    token = sessions.begin(people.user, "192.0.2.1", "a test")
     take(people, "name,active\nuser,no\n")
-    assert sign_ins.find(token) is None
+    assert sessions.find(token) is None
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_every_bad_line_is_named_and_nothing_is_done(
 def test_the_first_fifty_bad_lines_are_shown_and_all_are_counted(people: People) -> None:
     text = "name,role\n" + "".join(f"u{number},root\n" for number in range(120))
     with pytest.raises(BadTable) as caught:
-        people_csv.check(people.administrator, text.encode())
+        csv_import.preview(people.administrator, text.encode())
     assert (len(caught.value.lines), caught.value.count) == (50, 120)
     assert [line.number for line in caught.value.lines] == list(range(2, 52))
 
@@ -206,14 +206,12 @@ def test_ten_thousand_rows_are_done_within_seconds(people: People, classes: list
 
 
 def test_what_is_downloaded_can_be_uploaded_and_changes_nothing(people: People, classes: list[Group]) -> None:
-    persons.edit(
-        people.administrator, people.user, role="user", group_ids=[c.id for c in classes], most=Amounts(0, 5, 9)
-    )
-    text = people_csv.download(people.operator)
+    users.edit(people.administrator, people.user, role="user", group_ids=[c.id for c in classes], most=Amounts(0, 5, 9))
+    text = csv_import.download(people.operator)
     assert text.startswith("\ufeffname,role,active,groups,most_clones")
     assert "user,user,yes,3a;3b,0,5,9\r\n" in text
     assert "password" not in text and "argon2" not in text
-    preview = people_csv.check(people.administrator, text.encode())
+    preview = csv_import.preview(people.administrator, text.encode())
     assert (preview.made, preview.changed, preview.left) == ([], [], 4)
 
 
@@ -222,63 +220,63 @@ def test_formulas_are_defused_and_come_back_as_they_were(people: People) -> None
     with transaction() as session:
         session.add(Group(name="=cmd|' /C calc'!A0", users=[people.user]))
         session.add(Group(name="@evil", users=[people.other]))
-    text = people_csv.download(people.operator)
+    text = csv_import.download(people.operator)
     rows = {row["name"]: row["groups"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))}
     assert rows["user"].startswith("'=") and rows["other"] == "'@evil"
-    preview = people_csv.check(people.administrator, text.encode())
+    preview = csv_import.preview(people.administrator, text.encode())
     assert (preview.made, preview.changed, preview.left) == ([], [], 4)
 
 
 def test_it_is_done_once_within_its_time_and_by_who_uploaded_it(people: People) -> None:
     second, _password = users.create(None, "second", Role.ADMINISTRATOR, PASSWORD)
-    preview = people_csv.check(people.administrator, b"name\nalice\n")
-    for ask in (people_csv.checked, people_csv.take):
+    preview = csv_import.preview(people.administrator, b"name\nalice\n")
+    for ask in (csv_import.kept_preview, csv_import.import_rows):
         with pytest.raises(NotFound):
             ask(second, preview.key)
         with pytest.raises(NotFound):
             ask(people.administrator, "another")
-    people_csv.take(people.administrator, preview.key)
+    csv_import.import_rows(people.administrator, preview.key)
     with pytest.raises(NotFound, match="Upload it again"):
-        people_csv.take(people.administrator, preview.key)
-    late = people_csv.check(people.administrator, b"name\nbob\n")
+        csv_import.import_rows(people.administrator, preview.key)
+    late = csv_import.preview(people.administrator, b"name\nbob\n")
     queues.redis.delete(f"ravada:people:{people.administrator.id}:{late.key}")
     with pytest.raises(NotFound):
-        people_csv.take(people.administrator, late.key)
+        csv_import.import_rows(people.administrator, late.key)
 
 
 def test_a_group_that_has_gone_since_is_told_and_nothing_is_done(people: People, classes: list[Group]) -> None:
-    preview = people_csv.check(people.administrator, b"name,groups\nalice,3a\nbob,3b\n")
+    preview = csv_import.preview(people.administrator, b"name,groups\nalice,3a\nbob,3b\n")
     groups.delete(people.administrator, classes[1])
     with pytest.raises(Conflict, match="group 3b has gone"):
-        people_csv.take(people.administrator, preview.key)
+        csv_import.import_rows(people.administrator, preview.key)
     assert count() == 4
 
 
 def test_who_came_since_is_changed_and_not_made(people: People) -> None:
-    preview = people_csv.check(people.administrator, b"name,role\nalice,operator\n")
+    preview = csv_import.preview(people.administrator, b"name,role\nalice,operator\n")
     users.create(None, "alice", Role.USER, PASSWORD)
-    done = people_csv.take(people.administrator, preview.key)
+    done = csv_import.import_rows(people.administrator, preview.key)
     assert (done.made, done.changed) == ([], ["alice"])
-    assert user("alice").role == Role.OPERATOR and users.authenticate("alice", PASSWORD)
+    assert user("alice").role == Role.OPERATOR and passwords.authenticate("alice", PASSWORD)
 
 
 def test_only_administrators_upload_and_operators_may_download(people: People) -> None:
     for actor in (people.user, people.operator):
         with pytest.raises(NotAllowed):
-            people_csv.check(actor, b"name\nalice\n")
-        for ask in (people_csv.checked, people_csv.take):
+            csv_import.preview(actor, b"name\nalice\n")
+        for ask in (csv_import.kept_preview, csv_import.import_rows):
             with pytest.raises(NotAllowed):
                 ask(actor, "x")
     with pytest.raises(NotAllowed):
-        people_csv.download(people.user)
+        csv_import.download(people.user)
 
 
 @given(st.binary(max_size=300))
 def test_whatever_is_uploaded_is_taken_or_refused(content: bytes) -> None:
     """Parsing alone: no bytes make it fall over."""
     try:
-        reader = people_rows._reader(content)
-        columns = people_rows._columns(reader)
+        reader = csv_rows._reader(content)
+        columns = csv_rows._columns(reader)
     except BadTable:
         return
     assert "name" in columns

@@ -5,8 +5,8 @@ from sqlalchemy import delete, event, update
 
 from ravada_web.extensions import db
 from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, User
-from ravada_web.services import first_steps
-from ravada_web.services.clone_requests import Request, request
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.installation import first_steps
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -14,7 +14,7 @@ from tests.support.factories import make_base, make_nodes
 
 def done() -> tuple[bool, ...]:
     db.session.rollback()
-    return first_steps.look().done
+    return first_steps.read().done
 
 
 def set_base(**values: object) -> None:
@@ -26,7 +26,7 @@ def test_an_empty_installation_has_all_before_it(people: People) -> None:
     with transaction() as session:
         session.execute(delete(User).where(User.name != "administrator"))
     assert done() == (False, False, False, False, False)
-    assert first_steps.look().next == 0
+    assert first_steps.read().next == 0
 
 
 def test_step_by_step(people: People) -> None:
@@ -34,15 +34,15 @@ def test_step_by_step(people: People) -> None:
     assert done() == (True, False, False, False, True)
     base = make_base(nodes[:1])
     set_base(state=BaseState.IMPORTED)
-    assert (first_steps.look().base_id, first_steps.look().next) == (base, 1)
+    assert (first_steps.read().base_id, first_steps.read().next) == (base, 1)
     set_base(state=BaseState.READY)
     assert done() == (True, True, False, False, True)
     with transaction() as session:
         session.add(AllowedNode(base_id=base, node_id=nodes[1]))
     assert done() == (True, True, True, False, True)
-    request(people.administrator, Request(base, 1, "desk", people.user.name))
+    request_clones(people.administrator, Request(base, 1, "desk", people.user.name))
     assert done() == (True, True, True, True, True)
-    assert first_steps.look().next is None
+    assert first_steps.read().next is None
 
 
 def test_one_node_is_enough_where_there_is_one(people: People) -> None:
@@ -57,7 +57,7 @@ def test_an_offer_is_as_good_as_clones(people: People, to_all: bool) -> None:
     if not to_all:
         with transaction() as session:
             session.add(BaseOffer(base_id=base, user_id=people.user.id))
-    assert first_steps.look().next is None
+    assert first_steps.read().next is None
 
 
 def test_the_base_that_has_come_farthest_counts(people: People) -> None:
@@ -66,7 +66,7 @@ def test_the_base_that_has_come_farthest_counts(people: People) -> None:
     make_base(nodes, name="newer")
     with transaction() as session:
         session.execute(update(Base).where(Base.id != ready).values(state=BaseState.FAILED))
-    found = first_steps.look()
+    found = first_steps.read()
     assert (found.base_id, found.prepared) == (ready, True)
 
 
@@ -79,7 +79,7 @@ def test_looking_is_one_query(people: People) -> None:
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:
-        first_steps.look()
+        first_steps.read()
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
     assert len([statement for statement in seen if statement.startswith("SELECT")]) == 1

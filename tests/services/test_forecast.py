@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ravada_web.services.forecast import DAY, days_to_full
+from ravada_web.services.storage.forecast import DAY, days_to_full
 
 
 def growing(hours: int, mib_a_day: float, start: float = 1000, noise: float = 0) -> list[tuple[float, float]]:

@@ -7,8 +7,8 @@ import pytest
 from ravada_web.models import Access
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import PROGRAMS, Survey
-from ravada_web.services.inspection import host, libvirt
-from ravada_web.services.inspection.types import Needs, Peer, Seen
+from ravada_web.services.joining.checks import host, libvirt
+from ravada_web.services.joining.checks.findings import Needs, Peer, Seen
 from tests.support.factories import FACTS
 
 DEBIAN = Survey(

@@ -25,9 +25,11 @@ from ravada_web.models import (
     Wanted,
     now,
 )
-from ravada_web.services import clones, desktops, pictures
-from ravada_web.services.clone_requests import PREFIX, Request, request
-from ravada_web.services.launching import launch, launch_new, prefix
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.requests import PREFIX, Request, request_clones
+from ravada_web.services.consoles import screenshots
+from ravada_web.services.desktops import cards
+from ravada_web.services.desktops.launching import launch, launch_new, prefix
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -44,7 +46,7 @@ def base_id(people: People) -> int:
 @pytest.fixture
 def desk(people: People, base_id: int) -> int:
     """The user's desktop of that base, switched off."""
-    request(people.administrator, Request(base_id, 1, "desk", people.user.name))
+    request_clones(people.administrator, Request(base_id, 1, "desk", people.user.name))
     change(Clone, state=CloneState.STOPPED)
     change(Operation, state=OperationState.DONE)
     return db.session.scalars(select(Clone.id)).one()
@@ -98,10 +100,10 @@ def test_one_that_is_made_and_will_start_by_itself_is_left(people: People, desk:
 
 def test_one_that_restarts_is_left_but_one_that_shuts_down_is_not_caught(people: People, desk: int) -> None:
     change(Clone, state=CloneState.RUNNING)
-    clones.restart(people.user, [desk])
+    clone_actions.restart(people.user, [desk])
     assert launch(people.user, desk).state == CloneState.STOPPING
     change(Clone, state=CloneState.RUNNING)
-    clones.shut_down(people.user, [desk])
+    clone_actions.shut_down(people.user, [desk])
     with pytest.raises(Conflict, match=r"desk-1 is shutting down\. Launch it once it is off"):
         launch(people.user, desk)
 
@@ -132,7 +134,7 @@ def test_what_keeps_it_from_starting_is_said_in_the_users_words(
         launch(people.user, desk)
     assert not any(word in str(refused.value) for word in ("n1", "n2", "SSH", "libvirt", "MiB"))
     assert (fresh(desk).state, kinds()) == (CloneState.STOPPED, [])
-    (card,) = desktops.mine(people.user).items
+    (card,) = cards.page_of(people.user).items
     assert words in card.note
     assert card.launchable == ("memory" in words)
 
@@ -186,10 +188,10 @@ def test_two_clicks_at_once_make_one(app: Flask, people: People, base_id: int) -
 def test_one_that_is_being_deleted_stands_in_nobodys_way(people: People, base_id: int) -> None:
     first = launch_new(people.user, base_id).id
     change(Clone, state=CloneState.DELETING)
-    assert [base.id for base in desktops.not_taken_up(people.user)] == [base_id]
+    assert [base.id for base in cards.new_offers(people.user)] == [base_id]
     second = launch_new(people.user, base_id)
     assert second.id != first
-    assert desktops.not_taken_up(people.user) == []
+    assert cards.new_offers(people.user) == []
 
 
 def test_a_base_that_is_not_offered_does_not_exist(people: People, base_id: int) -> None:
@@ -243,7 +245,7 @@ def test_a_card_says_how_far_it_is(people: People, base_id: int) -> None:
 
     def step() -> int | None:
         db.session.rollback()
-        return desktops.mine(people.user).items[0].step
+        return cards.page_of(people.user).items[0].step
 
     assert step() == 0
     change(Clone, state=CloneState.STOPPED, start_after=False)
@@ -254,30 +256,30 @@ def test_a_card_says_how_far_it_is(people: People, base_id: int) -> None:
     assert step() == 1
     change(Clone, state=CloneState.RUNNING)
     assert step() is None
-    clones.restart(people.user, [made])
-    (card,) = desktops.mine(people.user).items
+    clone_actions.restart(people.user, [made])
+    (card,) = cards.page_of(people.user).items
     assert (card.step, card.restarts, card.opens) == (0, True, True)
 
 
 def test_a_start_that_failed_is_told(people: People, desk: int) -> None:
     change(Clone, reason="internal error: qemu unexpectedly closed the monitor")
-    (card,) = desktops.mine(people.user).items
+    (card,) = cards.page_of(people.user).items
     assert "Launch it once more" in card.note
     assert card.launchable
 
 
 def test_only_a_screen_that_is_on_is_shown(people: People, desk: int) -> None:
-    pictures.keep(desk, b"webp")
-    assert desktops.mine(people.user).items[0].picture is None
+    screenshots.store(desk, b"webp")
+    assert cards.page_of(people.user).items[0].picture is None
     change(Clone, state=CloneState.RUNNING)
-    assert abs((desktops.mine(people.user).items[0].picture or 0) - now().timestamp()) < 60
+    assert abs((cards.page_of(people.user).items[0].picture or 0) - now().timestamp()) < 60
 
 
 def test_searching_and_pages(people: People, base_id: int) -> None:
-    request(people.administrator, Request(base_id, 61, "many", people.user.name))
-    first, second = desktops.mine(people.user), desktops.mine(people.user, page=2)
+    request_clones(people.administrator, Request(base_id, 61, "many", people.user.name))
+    first, second = cards.page_of(people.user), cards.page_of(people.user, page=2)
     assert (len(first.items), len(second.items), first.pages) == (60, 1, 2)
-    assert [card.clone.name for card in desktops.mine(people.user, "many-61").items] == ["many-61"]
-    assert desktops.mine(people.user, "LINUX").total == 61
-    assert desktops.mine(people.user, "%").total == 0
-    assert desktops.mine(people.other).total == 0
+    assert [card.clone.name for card in cards.page_of(people.user, "many-61").items] == ["many-61"]
+    assert cards.page_of(people.user, "LINUX").total == 61
+    assert cards.page_of(people.user, "%").total == 0
+    assert cards.page_of(people.other).total == 0

@@ -10,10 +10,11 @@ from sqlalchemy import select, update
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Group, Node, Operation, OperationState, User
-from ravada_web.services import clones, limits
-from ravada_web.services.clone_requests import Request, request
-from ravada_web.services.launching import launch, launch_new
-from ravada_web.services.limits import Amounts
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.desktops.launching import launch, launch_new
+from ravada_web.services.people import quotas
+from ravada_web.services.people.quotas import Amounts
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -30,7 +31,7 @@ def base_id(people: People) -> int:
 @pytest.fixture
 def desks(people: People, base_id: int) -> list[int]:
     """Three desktops of the user, switched off."""
-    request(people.administrator, Request(base_id, 3, "desk", people.user.name))
+    request_clones(people.administrator, Request(base_id, 3, "desk", people.user.name))
     change(Clone, state=CloneState.STOPPED)
     change(Operation, state=OperationState.DONE)
     return list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
@@ -57,7 +58,7 @@ def states() -> dict[int, str]:
 
 
 def test_without_any_there_is_no_limit(people: People) -> None:
-    assert limits.limits_of(people.user) == Amounts(None, None, None)
+    assert quotas.limits_of(people.user) == Amounts(None, None, None)
 
 
 def test_the_largest_of_the_groups_counts_and_one_without_does_not(people: People) -> None:
@@ -65,17 +66,17 @@ def test_the_largest_of_the_groups_counts_and_one_without_does_not(people: Peopl
     group("two", people.user, most_clones=5)
     group("three", people.user)
     group("foreign", people.other, most_clones=99, most_memory_mib=1)
-    assert limits.limits_of(people.user) == Amounts(5, 1, None)
+    assert quotas.limits_of(people.user) == Amounts(5, 1, None)
 
 
 def test_the_users_own_wins_whether_larger_or_smaller_and_though_it_is_none_at_all(people: People) -> None:
     group("one", people.user, most_clones=5, most_running=5, most_memory_mib=4096)
     limit(people.user, most_clones=2, most_running=9, most_memory_mib=0)
-    assert limits.limits_of(people.user) == Amounts(2, 9, 0)
+    assert quotas.limits_of(people.user) == Amounts(2, 9, 0)
 
 
 def test_what_runs_or_is_about_to_counts_and_what_is_being_deleted_does_not(people: People, base_id: int) -> None:
-    request(people.administrator, Request(base_id, 11, "desk", people.user.name))
+    request_clones(people.administrator, Request(base_id, 11, "desk", people.user.name))
     ids = db.session.scalars(select(Clone.id).order_by(Clone.id)).all()
     with transaction() as session:
         for clone_id, state in zip(ids, CloneState, strict=False):
@@ -83,49 +84,49 @@ def test_what_runs_or_is_about_to_counts_and_what_is_being_deleted_does_not(peop
         waits = session.get_one(Clone, ids[10])
         waits.state, waits.start_after = CloneState.CREATING, True
     # starting, running, paused, stopping, and the one that starts once it is made
-    assert limits.used_by(people.user) == Amounts(10, 5, 5 * 1024)
+    assert quotas.used_by(people.user) == Amounts(10, 5, 5 * 1024)
 
 
 def test_a_start_up_to_the_limit_passes_and_the_next_is_refused(people: People, desks: list[int]) -> None:
     limit(people.user, most_running=2)
-    clones.start(people.user, desks[:2])
+    clone_actions.start(people.user, desks[:2])
     with pytest.raises(Conflict, match=r"^You have 2 of at most 2 desktops running: shut one down first\.$"):
-        clones.start(people.user, desks[2:])
+        clone_actions.start(people.user, desks[2:])
     assert states() == {desks[0]: "starting", desks[1]: "starting", desks[2]: "stopped"}
 
 
 def test_three_at_once_over_the_limit_do_not_start_at_all(people: People, desks: list[int]) -> None:
     limit(people.user, most_running=2)
     with pytest.raises(Conflict, match=r"^You may have at most 2 desktops running, and this would be 3\."):
-        clones.start(people.user, desks)
+        clone_actions.start(people.user, desks)
     assert set(states().values()) == {"stopped"}
 
 
 def test_the_memory_of_what_runs_is_limited(people: People, desks: list[int]) -> None:
     limit(people.user, most_memory_mib=2048)
-    clones.start(people.user, desks[:2])
+    clone_actions.start(people.user, desks[:2])
     with pytest.raises(Conflict, match=r"have 2\.0 GiB of at most 2\.0 GiB of memory, this needs 1\.0 GiB: shut one"):
-        clones.start(people.user, desks[2:])
+        clone_actions.start(people.user, desks[2:])
     limit(people.user, most_memory_mib=512)
-    clones.force_off(people.user, desks[:2])
+    clone_actions.force_off(people.user, desks[:2])
     with pytest.raises(Conflict, match=r"needs 1\.0 GiB of memory, and your running desktops may have at most 512"):
-        clones.start(people.user, desks[2:])
+        clone_actions.start(people.user, desks[2:])
 
 
 def test_a_paused_one_holds_its_place_and_goes_on(people: People, desks: list[int]) -> None:
     limit(people.user, most_running=1, most_memory_mib=1024)
     with transaction() as session:
         session.get_one(Clone, desks[0]).state = CloneState.PAUSED
-    assert clones.start(people.user, desks[:1]) == 1
+    assert clone_actions.start(people.user, desks[:1]) == 1
     with pytest.raises(Conflict, match="shut one down"):
-        clones.start(people.user, desks[1:2])
+        clone_actions.start(people.user, desks[1:2])
 
 
 def test_restarting_at_the_limit_is_no_new_start(people: People, desks: list[int]) -> None:
     limit(people.user, most_running=1)
     with transaction() as session:
         session.get_one(Clone, desks[0]).state = CloneState.RUNNING
-    assert clones.restart(people.user, desks[:1]) == 1
+    assert clone_actions.restart(people.user, desks[:1]) == 1
 
 
 def test_launching_is_refused_alike(people: People, desks: list[int]) -> None:
@@ -159,9 +160,9 @@ def test_a_limit_of_none_at_all_is_said_so(people: People, base_id: int) -> None
 
 def test_who_controls_all_clones_acts_for_others_without_a_limit(people: People, desks: list[int]) -> None:
     limit(people.user, most_clones=0, most_running=0, most_memory_mib=0)
-    assert clones.start(people.operator, desks) == 3
+    assert clone_actions.start(people.operator, desks) == 3
     base_id = db.session.scalars(select(Base.id)).one()
-    request(people.operator, Request(base_id, 2, "more", people.user.name, start_after=True))
+    request_clones(people.operator, Request(base_id, 2, "more", people.user.name, start_after=True))
     assert len(states()) == 5
 
 
@@ -173,7 +174,7 @@ def test_somebody_else_is_named(people: People, desks: list[int]) -> None:
     ]
     for asked, text in cases:
         with pytest.raises(Conflict, match=text):
-            limits.require(db.session(), people.user, actor=people.operator, **asked)
+            quotas.require(db.session(), people.user, actor=people.operator, **asked)
 
 
 def test_two_starts_at_once_do_not_both_pass(app: Flask, people: People, desks: list[int]) -> None:
@@ -187,7 +188,7 @@ def test_two_starts_at_once_do_not_both_pass(app: Flask, people: People, desks: 
                 user = db.session.get_one(User, user_id)
                 begin.wait(10)
                 try:
-                    outcomes.append(clones.start(user, [clone_id]))
+                    outcomes.append(clone_actions.start(user, [clone_id]))
                 except Conflict:
                     outcomes.append(0)
                 db.session.remove()

@@ -3,8 +3,8 @@
 from flask import Flask
 
 from ravada_web.models import Node, Observed
-from ravada_web.services.node_checks import Answer
-from ravada_web.services.node_health import GOOD_RUN, SLOW_RUN, judge
+from ravada_web.services.monitoring.answers import Answer
+from ravada_web.services.monitoring.health import GOOD_RUN, SLOW_RUN, judge
 
 
 def after(node: Node, *seconds: float | None) -> list[str]:

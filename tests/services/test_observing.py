@@ -9,10 +9,10 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.models import Clone, CloneState, Event, Node, Observed, Operation, Trust
 from ravada_web.remote.sampling import Sample
-from ravada_web.services.clone_requests import Request, request
-from ravada_web.services.node_checks import Answer
-from ravada_web.services.node_rows import store_facts
-from ravada_web.services.observing import record
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.monitoring.answers import Answer
+from ravada_web.services.monitoring.recording import record
+from ravada_web.services.nodes.facts import store_facts
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import FACTS, POOL, make_base, make_nodes
@@ -24,7 +24,7 @@ GIB = 1 << 30
 def node_id(people: People) -> int:
     """A node with one clone, stopped."""
     (found,) = make_nodes(1)
-    request(people.administrator, Request(make_base([found]), 1, "desk", people.user.name))
+    request_clones(people.administrator, Request(make_base([found]), 1, "desk", people.user.name))
     with transaction() as session:
         session.execute(update(Clone).values(state=CloneState.STOPPED))
     return found

@@ -10,7 +10,7 @@ from sqlalchemy import delete, event, select, update
 from ravada_web.errors import InvalidInput, NotAllowed, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Event, Group, User
-from ravada_web.services import offers
+from ravada_web.services.bases import offers
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes

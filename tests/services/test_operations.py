@@ -16,11 +16,14 @@ from ravada_web.config import Settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.models import Clone, CloneState, Operation, OperationState
-from ravada_web.services import operations, outbox
-from ravada_web.services.clone_requests import Request, request
-from ravada_web.services.operations import ask
-from ravada_web.services.running import Cancelled, Handle, Superseded, me, run, started
-from ravada_web.services.sweep import LOST_AFTER, MOST_ATTEMPTS, Sweep, alive, hand_back
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.operations.execution import Cancelled, Handle, Superseded, run
+from ravada_web.services.operations.processes import process_start, this_process
+from ravada_web.services.operations.requests import request
+from ravada_web.services.operations.sweep import LOST_AFTER, MOST_ATTEMPTS, Sweep, alive, hand_back
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -29,7 +32,7 @@ from tests.support.servers import wait_until
 
 def new_operation(kind: str = "node_scan") -> int:
     with transaction() as session:
-        return ask(session, kind, "A test", actor=None).id
+        return request(session, kind, "A test", actor=None).id
 
 
 def state(operation_id: int) -> str:
@@ -49,7 +52,7 @@ def nothing(_handle: Handle) -> None:
 def test_a_commit_queues_and_a_rollback_does_not(app: Flask) -> None:
     kept = new_operation()
     with pytest.raises(RuntimeError), transaction() as session:
-        ask(session, "node_scan", "never", actor=None)
+        request(session, "node_scan", "never", actor=None)
         raise RuntimeError
     assert outbox.queue("interactive").get_job_ids() == [f"op-{kept}-1"]
 
@@ -127,7 +130,7 @@ def test_cancelling_a_running_operation_stops_it_at_its_next_step(app: Flask, pe
     operation = new_operation()
 
     def work(handle: Handle) -> None:
-        operations.cancel(people.operator, [operation])
+        operation_requests.cancel(people.operator, [operation])
         with pytest.raises(Cancelled):
             handle.check()
         handle.check()
@@ -138,9 +141,9 @@ def test_cancelling_a_running_operation_stops_it_at_its_next_step(app: Flask, pe
 
 def test_cancelling_a_waiting_creation_fails_its_clones_with_the_reason(people: People) -> None:
     base = make_base(make_nodes(1))
-    request(people.administrator, Request(base, 2, "c", people.user.name))
+    request_clones(people.administrator, Request(base, 2, "c", people.user.name))
     operation = db.session.scalars(select(Operation.id)).one()
-    operations.cancel(people.operator, [operation])
+    operation_requests.cancel(people.operator, [operation])
     rows = db.session.scalars(select(Clone)).all()
     assert {row.state for row in rows} == {CloneState.FAILED}
     assert all("Cancelled by operator" in row.reason for row in rows)
@@ -150,14 +153,14 @@ def test_cancelling_a_waiting_creation_fails_its_clones_with_the_reason(people: 
 
 def test_retrying_a_failed_creation_takes_its_clones_up_again(people: People) -> None:
     base = make_base(make_nodes(1))
-    request(people.administrator, Request(base, 2, "c", people.user.name))
+    request_clones(people.administrator, Request(base, 2, "c", people.user.name))
     operation = db.session.scalars(select(Operation.id)).one()
 
     def refused(_handle: Handle) -> None:
         raise Conflict("no")
 
     run(operation, 1, refused)
-    assert operations.retry(people.operator, [operation]) == 1
+    assert operation_requests.retry(people.operator, [operation]) == 1
     assert {row.state for row in db.session.scalars(select(Clone))} == {CloneState.CREATING}
     assert f"op-{operation}-2" in outbox.queue("default").get_job_ids()
 
@@ -165,27 +168,27 @@ def test_retrying_a_failed_creation_takes_its_clones_up_again(people: People) ->
 def test_only_what_failed_can_be_retried_and_only_by_operators(people: People) -> None:
     operation = new_operation()
     with pytest.raises(Conflict):
-        operations.retry(people.operator, [operation])
-    for change in (operations.retry, operations.cancel):
+        operation_requests.retry(people.operator, [operation])
+    for change in (operation_requests.retry, operation_requests.cancel):
         with pytest.raises(NotAllowed):
             change(people.user, [operation])
 
 
 def test_a_user_sees_only_their_own_operations(people: People) -> None:
     with transaction() as session:
-        mine = ask(session, "node_scan", "mine", actor=people.user).id
-        foreign = ask(session, "node_scan", "foreign", actor=people.other).id
-    assert operations.get(people.user, mine).title == "mine"
+        mine = request(session, "node_scan", "mine", actor=people.user).id
+        foreign = request(session, "node_scan", "foreign", actor=people.other).id
+    assert operation_list.get(people.user, mine).title == "mine"
     with pytest.raises(NotFound):
-        operations.get(people.user, foreign)
-    assert operations.get(people.operator, foreign).title == "foreign"
+        operation_list.get(people.user, foreign)
+    assert operation_list.get(people.operator, foreign).title == "foreign"
 
 
 def test_a_running_operation_whose_process_died_goes_to_a_fresh_attempt(app: Flask) -> None:
     operation = new_operation()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    host = me().rsplit(":", 2)[0]
-    set_row(operation, state=OperationState.RUNNING, worker=f"{host}:{child.pid}:{started(child.pid)}")
+    host = this_process().rsplit(":", 2)[0]
+    set_row(operation, state=OperationState.RUNNING, worker=f"{host}:{child.pid}:{process_start(child.pid)}")
     assert Sweep().run() == 0
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -196,7 +199,7 @@ def test_a_running_operation_whose_process_died_goes_to_a_fresh_attempt(app: Fla
 
 def test_a_recycled_process_id_is_not_taken_for_the_worker(app: Flask) -> None:
     operation = new_operation()
-    host = me().rsplit(":", 2)[0]
+    host = this_process().rsplit(":", 2)[0]
     set_row(operation, state=OperationState.RUNNING, worker=f"{host}:{os.getpid()}:1")
     assert not alive(db.session.get_one(Operation, operation))
 
@@ -212,7 +215,7 @@ def test_a_worker_on_another_host_lives_by_its_heartbeat(app: Flask) -> None:
 
 def test_work_that_kills_its_workers_is_given_up_after_some_attempts(people: People) -> None:
     base = make_base(make_nodes(1))
-    request(people.administrator, Request(base, 1, "c", people.user.name))
+    request_clones(people.administrator, Request(base, 1, "c", people.user.name))
     operation = db.session.scalars(select(Operation.id)).one()
     for _attempt in range(MOST_ATTEMPTS):
         hand_back(operation)
@@ -223,7 +226,7 @@ def test_work_that_kills_its_workers_is_given_up_after_some_attempts(people: Peo
 def test_handing_back_frees_the_slot_of_the_dead_job_at_once(people: People) -> None:
     base = make_base(make_nodes(1))
     for number in range(3):
-        request(people.administrator, Request(base, 1, f"c{number}", people.user.name))
+        request_clones(people.administrator, Request(base, 1, f"c{number}", people.user.name))
     assert len(outbox.queue("default").get_job_ids()) == 2, "two builds a node at once, the third waits"
     outbox.queue("default").pop_job_id()
     first = db.session.scalars(select(Operation.id).order_by(Operation.id)).first()
@@ -250,7 +253,7 @@ def test_a_worker_killed_with_9_has_its_work_handed_back_within_5_seconds(
         sweep = Sweep()
         wait_until(sweep.run, 5, "it is handed back")
         assert db.session.get_one(Operation, operation).attempt == 2
-        wait_until(lambda: not started(horse), 5, "the horse is gone with its parent")
+        wait_until(lambda: not process_start(horse), 5, "the horse is gone with its parent")
     finally:
         worker.kill()
         worker.wait()

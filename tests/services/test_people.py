@@ -8,18 +8,20 @@ from sqlalchemy import func, select
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import BaseOffer, Clone, CloneState, Event, Group, GroupMember, OperatorScope, Role, SignIn, User
-from ravada_web.services import access, clone_requests, groups, limits, scopes, sign_ins, users
-from ravada_web.services import people as persons
-from ravada_web.services.clone_requests import Request
-from ravada_web.services.limits import Amounts
-from ravada_web.services.people import Filters
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.people import groups, operator_scopes, quotas, users
+from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.users import Filters
+from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in import passwords, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
 from tests.support.factories import make_base, make_nodes
 
 
 def names(people: People, **filters: object) -> list[str]:
-    rows = persons.page(people.operator, Filters(**filters)).items  # type: ignore[arg-type]
+    rows = users.page(people.operator, Filters(**filters)).items  # type: ignore[arg-type]
     return [row.user.name for row in rows]
 
 
@@ -32,8 +34,8 @@ def lines(action: str) -> list[tuple[str, str]]:
 
 
 def save(people: People, user: User, **changes: object) -> None:
-    values = {"role": user.role, "group_ids": [group.id for group in user.groups], "most": persons.NO_LIMITS} | changes
-    persons.edit(people.administrator, user, **values)  # type: ignore[arg-type]
+    values = {"role": user.role, "group_ids": [group.id for group in user.groups], "most": users.NO_LIMITS} | changes
+    users.edit(people.administrator, user, **values)  # type: ignore[arg-type]
 
 
 def make_group(people: People, name: str = "class", *members: User) -> Group:
@@ -60,15 +62,15 @@ def test_filters_and_search(people: People) -> None:
 def test_pages(people: People) -> None:
     with transaction() as session:
         session.add_all(User(name=f"many{number:03}", password_hash="") for number in range(60))
-    first = persons.page(people.operator, Filters(search="many"))
-    second = persons.page(people.operator, Filters(search="many"), 2)
+    first = users.page(people.operator, Filters(search="many"))
+    second = users.page(people.operator, Filters(search="many"), 2)
     assert (len(first.items), len(second.items), first.pages, first.total) == (50, 10, 2, 60)
 
 
 def test_users_see_nobody(people: People) -> None:
     asked: list[Callable[[], object]] = [
-        lambda: persons.page(people.user, Filters()),
-        lambda: persons.get(people.user, people.other.id),
+        lambda: users.page(people.user, Filters()),
+        lambda: users.get(people.user, people.other.id),
         lambda: groups.page(people.user),
         lambda: groups.listing(people.user),
         lambda: groups.get(people.user, 1),
@@ -76,7 +78,7 @@ def test_users_see_nobody(people: People) -> None:
     for ask in asked:
         with pytest.raises(NotAllowed):
             ask()
-    for missing in (lambda: persons.get(people.operator, 999), lambda: groups.get(people.operator, 999)):
+    for missing in (lambda: users.get(people.operator, 999), lambda: groups.get(people.operator, 999)):
         with pytest.raises(NotFound):
             missing()
 
@@ -85,20 +87,20 @@ def test_clones_are_counted_that_the_viewer_knows_of(people: People) -> None:
     nodes = make_nodes(1)
     left, right = make_base(nodes, name="left"), make_base(nodes, name="right")
     for base in (left, left, right):
-        clone_requests.request(people.administrator, Request(base, 1, f"c{base}", people.user.name))
-    assert persons.row_of(people.administrator, people.user).clones == 3
-    scopes.give(people.administrator, people.operator, [], [left])
-    assert persons.row_of(people.operator, people.user).clones == 2
-    rows = {row.user.name: row.clones for row in persons.page(people.operator, Filters()).items}
+        clone_requests.request_clones(people.administrator, Request(base, 1, f"c{base}", people.user.name))
+    assert users.row_of(people.administrator, people.user).clones == 3
+    operator_scopes.give_scope(people.administrator, people.operator, [], [left])
+    assert users.row_of(people.operator, people.user).clones == 2
+    rows = {row.user.name: row.clones for row in users.page(people.operator, Filters()).items}
     assert (rows["user"], rows["other"]) == (2, 0)
 
 
 def test_somebody_new_comes_with_groups_and_limits(people: People) -> None:
     group = make_group(people)
-    user, password = persons.make(people.administrator, "new", "user", group_ids=[group.id], most=Amounts(1, None, 2))
-    assert users.authenticate("new", password) == user
+    user, password = users.make(people.administrator, "new", "user", group_ids=[group.id], most=Amounts(1, None, 2))
+    assert passwords.authenticate("new", password) == user
     assert [one.name for one in user.groups] == ["class"]
-    assert limits.limits_of(user) == Amounts(1, None, 2)
+    assert quotas.limits_of(user) == Amounts(1, None, 2)
 
 
 @pytest.mark.parametrize(
@@ -117,15 +119,15 @@ def test_what_is_wrong_is_named_and_nothing_is_done(people: People, changes: dic
     assert list(refused.value.fields) == [field]
     made = {"role": "user"} | changes
     with pytest.raises(InvalidInput) as refused:
-        persons.make(people.administrator, "new", str(made.pop("role")), **made)  # type: ignore[arg-type]
+        users.make(people.administrator, "new", str(made.pop("role")), **made)  # type: ignore[arg-type]
     assert list(refused.value.fields) == [field]
-    assert users.named("new") is None
+    assert users.find("new") is None
 
 
 def test_editing_says_what_was_changed(people: People) -> None:
     group = make_group(people)
     save(people, people.user, role="operator", group_ids=[group.id], most=Amounts(3, 1, 2048))
-    assert people.user.role == Role.OPERATOR and access.can(people.user, "users.see")
+    assert people.user.role == Role.OPERATOR and rights.can(people.user, "users.see")
     save(people, people.user, most=Amounts(3, 1, 2048))
     save(people, people.user, group_ids=[], most=Amounts(3, 1, 2048))
     assert [text for _name, text in lines("edit")] == [
@@ -136,7 +138,7 @@ def test_editing_says_what_was_changed(people: People) -> None:
 
 
 def test_only_administrators_change_people(people: People) -> None:
-    group, module = make_group(people), persons
+    group, module = make_group(people), users
     for actor in (people.user, people.operator):
         asked: list[Callable[[], object]] = [
             lambda actor=actor: module.make(actor, "new", "user"),  # type: ignore[misc]
@@ -157,14 +159,14 @@ def test_only_administrators_change_people(people: People) -> None:
 
 
 def test_switched_off_is_signed_out_and_on_again_may_sign_in(people: People) -> None:
-    token = sign_ins.begin(people.user, "192.0.2.1", "a test")
-    persons.switch_off(people.administrator, people.user)
-    assert sign_ins.find(token) is None
+    token = sessions.begin(people.user, "192.0.2.1", "a test")
+    users.switch_off(people.administrator, people.user)
+    assert sessions.find(token) is None
     assert db.session.scalar(select(func.count()).where(SignIn.user_id == people.user.id)) == 0
-    assert users.authenticate("user", PASSWORD) is None
-    persons.switch_on(people.administrator, people.user)
-    assert users.authenticate("user", PASSWORD) == people.user
-    assert sign_ins.find(token) is None
+    assert passwords.authenticate("user", PASSWORD) is None
+    users.switch_on(people.administrator, people.user)
+    assert passwords.authenticate("user", PASSWORD) == people.user
+    assert sessions.find(token) is None
 
 
 def test_nobody_takes_the_administrators_role_or_the_switch_from_themselves(people: People) -> None:
@@ -173,46 +175,46 @@ def test_nobody_takes_the_administrators_role_or_the_switch_from_themselves(peop
     with pytest.raises(InvalidInput, match="cannot take this away from yourself"):
         save(people, me, role="user")
     with pytest.raises(Conflict, match="cannot take this away from yourself"):
-        persons.switch_off(me, me)
+        users.switch_off(me, me)
     with pytest.raises(Conflict, match="cannot delete yourself"):
-        persons.delete(me, me)
+        users.delete(me, me)
     assert (me.role, me.active) == (Role.ADMINISTRATOR, True)
 
 
 def test_the_last_administrator_who_may_sign_in_stays_one(people: People) -> None:
     second, _password = users.create(None, "second", Role.ADMINISTRATOR, PASSWORD)
-    persons.switch_off(people.administrator, second)
+    users.switch_off(people.administrator, second)
     with transaction() as session:
         # Whoever has lost the role meanwhile still holds the page that asks for it.
-        assert "last administrator" in persons.why_stays(session, None, people.administrator)
-        assert persons.why_stays(session, None, second) == ""
-    persons.switch_on(people.administrator, second)
+        assert "last administrator" in users.why_stays(session, None, people.administrator)
+        assert users.why_stays(session, None, second) == ""
+    users.switch_on(people.administrator, second)
     with transaction() as session:
-        assert persons.why_stays(session, second, people.administrator) == ""
-    persons.edit(second, people.administrator, role="user", group_ids=[], most=persons.NO_LIMITS)
-    assert not access.can(people.administrator, "users.change")
+        assert users.why_stays(session, second, people.administrator) == ""
+    users.edit(second, people.administrator, role="user", group_ids=[], most=users.NO_LIMITS)
+    assert not rights.can(people.administrator, "users.change")
 
 
 def test_who_owns_clones_is_not_deleted(people: People) -> None:
-    clone_requests.request(people.administrator, Request(make_base(make_nodes(1)), 2, "desk", people.user.name))
+    clone_requests.request_clones(people.administrator, Request(make_base(make_nodes(1)), 2, "desk", people.user.name))
     with pytest.raises(Conflict, match=r"user has 2 desktops\. Delete these first, or switch user off"):
-        persons.delete(people.administrator, people.user)
+        users.delete(people.administrator, people.user)
     with transaction() as session:
         for clone in session.scalars(select(Clone)):
             clone.state = CloneState.STOPPED
             session.delete(clone)
-    persons.delete(people.administrator, people.user)
-    assert users.named("user") is None
+    users.delete(people.administrator, people.user)
+    assert users.find("user") is None
 
 
 def test_all_that_hangs_on_somebody_goes_too(people: People) -> None:
     base = make_base(make_nodes(1))
     make_group(people, "class", people.operator)
-    scopes.give(people.administrator, people.operator, [], [base])
-    sign_ins.begin(people.operator, "192.0.2.1", "a test")
+    operator_scopes.give_scope(people.administrator, people.operator, [], [base])
+    sessions.begin(people.operator, "192.0.2.1", "a test")
     with transaction() as session:
         session.add(BaseOffer(base_id=base, user_id=people.operator.id))
-    persons.delete(people.administrator, people.operator)
+    users.delete(people.administrator, people.operator)
     for table in (GroupMember, OperatorScope, SignIn, BaseOffer):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0, table
     assert lines("delete") == [("operator", "")]
@@ -224,13 +226,13 @@ def test_groups_are_made_changed_and_deleted(people: People) -> None:
     groups.edit(people.administrator, group, name="Klasse 4b", description="", most=Amounts(2, None, None))
     (row,) = groups.page(people.operator).items
     assert (row.group.name, row.members, row.bases) == ("Klasse 4b", 3, 0)
-    assert limits.limits_of(people.user) == Amounts(2, None, None)
+    assert quotas.limits_of(people.user) == Amounts(2, None, None)
     assert [user.name for user in groups.members(people.operator, group).items] == ["operator", "other", "user"]
     assert groups.page(people.operator, "klasse 9").total == 0
     groups.delete(people.administrator, group)
     assert groups.listing(people.operator) == []
     assert db.session.scalar(select(func.count()).select_from(GroupMember)) == 0
-    assert users.named("user") is not None
+    assert users.find("user") is not None
 
 
 @pytest.mark.parametrize("name", ["", "=1+1", "-x", "_x", "a;b", "a,b", "x" * 64, "<b>", "class"])
@@ -239,12 +241,12 @@ def test_a_wrong_or_taken_name_of_a_group_is_refused(people: People, name: str) 
     other = make_group(people, "other")
     for change in (
         lambda: groups.create(people.administrator, name=name),
-        lambda: groups.edit(people.administrator, other, name=name, description="", most=persons.NO_LIMITS),
+        lambda: groups.edit(people.administrator, other, name=name, description="", most=users.NO_LIMITS),
     ):
         with pytest.raises(InvalidInput) as refused:
             change()
         assert list(refused.value.fields) == ["name"]
-    groups.edit(people.administrator, other, name="other", description="kept", most=persons.NO_LIMITS)
+    groups.edit(people.administrator, other, name="other", description="kept", most=users.NO_LIMITS)
 
 
 def test_members_are_added_all_or_none(people: People) -> None:

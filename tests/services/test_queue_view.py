@@ -11,8 +11,9 @@ from rq.serializers import JSONSerializer
 
 from ravada_web.extensions import db, queues
 from ravada_web.models import Node, Operation, OperationState, now
-from ravada_web.services import operations, queue_view, workers
-from ravada_web.services.operations import ask
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import waiting, workers
+from ravada_web.services.operations.requests import request
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_nodes
@@ -33,7 +34,7 @@ def worker(*names: str, state: str = "idle") -> Iterator[None]:
 def asked(people: People, kind: str, count: int = 1, node_id: int | None = None) -> list[Operation]:
     with transaction() as session:
         node = session.get_one(Node, node_id) if node_id else None
-        return [ask(session, kind, f"{kind} {number}", actor=people.user, node=node) for number in range(count)]
+        return [request(session, kind, f"{kind} {number}", actor=people.user, node=node) for number in range(count)]
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def viewer(people: People):  # type: ignore[no-untyped-def]
 
 def test_a_queue_without_a_worker_is_shouted_about(people: People, viewer) -> None:  # type: ignore[no-untyped-def]
     (row,) = asked(people, "clones_start")
-    assert "No worker serves the queue “interactive”" in queue_view.look(viewer, [row])[row.id].reason
+    assert "No worker serves the queue “interactive”" in waiting.explain(viewer, [row])[row.id].reason
     workers._Known.at = -workers.ASKED_EVERY
     assert set(workers.unserved()) == {"interactive", "checks", "default", "bulk"}
 
@@ -66,7 +67,7 @@ def test_the_place_in_line_and_the_time_come_from_what_is_past(people: People, v
             session.add(past)
     rows = asked(people, "clones_start", 3)
     with worker("interactive", state="busy"):
-        seen = queue_view.look(viewer, rows)
+        seen = waiting.explain(viewer, rows)
     assert [seen[row.id].position for row in rows] == [1, 2, 3]
     assert [seen[row.id].seconds for row in rows] == [5, 15, 25]
     assert "All 1 workers" in seen[rows[0].id].reason
@@ -75,14 +76,14 @@ def test_the_place_in_line_and_the_time_come_from_what_is_past(people: People, v
 def test_without_a_past_there_is_no_time(people: People, viewer) -> None:  # type: ignore[no-untyped-def]
     (row,) = asked(people, "clones_start")
     with worker("interactive", state="busy"):
-        assert queue_view.look(viewer, [row])[row.id].seconds is None
+        assert waiting.explain(viewer, [row])[row.id].seconds is None
 
 
 def test_a_nodes_limit_is_named_with_what_holds_it(people: People, viewer) -> None:  # type: ignore[no-untyped-def]
     (node_id,) = make_nodes(1)
     rows = asked(people, "clones_create", 4, node_id)
     with worker("default"):
-        seen = queue_view.look(viewer, rows)
+        seen = waiting.explain(viewer, rows)
         (row,) = [queue for queue in workers.queue_rows(workers.listing()) if queue.name == "default"]
     assert (row.waiting, row.held_back) == (2, 2)
     assert "Node n1 does 2 of these at a time. Now: “clones_create 0”." in seen[rows[2].id].reason
@@ -97,7 +98,7 @@ def test_the_number_of_questions_does_not_grow(app: Flask, people: People, viewe
         rows = asked(people, "clones_start", count)
         kinds = [(row.id, row.kind) for row in rows]
         with worker("interactive", state="busy"), counted_queries() as seen:
-            assert len(queue_view.look(viewer, rows)) == len(kinds)
+            assert len(waiting.explain(viewer, rows)) == len(kinds)
         counts.append(len(seen))
     assert counts[0] == counts[1]
 
@@ -105,6 +106,6 @@ def test_the_number_of_questions_does_not_grow(app: Flask, people: People, viewe
 def test_without_redis_the_rows_still_show(people: People, viewer) -> None:  # type: ignore[no-untyped-def]
     rows = asked(people, "clones_start", 2)
     queues.connect("unix:///nonexistent/redis.sock")
-    assert queue_view.look(viewer, rows) == {}
-    assert operations.listing(viewer, operations.Filters()).total == 2
+    assert waiting.explain(viewer, rows) == {}
+    assert operation_list.listing(viewer, operation_list.Filters()).total == 2
     db.session.rollback()

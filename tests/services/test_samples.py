@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from ravada_web.extensions import db
 from ravada_web.models import Node, NodeSample, Pool, PoolSample, now
-from ravada_web.services import samples
-from ravada_web.services.samples import KEPT, STEPS, bucket
+from ravada_web.services.nodes import history as node_history
+from ravada_web.services.nodes.history import KEPT, STEPS, bucket
 from ravada_web.services.transaction import transaction
 from tests.support.factories import make_nodes
 
@@ -23,7 +23,7 @@ def seen(node_id: int, at: datetime, cpu: float | None, used_mib: int = 600) -> 
         for pool in node.pools:
             pool.total_mib, pool.free_mib, pool.sampled_at = 1000, 1000 - used_mib, at
         session.flush()
-        samples.keep(session, [node])
+        node_history.record(session, [node])
 
 
 def test_checks_within_a_step_are_one_average(migrated_app: Flask) -> None:
@@ -43,7 +43,7 @@ def test_a_node_that_did_not_answer_leaves_a_gap(app: Flask) -> None:
     with transaction() as session:
         node = session.get_one(Node, node_id)
         node.checked_at = now()
-        samples.keep(session, [node])
+        node_history.record(session, [node])
     assert db.session.scalar(select(func.count()).select_from(NodeSample)) == 0
 
 
@@ -57,8 +57,8 @@ def test_thinning_makes_averages_of_averages_and_can_be_repeated(migrated_app: F
             at = start + timedelta(seconds=second)
             session.add(NodeSample(node_id=node_id, step=15, at=at, count=count, cpu_load=cpu, memory_used=0.5))
             session.add(PoolSample(pool_id=pool.id, step=15, at=at, count=count, used_mib=100, total_mib=200))
-    samples.thin()
-    samples.thin()
+    node_history.thin()
+    node_history.thin()
     coarse = db.session.scalars(select(NodeSample).where(NodeSample.step == 300)).all()
     assert [(row.count, round(row.cpu_load or 0, 3), row.ssh_ms) for row in coarse] == [(4, 0.3, None)]
     assert db.session.scalars(select(PoolSample.used_mib).where(PoolSample.step == 7200)).all() == [100]
@@ -70,7 +70,7 @@ def test_what_is_too_old_for_its_step_goes(app: Flask) -> None:
         for step in STEPS:
             for age in (KEPT[step] + timedelta(hours=3), KEPT[step] - timedelta(seconds=2 * step)):
                 session.add(NodeSample(node_id=node_id, step=step, at=bucket(now() - age, step), cpu_load=0.5))
-    samples.thin()
+    node_history.thin()
     kept = db.session.execute(select(NodeSample.step, func.count()).group_by(NodeSample.step)).all()
     assert dict(kept) == dict.fromkeys(STEPS, 1)
 
@@ -78,7 +78,7 @@ def test_what_is_too_old_for_its_step_goes(app: Flask) -> None:
 def test_a_span_is_read_with_its_pools(app: Flask) -> None:
     (node_id,) = make_nodes(1)
     seen(node_id, now(), 0.25, used_mib=400)
-    found = samples.history(db.session.get_one(Node, node_id), "hour")
+    found = node_history.history(db.session.get_one(Node, node_id), "hour")
     assert found.step == 15
     assert [figures[1:3] for figures in found.node] == [(0.25, 0.75)]
     assert [share for rows in found.pools.values() for _at, share in rows] == [0.4]
@@ -92,5 +92,5 @@ def test_what_is_in_no_coarser_step_yet_is_read_of_the_finer_ones(app: Flask) ->
             at = start - timedelta(seconds=ago)
             session.add(NodeSample(node_id=node_id, step=step, at=at, cpu_load=cpu))
     node = db.session.get_one(Node, node_id)
-    assert [figures[1] for figures in samples.history(node, "day").node] == [0.1, 0.2, 0.3, 0.4]
-    assert [figures[1] for figures in samples.history(node, "month").node] == [0.1, 0.2, 0.3, 0.4]
+    assert [figures[1] for figures in node_history.history(node, "day").node] == [0.1, 0.2, 0.3, 0.4]
+    assert [figures[1] for figures in node_history.history(node, "month").node] == [0.1, 0.2, 0.3, 0.4]

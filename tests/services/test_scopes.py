@@ -21,21 +21,22 @@ from ravada_web.models import (
     Role,
     User,
 )
-from ravada_web.services import (
-    bases,
-    clone_requests,
-    clones,
-    consoles,
-    live,
-    nodes,
-    operations,
-    replicas,
-    scopes,
-    sign_ins,
-)
-from ravada_web.services.clone_errors import NoRoom
-from ravada_web.services.clone_requests import Request
-from ravada_web.services.launching import launch
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.bases import replicas
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.errors import NoRoom
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.consoles import tickets
+from ravada_web.services.desktops.launching import launch
+from ravada_web.services.live import subscriptions
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.people import operator_scopes
+from ravada_web.services.permissions import scopes
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -60,7 +61,7 @@ def house(people: People) -> House:
     n1, n2, n3 = make_nodes(3)
     left, right = make_base([n1, n2], name="left"), make_base([n2, n3], name="right")
     for name, base in (("left", left), ("right", right)):
-        clone_requests.request(people.administrator, Request(base, 2, name, people.user.name))
+        clone_requests.request_clones(people.administrator, Request(base, 2, name, people.user.name))
     with transaction() as session:
         for clone in session.scalars(select(Clone)):
             clone.name = f"{clone.base.name}-{clone.node.name}"
@@ -75,17 +76,17 @@ def house(people: People) -> House:
 
 
 def give(people: People, *, node_ids: tuple[int, ...] = (), base_ids: tuple[int, ...] = ()) -> User:
-    scopes.give(people.administrator, people.operator, node_ids, base_ids)
+    operator_scopes.give_scope(people.administrator, people.operator, node_ids, base_ids)
     return people.operator
 
 
 def seen(viewer: User) -> tuple[list[str], list[str], list[str]]:
     """The names of the clones, bases and nodes that the viewer is shown."""
-    rows = clones.listing(viewer, clones.Filters()).items
+    rows = clone_list.listing(viewer, clone_list.Filters()).items
     return (
         sorted(clone.name for clone in rows),
-        [row.base.name for row in bases.listing(viewer)],
-        [row.node.name for row in nodes.listing(viewer)],
+        [row.base.name for row in base_list.listing(viewer)],
+        [row.node.name for row in node_list.listing(viewer)],
     )
 
 
@@ -122,19 +123,19 @@ def test_administrators_see_all_whatever_rows_there_are(people: People, house: H
 def test_users_gain_nothing_by_rows_of_theirs(people: People, house: House) -> None:
     with transaction() as session:
         session.add(OperatorScope(user_id=people.other.id, base_id=house.left))
-    assert clones.listing(people.other, clones.Filters()).total == 0
-    assert bases.listing(people.other) == [] and nodes.listing(people.other) == []
+    assert clone_list.listing(people.other, clone_list.Filters()).total == 0
+    assert base_list.listing(people.other) == [] and node_list.listing(people.other) == []
     with pytest.raises(NotFound):
-        bases.get(people.other, house.left)
+        base_list.get(people.other, house.left)
     with pytest.raises(NotFound):
-        nodes.get(people.other, house.n1)
+        node_list.get(people.other, house.n1)
 
 
 def test_ones_own_clones_are_always_seen_and_launched(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
     with transaction() as session:
         session.get_one(Clone, house.clones["right-n3"]).owner_id = operator.id
-    assert clones.get(operator, house.clones["right-n3"]).name == "right-n3"
+    assert clone_list.get(operator, house.clones["right-n3"]).name == "right-n3"
     assert launch(operator, house.clones["right-n3"]).state == CloneState.STARTING
 
 
@@ -142,10 +143,16 @@ def test_a_foreign_clone_does_not_exist_and_is_not_touched(people: People, house
     operator = give(people, base_ids=(house.left,))
     foreign, mine = house.clones["right-n2"], house.clones["left-n2"]
     with pytest.raises(NotFound):
-        clones.get(operator, foreign)
+        clone_list.get(operator, foreign)
     with pytest.raises(NotFound):
-        clones.many(operator, [mine, foreign])
-    for act in (clones.start, clones.shut_down, clones.force_off, clones.restart, clones.delete):
+        clone_list.many(operator, [mine, foreign])
+    for act in (
+        clone_actions.start,
+        clone_actions.shut_down,
+        clone_actions.force_off,
+        clone_actions.restart,
+        clone_actions.delete,
+    ):
         with pytest.raises(NotFound):
             act(operator, [foreign])
         with pytest.raises(NotFound):
@@ -154,71 +161,71 @@ def test_a_foreign_clone_does_not_exist_and_is_not_touched(people: People, house
         launch(operator, foreign)
     db.session.rollback()
     assert set(db.session.scalars(select(Clone.state))) == {CloneState.STOPPED}
-    assert clones.start(operator, [mine]) == 1
+    assert clone_actions.start(operator, [mine]) == 1
 
 
 def test_a_console_opens_on_ones_part_alone(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
-    sign_ins.begin(operator, "192.0.2.1", "a test")
-    sign_in = sign_ins.listing(operator)[0].id
+    sessions.begin(operator, "192.0.2.1", "a test")
+    sign_in = sessions.listing(operator)[0].id
     with transaction() as session:
         for clone in session.scalars(select(Clone)):
             clone.state = CloneState.RUNNING
     with pytest.raises(NotFound):
-        consoles.issue(operator, sign_in, house.clones["right-n2"])
-    assert consoles.issue(operator, sign_in, house.clones["left-n1"])
+        tickets.issue(operator, sign_in, house.clones["right-n2"])
+    assert tickets.issue(operator, sign_in, house.clones["left-n1"])
 
 
 def test_a_foreign_base_or_node_does_not_exist(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
     with pytest.raises(NotFound):
-        bases.get(operator, house.right)
+        base_list.get(operator, house.right)
     with pytest.raises(NotFound):
-        nodes.get(operator, house.n3)
-    assert bases.get(operator, house.left).name == "left"
-    assert nodes.get(operator, house.n2).name == "n2"
-    assert [base.name for base in bases.cloneable(operator)] == ["left"]
-    assert nodes.page(operator, "n3").total == 0 and nodes.page(operator, "n").total == 2
+        node_list.get(operator, house.n3)
+    assert base_list.get(operator, house.left).name == "left"
+    assert node_list.get(operator, house.n2).name == "n2"
+    assert [base.name for base in base_list.cloneable(operator)] == ["left"]
+    assert node_list.page(operator, "n3").total == 0 and node_list.page(operator, "n").total == 2
 
 
 def test_a_bases_tab_names_known_nodes_alone(people: People, house: House) -> None:
     operator = give(people, node_ids=(house.n1,))
-    base = bases.get(operator, house.left)
-    assert [row.node.name for row in bases.tab(operator, base)] == ["n1"]
-    assert [row.node.name for row in bases.tab(people.administrator, base)] == ["n1", "n2", "n3"]
+    base = base_list.get(operator, house.left)
+    assert [row.node.name for row in base_list.tab(operator, base)] == ["n1"]
+    assert [row.node.name for row in base_list.tab(people.administrator, base)] == ["n1", "n2", "n3"]
 
 
 def test_live_topics_are_of_ones_part(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
-    token = sign_ins.begin(operator, "192.0.2.1", "a test")
+    token = sessions.begin(operator, "192.0.2.1", "a test")
     hidden = (f"node-{house.n3}", f"base-{house.right}", f"clone-{house.clones['right-n3']}")
     for topic in (*hidden, f"operation-{house.operations['right-n3']}"):
         with pytest.raises(NotFound):
-            live.subscribe(token, [topic])
-    assert live.subscribe(token, [f"node-{house.n1}", f"base-{house.left}"])
+            subscriptions.subscribe(token, [topic])
+    assert subscriptions.subscribe(token, [f"node-{house.n1}", f"base-{house.left}"])
 
 
 def titles(viewer: User) -> list[int]:
-    return sorted(row.id for row in operations.listing(viewer, operations.Filters()).items)
+    return sorted(row.id for row in operation_list.listing(viewer, operation_list.Filters()).items)
 
 
 def test_operations_are_those_about_known_nodes_and_bases_and_ones_own(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
     works = house.operations
     assert titles(operator) == sorted([works["left-n1"], works["left-n2"], works["right-n2"]])
-    assert operations.summary(operator) == {"failed": 3}
+    assert operation_list.summary(operator) == {"failed": 3}
     with pytest.raises(NotFound):
-        operations.get(operator, works["right-n3"])
+        operation_list.get(operator, works["right-n3"])
     with transaction() as session:
         session.get_one(Operation, works["right-n3"]).user_id = operator.id
-    assert operations.get(operator, works["right-n3"]).id == works["right-n3"]
+    assert operation_list.get(operator, works["right-n3"]).id == works["right-n3"]
     assert len(titles(people.administrator)) == 4
 
 
 def test_operations_are_controlled_where_all_they_are_about_is_of_ones_part(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
     works = house.operations
-    for control in (operations.retry, operations.cancel):
+    for control in (operation_requests.retry, operation_requests.cancel):
         for missing in (works["right-n3"], 9999):
             with pytest.raises(NotFound):
                 control(operator, [missing])
@@ -227,38 +234,38 @@ def test_operations_are_controlled_where_all_they_are_about_is_of_ones_part(peop
         # It is seen, as its node is known; it works on a clone that is not.
         with pytest.raises(NotAllowed):
             control(operator, [works["right-n2"]])
-    assert operations.retry(operator, [works["left-n1"]]) == 1
-    assert operations.cancel(operator, [works["left-n1"]]) == 1
+    assert operation_requests.retry(operator, [works["left-n1"]]) == 1
+    assert operation_requests.cancel(operator, [works["left-n1"]]) == 1
 
 
 def test_a_start_of_foreign_clones_on_a_known_node_is_not_cancelled(people: People, house: House) -> None:
-    clones.start(people.administrator, [house.clones["right-n2"]])
+    clone_actions.start(people.administrator, [house.clones["right-n2"]])
     started = db.session.get_one(Clone, house.clones["right-n2"]).operation_id or 0
     operator = give(people, base_ids=(house.left,))
     with pytest.raises(NotAllowed):
-        operations.cancel(operator, [started])
+        operation_requests.cancel(operator, [started])
     assert db.session.get_one(Operation, started).state == OperationState.WAITING
-    assert operations.cancel(give(people, node_ids=(house.n2,)), [started]) == 1
+    assert operation_requests.cancel(give(people, node_ids=(house.n2,)), [started]) == 1
 
 
 def test_clones_are_asked_of_known_bases(people: People, house: House) -> None:
     operator = give(people, base_ids=(house.left,))
     with pytest.raises(InvalidInput) as refused:
-        clone_requests.request(operator, Request(house.right, 1, "new", people.user.name))
+        clone_requests.request_clones(operator, Request(house.right, 1, "new", people.user.name))
     assert list(refused.value.fields) == ["base_id"]
-    clone_requests.request(operator, Request(house.left, 4, "new", people.user.name))
-    assert len(clones.listing(operator, clones.Filters(search="new-")).items) == 4
+    clone_requests.request_clones(operator, Request(house.left, 4, "new", people.user.name))
+    assert len(clone_list.listing(operator, clone_list.Filters(search="new-")).items) == 4
 
 
 def test_clones_are_put_where_who_asked_for_them_sees_them(people: People, house: House) -> None:
     operator = give(people, node_ids=(house.n1,))
-    decision = clone_requests.request(operator, Request(house.left, 6, "new", people.user.name))
+    decision = clone_requests.request_clones(operator, Request(house.left, 6, "new", people.user.name))
     placed = db.session.scalars(select(Clone.node_id).where(Clone.decision_id == decision.id))
     assert set(placed) == {house.n1}
     with transaction() as session:
         session.get_one(Node, house.n1).runs_clones = False
     with pytest.raises(NoRoom) as refused:
-        clone_requests.request(operator, Request(house.left, 1, "more", people.user.name))
+        clone_requests.request_clones(operator, Request(house.left, 1, "more", people.user.name))
     assert [verdict.node_name for verdict in refused.value.decision.verdicts] == ["n1"]
 
 
@@ -266,7 +273,7 @@ def test_the_reasons_of_a_placement_name_known_nodes_alone(people: People, house
     clone = db.session.get_one(Clone, house.clones["left-n1"])
 
     def named(viewer: User) -> list[str]:
-        return [verdict["node_name"] for verdict in (clones.why(viewer, clone) or {})["verdicts"]]
+        return [verdict["node_name"] for verdict in (clone_list.why(viewer, clone) or {})["verdicts"]]
 
     assert named(people.administrator) == ["n1", "n2", "n3"]
     assert named(give(people, node_ids=(house.n1,))) == ["n1"]
@@ -281,7 +288,7 @@ def test_who_loses_the_last_of_a_part_is_not_given_all(people: People, house: Ho
         session.flush()
         session.delete(session.get_one(Base, house.left))
     assert seen(operator) == ([], [], [])
-    scopes.give_all(people.administrator, operator)
+    operator_scopes.give_everything(people.administrator, operator)
     assert seen(operator) == (["right-n2", "right-n3"], ["right"], ["n1", "n2", "n3"])
 
 
@@ -296,7 +303,7 @@ def test_giving_anew_replaces_and_is_written_down(people: People, house: House) 
     give(people, base_ids=(house.left,), node_ids=(house.n3,))
     operator = give(people, node_ids=(house.n1, house.n2))
     assert scopes.of(operator) == scopes.Scope(frozenset({house.n1, house.n2}), frozenset())
-    scopes.give_all(people.administrator, operator)
+    operator_scopes.give_everything(people.administrator, operator)
     lines = db.session.scalars(select(Event.text).where(Event.action == "give_part").order_by(Event.id)).all()
     assert lines == ["1 base, 1 node", "2 nodes", "everything"]
 
@@ -313,14 +320,14 @@ def test_what_cannot_be_given_is_refused(people: People, house: House) -> None:
         assert list(refused.value.fields) == [field]
     for person in (people.user, people.administrator):
         with pytest.raises(Conflict, match="is not an operator"):
-            scopes.give(people.administrator, person, [house.n1], [])
+            operator_scopes.give_scope(people.administrator, person, [house.n1], [])
         with pytest.raises(Conflict, match="is not an operator"):
-            scopes.give_all(people.administrator, person)
+            operator_scopes.give_everything(people.administrator, person)
     for actor in (people.user, people.operator):
         with pytest.raises(NotAllowed):
-            scopes.give(actor, people.operator, [house.n1], [])
+            operator_scopes.give_scope(actor, people.operator, [house.n1], [])
         with pytest.raises(NotAllowed):
-            scopes.give_all(actor, people.operator)
+            operator_scopes.give_everything(actor, people.operator)
     assert scopes.of(people.operator) is None
 
 
@@ -332,16 +339,16 @@ def test_nobody_who_is_switched_off_sees_anything(people: People, house: House) 
     with transaction():
         operator.active, operator.role = True, Role.USER
     with pytest.raises(RavadaError):
-        operations.listing(operator, operations.Filters())
+        operation_list.listing(operator, operation_list.Filters())
 
 
 def test_a_nodes_bases_are_those_that_the_operator_is_given(people: People) -> None:
     both = make_nodes(2)
     left, right = make_base(both, name="left"), make_base(both[:1], name="Right")
-    clone_requests.request(people.administrator, Request(left, 2, "desk", people.user.name))
+    clone_requests.request_clones(people.administrator, Request(left, 2, "desk", people.user.name))
     first, second = (db.session.get_one(Node, node_id) for node_id in both)
     rows = [(row.replica.version.base_id, row.clones) for row in replicas.on_node(people.administrator, first)]
     assert rows == [(left, 1), (right, 0)]
-    scopes.give(people.administrator, people.operator, [], [right])
+    operator_scopes.give_scope(people.administrator, people.operator, [], [right])
     assert [row.replica.version.base_id for row in replicas.on_node(people.operator, first)] == [right]
     assert replicas.on_node(people.operator, second) == []

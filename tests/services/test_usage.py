@@ -1,7 +1,7 @@
 """Whose the files of a pool are, hostile names among them."""
 
 from ravada_web.remote.files import FileSeen
-from ravada_web.services.usage import MIB, Owner, summed
+from ravada_web.services.storage.usage import MIB, Owner, summed
 
 OWNERS = {
     "/p/base.qcow2": Owner("base", "linux v1", 1),

@@ -7,27 +7,29 @@ from flask import Flask
 
 from ravada_web.errors import InvalidInput, NotAllowed
 from ravada_web.models import Role
-from ravada_web.services import access, users
+from ravada_web.services.people import users
+from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in import passwords
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
 
 
 def test_the_right_password_signs_in_and_no_other(people: People) -> None:
-    assert users.authenticate("user", PASSWORD) == people.user
-    assert users.authenticate("user", PASSWORD + "x") is None
-    assert users.authenticate("nobody", PASSWORD) is None
+    assert passwords.authenticate("user", PASSWORD) == people.user
+    assert passwords.authenticate("user", PASSWORD + "x") is None
+    assert passwords.authenticate("nobody", PASSWORD) is None
 
 
 def test_a_user_who_is_switched_off_does_not_sign_in(people: People) -> None:
     with transaction():
         people.user.active = False
-    assert users.authenticate("user", PASSWORD) is None
+    assert passwords.authenticate("user", PASSWORD) is None
 
 
 def test_an_unknown_name_takes_about_as_long_as_a_wrong_password(people: People) -> None:
     def seconds(name: str) -> float:
         begun = time.perf_counter()
-        users.authenticate(name, "wrong password")
+        passwords.authenticate(name, "wrong password")
         return time.perf_counter() - begun
 
     known, unknown = (min(seconds(name) for _time in range(5)) for name in ("user", "nobody"))
@@ -64,10 +66,10 @@ def test_only_administrators_make_users(people: People) -> None:
 
 
 def test_each_role_may_do_what_the_one_before_may_and_more() -> None:
-    assert access.RIGHTS[Role.USER] < access.RIGHTS[Role.OPERATOR] < access.RIGHTS[Role.ADMINISTRATOR]
+    assert rights.RIGHTS[Role.USER] < rights.RIGHTS[Role.OPERATOR] < rights.RIGHTS[Role.ADMINISTRATOR]
 
 
 def test_the_first_administrator_is_made_once(app: Flask) -> None:
     password = users.ensure_first_administrator()
-    assert password is not None and users.authenticate("admin", password) is not None
+    assert password is not None and passwords.authenticate("admin", password) is not None
     assert users.ensure_first_administrator() is None

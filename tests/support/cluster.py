@@ -21,8 +21,13 @@ from ravada_web.cli.common import wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, User
-from ravada_web.services import bases, clones, node_joining, proving, users
-from ravada_web.services.nodes import public_key
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.joining import host_keys, proof
+from ravada_web.services.nodes.endpoints import public_key
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords
 from tests.lab import Lab, LabNode, build_guest
 from tests.support.servers import wait_until
 
@@ -139,7 +144,7 @@ class Cluster:
             prefix = self.made.pop()
             if rows := [clone.id for clone in self.clones(prefix) if clone.state != CloneState.DELETING]:
                 wait_until(lambda p=prefix: self._settled(p), 60, f"clones of {prefix} are settled")
-                clones.delete(self.admin, rows)
+                clone_actions.delete(self.admin, rows)
             wait_until(lambda p=prefix: not self.clones(p), 60, f"clones of {prefix} are deleted")
 
     def _settled(self, prefix: str) -> bool:
@@ -195,7 +200,7 @@ def _with_product(lab: Lab, settings: Settings, app: Flask, guest: Path, folder:
         cluster.process = subprocess.Popen(command, cwd=ROOT, env=cluster.environment, stdout=log, stderr=log)
     try:
         wait_until(lambda: listens(settings.port), 30, f"the product is up; its log is {folder / 'product.log'}")
-        users.set_password(None, cluster.admin, PASSWORD)
+        passwords.set_password(None, cluster.admin, PASSWORD)
         for node in lab.nodes:
             join(cluster, node)
         lab.master.put(guest, GUEST)
@@ -215,21 +220,21 @@ def listens(port: int) -> bool:
 def join(cluster: Cluster, node: LabNode) -> None:
     """Add a lab node, its fingerprint compared with the node's own."""
     node.authorize(public_key())
-    scan = node_joining.begin_join(cluster.admin, name=node.name, address=node.address, port=22, user="root")
+    scan = host_keys.request_join(cluster.admin, name=node.name, address=node.address, port=22, user="root")
     wait([scan.id], 30)
-    joined = node_joining.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
+    joined = host_keys.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
     wait([joined.id], 60)
-    wait([proving.begin_proof(cluster.admin, cluster.node(node.name)).id], 60)
+    wait([proof.request_proof(cluster.admin, cluster.node(node.name)).id], 60)
 
 
 def make_base(cluster: Cluster, name: str, paths: Sequence[str], nodes: Sequence[str] | None = None) -> int:
     """Import, prepare and allow a base; by default on all nodes."""
-    begun = bases.begin_import(
+    begun = base_actions.request_import(
         cluster.admin, name=name, description="", source="file", paths="\n".join(paths), memory_mib=128, vcpus=1
     )
     (imported,) = wait([begun.id], 60)
     base_id: int = imported.result["base_id"]
-    wait([bases.prepare(cluster.admin, cluster.base(base_id)).id], 60)
+    wait([base_actions.prepare(cluster.admin, cluster.base(base_id)).id], 60)
     allow(cluster, base_id, nodes)
     return base_id
 
@@ -239,10 +244,10 @@ def allow(cluster: Cluster, base_id: int, names: Sequence[str] | None = None) ->
     db.session.rollback()
     rows = db.session.scalars(select(Node)).all()
     chosen = {row.id for row in rows if names is None or row.name in names}
-    bases.allow(cluster.admin, cluster.base(base_id), chosen)
+    base_actions.allow(cluster.admin, cluster.base(base_id), chosen)
 
     def ready() -> bool:
-        tab = bases.tab(cluster.admin, cluster.base(base_id))
+        tab = base_list.tab(cluster.admin, cluster.base(base_id))
         return all(row.replica is not None and row.replica.state == "ready" for row in tab if row.allowed)
 
     wait_until(ready, 60, "its replicas are ready")

@@ -2,7 +2,7 @@
 
 import threading
 
-from ravada_web.services.running import Handle, run
+from ravada_web.services.operations.execution import Handle, run
 
 
 def hang(operation_id: int, attempt: int) -> None:

@@ -11,8 +11,10 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password
 from ravada_web.models import Clone, CloneState, Node, Operation, OperationState, Role, User
-from ravada_web.services import clone_requests, node_joining, sign_ins
-from ravada_web.services.clone_requests import Request
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.joining import host_keys
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
 from tests.support.factories import make_base, make_nodes
@@ -43,7 +45,7 @@ def sign_in(client: FlaskClient, people: People) -> Callable[[User | str], Flask
         person = getattr(people, user) if isinstance(user, str) else user
         g.pop("_login_user", None)
         with client.session_transaction() as session:
-            session["_user_id"], session["_fresh"] = sign_ins.begin(person, "192.0.2.1", "a test"), True
+            session["_user_id"], session["_fresh"] = sessions.begin(person, "192.0.2.1", "a test"), True
         return client
 
     return as_user
@@ -73,8 +75,8 @@ def world(people: People) -> World:
     nodes = make_nodes(3)
     base = make_base(nodes)
     for owner, prefix in ((people.user, "mine"), (people.other, "foreign")):
-        clone_requests.request(people.administrator, Request(base, 1, prefix, owner.name))
-    scan = node_joining.begin_join(people.administrator, name="n9", address="192.0.2.9", port=22, user="root").id
+        clone_requests.request_clones(people.administrator, Request(base, 1, prefix, owner.name))
+    scan = host_keys.request_join(people.administrator, name="n9", address="192.0.2.9", port=22, user="root").id
     with transaction() as session:
         for clone in session.scalars(select(Clone)):
             clone.state = CloneState.STOPPED

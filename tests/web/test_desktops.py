@@ -11,8 +11,9 @@ from sqlalchemy import select, update
 
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Node, Observed, Operation, Trust, User, now
-from ravada_web.services import clone_requests, pictures
-from ravada_web.services.clone_requests import Request
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.consoles import screenshots
 from ravada_web.services.transaction import transaction
 from ravada_web.web.filters import ago
 from tests.conftest import People
@@ -69,7 +70,7 @@ def test_its_user_may_delete_it_where_the_base_says_so(world: World, sign_in: Si
 
 
 def test_the_picture_of_a_screen_is_fetched_when_it_is_looked_at(world: World, sign_in: SignIn) -> None:
-    pictures.keep(world.mine, b"webp")
+    screenshots.store(world.mine, b"webp")
     client = sign_in("user")
     assert "<img" not in client.get("/").text.split('id="desktops"')[1]
     change(Clone, state=CloneState.RUNNING)
@@ -168,7 +169,7 @@ def test_nothing_at_all(people: People, sign_in: SignIn) -> None:
 
 
 def test_many_are_searched_and_come_in_pages(world: World, people: People, sign_in: SignIn) -> None:
-    clone_requests.request(people.administrator, Request(world.base, 70, "pc", people.user.name))
+    clone_requests.request_clones(people.administrator, Request(world.base, 70, "pc", people.user.name))
     client = sign_in("user")
     text = client.get("/").text
     assert 'type="search"' in text and "page 1 of 2" in text

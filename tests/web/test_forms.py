@@ -9,7 +9,8 @@ from sqlalchemy import delete
 
 from ravada_web.extensions import db
 from ravada_web.models import AllowedNode, Clone, Node, Operation, User
-from ravada_web.services import bases, node_joining
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.joining import host_keys
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.web.asking import fragment, is_page
@@ -109,7 +110,7 @@ def test_no_node_allowed_links_to_the_base_tab(world: World, people: People, sig
 def test_a_join_that_failed_shows_the_form_with_the_cause(
     world: World, people: People, sign_in: SignIn, field: str
 ) -> None:
-    operation = node_joining.begin_join(people.administrator, name="n8", address="192.0.2.8", port=2222, user="root")
+    operation = host_keys.request_join(people.administrator, name="n8", address="192.0.2.8", port=2222, user="root")
     with transaction() as session:
         finish(session.get_one(Operation, operation.id), result={"field": field}, error="It <refuses> us.")
     client = sign_in(people.administrator)
@@ -120,7 +121,7 @@ def test_a_join_that_failed_shows_the_form_with_the_cause(
 
 
 def test_an_import_that_failed_shows_the_form_with_the_cause(world: World, people: People, sign_in: SignIn) -> None:
-    operation = bases.begin_import(
+    operation = base_actions.request_import(
         people.administrator, name="b2", description="", source="file", paths="/srv/a\n/srv/b", memory_mib=512, vcpus=1
     )
     with transaction() as session:
@@ -132,7 +133,7 @@ def test_an_import_that_failed_shows_the_form_with_the_cause(world: World, peopl
 
 
 def test_progress_reloads_by_itself(world: World, people: People, sign_in: SignIn) -> None:
-    operation = node_joining.begin_join(people.administrator, name="n8", address="192.0.2.8", port=22, user="root")
+    operation = host_keys.request_join(people.administrator, name="n8", address="192.0.2.8", port=22, user="root")
     client, path = sign_in(people.administrator), f"/nodes/add/{operation.id}"
     assert '<noscript><meta http-equiv="refresh"' in client.get(path).text
     assert 'hx-trigger="live,' in fragment(client, path).text

@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.models import Base, BaseOffer, Group, GroupMember, User
-from ravada_web.services import groups, offers
+from ravada_web.services.bases import offers
+from ravada_web.services.people import groups
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.web.asking import fragment, is_page

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ravada_web.extensions import queues
 from ravada_web.models import User
-from ravada_web.services import pictures
+from ravada_web.services.consoles import screenshots
 from tests.conftest import People
 from tests.web.conftest import World
 
@@ -22,7 +22,7 @@ def made() -> bytes:
 
 
 def test_a_picture_is_for_its_user_and_for_operators(world: World, people: People, sign_in: SignInAs) -> None:
-    pictures.keep(world.mine, made())
+    screenshots.store(world.mine, made())
     for name, status in (("user", 200), ("other", 404), ("operator", 200)):
         answer = sign_in(name).get(f"/desktops/{world.mine}/picture")
         assert answer.status_code == status
@@ -31,7 +31,7 @@ def test_a_picture_is_for_its_user_and_for_operators(world: World, people: Peopl
 
 
 def test_the_same_picture_is_no_news(world: World) -> None:
-    assert pictures.keep(world.mine, made())
-    assert not pictures.keep(world.mine, made())
-    assert list(pictures.times([world.mine, world.foreign])) == [world.mine]
-    assert 0 < queues.redis.ttl(f"ravada:picture:{world.mine}") <= pictures.KEPT_SECONDS
+    assert screenshots.store(world.mine, made())
+    assert not screenshots.store(world.mine, made())
+    assert list(screenshots.times([world.mine, world.foreign])) == [world.mine]
+    assert 0 < queues.redis.ttl(f"ravada:picture:{world.mine}") <= screenshots.KEPT_SECONDS

@@ -7,9 +7,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from ravada_web.models import Operation, User
-from ravada_web.services import scopes
-from ravada_web.services.operations import ask
-from ravada_web.services.outbox import queue
+from ravada_web.services.operations.outbox import queue
+from ravada_web.services.operations.requests import request
+from ravada_web.services.people import operator_scopes
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.web.conftest import World
@@ -29,7 +29,7 @@ CHANGES = [
 @pytest.fixture
 def job(people: People) -> str:
     with transaction() as session:
-        row: Operation = ask(session, "clones_start", "Start something", actor=people.operator)
+        row: Operation = request(session, "clones_start", "Start something", actor=people.operator)
     return row.job_id
 
 
@@ -61,7 +61,7 @@ def test_nothing_is_changed_there(people: People, sign_in: SignInAs, job: str, m
 def test_who_is_given_a_part_of_the_house_does_not_see_all_jobs(
     world: World, people: People, sign_in: SignInAs, job: str
 ) -> None:
-    scopes.give(people.administrator, people.operator, [world.nodes[0]], [])
+    operator_scopes.give_scope(people.administrator, people.operator, [world.nodes[0]], [])
     assert sign_in("operator").get("/ops/rq/").status_code == 403
 
 

@@ -200,7 +200,7 @@ def test_what_breaks_is_said_without_its_details(
         raise RuntimeError("the secret detail")
 
     app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
-    monkeypatch.setattr("ravada_web.services.desktops.mine", broken)
+    monkeypatch.setattr("ravada_web.services.desktops.cards.page_of", broken)
     client = sign_in(people.user)
     page, part = client.get("/"), fragment(client, "/")
     assert (page.status_code, part.status_code) == (500, 500)

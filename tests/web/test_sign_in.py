@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from ravada_web.extensions import db
 from ravada_web.models import Event, RecoveryCode, SignIn, User, now
-from ravada_web.services import second_factor, sign_ins, users
+from ravada_web.services.sign_in import passwords, second_factor, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
 from tests.web.asking import fragment
@@ -209,7 +209,7 @@ def test_a_role_may_demand_it(app: Flask, client: FlaskClient, people: People, s
 
 def test_a_password_that_was_reset_is_changed_first(client: FlaskClient, people: People, sign_in: SignInAs) -> None:
     sign_in("user")
-    drawn = users.reset_password(people.administrator, people.user)
+    drawn = passwords.reset_password(people.administrator, people.user)
     assert not is_in(client)
     assert log_in(client, "user") == 422
     assert log_in(client, "user", drawn) == 303
@@ -237,7 +237,7 @@ def test_a_password_is_not_changed_by_half(
     good = {"present": PASSWORD, "password": "another good one", "again": "another good one"}
     answer = client.post("/account/password", data=good | values)
     assert answer.status_code == 422 and text in answer.text
-    assert users.authenticate("user", PASSWORD) is not None
+    assert passwords.authenticate("user", PASSWORD) is not None
 
 
 def test_a_new_password_ends_the_other_sign_ins(app: Flask, people: People) -> None:
@@ -259,7 +259,7 @@ def test_sign_ins_are_listed_and_ended_by_their_own_user_alone(app: Flask, peopl
         log_in(client, name)
     g.pop("_login_user", None)
     assert here.get("/account").text.count("Firefox on Linux") >= 2
-    rows = sign_ins.listing(people.user)
+    rows = sessions.listing(people.user)
     g.pop("_login_user", None)
     assert other.post(f"/account/sign-ins/{rows[0].id}/end").status_code == 404
     g.pop("_login_user", None)

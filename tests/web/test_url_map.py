@@ -12,7 +12,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from ravada_web.models import Base, Group, Operation, User
-from ravada_web.services import sign_ins
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.web.conftest import World
@@ -43,7 +43,7 @@ def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
         session.flush()
         operations, group_id = (mine.id, theirs.id), group.id
     found = {
-        user.name: sign_ins.find(sign_ins.begin(user, "192.0.2.1", "a test")) for user in (people.user, people.other)
+        user.name: sessions.find(sessions.begin(user, "192.0.2.1", "a test")) for user in (people.user, people.other)
     }
     rows = {name: row.id for name, row in found.items() if row is not None}
     common: dict[str, int | str] = {

@@ -11,7 +11,9 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import matches
 from ravada_web.models import OperatorScope, Role, SignIn, User, now
-from ravada_web.services import access, groups, people_csv, scopes, sign_ins
+from ravada_web.services.people import csv_import, groups, operator_scopes
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from ravada_web.web import words
 from tests.conftest import PASSWORD, People
@@ -164,10 +166,10 @@ def test_oneself_stays_an_administrator(people: People, sign_in: SignInAs) -> No
 
 
 def test_switching_off_ends_the_sign_ins_and_on_lets_in(people: People, sign_in: SignInAs) -> None:
-    token = sign_ins.begin(people.user, "192.0.2.7", "a browser")
+    token = sessions.begin(people.user, "192.0.2.7", "a browser")
     client, path = sign_in("administrator"), f"/users/{people.user.id}"
     assert client.post(f"{path}/off").headers["Location"] == path
-    assert sign_ins.find(token) is None
+    assert sessions.find(token) is None
     assert "Switched off" in client.get(path).text
     assert client.post(f"{path}/on").status_code == 303
     assert db.session.get_one(User, people.user.id).active
@@ -182,7 +184,7 @@ def test_somebody_is_deleted_but_not_with_desktops(world: World, people: People,
 
 
 def test_a_password_is_reset_and_shown_once(people: People, sign_in: SignInAs) -> None:
-    token = sign_ins.begin(people.user, "192.0.2.7", "a browser")
+    token = sessions.begin(people.user, "192.0.2.7", "a browser")
     client, path = sign_in("administrator"), f"/users/{people.user.id}/password"
     asked = (
         lambda: client.post(path),
@@ -195,7 +197,7 @@ def test_a_password_is_reset_and_shown_once(people: People, sign_in: SignInAs) -
         found = db.session.get_one(User, people.user.id)
         db.session.refresh(found)
         assert shown and matches(shown[1], found.password_hash) and found.must_change_password
-    assert sign_ins.find(token) is None
+    assert sessions.find(token) is None
 
 
 def test_a_lost_second_factor_is_taken_away(people: People, sign_in: SignInAs) -> None:
@@ -209,7 +211,7 @@ def test_a_lost_second_factor_is_taken_away(people: People, sign_in: SignInAs) -
 
 
 def test_sign_ins_are_listed_for_administrators_and_ended(people: People, sign_in: SignInAs) -> None:
-    sign_ins.begin(people.user, "192.0.2.77", "Mozilla/5.0 Firefox/128.0")
+    sessions.begin(people.user, "192.0.2.77", "Mozilla/5.0 Firefox/128.0")
     path = f"/users/{people.user.id}"
     assert "192.0.2.77" not in sign_in("operator").get(path).text
     client = sign_in("administrator")
@@ -239,7 +241,7 @@ def test_an_operator_is_given_a_part_and_all_again(world: World, people: People,
 
 
 def test_pages_show_an_operator_the_part_alone(world: World, people: People, sign_in: SignInAs) -> None:
-    scopes.give(people.administrator, people.operator, [world.nodes[0]], [])
+    operator_scopes.give_scope(people.administrator, people.operator, [world.nodes[0]], [])
     client = sign_in("operator")
     assert client.get(f"/nodes/{world.nodes[1]}").status_code == 404
     assert client.get(f"/nodes/{world.nodes[0]}").status_code == 200
@@ -260,13 +262,13 @@ def test_pages_show_an_operator_the_part_alone(world: World, people: People, sig
 
 
 def test_every_right_is_in_words_and_in_the_table(people: People, sign_in: SignInAs) -> None:
-    assert set(words.RIGHTS) == set().union(*access.RIGHTS.values())
+    assert set(words.RIGHTS) == set().union(*rights.RIGHTS.values())
     text = sign_in("operator").get("/users/roles").text
     for word in words.RIGHTS.values():
         row = text[text.index(str(word).replace("'", "&#39;")) :].split("</tr>")[0]
         marks = re.findall(r'visually-hidden">(yes|no)<', row)
         right = next(name for name, said in words.RIGHTS.items() if said == word)
-        assert marks == ["yes" if right in theirs else "no" for theirs in access.RIGHTS.values()]
+        assert marks == ["yes" if right in theirs else "no" for theirs in rights.RIGHTS.values()]
 
 
 def upload(client: FlaskClient, text: str | bytes) -> tuple[int, str, str]:
@@ -302,7 +304,7 @@ def test_a_bad_table_is_shown_line_by_line(people: People, sign_in: SignInAs) ->
 def test_a_foreign_table_is_not_looked_at(people: People, sign_in: SignInAs) -> None:
     with transaction():
         people.other.role = Role.ADMINISTRATOR
-    preview = people_csv.check(people.other, b"name\nalice\n")
+    preview = csv_import.preview(people.other, b"name\nalice\n")
     client = sign_in("administrator")
     assert client.get(f"/users/upload/{preview.key}").status_code == 404
     assert client.post(f"/users/upload/{preview.key}").status_code == 404

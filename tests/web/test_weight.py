@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from ravada_web.models import Clone, User
-from ravada_web.services import pictures
+from ravada_web.services.consoles import screenshots
 from ravada_web.services.transaction import transaction
 from ravada_web.web import compression
 from tests.conftest import People
@@ -100,7 +100,7 @@ def test_without_brotli_it_is_gzip_and_a_part_of_a_file_is_plain(client: FlaskCl
 
 def test_neither_small_answers_nor_pictures_are_compressed(world: World, people: People, sign_in: SignIn) -> None:
     client = sign_in("user")
-    pictures.keep(world.mine, b"\x00" * 5000)
+    screenshots.store(world.mine, b"\x00" * 5000)
     for address in ("/static/icon.svg", f"/desktops/{world.mine}/picture?v=1"):
         answer = client.get(address, headers=TAKES)
         assert answer.status_code == 200

@@ -7,7 +7,7 @@ from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
 from ravada_web.identity.second_factor import picture
-from ravada_web.services import second_factor, sign_ins, users
+from ravada_web.services.sign_in import passwords, second_factor, sessions
 from ravada_web.web.forms_account import CodeForm, ConfirmForm, PasswordForm
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
@@ -22,7 +22,7 @@ def index() -> Response:
 
 def _page(confirm: ConfirmForm, status: int = 200) -> Response:
     found = {
-        "rows": sign_ins.listing(me()),
+        "rows": sessions.listing(me()),
         "this": g.sign_in_id,
         "codes_left": second_factor.codes_left(me()),
         "demanded": second_factor.demanded(me()),
@@ -40,7 +40,7 @@ def change_password() -> ResponseReturnValue:
     form = PasswordForm()
     if form.validate():
         try:
-            ended = users.change_password(me(), form.present.data, form.password.data, g.sign_in_id)
+            ended = passwords.change_password(me(), form.present.data, form.password.data, g.sign_in_id)
         except InvalidInput as error:
             form.refuse(error)
         else:
@@ -55,13 +55,13 @@ def _password_form(form: PasswordForm, status: int = 200) -> Response:
 
 @blueprint.post("/sign-ins/<int:sign_in_id>/end")
 def end_sign_in(sign_in_id: int) -> ResponseReturnValue:
-    sign_ins.end(me(), sign_in_id)
+    sessions.end(me(), sign_in_id)
     return done(url_for("account.index"), _("That sign-in is ended."))
 
 
 @blueprint.post("/sign-ins/end-others")
 def end_others() -> ResponseReturnValue:
-    ended = sign_ins.end_all(me(), me(), keep=g.sign_in_id)
+    ended = sessions.end_all(me(), me(), keep=g.sign_in_id)
     return done(url_for("account.index"), ngettext("%(num)s sign-in is ended.", "%(num)s sign-ins are ended.", ended))
 
 

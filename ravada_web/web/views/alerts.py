@@ -4,8 +4,8 @@ from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.services import alerts, channels, telling
-from ravada_web.services.operations import settings
+from ravada_web.config import settings
+from ravada_web.services.monitoring import alerts, channels, notifications
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
 
@@ -29,5 +29,5 @@ def banner() -> Response:
 @blueprint.post("/test")
 @needs("nodes.change")
 def test() -> ResponseReturnValue:
-    telling.begin_test(me())
+    notifications.request_test(me())
     return done(url_for("alerts.index"), _("A test message is on its way; how it went is shown here."))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response, request, stream_with_context
 
-from ravada_web.services import audit
-from ravada_web.services.audit import Filters
+from ravada_web.services.audit import log as audit_log
+from ravada_web.services.audit.log import Filters
 from ravada_web.web import asked
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import show
@@ -25,7 +25,7 @@ def _filters() -> Filters:
 @needs("audit.see")
 def index() -> Response:
     filters = _filters()
-    page = audit.listing(me(), filters, asked.page())
+    page = audit_log.listing(me(), filters, asked.page())
     return show("audit/index.html", "audit/_table.html", filters=filters, page=page)
 
 
@@ -41,7 +41,7 @@ def export() -> Response:
 
 def _csv(viewer: object, filters: Filters) -> Iterator[str]:
     yield _line(COLUMNS)
-    for event in audit.export(viewer, filters):  # type: ignore[arg-type]
+    for event in audit_log.export(viewer, filters):  # type: ignore[arg-type]
         yield _line([_cell(getattr(event, name)) for name in COLUMNS])
 
 

@@ -12,10 +12,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, logout_user
 
+from ravada_web.config import settings
 from ravada_web.extensions import db
 from ravada_web.models import User
-from ravada_web.services import guessing, origin, second_factor, sign_ins, users
-from ravada_web.services.operations import settings
+from ravada_web.services import rate_limits
+from ravada_web.services.audit import origin
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords, second_factor, sessions, throttling
+from ravada_web.services.sign_in import refusals as sign_in_refusals
 from ravada_web.web import device
 from ravada_web.web.forms import SignInForm
 from ravada_web.web.forms_account import CodeForm
@@ -44,13 +48,13 @@ def sign_in() -> ResponseReturnValue:
     if not form.validate():
         return _form(form, 422)
     name, address = form.values["name"], origin.address.get()
-    counters = guessing.password_counters(name, address, device.word_for(users.named(name)))
-    if not guessing.allowed(counters):
+    counters = throttling.password_counters(name, address, device.word_for(users.find(name)))
+    if not rate_limits.allowed(counters):
         return _too_many(form)
-    user = users.authenticate(name, form.password.data)
+    user = passwords.authenticate(name, form.password.data)
     if user is None:
-        guessing.failed(counters)
-        users.note_refused(name)
+        rate_limits.count_failure(counters)
+        sign_in_refusals.note_refused(name)
         form.form_errors.append(_("The name or the password is wrong."))
         return _form(form, 422)
     back = local_path(request.form.get("next"))
@@ -91,14 +95,14 @@ def enter_code() -> ResponseReturnValue:
     user, form = _half_way(), CodeForm()
     if user is None:
         return redirect(url_for("auth.login", next=local_path(request.form.get("next"))), 303)
-    counters = guessing.code_counters(user.id, origin.address.get())
-    if not guessing.allowed(counters):
+    counters = throttling.code_counters(user.id, origin.address.get())
+    if not rate_limits.allowed(counters):
         return _too_many(form)
     if not form.validate():
         return _code_form(form, 422)
     if not second_factor.accepts(user, form.values["code"]):
-        guessing.failed(counters)
-        users.note_refused(user.name)
+        rate_limits.count_failure(counters)
+        sign_in_refusals.note_refused(user.name)
         form.refuse_code()
         return _code_form(form, 422)
     return _let_in(user, local_path(request.form.get("next")))
@@ -122,7 +126,7 @@ def _code_form(form: CodeForm, status: int = 200) -> Response:
 @open_to_all
 def logout() -> ResponseReturnValue:
     if current_user.is_authenticated:
-        sign_ins.end(me(), g.sign_in_id)
+        sessions.end(me(), g.sign_in_id)
     logout_user()
     session.clear()
     return redirect(url_for("auth.login"), 303)

@@ -4,7 +4,9 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.services import bases, events
+from ravada_web.services.audit import events
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import listing as base_list
 from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.guard import me, needs
@@ -16,43 +18,43 @@ blueprint = Blueprint("bases", __name__, url_prefix="/bases")
 @blueprint.get("")
 @needs("bases.see")
 def index() -> Response:
-    return show("bases/index.html", "bases/_table.html", rows=bases.listing(me()))
+    return show("bases/index.html", "bases/_table.html", rows=base_list.listing(me()))
 
 
 @blueprint.get("/<int:base_id>")
 @needs("bases.see")
 def base(base_id: int) -> Response:
-    found = bases.get(me(), base_id)
-    rows, history = bases.tab(me(), found), events.recent("base", base_id)
+    found = base_list.get(me(), base_id)
+    rows, history = base_list.tab(me(), found), events.recent("base", base_id)
     return show("bases/base.html", "bases/_overview.html", base=found, rows=rows, events=history)
 
 
 @blueprint.get("/<int:base_id>/base")
 @needs("bases.see")
 def tab(base_id: int) -> Response:
-    found = bases.get(me(), base_id)
-    return show("bases/tab.html", "bases/_nodes.html", base=found, rows=bases.tab(me(), found))
+    found = base_list.get(me(), base_id)
+    return show("bases/tab.html", "bases/_nodes.html", base=found, rows=base_list.tab(me(), found))
 
 
 @blueprint.post("/<int:base_id>/base")
 @needs("bases.change")
 def allow(base_id: int) -> ResponseReturnValue:
-    found = bases.get(me(), base_id)
-    bases.allow(me(), found, request.form.getlist("node", type=asked.number))
+    found = base_list.get(me(), base_id)
+    base_actions.allow(me(), found, request.form.getlist("node", type=asked.number))
     return done(url_for("bases.tab", base_id=base_id), _("Saved. Copies to newly ticked nodes begin now."))
 
 
 @blueprint.post("/<int:base_id>/prepare")
 @needs("bases.change")
 def prepare(base_id: int) -> ResponseReturnValue:
-    bases.prepare(me(), bases.get(me(), base_id))
+    base_actions.prepare(me(), base_list.get(me(), base_id))
     return done(url_for("bases.base", base_id=base_id), _("It is being prepared."))
 
 
 @blueprint.get("/<int:base_id>/remove")
 @needs("bases.change")
 def ask_remove(base_id: int) -> Response:
-    found = bases.get(me(), base_id)
+    found = base_list.get(me(), base_id)
     question = Question(
         title=_("Remove %(base)s?", base=found.name),
         effects=[
@@ -69,7 +71,7 @@ def ask_remove(base_id: int) -> Response:
 @blueprint.post("/<int:base_id>/remove")
 @needs("bases.change")
 def remove(base_id: int) -> ResponseReturnValue:
-    found = bases.get(me(), base_id)
+    found = base_list.get(me(), base_id)
     name = found.name
-    bases.remove(me(), found)
+    base_actions.remove(me(), found)
     return done(url_for("bases.index"), _("%(base)s is being removed.", base=name))

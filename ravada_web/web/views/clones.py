@@ -9,10 +9,15 @@ from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Clone
-from ravada_web.services import access, bases, choices, clones, desktops, events
-from ravada_web.services.clone_errors import NoNodeAllowed, NoRoom
-from ravada_web.services.clone_requests import Request
-from ravada_web.services.clone_requests import request as request_clones
+from ravada_web.services.audit import events
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.clones.requests import request_clones as request_clones
+from ravada_web.services.desktops import cards
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.permissions import rights
 from ravada_web.web import asked, clone_actions
 from ravada_web.web.confirm import ask
 from ravada_web.web.forms import ClonesForm
@@ -27,14 +32,14 @@ ACTION = "any('start','shut-down','restart','force-off','delete')"
 @needs("clones.see_all")
 def index() -> Response:
     given = request.args
-    filters = clones.Filters(
+    filters = clone_list.Filters(
         search=given.get("search", "").strip(),
         state=given.get("state", ""),
         owner=given.get("owner", "").strip(),
         **{name: given.get(name, type=asked.number) for name in ("base_id", "node_id")},
     )
-    page = clones.listing(me(), filters, asked.page())
-    lists = {"bases": choices.bases(me()), "nodes": choices.nodes(me())}
+    page = clone_list.listing(me(), filters, asked.page())
+    lists = {"bases": base_list.choices(me()), "nodes": node_list.choices(me())}
     return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
 
 
@@ -65,17 +70,17 @@ def create() -> ResponseReturnValue:
 
 
 def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
-    form.offer(bases.cloneable(me()))
+    form.offer(base_list.cloneable(me()))
     return show("clones/new.html", "clones/_new_form.html", status, form=form, shortage=shortage)
 
 
 @blueprint.get("/<int:clone_id>")
 def clone(clone_id: int) -> Response:
-    found = clones.get(me(), clone_id)
-    manages = access.can(me(), "clones.see_all")
-    decision = clones.why(me(), found) if manages else None
+    found = clone_list.get(me(), clone_id)
+    manages = rights.can(me(), "clones.see_all")
+    decision = clone_list.why(me(), found) if manages else None
     history = events.recent("clone", clone_id) if manages else []
-    desktop = desktops.one(me(), found)
+    desktop = cards.card(me(), found)
     return show(
         "clones/clone.html", "clones/_clone.html", clone=found, desktop=desktop, decision=decision, events=history
     )
@@ -97,9 +102,9 @@ def _chosen() -> Sequence[Clone]:
     ids = request.args.getlist("id", type=asked.number)
     if not ids:
         raise InvalidInput({"id": _("Tick at least one desktop first.")})
-    return clones.many(me(), ids)
+    return clone_list.many(me(), ids)
 
 
 def _back() -> str:
-    default = url_for("clones.index") if access.can(me(), "clones.see_all") else "/"
+    default = url_for("clones.index") if rights.can(me(), "clones.see_all") else "/"
     return local_path(request.values.get("next"), default)

@@ -6,10 +6,12 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import NotFound, RavadaError
 from ravada_web.models import Clone, Operation
-from ravada_web.services import clones, consoles, operations
-from ravada_web.services import viewers as viewer_files
-from ravada_web.services.console_causes import CODES, PASSING, SENTENCES, Cause
-from ravada_web.services.consoles import ConsoleRefused
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.consoles import rights as console_rights
+from ravada_web.services.consoles import tickets, viewer_files
+from ravada_web.services.consoles.causes import CODES, PASSING, SENTENCES, Cause
+from ravada_web.services.consoles.tickets import ConsoleRefused
+from ravada_web.services.operations import listing as operation_list
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
 
@@ -18,16 +20,16 @@ blueprint = Blueprint("console", __name__, url_prefix="/console")
 
 @blueprint.get("/<int:clone_id>")
 def page(clone_id: int) -> Response:
-    clone = clones.get(me(), clone_id)
-    consoles.require_view(me(), clone)
+    clone = clone_list.get(me(), clone_id)
+    console_rights.require_view(me(), clone)
     return show("console/page.html", "console/_status.html", **_context(clone), causes=_causes())
 
 
 def _context(clone: Clone) -> dict[str, object]:
     return {
         "clone": clone,
-        "looks_on": consoles.looks_on(me(), clone),
-        "viewers": consoles.viewers(clone),
+        "looks_on": console_rights.is_onlooker(me(), clone),
+        "viewers": console_rights.onlookers(clone),
         "no_file": viewer_files.impossible(me(), clone),
     }
 
@@ -41,7 +43,7 @@ def _causes() -> dict[int, dict[str, object]]:
 def ticket(clone_id: int) -> ResponseReturnValue:
     """A ticket for this browser, or why there is none: for the page's script."""
     try:
-        return jsonify(ticket=consoles.issue(me(), g.sign_in_id, clone_id))
+        return jsonify(ticket=tickets.issue(me(), g.sign_in_id, clone_id))
     except ConsoleRefused as error:
         return jsonify(cause=error.cause, text=str(error), again=error.cause in PASSING), error.status
     except RavadaError as error:
@@ -52,7 +54,7 @@ def ticket(clone_id: int) -> ResponseReturnValue:
 def viewers(clone_id: int) -> ResponseReturnValue:
     """The user refuses that others look on, or lets them again."""
     refused = request.form.get("refused") == "yes"
-    consoles.refuse_viewers(me(), clone_id, refused)
+    console_rights.block_onlookers(me(), clone_id, refused)
     text = _("Nobody can look on any more.") if refused else _("Operators may look on again.")
     return done(url_for("console.page", clone_id=clone_id), text)
 
@@ -67,13 +69,13 @@ def offer(clone_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:clone_id>/viewer/<int:operation_id>")
 def offered(clone_id: int, operation_id: int) -> Response:
     """How far the file is; it is fetched once."""
-    clone, operation = clones.get(me(), clone_id), _operation(clone_id, operation_id)
+    clone, operation = clone_list.get(me(), clone_id), _operation(clone_id, operation_id)
     return show("console/viewer.html", "console/_viewer.html", clone=clone, operation=operation)
 
 
 @blueprint.get("/<int:clone_id>/viewer/<int:operation_id>/file")
 def file(clone_id: int, operation_id: int) -> Response:
-    clone, operation = clones.get(me(), clone_id), _operation(clone_id, operation_id)
+    clone, operation = clone_list.get(me(), clone_id), _operation(clone_id, operation_id)
     text = viewer_files.file_of(me(), clone_id, operation.id)
     answer = Response(text, mimetype="application/x-virt-viewer")
     answer.headers["Content-Disposition"] = f'attachment; filename="{clone.name}.vv"'
@@ -81,7 +83,7 @@ def file(clone_id: int, operation_id: int) -> Response:
 
 
 def _operation(clone_id: int, operation_id: int) -> Operation:
-    operation = operations.get(me(), operation_id)
+    operation = operation_list.get(me(), operation_id)
     if operation.kind != "viewer_offer" or operation.params.get("clone_id") != clone_id:
         raise NotFound(_("There is no such operation."))
     return operation

@@ -4,8 +4,9 @@ from flask import Blueprint, Response, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.services import access, first_steps
-from ravada_web.services.operations import settings
+from ravada_web.config import settings
+from ravada_web.services.installation import first_steps
+from ravada_web.services.permissions import rights
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import browser_path, done, here, local_path, show, wants_fragment
 
@@ -17,9 +18,9 @@ ONE_YEAR = 31_536_000
 @blueprint.app_template_global("first_steps")
 def for_the_card() -> first_steps.FirstSteps | None:
     """The steps, for who can take them and has not dismissed them; None once all are done."""
-    if not access.can(me(), "nodes.change") or request.cookies.get(COOKIE) == "dismissed":
+    if not rights.can(me(), "nodes.change") or request.cookies.get(COOKIE) == "dismissed":
         return None
-    steps = first_steps.look()
+    steps = first_steps.read()
     return None if steps.next is None else steps
 
 
@@ -34,7 +35,7 @@ def people_page() -> str:
 def index() -> Response:
     """The steps as a page; or the card again, which is empty once it is put away."""
     itself = not wants_fragment() or browser_path() == here()
-    steps = first_steps.look() if itself else for_the_card()
+    steps = first_steps.read() if itself else for_the_card()
     return show("first_steps/index.html", "first_steps/_card.html", steps=steps)
 
 

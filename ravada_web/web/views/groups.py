@@ -7,7 +7,8 @@ from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Group
-from ravada_web.services import events, groups
+from ravada_web.services.audit import events
+from ravada_web.services.people import groups
 from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms_people import GroupForm, MembersForm

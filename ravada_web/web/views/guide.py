@@ -6,7 +6,9 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
-from ravada_web.services import guiding, inspecting, mending, node_access, nodes, proving
+from ravada_web.services.joining import inspection, key_install, proof, remedies
+from ravada_web.services.joining import progress as joining_progress
+from ravada_web.services.nodes import listing as node_list
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms_nodes import PasswordForm
 from ravada_web.web.guard import me, needs
@@ -20,7 +22,7 @@ def _steps(node_id: int) -> str:
 
 
 def _page(node_id: int, form: PasswordForm, status: int = 200) -> Response:
-    guide = guiding.look(me(), nodes.get(me(), node_id))
+    guide = joining_progress.read(me(), node_list.get(me(), node_id))
     return show("nodes/guide.html", "nodes/_guide.html", status, guide=guide, node=guide.node, form=form)
 
 
@@ -33,7 +35,7 @@ def steps(node_id: int) -> Response:
 @blueprint.post("/check")
 @needs("nodes.change")
 def check(node_id: int) -> ResponseReturnValue:
-    inspecting.begin_inspection(me(), nodes.get(me(), node_id))
+    inspection.request_inspection(me(), node_list.get(me(), node_id))
     return done(_steps(node_id))
 
 
@@ -44,7 +46,7 @@ def key(node_id: int) -> ResponseReturnValue:
     form = PasswordForm()
     if form.validate():
         try:
-            node_access.begin_key(me(), nodes.get(me(), node_id), form.password.data)
+            key_install.request_key_install(me(), node_list.get(me(), node_id), form.password.data)
             return done(_steps(node_id))
         except InvalidInput as error:
             form.refuse(error)
@@ -55,8 +57,8 @@ def key(node_id: int) -> ResponseReturnValue:
 @needs("nodes.change")
 def ask_mend(node_id: int) -> Response:
     """Show the commands that are to be run, as they will be run."""
-    node = nodes.get(me(), node_id)
-    chosen = mending.remedies(node, request.args.getlist("code"))
+    node = node_list.get(me(), node_id)
+    chosen = remedies.remedies(node, request.args.getlist("code"))
     many = ngettext(
         "%(num)s command is run as root on %(node)s:",
         "%(num)s commands are run as root on %(node)s:",
@@ -78,12 +80,12 @@ def ask_mend(node_id: int) -> Response:
 @blueprint.post("/mend")
 @needs("nodes.change")
 def mend(node_id: int) -> ResponseReturnValue:
-    mending.begin_mending(me(), nodes.get(me(), node_id), request.args.getlist("code"))
+    remedies.request_fix(me(), node_list.get(me(), node_id), request.args.getlist("code"))
     return done(_steps(node_id))
 
 
 @blueprint.post("/prove")
 @needs("nodes.change")
 def prove(node_id: int) -> ResponseReturnValue:
-    proving.begin_proof(me(), nodes.get(me(), node_id))
+    proof.request_proof(me(), node_list.get(me(), node_id))
     return done(_steps(node_id))

@@ -6,7 +6,9 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.models import Operation, OperationState
-from ravada_web.services import bases, operations
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.operations import listing as operation_list
 from ravada_web.web.forms import ImportForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -24,12 +26,12 @@ def form() -> Response:
 @needs("bases.change")
 def begin() -> ResponseReturnValue:
     filled = ImportForm()
-    filled.offer(bases.importable())
+    filled.offer(base_list.importable())
     if filled.validate():
         values = filled.values
         sizes = {name: values.pop(name) or 0 for name in ("memory_mib", "vcpus")}
         try:
-            operation = bases.begin_import(me(), **values, **sizes)
+            operation = base_actions.request_import(me(), **values, **sizes)
             return done(url_for("importing.progress", operation_id=operation.id))
         except InvalidInput as error:
             filled.refuse(error)
@@ -39,7 +41,7 @@ def begin() -> ResponseReturnValue:
 @blueprint.get("/<int:operation_id>")
 @needs("bases.change")
 def progress(operation_id: int) -> ResponseReturnValue:
-    operation = operations.get(me(), operation_id)
+    operation = operation_list.get(me(), operation_id)
     if operation.kind != "base_import":
         raise NotFound(_("There is no such operation."))
     if operation.state == OperationState.DONE:
@@ -61,5 +63,5 @@ def _failed(operation: Operation) -> Response:
 
 
 def _form(filled: ImportForm, status: int = 200) -> Response:
-    filled.offer(bases.importable())
+    filled.offer(base_list.importable())
     return show("bases/import.html", "bases/_import_form.html", status, form=filled)

@@ -6,7 +6,8 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.models import Operation, OperationState
-from ravada_web.services import node_joining, operations
+from ravada_web.services.joining import host_keys
+from ravada_web.services.operations import listing as operation_list
 from ravada_web.web.forms_nodes import NodeForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -26,7 +27,7 @@ def begin() -> ResponseReturnValue:
     form = NodeForm()
     if form.validate():
         try:
-            operation = node_joining.begin_join(me(), **form.values)
+            operation = host_keys.request_join(me(), **form.values)
             return done(url_for("joining.progress", operation_id=operation.id))
         except InvalidInput as error:
             form.refuse(error)
@@ -46,12 +47,12 @@ def progress(operation_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:operation_id>")
 @needs("nodes.change")
 def accept(operation_id: int) -> ResponseReturnValue:
-    operation = node_joining.accept_join(me(), operation_id, request.form.get("fingerprint", ""))
+    operation = host_keys.accept_join(me(), operation_id, request.form.get("fingerprint", ""))
     return done(url_for("guide.steps", node_id=operation.node_id))
 
 
 def _load(operation_id: int) -> Operation:
-    operation = operations.get(me(), operation_id)
+    operation = operation_list.get(me(), operation_id)
     if operation.kind != "node_scan":
         raise NotFound(_("There is no such operation."))
     return operation

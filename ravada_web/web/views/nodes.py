@@ -7,7 +7,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput, NotFound
-from ravada_web.services import events, node_joining, node_settings, nodes, pools, replicas, samples
+from ravada_web.services.audit import events
+from ravada_web.services.bases import replicas
+from ravada_web.services.joining import host_keys
+from ravada_web.services.lifecycle import removal, service_state
+from ravada_web.services.nodes import history as node_history
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.nodes import settings as node_settings
+from ravada_web.services.storage import overview as storage_overview
 from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.forms_nodes import NodeSettingsForm
@@ -30,27 +37,27 @@ def _back(node_id: int) -> str:
 @needs("nodes.see")
 def index() -> Response:
     search = request.args.get("search", "").strip()
-    page = nodes.page(me(), search, asked.page())
+    page = node_list.page(me(), search, asked.page())
     return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
 
 
 @blueprint.get("/<int:node_id>")
 @needs("nodes.see")
 def node(node_id: int) -> Response:
-    found = nodes.get(me(), node_id)
+    found = node_list.get(me(), node_id)
     history = events.recent("node", node_id)
     span = request.args.get("span", "hour")
-    span = span if span in samples.SPANS else "hour"
+    span = span if span in node_history.SPANS else "hour"
     return show(
         "nodes/node.html",
         "nodes/_node.html",
         node=found,
-        row=nodes.row_of(found),
-        pools=pools.of_node(found),
+        row=node_list.row_of(found),
+        pools=storage_overview.of_node(found),
         replicas=replicas.on_node(me(), found),
         events=history,
         span=span,
-        ranges=[] if wants_fragment() else samples.ranges(samples.history(found, span)),
+        ranges=[] if wants_fragment() else node_history.ranges(node_history.history(found, span)),
     )
 
 
@@ -58,25 +65,25 @@ def node(node_id: int) -> Response:
 @needs("nodes.see")
 def samples_of(node_id: int) -> ResponseReturnValue:
     """The figures of the node's charts, over one span."""
-    found, span = nodes.get(me(), node_id), request.args.get("span", "hour")
-    if span not in samples.SPANS:
+    found, span = node_list.get(me(), node_id), request.args.get("span", "hour")
+    if span not in node_history.SPANS:
         raise NotFound(_("There are charts of an hour, a day, a week and a month."))
-    seen = samples.history(found, span)
-    until = seen.since + samples.SPANS[span][1].total_seconds()
+    seen = node_history.history(found, span)
+    until = seen.since + node_history.SPANS[span][1].total_seconds()
     return {"step": seen.step, "since": seen.since, "until": until, "node": seen.node, "pools": seen.pools}
 
 
 @blueprint.get("/<int:node_id>/edit")
 @needs("nodes.change")
 def edit(node_id: int) -> Response:
-    found = nodes.get(me(), node_id)
+    found = node_list.get(me(), node_id)
     return show("nodes/edit.html", "nodes/_edit_form.html", node=found, form=NodeSettingsForm.of(found))
 
 
 @blueprint.post("/<int:node_id>/edit")
 @needs("nodes.change")
 def save(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(me(), node_id)
+    found = node_list.get(me(), node_id)
     # This host has no address to enter; its form does not show those fields.
     fixed: dict[str, Any] = {"address": found.address, "port": found.port, "user": found.user} if found.local else {}
     form = NodeSettingsForm(data=fixed)
@@ -94,8 +101,8 @@ def save(node_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:node_id>/enable")
 @needs("nodes.change")
 def enable(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(me(), node_id)
-    node_settings.set_wanted(me(), found, "enabled", unproved="unproved" in request.args)
+    found = node_list.get(me(), node_id)
+    service_state.set_service_state(me(), found, "enabled", unproved="unproved" in request.args)
     return done(_back(node_id), _("%(node)s is enabled.", node=found.name))
 
 
@@ -103,7 +110,7 @@ def enable(node_id: int) -> ResponseReturnValue:
 @needs("nodes.change")
 def ask_enable(node_id: int) -> Response:
     """For a node that never passed its proof: whether to go without."""
-    found = nodes.get(me(), node_id)
+    found = node_list.get(me(), node_id)
     question = Question(
         title=_("Enable %(node)s without a proof?", node=found.name),
         effects=[
@@ -120,7 +127,7 @@ def ask_enable(node_id: int) -> Response:
 @blueprint.get("/<int:node_id>/disable")
 @needs("nodes.change")
 def ask_disable(node_id: int) -> Response:
-    found = nodes.get(me(), node_id)
+    found = node_list.get(me(), node_id)
     question = Question(
         title=_("Disable %(node)s?", node=found.name),
         effects=[_("It gets no new clones, and what is off there cannot be started, until you enable it again.")],
@@ -138,15 +145,15 @@ def ask_disable(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/disable")
 @needs("nodes.change")
 def disable(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(me(), node_id)
-    node_settings.set_wanted(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
+    found = node_list.get(me(), node_id)
+    service_state.set_service_state(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
     return done(_back(node_id), _("%(node)s is disabled.", node=found.name))
 
 
 @blueprint.get("/<int:node_id>/remove")
 @needs("nodes.change")
 def ask_remove(node_id: int) -> Response:
-    found = nodes.get(me(), node_id)
+    found = node_list.get(me(), node_id)
     question = Question(
         title=_("Remove %(node)s?", node=found.name),
         effects=[
@@ -163,9 +170,9 @@ def ask_remove(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/remove")
 @needs("nodes.change")
 def remove(node_id: int) -> ResponseReturnValue:
-    found = nodes.get(me(), node_id)
+    found = node_list.get(me(), node_id)
     name = found.name
-    nodes.remove(me(), found)
+    removal.remove(me(), found)
     return done(url_for("nodes.index"), _("%(node)s is removed.", node=name))
 
 
@@ -173,5 +180,5 @@ def remove(node_id: int) -> ResponseReturnValue:
 @needs("nodes.change")
 def rekey(node_id: int) -> ResponseReturnValue:
     """Read the new host key of a quarantined node, to accept it on the next page."""
-    operation = node_joining.begin_rekey(me(), nodes.get(me(), node_id))
+    operation = host_keys.request_rekey(me(), node_list.get(me(), node_id))
     return done(url_for("joining.progress", operation_id=operation.id))

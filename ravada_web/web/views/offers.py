@@ -6,7 +6,9 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Base
-from ravada_web.services import bases, groups, offers, people
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.bases import offers
+from ravada_web.services.people import groups, users
 from ravada_web.web.forms_people import OffersForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -17,7 +19,7 @@ blueprint = Blueprint("offers", __name__, url_prefix="/bases/<int:base_id>/offer
 @blueprint.get("")
 @needs("bases.see")
 def tab(base_id: int) -> Response:
-    base = bases.get(me(), base_id)
+    base = base_list.get(me(), base_id)
     values = {
         "to_all": base.offered_to_all,
         "groups": [row.group_id for row in base.offers if row.group_id],
@@ -32,7 +34,7 @@ def tab(base_id: int) -> Response:
 @blueprint.post("")
 @needs("bases.change")
 def save(base_id: int) -> ResponseReturnValue:
-    base, form = bases.get(me(), base_id), OffersForm()
+    base, form = base_list.get(me(), base_id), OffersForm()
     if form.validate():
         try:
             offers.set_offers(
@@ -40,7 +42,7 @@ def save(base_id: int) -> ResponseReturnValue:
                 base,
                 to_all=form.to_all.data,
                 group_ids=form.groups.data,
-                user_ids={*form.users.data, *people.ids_of(form.names.data or "")},
+                user_ids={*form.users.data, *users.ids_of(form.names.data or "")},
                 volatile=form.kind.data == "volatile",
                 users_may_delete=form.users_may_delete.data,
                 users_may_refuse=form.users_may_refuse.data,

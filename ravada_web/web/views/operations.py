@@ -4,8 +4,14 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 
-from ravada_web.services import choices, clones, events, operations, queue_view
-from ravada_web.services.operations import Filters
+from ravada_web.services.audit import events
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.operations import waiting
+from ravada_web.services.operations.listing import Filters
 from ravada_web.web import asked
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
@@ -24,19 +30,19 @@ def index() -> Response:
         user=given.get("user", "").strip(),
         **{name: given.get(name, type=asked.number) for name in ("node_id", "base_id")},
     )
-    page = operations.listing(me(), filters, asked.page())
-    found = {"filters": filters, "page": page, "waiting": queue_view.look(me(), page.items)}
-    lists = {"nodes": choices.nodes(me()), "bases": choices.bases(me())}
+    page = operation_list.listing(me(), filters, asked.page())
+    found = {"filters": filters, "page": page, "waiting": waiting.explain(me(), page.items)}
+    lists = {"nodes": node_list.choices(me()), "bases": base_list.choices(me())}
     return show("operations/index.html", "operations/_table.html", **found, **lists)
 
 
 @blueprint.get("/<int:operation_id>")
 def operation(operation_id: int) -> Response:
-    found = operations.get(me(), operation_id)
+    found = operation_list.get(me(), operation_id)
     shown = {
         "operation": found,
-        "waiting": queue_view.look(me(), [found]),
-        "clones": clones.of_operation(me(), operation_id),
+        "waiting": waiting.explain(me(), [found]),
+        "clones": clone_list.of_operation(me(), operation_id),
         "events": events.recent("operation", operation_id),
     }
     return show("operations/operation.html", "operations/_operation.html", **shown)
@@ -52,14 +58,14 @@ def badge() -> Response:
 @blueprint.post("/retry")
 @needs("operations.control")
 def retry() -> ResponseReturnValue:
-    count = operations.retry(me(), request.form.getlist("id", type=asked.number))
+    count = operation_requests.retry(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), ngettext("%(num)s operation is tried again.", "%(num)s operations are tried again.", count))
 
 
 @blueprint.post("/cancel")
 @needs("operations.control")
 def cancel() -> ResponseReturnValue:
-    count = operations.cancel(me(), request.form.getlist("id", type=asked.number))
+    count = operation_requests.cancel(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), ngettext("%(num)s operation is cancelled.", "%(num)s operations are cancelled.", count))
 
 

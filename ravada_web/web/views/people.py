@@ -6,8 +6,14 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Role, User
-from ravada_web.services import access, choices, events, groups, limits, people, scopes, second_factor, sign_ins
-from ravada_web.services.people import Filters
+from ravada_web.services.audit import events
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.people import groups, operator_scopes, quotas, users
+from ravada_web.services.people import names as user_names
+from ravada_web.services.people.users import Filters
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.sign_in import second_factor, sessions
 from ravada_web.web import asked
 from ravada_web.web.forms_people import LIMITS, NewPersonForm, PartForm, PersonForm
 from ravada_web.web.guard import me, needs
@@ -26,7 +32,7 @@ def index() -> Response:
         group_id=given.get("group_id", type=asked.number),
         active=given.get("active", ""),
     )
-    page = people.page(me(), filters, asked.page())
+    page = users.page(me(), filters, asked.page())
     return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))
 
 
@@ -34,14 +40,14 @@ def index() -> Response:
 @needs("users.see")
 def suggestions() -> Response:
     """Names like what was typed so far, for the field that wants an owner's."""
-    found = choices.people(me(), request.args.get("owner", "").strip())
+    found = user_names.suggestions(me(), request.args.get("owner", "").strip())
     return make_response(render_template("people/_suggestions.html", names=found))
 
 
 @blueprint.get("/roles")
 @needs("users.see")
 def roles() -> Response:
-    return show("people/roles.html", "people/_roles.html", rights=access.RIGHTS)
+    return show("people/roles.html", "people/_roles.html", rights=rights.RIGHTS)
 
 
 @blueprint.get("/new")
@@ -57,7 +63,7 @@ def create() -> ResponseReturnValue:
     if form.validate():
         name, given = form.values["name"], form.password.data
         try:
-            user, password = people.make(me(), name, form.role.data, given, group_ids=form.groups.data, most=form.most)
+            user, password = users.make(me(), name, form.role.data, given, group_ids=form.groups.data, most=form.most)
         except InvalidInput as error:
             form.refuse(error)
         else:
@@ -84,14 +90,14 @@ def _page(user_id: int) -> str:
 @blueprint.get("/<int:user_id>")
 @needs("users.see")
 def person(user_id: int) -> Response:
-    user = people.get(me(), user_id)
-    changes = access.can(me(), "users.change")
+    user = users.get(me(), user_id)
+    changes = rights.can(me(), "users.change")
     found = {
-        "row": people.row_of(me(), user),
-        "most": limits.limits_of(user),
-        "used": limits.used_by(user) if changes else None,
+        "row": users.row_of(me(), user),
+        "most": quotas.limits_of(user),
+        "used": quotas.used_by(user) if changes else None,
         "part": scopes.names(user) if changes else None,
-        "sign_ins": sign_ins.listing(user) if changes else [],
+        "sign_ins": sessions.listing(user) if changes else [],
         "this": g.sign_in_id,
         "demanded": second_factor.demanded(user),
         "events": events.recent("user", user_id),
@@ -102,7 +108,7 @@ def person(user_id: int) -> Response:
 @blueprint.get("/<int:user_id>/edit")
 @needs("users.change")
 def edit(user_id: int) -> Response:
-    user = people.get(me(), user_id)
+    user = users.get(me(), user_id)
     values = {name: getattr(user, name) for name in LIMITS}
     values |= {"role": user.role, "groups": [group.id for group in user.groups]}
     return _edit_form(user, PersonForm(formdata=None, data=values))
@@ -111,10 +117,10 @@ def edit(user_id: int) -> Response:
 @blueprint.post("/<int:user_id>/edit")
 @needs("users.change")
 def save(user_id: int) -> ResponseReturnValue:
-    user, form = people.get(me(), user_id), PersonForm()
+    user, form = users.get(me(), user_id), PersonForm()
     if form.validate():
         try:
-            people.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)
+            users.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)
             return done(_page(user_id), _("The settings are saved."))
         except InvalidInput as error:
             form.refuse(error)
@@ -129,7 +135,7 @@ def _edit_form(user: User, form: PersonForm, status: int = 200) -> Response:
 @blueprint.get("/<int:user_id>/part")
 @needs("users.change")
 def part(user_id: int) -> Response:
-    user = people.get(me(), user_id)
+    user = users.get(me(), user_id)
     given = scopes.of(user)
     values = {"part": "some" if given else "all"}
     if given:
@@ -140,13 +146,13 @@ def part(user_id: int) -> Response:
 @blueprint.post("/<int:user_id>/part")
 @needs("users.change")
 def save_part(user_id: int) -> ResponseReturnValue:
-    user, form = people.get(me(), user_id), PartForm()
+    user, form = users.get(me(), user_id), PartForm()
     if form.validate():
         try:
             if form.part.data == "all":
-                scopes.give_all(me(), user)
+                operator_scopes.give_everything(me(), user)
             else:
-                scopes.give(me(), user, form.nodes.data, form.bases.data)
+                operator_scopes.give_scope(me(), user, form.nodes.data, form.bases.data)
             return done(_page(user_id), _("Saved. It counts from now on."))
         except InvalidInput as error:
             form.refuse(error)
@@ -154,7 +160,7 @@ def save_part(user_id: int) -> ResponseReturnValue:
 
 
 def _part_form(user: User, form: PartForm, status: int = 200) -> Response:
-    form.bases.offer(choices.bases(me()))
-    form.nodes.offer(choices.nodes(me()))
+    form.bases.offer(base_list.choices(me()))
+    form.nodes.offer(node_list.choices(me()))
     operator = user.role == Role.OPERATOR
     return show("people/part.html", "people/_part_form.html", status, user=user, form=form, operator=operator)

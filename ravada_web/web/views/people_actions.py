@@ -5,7 +5,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.services import people, sign_ins, users
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords, sessions
 from ravada_web.web.confirm import Question, ask
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done
@@ -26,7 +27,7 @@ def _question(user_id: int, title: str, effects: list[str], endpoint: str, butto
 @blueprint.get("/off")
 @needs("users.change")
 def ask_off(user_id: int) -> Response:
-    name = people.get(me(), user_id).name
+    name = users.get(me(), user_id).name
     effects = [
         _("%(name)s is signed out everywhere, open screens close, and nobody signs in by this name.", name=name),
         _("The desktops stay, and those that run go on running. You can switch %(name)s on again.", name=name),
@@ -37,23 +38,23 @@ def ask_off(user_id: int) -> Response:
 @blueprint.post("/off")
 @needs("users.change")
 def switch_off(user_id: int) -> ResponseReturnValue:
-    user = people.get(me(), user_id)
-    people.switch_off(me(), user)
+    user = users.get(me(), user_id)
+    users.switch_off(me(), user)
     return done(_page(user_id), _("%(name)s is switched off.", name=user.name))
 
 
 @blueprint.post("/on")
 @needs("users.change")
 def switch_on(user_id: int) -> ResponseReturnValue:
-    user = people.get(me(), user_id)
-    people.switch_on(me(), user)
+    user = users.get(me(), user_id)
+    users.switch_on(me(), user)
     return done(_page(user_id), _("%(name)s may sign in again.", name=user.name))
 
 
 @blueprint.get("/delete")
 @needs("users.change")
 def ask_delete(user_id: int) -> Response:
-    name = people.get(me(), user_id).name
+    name = users.get(me(), user_id).name
     effects = [
         _("Groups, limits and what was offered to %(name)s alone go too. This cannot be undone.", name=name),
         _("It is refused while desktops are theirs. The audit log keeps the name."),
@@ -64,16 +65,16 @@ def ask_delete(user_id: int) -> Response:
 @blueprint.post("/delete")
 @needs("users.change")
 def delete(user_id: int) -> ResponseReturnValue:
-    user = people.get(me(), user_id)
+    user = users.get(me(), user_id)
     name = user.name
-    people.delete(me(), user)
+    users.delete(me(), user)
     return done(url_for("people.index"), _("%(name)s is deleted.", name=name))
 
 
 @blueprint.get("/password")
 @needs("users.change")
 def ask_password(user_id: int) -> Response:
-    name = people.get(me(), user_id).name
+    name = users.get(me(), user_id).name
     effects = [
         _("The present password does not count any more, and %(name)s is signed out everywhere.", name=name),
         _("A new one is drawn and shown to you once. At the next sign-in it has to be changed."),
@@ -85,14 +86,14 @@ def ask_password(user_id: int) -> Response:
 @blueprint.post("/password")
 @needs("users.change")
 def reset_password(user_id: int) -> ResponseReturnValue:
-    user = people.get(me(), user_id)
-    return shown_once(user, users.reset_password(me(), user))
+    user = users.get(me(), user_id)
+    return shown_once(user, passwords.reset_password(me(), user))
 
 
 @blueprint.get("/second-factor")
 @needs("users.change")
 def ask_second_factor(user_id: int) -> Response:
-    name = people.get(me(), user_id).name
+    name = users.get(me(), user_id).name
     effects = [
         _("For a lost phone: make sure first that it is %(name)s who asks you.", name=name),
         _("Until a new one is set up, the password alone lets in. %(name)s is signed out everywhere.", name=name),
@@ -104,13 +105,13 @@ def ask_second_factor(user_id: int) -> Response:
 @blueprint.post("/second-factor")
 @needs("users.change")
 def reset_second_factor(user_id: int) -> ResponseReturnValue:
-    user = people.get(me(), user_id)
-    users.reset_second_factor(me(), user)
+    user = users.get(me(), user_id)
+    passwords.reset_second_factor(me(), user)
     return done(_page(user_id), _("The second factor of %(name)s is taken away.", name=user.name))
 
 
 @blueprint.post("/sign-ins/end-all")
 @needs("users.change")
 def end_sign_ins(user_id: int) -> ResponseReturnValue:
-    ended = sign_ins.end_all(me(), people.get(me(), user_id))
+    ended = sessions.end_all(me(), users.get(me(), user_id))
     return done(_page(user_id), ngettext("%(num)s sign-in is ended.", "%(num)s sign-ins are ended.", ended))

@@ -5,7 +5,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.services import clones, nodes, pools, storage, usage
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.storage import overview as storage_overview
+from ravada_web.services.storage import pools, usage
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
 
@@ -15,27 +19,27 @@ blueprint = Blueprint("storage", __name__, url_prefix="/nodes/<int:node_id>/stor
 @blueprint.get("")
 @needs("nodes.see")
 def index(node_id: int) -> Response:
-    node = nodes.get(me(), node_id)
+    node = node_list.get(me(), node_id)
     return show(
         "nodes/storage.html",
         "nodes/_storage.html",
         node=node,
-        pools=pools.of_node(node),
-        waiting=clones.out_of_space(me(), node),
-        no_room=storage.no_room(node),
+        pools=storage_overview.of_node(node),
+        waiting=clone_list.out_of_space(me(), node),
+        no_room=pools.no_room(node),
     )
 
 
 @blueprint.post("/count")
 @needs("nodes.see")
 def count(node_id: int) -> ResponseReturnValue:
-    usage.begin_count(me(), nodes.get(me(), node_id))
+    usage.request_count(me(), node_list.get(me(), node_id))
     return done(url_for("storage.index", node_id=node_id), _("The files are being counted."))
 
 
 @blueprint.post("/go-on")
 @needs("nodes.see")
 def go_on(node_id: int) -> ResponseReturnValue:
-    going = clones.go_on(me(), nodes.get(me(), node_id))
+    going = clone_actions.resume(me(), node_list.get(me(), node_id))
     word = ngettext("%(num)s desktop goes on.", "%(num)s desktops go on.", going)
     return done(url_for("storage.index", node_id=node_id), word)

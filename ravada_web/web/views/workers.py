@@ -3,7 +3,9 @@
 from flask import Blueprint, Response
 from redis.exceptions import RedisError
 
-from ravada_web.services import link_states, nodes, workers
+from ravada_web.services.nodes import link_states
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.operations import workers
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import show
 
@@ -18,5 +20,5 @@ def index() -> Response:
         found = {"rows": rows, "queues": workers.queue_rows(rows)}
     except RedisError:
         found = {"rows": [], "queues": []}
-    lists = {"nodes": nodes.listing(me()), "links": link_states.read()}
+    lists = {"nodes": node_list.listing(me()), "links": link_states.read()}
     return show("workers/index.html", "workers/_workers.html", **found, **lists)

@@ -1,0 +1,155 @@
+"""What people ask of bases: import, prepare, allow, remove."""
+
+import re
+from collections.abc import Collection
+from pathlib import PurePosixPath
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.models import (
+    AllowedNode,
+    Base,
+    BaseState,
+    Clone,
+    Node,
+    Operation,
+    Replica,
+    ReplicaState,
+    User,
+)
+from ravada_web.services.audit import events
+from ravada_web.services.bases import replicas
+from ravada_web.services.nodes.listing import master
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.requests import request
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
+LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 32, 1 << 20
+MOST_VCPUS = 256
+
+
+def request_import(
+    actor: User,
+    *,
+    name: str,
+    description: str,
+    source: str,
+    domain: str = "",
+    paths: str = "",
+    memory_mib: int = 0,
+    vcpus: int = 0,
+) -> Operation:
+    """Ask for a base made from a domain of the master, or from qcow2 files on it (one absolute path a line).
+
+    Memory and processors are the domain's own, or for files those given. Raises InvalidInput.
+    """
+    rights.require(actor, "bases.change")
+    outbox.require_queue()
+    files = [line.strip() for line in paths.splitlines() if line.strip()]
+    with transaction() as session:
+        wrong = invalid_name(session, name) | _invalid_source(source, domain, files, memory_mib, vcpus)
+        if wrong:
+            raise InvalidInput(wrong)
+        params: dict[str, Any] = {
+            "name": name,
+            "description": description,
+            "source": source,
+            "domain": domain,
+            "paths": files,
+        }
+        params.update(memory_mib=memory_mib, vcpus=vcpus)
+        return request(
+            session, "base_import", _("Import %(name)s", name=name), actor=actor, node=master(), params=params
+        )
+
+
+def invalid_name(session: Session, name: str) -> dict[str, str]:
+    """What is wrong with a new base's name, if anything."""
+    if not NAME.fullmatch(name):
+        return {"name": _("Letters, digits, spaces, dots, dashes and underscores, at most 63.")}
+    if session.scalar(select(Base.id).where(Base.name == name)):
+        return {"name": _("Another base has this name.")}
+    return {}
+
+
+def _invalid_source(source: str, domain: str, files: list[str], memory_mib: int, vcpus: int) -> dict[str, str]:
+    if source == "domain":
+        return {} if domain else {"domain": _("Choose a virtual machine of the master.")}
+    wrong = {}
+    if not files:
+        wrong["paths"] = _("Give the path of at least one qcow2 file on the master.")
+    elif any(not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts for path in files):
+        wrong["paths"] = _("Absolute paths on the master, one a line, without “..”.")
+    elif len(set(files)) != len(files):
+        wrong["paths"] = _("A file can be only one of the disks.")
+    if not LEAST_MEMORY_MIB <= memory_mib <= MOST_MEMORY_MIB:
+        wrong["memory_mib"] = _("Between %(least)s and %(most)s MiB.", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB)
+    if not 1 <= vcpus <= MOST_VCPUS:
+        wrong["vcpus"] = _("Between 1 and %(most)s.", most=MOST_VCPUS)
+    return wrong
+
+
+def prepare(actor: User, base: Base) -> Operation:
+    """Ask for the base's disks to be made into a version that clones can stand on. Raises Conflict."""
+    rights.require(actor, "bases.change")
+    outbox.require_queue()
+    with transaction() as session:
+        if base.state in (BaseState.PREPARING, BaseState.READY):
+            raise Conflict(_("%(base)s is %(state)s already.", base=base.name, state=base.state))
+        _require_reachable(base.node)
+        base.state, base.reason = BaseState.PREPARING, ""
+        events.record(session, actor, "prepare", base)
+        title = _("Prepare %(base)s", base=base.name)
+        return request(session, "base_prepare", title, actor=actor, node=base.node, base_id=base.id)
+
+
+def _require_reachable(node: Node) -> None:
+    if not node.is_reachable:
+        text = _("Node %(node)s, where its disks are, is %(state)s.", node=node.name, state=node.observed)
+        raise Conflict(f"{text} {node.reason}")
+
+
+def allow(actor: User, base: Base, node_ids: Collection[int]) -> None:
+    """Let exactly these nodes run the base. Newly ticked ones are given a replica; the replica of one unticked
+    goes once no clone stands on it. Raises InvalidInput for a node that does not exist."""
+    rights.require(actor, "bases.change")
+    outbox.require_queue()
+    with transaction() as session:
+        wanted = set(node_ids)
+        nodes = {node.id: node for node in session.scalars(select(Node))}
+        if not wanted <= set(nodes):
+            raise InvalidInput({"nodes": _("One of these nodes does not exist any more; load the page again.")})
+        before = {row.node_id for row in base.allowed}
+        base.allowed = [row for row in base.allowed if row.node_id in wanted]
+        base.allowed += [AllowedNode(node_id=node_id) for node_id in sorted(wanted - before)]
+        names = ", ".join(sorted(nodes[node_id].name for node_id in wanted)) or _("no node")
+        events.record(session, actor, "allow", base, names)
+        replicas.ensure(session, actor, base, [nodes[node_id] for node_id in sorted(wanted)])
+        replicas.drop_unused(session, actor, base, [nodes[node_id] for node_id in sorted(before - wanted)])
+
+
+def remove(actor: User, base: Base) -> Operation:
+    """Ask for the base's replicas to be deleted everywhere, and then its row. Raises Conflict while it is needed."""
+    rights.require(actor, "bases.change")
+    outbox.require_queue()
+    with transaction() as session:
+        count = session.scalar(select(func.count()).select_from(Clone).where(Clone.base_id == base.id))
+        if count:
+            raise Conflict(_("%(base)s has %(count)s clones. Delete them first.", base=base.name, count=count))
+        if base.state == BaseState.PREPARING:
+            raise Conflict(_("%(base)s is being prepared. Cancel that first.", base=base.name))
+        held = session.scalars(select(Replica).join(Replica.version).where(Replica.version.has(base_id=base.id))).all()
+        for replica in held:
+            if not replica.node.is_reachable:
+                text = _("Node %(node)s holds a replica and is not reachable.", node=replica.node.name)
+                raise Conflict(f"{text} {replica.node.reason}")
+            replica.state = ReplicaState.REMOVING
+        base.allowed = []
+        events.record(session, actor, "remove", base)
+        return request(session, "base_remove", _("Remove %(base)s", base=base.name), actor=actor, base_id=base.id)

@@ -1,0 +1,100 @@
+"""Bases as pages list them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import selectinload
+
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import (
+    AllowedNode,
+    Base,
+    BaseState,
+    Clone,
+    Node,
+    Replica,
+    ReplicaState,
+    User,
+)
+from ravada_web.services.paging import natural
+from ravada_web.services.permissions import scopes
+
+
+def choices(viewer: User) -> list[Row[int, str]]:
+    """The id and name of each base that the viewer may know of, by name."""
+    found = db.session.execute(select(Base.id, Base.name).where(scopes.bases(viewer)))
+    return sorted(found, key=lambda row: natural(row.name))
+
+
+@dataclass(frozen=True)
+class BaseRow:
+    """A line of the list: the base, its version's number, and counts of nodes, ready replicas and clones."""
+
+    base: Base
+    version: int | None
+    allowed: int
+    replicas_ready: int
+    clones: int
+
+
+@dataclass(frozen=True)
+class TabRow:
+    """A line of the Base tab: a node, whether it is ticked, its replica, and this base's clones on it."""
+
+    node: Node
+    allowed: bool
+    replica: Replica | None
+    clones: int
+
+
+def listing(viewer: User) -> list[BaseRow]:
+    """The bases that the viewer may know of, by name, with their counts."""
+    query = select(Base).options(selectinload(Base.versions), selectinload(Base.allowed)).where(scopes.bases(viewer))
+    bases = sorted(db.session.scalars(query), key=lambda base: natural(base.name))
+    clones_of = dict(db.session.execute(select(Clone.base_id, func.count()).group_by(Clone.base_id)).all())
+    ready = select(Replica.version_id, func.count()).where(Replica.state == ReplicaState.READY)
+    ready_of = dict(db.session.execute(ready.group_by(Replica.version_id)).all())
+    return [_row(base, clones_of, ready_of) for base in bases]
+
+
+def _row(base: Base, clones_of: dict[int, int], ready_of: dict[int, int]) -> BaseRow:
+    version = base.current
+    number, ready = (version.number, ready_of.get(version.id, 0)) if version else (None, 0)
+    return BaseRow(base, number, len(base.allowed), ready, clones_of.get(base.id, 0))
+
+
+def cloneable(viewer: User) -> Sequence[Base]:
+    """The bases that the viewer can ask clones of, by name."""
+    ready = db.session.scalars(select(Base).where(Base.state == BaseState.READY, scopes.bases(viewer)))
+    return sorted(ready, key=lambda base: natural(base.name))
+
+
+def get(viewer: User, base_id: int) -> Base:
+    """One base. Raises NotFound, for one that the viewer may not know of too."""
+    base = db.session.scalar(select(Base).where(Base.id == base_id, scopes.bases(viewer)))
+    if base is None:
+        raise NotFound(_("There is no such base."))
+    return base
+
+
+def importable() -> list[str]:
+    """The names of the master's domains that are none of ours, as its last check saw them."""
+    found = db.session.scalar(select(Node).where(Node.is_master))
+    return found.other_domains if found else []
+
+
+def tab(viewer: User, base: Base) -> list[TabRow]:
+    """The Base tab: a line for every node that the viewer may know of, the master first."""
+    nodes = sorted(
+        db.session.scalars(select(Node).where(scopes.nodes(viewer))),
+        key=lambda node: (not node.is_master, natural(node.name)),
+    )
+    allowed = set(db.session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
+    version_id = base.current.id if base.current else None
+    held = {r.node_id: r for r in db.session.scalars(select(Replica).where(Replica.version_id == version_id))}
+    count = select(Clone.node_id, func.count()).where(Clone.base_id == base.id).group_by(Clone.node_id)
+    clones_on = dict(db.session.execute(count).all())
+    return [TabRow(node, node.id in allowed, held.get(node.id), clones_on.get(node.id, 0)) for node in nodes]

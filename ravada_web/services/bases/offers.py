@@ -1,0 +1,92 @@
+"""Which bases are offered to whom, and what a desktop that a user makes of one is."""
+
+from collections.abc import Collection, Sequence
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import Select, exists, or_, select
+from sqlalchemy.orm import Session
+
+from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.extensions import db
+from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Group, GroupMember, User
+from ravada_web.services.audit import events
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+
+def _offered(user: User) -> Select[Base]:
+    groups = select(GroupMember.group_id).where(GroupMember.user_id == user.id)
+    mine = or_(BaseOffer.user_id == user.id, BaseOffer.group_id.in_(groups))
+    offer = exists().where(BaseOffer.base_id == Base.id, mine)
+    node = exists().where(AllowedNode.base_id == Base.id)
+    query = select(Base).where(Base.state == BaseState.READY, node, or_(Base.offered_to_all, offer))
+    return query.order_by(Base.name)
+
+
+def offered(user: User) -> Sequence[Base]:
+    """The bases that the user may make a desktop of, by name: ready, with an allowed node, and offered to all, to
+    the user, or to one of the user's groups."""
+    return db.session.scalars(_offered(user)).all()
+
+
+def require_offered(session: Session, user: User, base_id: int) -> Base:
+    """The base, if it is offered to the user. Raises NotFound."""
+    base = session.scalar(_offered(user).where(Base.id == base_id))
+    if base is None:
+        raise NotFound(_("There is no such base."))
+    return base
+
+
+def users_of(base: Base) -> Sequence[User]:
+    """The users to whom the base is offered by name."""
+    theirs = select(BaseOffer.user_id).where(BaseOffer.base_id == base.id)
+    return db.session.scalars(select(User).where(User.id.in_(theirs)).order_by(User.name)).all()
+
+
+def set_offers(
+    actor: User,
+    base: Base,
+    *,
+    to_all: bool,
+    group_ids: Collection[int],
+    user_ids: Collection[int],
+    volatile: bool,
+    users_may_delete: bool,
+    users_may_refuse: bool,
+) -> None:
+    """Offer the base to exactly these, or to everybody as well. `volatile`: what they make is thrown away when it
+    stops; `users_may_delete`: they may delete it themselves; `users_may_refuse`: they may keep onlookers out.
+
+    Raises InvalidInput for a group or a user that does not exist.
+    """
+    rights.require(actor, "bases.change")
+    with transaction() as session:
+        _require_existing(session, set(group_ids), set(user_ids))
+        wanted = {(group_id, None) for group_id in group_ids} | {(None, user_id) for user_id in user_ids}
+        kept = [row for row in base.offers if (row.group_id, row.user_id) in wanted]
+        added = wanted - {(row.group_id, row.user_id) for row in kept}
+        base.offers = kept + [BaseOffer(group_id=group_id, user_id=user_id) for group_id, user_id in added]
+        base.offered_to_all, base.offers_volatile = to_all, volatile
+        base.users_may_delete, base.users_may_refuse = users_may_delete, users_may_refuse
+        events.record(session, actor, "offer", base, _in_words(to_all, len(set(group_ids)), len(set(user_ids))))
+
+
+def _require_existing(session: Session, group_ids: set[int], user_ids: set[int]) -> None:
+    wrong = {}
+    if set(session.scalars(select(Group.id).where(Group.id.in_(group_ids)))) != group_ids:
+        wrong["groups"] = _("One of these groups does not exist any more; load the page again.")
+    if set(session.scalars(select(User.id).where(User.id.in_(user_ids)))) != user_ids:
+        wrong["users"] = _("One of these users does not exist any more; load the page again.")
+    if wrong:
+        raise InvalidInput(wrong)
+
+
+def _in_words(to_all: bool, groups: int, users: int) -> str:
+    """To whom, as the audit log keeps it."""
+    whom = [_("everybody")] if to_all else []
+    if groups:
+        whom.append(ngettext("%(num)s group", "%(num)s groups", groups))
+    if users:
+        whom.append(ngettext("%(num)s user", "%(num)s users", users))
+    return ", ".join(whom) or _("nobody")

@@ -1,0 +1,200 @@
+"""The master's part of bases, done by jobs: read a domain or files in, and make a version of their disks."""
+
+from collections.abc import Sequence
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ravada_web.errors import InvalidInput
+from ravada_web.extensions import db
+from ravada_web.hypervisor import domain_xml, domains
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.models import (
+    AllowedNode,
+    Base,
+    BaseDisk,
+    BaseState,
+    BaseVersion,
+    Node,
+    Replica,
+    ReplicaState,
+    User,
+    now,
+)
+from ravada_web.remote import files, images, overlays
+from ravada_web.remote.errors import ImageRefused
+from ravada_web.services.audit import events
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import replicas
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.listing import master
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.storage import pools
+from ravada_web.services.storage.file_names import disk_name, template_name, temporary_name
+from ravada_web.services.transaction import transaction
+
+INSPECT_SECONDS = 30.0
+BLOCK_SIZE = 4 * 1024 * 1024
+
+
+def import_base(handle: Handle) -> None:
+    """Read what the base is to be made of, refuse what cannot be, and write its row."""
+    node = master()
+    found = _from_domain(handle, node) if handle.params["source"] == "domain" else _from_files(handle)
+    xml, sources = found
+    field = "domain" if handle.params["source"] == "domain" else "paths"
+    try:
+        for source in sources:
+            info = images.inspect(
+                endpoints.workspace(), endpoints.target(node), source.source, source.format, deadline=INSPECT_SECONDS
+            )
+            images.ensure_self_contained(info)
+    except ImageRefused as error:
+        raise InvalidInput({field: str(error)}) from error
+    handle.check()
+    handle.result = {"base_id": _write(handle, node, xml, sources)}
+
+
+def _from_domain(handle: Handle, node: Node) -> tuple[str, Sequence[domain_xml.Disk]]:
+    name = handle.params["domain"]
+    try:
+        with endpoints.connect(node) as connection:
+            xml = domains.domain_xml(connection, name)
+            running = {found: state for found, _uuid, state in domains.list_domains(connection)}
+    except HypervisorError as error:
+        raise InvalidInput({"domain": str(error)}) from error
+    if running.get(name) != "stopped":
+        raise InvalidInput(
+            {"domain": _("%(name)s is running: shut it down, so that its disks stand still.", name=name)}
+        )
+    disks = [disk for disk in domain_xml.read_disks(xml) if disk.device == "disk"]
+    if not disks or any(not disk.source for disk in disks):
+        raise InvalidInput({"domain": _("%(name)s needs at least one disk, and all of them files.", name=name)})
+    return domain_xml.generalise(xml), disks
+
+
+def _from_files(handle: Handle) -> tuple[str, Sequence[domain_xml.Disk]]:
+    paths: list[str] = handle.params["paths"]
+    targets = [f"vd{chr(ord('a') + position)}" for position in range(len(paths))]
+    wanted = handle.params
+    xml = domain_xml.new_template(wanted["name"], wanted["memory_mib"], wanted["vcpus"], targets)
+    return xml, [
+        domain_xml.Disk(target=target, bus="virtio", source=path, format="qcow2", device="disk")
+        for target, path in zip(targets, paths, strict=True)
+    ]
+
+
+def _write(handle: Handle, node: Node, xml: str, sources: Sequence[domain_xml.Disk]) -> int:
+    hardware = domain_xml.read_hardware(xml)
+    with transaction() as session:
+        if wrong := base_actions.invalid_name(session, handle.params["name"]):
+            raise InvalidInput(wrong)
+        base = Base(
+            name=handle.params["name"],
+            description=handle.params["description"],
+            template_xml=xml,
+            memory_mib=hardware.memory_mib,
+            vcpus=hardware.vcpus,
+            nics=hardware.nics,
+            node_id=node.id,
+            source_disks=[{"target": s.target, "path": s.source, "format": s.format} for s in sources],
+            created_by_id=handle.user_id,
+            allowed=[AllowedNode(node_id=node.id)],
+        )
+        session.add(base)
+        events.record(session, session.get(User, handle.user_id), "import", base)
+        return base.id
+
+
+def prepare(handle: Handle) -> None:
+    """Flatten each disk under a temporary name, hash it whole and block by block, publish it read-only."""
+    base = db.session.get_one(Base, handle.base_id)
+    node = base.node
+    directory = pools.require_pool(node).path
+    number = max((version.number for version in base.versions), default=0) + 1
+    _require_space(base, node, directory)
+    made = [
+        _prepare_disk(handle, base, node, directory, number, position) for position in range(len(base.source_disks))
+    ]
+    handle.check()
+    for disk in made:
+        _publish(handle, node, directory, disk)
+    with transaction() as session:
+        _write_version(session, handle, base, node, directory, number, made)
+
+
+def _require_space(base: Base, node: Node, directory: str) -> None:
+    """Refuse to begin what cannot end for want of room: the copy is at most as large as its source's files."""
+    workspace, where = endpoints.workspace(), endpoints.target(node)
+    need = sum(
+        images.inspect(workspace, where, disk["path"], disk["format"], deadline=INSPECT_SECONDS).actual_size
+        for disk in base.source_disks
+    )
+    space = files.free_space(workspace, where, [directory], deadline=INSPECT_SECONDS)
+    pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
+
+
+def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number: int, position: int) -> BaseDisk:
+    source = base.source_disks[position]
+    share, first = 100 / len(base.source_disks), 100 * position / len(base.source_disks)
+    workspace, where = endpoints.workspace(), endpoints.target(node)
+    name = disk_name(base, number, source["target"])
+    made = pools.in_pool(directory, temporary_name(name, handle.token))
+    info = images.inspect(workspace, where, source["path"], source["format"], deadline=INSPECT_SECONDS)
+    images.ensure_self_contained(info)
+    handle.check()
+    images.flatten(
+        workspace, where, source["path"], source["format"], made,
+        on_progress=lambda percent: handle.progress(first + share * 0.6 * percent / 100, _("Flattening")),
+    )  # fmt: skip
+    handle.progress(first + share * 0.7, _("Hashing"))
+    size = files.file_size(workspace, where, made, deadline=INSPECT_SECONDS)
+    return BaseDisk(
+        target=source["target"],
+        file_name=name,
+        size=size,
+        virtual_size=info.virtual_size,
+        sha256=images.sha256(workspace, where, made, deadline=hash_seconds(size)),
+        block_size=BLOCK_SIZE,
+        blocks=images.block_manifest(workspace, where, made, BLOCK_SIZE, deadline=hash_seconds(size)),
+    )
+
+
+def hash_seconds(size: int) -> float:
+    """A deadline for reading and hashing `size` bytes on a slow disk (10 MB/s)."""
+    return 60 + size / 10_000_000
+
+
+def _publish(handle: Handle, node: Node, directory: str, disk: BaseDisk) -> None:
+    """Give a verified file its name, and put the empty overlay beside it."""
+    workspace, where = endpoints.workspace(), endpoints.target(node)
+    final = pools.in_pool(directory, disk.file_name)
+    images.publish(
+        workspace,
+        where,
+        pools.in_pool(directory, temporary_name(disk.file_name, handle.token)),
+        final,
+        disk.sha256,
+    )
+    overlays.make_template(workspace, where, final, pools.in_pool(directory, template_name(disk)))
+
+
+def _write_version(
+    session: Session,
+    handle: Handle,
+    base: Base,
+    node: Node,
+    directory: str,
+    number: int,
+    made: list[BaseDisk],
+) -> None:
+    replica = Replica(node_id=node.id, state=ReplicaState.READY, progress=100, directory=directory)
+    version = BaseVersion(number=number, prepared_at=now(), disks=made, replicas=[replica])
+    base.versions.append(version)
+    base.state, base.reason = BaseState.READY, ""
+    session.flush()
+    allowed = session.scalars(
+        select(Node).join(AllowedNode, AllowedNode.node_id == Node.id).where(AllowedNode.base_id == base.id)
+    )
+    replicas.ensure(session, session.get(User, handle.user_id), base, allowed)

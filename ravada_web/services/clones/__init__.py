@@ -1,0 +1,1 @@
+"""Clones: request, list, create, power, delete. What users see of them is for desktops."""

@@ -1,0 +1,218 @@
+"""What people ask of clones: start, shut down, restart, delete."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, joinedload
+
+from ravada_web.config import settings
+from ravada_web.errors import Conflict, NotFound
+from ravada_web.models import Clone, CloneState, Node, Trust, User, Wanted, now
+from ravada_web.services.audit import events
+from ravada_web.services.clones.errors import NodeRefuses
+from ravada_web.services.clones.listing import out_of_space
+from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.requests import request
+from ravada_web.services.people import quotas
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.placements import loads as placements_loads
+from ravada_web.services.storage import pools
+from ravada_web.services.transaction import hold_lock, transaction
+
+
+def start(actor: User, clone_ids: Sequence[int]) -> int:
+    """Start stopped clones, and let paused ones go on; those that run already are left. Answers how many start.
+
+    Raises Conflict when a node cannot take the start: down, disabled, or short of memory; or when it would take the
+    owner over a limit.
+    """
+    outbox.require_queue()
+    with transaction() as session:
+        hold_lock(session, "placement")
+        chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.PAUSED, CloneState.RUNNING))
+        to_start = [clone for clone in chosen if clone.state != CloneState.RUNNING]
+        quotas.require_for(session, actor, to_start)
+        _require_open(to_start)
+        # A paused clone still holds its memory.
+        _require_memory(session, [clone for clone in to_start if clone.state == CloneState.STOPPED])
+        _move(session, actor, to_start, "clones_start", CloneState.STARTING)
+        return len(to_start)
+
+
+def resume(actor: User, node: Node) -> int:
+    """Let all that wait for space on a node go on. Answers how many. Raises Conflict while there is none."""
+    waiting = [clone.id for clone in out_of_space(actor, node)]
+    return start(actor, waiting) if waiting else 0
+
+
+def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int]) -> None:
+    """Start new clones of one node whose memory was reserved when they were placed."""
+    chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node))).all()
+    _ask_for(session, actor, chosen[0].node, chosen, "clones_start", CloneState.STARTING, {})
+
+
+def shut_down(actor: User, clone_ids: Sequence[int]) -> int:
+    """Ask the guests of running clones to shut down; those that are stopped are left. Answers how many."""
+    return _stop(actor, clone_ids, force=False)
+
+
+def force_off(actor: User, clone_ids: Sequence[int]) -> int:
+    """Cut the power of clones: what their guests have not written is lost. Answers how many."""
+    return _stop(actor, clone_ids, force=True)
+
+
+def restart(actor: User, clone_ids: Sequence[int]) -> int:
+    """Shut running clones down and start them again; those that are stopped are left. Answers how many.
+
+    It is one operation, and the memory stays reserved: a clone that is restarted does not lose its place, and a
+    volatile one is not thrown away.
+    """
+    outbox.require_queue()
+    with transaction() as session:
+        chosen = _chosen(session, actor, clone_ids, (CloneState.RUNNING, CloneState.STOPPED))
+        running = [clone for clone in chosen if clone.state == CloneState.RUNNING]
+        _move(session, actor, running, "clones_restart", CloneState.STOPPING)
+        return len(running)
+
+
+def _stop(actor: User, clone_ids: Sequence[int], *, force: bool) -> int:
+    outbox.require_queue()
+    with transaction() as session:
+        states = [CloneState.RUNNING, CloneState.PAUSED, CloneState.STOPPED]
+        if force:
+            # The way out of a guest that does not answer to its power button, or a start that hangs.
+            states += [CloneState.STOPPING, CloneState.STARTING]
+        chosen = _chosen(session, actor, clone_ids, states)
+        running = [clone for clone in chosen if clone.state != CloneState.STOPPED]
+        _move(session, actor, running, "clones_stop", CloneState.STOPPING, params={"force": force})
+        return len(running)
+
+
+def delete(actor: User, clone_ids: Sequence[int]) -> int:
+    """Delete clones with all that is on their disks. Answers how many. Raises Conflict for one in work.
+
+    Raises NotAllowed for one's own where the base does not let its users.
+    """
+    outbox.require_queue()
+    states = (CloneState.STOPPED, CloneState.RUNNING, CloneState.PAUSED, CloneState.FAILED)
+    with transaction() as session:
+        chosen = _chosen(session, actor, clone_ids, states)
+        if not all(may_delete(actor, clone) for clone in chosen):
+            rights.require(actor, "clones.create")
+        _move(session, actor, chosen, "clones_delete", CloneState.DELETING)
+        return len(chosen)
+
+
+def may_delete(actor: User, clone: Clone) -> bool:
+    """Whether the actor may delete the clone: by their role, or as its owner where its base lets its users."""
+    return rights.can(actor, "clones.create") or (clone.owner_id == actor.id and clone.base.users_may_delete)
+
+
+def throw_away(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
+    """Delete volatile clones that have stopped, as nobody in particular."""
+    chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
+    _ask_for(session, None, node, chosen, "clones_delete", CloneState.DELETING, {})
+
+
+def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
+    """The clones to act on. Raises NotFound where one is not theirs to touch, Conflict where its state forbids."""
+    theirs = select(Clone).where(Clone.id.in_(clone_ids), scopes.clones(actor, "clones.control_all"))
+    chosen = list(session.scalars(theirs.options(joinedload(Clone.node)).order_by(Clone.id)))
+    if not chosen or len(chosen) != len(set(clone_ids)):
+        raise NotFound(_("There is no such desktop."))
+    for clone in chosen:
+        if not clone.node.is_reachable:
+            text = _("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(clone.node))
+            raise NodeRefuses(text, Obstacle.AWAY if clone.node.trust == Trust.PINNED else Obstacle.QUARANTINED)
+        if clone.state not in states:
+            raise Conflict(_("%(clone)s is %(state)s now; that does not go.", clone=clone.name, state=clone.state))
+    return chosen
+
+
+def _absence(node: Node) -> str:
+    if node.trust != Trust.PINNED:
+        return _("node %(node)s has another host key than the one accepted.", node=node.name)
+    return _("node %(node)s is %(state)s. %(why)s", node=node.name, state=node.observed, why=node.reason)
+
+
+def _require_open(chosen: Sequence[Clone]) -> None:
+    """Refuse starts on nodes that their administrator has disabled, or whose disks are full."""
+    for clone in chosen:
+        if clone.node.wanted != Wanted.ENABLED and clone.state == CloneState.STOPPED:
+            text = _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=clone.node.name)
+            raise NodeRefuses(text, Obstacle.CLOSED)
+        if why := pools.no_room(clone.node):
+            raise NodeRefuses(_("%(clone)s cannot start: %(why)s", clone=clone.name, why=why), Obstacle.FULL)
+
+
+def _require_memory(session: Session, stopped: Sequence[Clone]) -> None:
+    """Refuse starts that their nodes' memory cannot hold."""
+    loads = placements_loads.node_loads(session, {clone.node_id for clone in stopped})
+    needs: dict[int, int] = {}
+    for clone in stopped:
+        node = clone.node
+        needs[node.id] = needs.get(node.id, 0) + clone.memory_mib
+        free = placements_loads.startable_mib(node, loads[node.id])
+        if needs[node.id] > free:
+            raise NodeRefuses(
+                _(
+                    "Node %(node)s has not enough memory: %(need)s MiB are needed, %(free)s MiB are free after "
+                    "the %(reserve)s MiB kept back. Shut other desktops down, or try later.",
+                    node=node.name,
+                    need=needs[node.id],
+                    free=free,
+                    reserve=node.memory_reserve_mib,
+                ),
+                Obstacle.FULL,
+            )
+
+
+def _move(
+    session: Session,
+    actor: User,
+    chosen: Sequence[Clone],
+    kind: str,
+    state: CloneState,
+    params: dict[str, Any] | None = None,
+) -> None:
+    """Set the working state and queue one operation for each node and batch."""
+    by_node: dict[int, list[Clone]] = {}
+    for clone in chosen:
+        by_node.setdefault(clone.node_id, []).append(clone)
+        events.record(session, actor, kind.removeprefix("clones_"), clone)
+    size = settings().clone_batch
+    for mine in by_node.values():
+        for first in range(0, len(mine), size):
+            batch = mine[first : first + size]
+            _ask_for(session, actor, batch[0].node, batch, kind, state, params or {})
+
+
+def _ask_for(
+    session: Session,
+    actor: User | None,
+    node: Node,
+    batch: Sequence[Clone],
+    kind: str,
+    state: CloneState,
+    params: dict[str, Any],
+) -> None:
+    operation = request(session, kind, _title(kind, batch, node), actor=actor, node=node, params=params)
+    values: dict[str, Any] = {"state": state, "reason": "", "operation_id": operation.id, "changed_at": now()}
+    if state == CloneState.STARTING:
+        values["started_at"] = now()
+    session.execute(update(Clone).where(Clone.id.in_([clone.id for clone in batch])).values(**values))
+
+
+def _title(kind: str, batch: Sequence[Clone], node: Node) -> str:
+    verb = {
+        "clones_start": _("Start"),
+        "clones_stop": _("Stop"),
+        "clones_restart": _("Restart"),
+        "clones_delete": _("Delete"),
+    }[kind]
+    what = batch[0].name if len(batch) == 1 else ngettext("%(num)s clone", "%(num)s clones", len(batch))
+    return _("%(verb)s %(what)s on %(node)s", verb=verb, what=what, node=node.name)

@@ -1,0 +1,28 @@
+"""A job's batch of clones: claimed, and their states set."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import joinedload
+
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, now
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.transaction import transaction
+
+
+def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
+    """The operation's clones that are still in a state it works on."""
+    query = select(Clone).where(Clone.operation_id == handle.operation_id, Clone.state.in_(states))
+    shown = (joinedload(Clone.node), joinedload(Clone.version))
+    return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
+
+
+def set_state(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "", display: str = "") -> None:
+    """Write where clones have come to; one that another operation has taken over since is that one's to write."""
+    moment = now()
+    started = {"started_at": moment} if state == CloneState.STARTING else {}
+    with transaction() as session:
+        moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == handle.operation_id)
+        written = {"state": state, "reason": reason, "display": display, "out_of_space": False}
+        session.execute(moved.values(changed_at=moment, **written, **started))

@@ -1,0 +1,126 @@
+"""Creating a batch of clones on its node."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import libvirt
+from flask_babel import gettext as _
+from sqlalchemy import select, update
+
+from ravada_web.errors import Conflict
+from ravada_web.extensions import db
+from ravada_web.hypervisor import domains
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
+from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.models import BaseDisk, BaseVersion, Clone, CloneState, Node, Replica, User
+from ravada_web.remote import overlays
+from ravada_web.remote.target import Target
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.batch import claimed_clones, set_state
+from ravada_web.services.clones.power_work import FILES_SECONDS
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.facts import facts_of
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.storage import pools
+from ravada_web.services.storage.file_names import template_name
+from ravada_web.services.transaction import transaction
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that making a batch needs, read at once: later looks at the operation's row make objects read anew."""
+
+    clone_ids: Sequence[int]
+    to_start: Sequence[int]
+    where: Target
+    uri: str
+    facts: NodeFacts
+    template_xml: str
+    identities: Sequence[CloneIdentity]
+    # For each of the base's disks: the empty overlay, and the clones' files that are to be copies of it.
+    overlays: Mapping[str, Sequence[str]]
+
+
+def create(handle: Handle) -> None:
+    """Make the overlays of a batch with one command, then define its domains over one connection."""
+    plan = _plan(handle)
+    if plan is None:
+        return
+    with transaction() as session:
+        session.execute(update(Clone).where(Clone.id.in_(plan.clone_ids)).values(state=CloneState.CREATING))
+    for template, paths in plan.overlays.items():
+        handle.check()
+        overlays.make_overlays(endpoints.workspace(), plan.where, template, paths, handle.token, deadline=FILES_SECONDS)
+    documents = [for_clone(plan.template_xml, identity, plan.facts) for identity in plan.identities]
+    with open_connection(plan.uri) as connection:
+        _refuse_foreign(connection, plan)
+        handle.check()
+        domains.define_all(connection, documents)
+    set_state(handle, plan.clone_ids, CloneState.STOPPED)
+    _start_those_asked_for(handle, plan)
+
+
+def _plan(handle: Handle) -> Plan | None:
+    batch = claimed_clones(handle, CloneState.REQUESTED, CloneState.CREATING)
+    if not batch:
+        return None
+    node, version = batch[0].node, batch[0].version
+    directory = _replica_directory(version, node)
+    where = endpoints.target(node)
+
+    def file(clone: Clone, disk: BaseDisk) -> str:
+        return pools.in_pool(directory, clone.disk_file(disk.target))
+
+    return Plan(
+        clone_ids=[clone.id for clone in batch],
+        to_start=[clone.id for clone in batch if clone.start_after],
+        where=where,
+        uri=endpoints.libvirt_uri(where),
+        facts=facts_of(node),
+        template_xml=version.base.template_xml,
+        identities=[
+            CloneIdentity(
+                name=clone.name,
+                uuid=clone.uuid,
+                macs=[nic.mac for nic in clone.nics],
+                disks={disk.target: file(clone, disk) for disk in version.disks},
+            )
+            for clone in batch
+        ],
+        overlays={
+            pools.in_pool(directory, template_name(disk)): [file(clone, disk) for clone in batch]
+            for disk in version.disks
+        },
+    )
+
+
+def _replica_directory(version: BaseVersion, node: Node) -> str:
+    query = select(Replica.directory).where(Replica.version_id == version.id, Replica.node_id == node.id)
+    directory = db.session.scalar(query)
+    if directory is None:
+        raise Conflict(_("Node %(node)s has no replica of this base any more.", node=node.name))
+    return directory
+
+
+def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
+    """A name that somebody else's machine has on the node cannot be ours; theirs is left as it is."""
+    there = {name: uuid for uuid, name in domains.existing(connection).items()}
+    taken = [mine.name for mine in plan.identities if there.get(mine.name, mine.uuid) != mine.uuid]
+    if taken:
+        raise Conflict(
+            _(
+                "Node %(node)s has machines of its own with these names: %(names)s. Delete these clones and "
+                "ask for them with another prefix.",
+                node=plan.where.name,
+                names=", ".join(taken),
+            )
+        )
+
+
+def _start_those_asked_for(handle: Handle, plan: Plan) -> None:
+    if not plan.to_start:
+        return
+    with transaction() as session:
+        session.execute(update(Clone).where(Clone.id.in_(plan.to_start)).values(start_after=False))
+        clone_actions.start_placed(session, session.get(User, handle.user_id), plan.to_start)

@@ -1,0 +1,44 @@
+"""Deleting a batch of clones from its node."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete as delete_rows
+
+from ravada_web.hypervisor import domains
+from ravada_web.models import Clone, CloneState, Node
+from ravada_web.remote import files
+from ravada_web.services.clones.batch import claimed_clones
+from ravada_web.services.clones.creation_work import _replica_directory
+from ravada_web.services.clones.power_work import FILES_SECONDS
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.storage import pools
+from ravada_web.services.transaction import transaction
+
+
+def delete(handle: Handle) -> None:
+    """Remove the batch's domains, then their disks, then their rows: what is left half-way can be done again."""
+    batch = claimed_clones(handle, CloneState.DELETING)
+    if not batch:
+        return
+    node = batch[0].node
+    where, paths = endpoints.target(node), _files(batch, node)
+    ids, uuids = [clone.id for clone in batch], [clone.uuid for clone in batch]
+    with endpoints.connect(node) as connection:
+        handle.check()
+        for clone_uuid in uuids:
+            domains.force_off(connection, clone_uuid)
+            domains.undefine(connection, clone_uuid)
+    handle.check()
+    files.remove_files(endpoints.workspace(), where, paths, deadline=FILES_SECONDS)
+    with transaction() as session:
+        session.execute(delete_rows(Clone).where(Clone.id.in_(ids)))
+
+
+def _files(batch: Sequence[Clone], node: Node) -> list[str]:
+    directories = {version.id: _replica_directory(version, node) for version in {clone.version for clone in batch}}
+    return [
+        pools.in_pool(directories[clone.version_id], clone.disk_file(disk.target))
+        for clone in batch
+        for disk in clone.version.disks
+    ]

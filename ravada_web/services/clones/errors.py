@@ -1,0 +1,33 @@
+"""The refusals of a request for clones that carry more than a text."""
+
+from ravada_web.errors import Conflict, RavadaError
+from ravada_web.placement.types import Decision
+from ravada_web.services.clones.obstacles import Obstacle
+
+
+class NoRoom(RavadaError):
+    """Fewer fit than were asked for: nothing was created; `decision` says for every node why."""
+
+    status = 422
+
+    def __init__(self, text: str, decision: Decision) -> None:
+        super().__init__(text)
+        self.decision = decision
+
+
+class NoNodeAllowed(RavadaError):
+    """The base has no node ticked: its Base tab is where to tick one."""
+
+    status = 422
+
+    def __init__(self, text: str, base_id: int) -> None:
+        super().__init__(text)
+        self.base_id = base_id
+
+
+class NodeRefuses(Conflict):
+    """The clone's node does not take the work now; `obstacle` names the cause, for who must not read of nodes."""
+
+    def __init__(self, text: str, obstacle: Obstacle) -> None:
+        super().__init__(text)
+        self.obstacle = obstacle

@@ -1,0 +1,87 @@
+"""Clones as pages list them; every clone is found here, and by the rights of the viewer alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import Select, select
+from sqlalchemy.orm import defaultload, joinedload, lazyload
+
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, Node, User
+from ravada_web.services.paging import Page, paginate
+from ravada_web.services.people import names as user_names
+from ravada_web.services.permissions import scopes
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What to list; empty fields do not filter."""
+
+    search: str = ""
+    base_id: int | None = None
+    node_id: int | None = None
+    owner: str = ""
+    state: str = ""
+
+
+def visible(viewer: User) -> Select[Clone]:
+    """The clones that the viewer may know of, with what a line of a list shows."""
+    shown = (joinedload(Clone.base), joinedload(Clone.node), joinedload(Clone.owner))
+    return select(Clone).options(*shown).where(scopes.clones(viewer, "clones.see_all"))
+
+
+def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
+    """The clones that the viewer may see and the filters leave, by name."""
+    query = visible(viewer)
+    for column, value in (
+        (Clone.base_id, filters.base_id),
+        (Clone.node_id, filters.node_id),
+        (Clone.state, filters.state),
+    ):
+        if value:
+            query = query.where(column == value)
+    if filters.owner:
+        query = query.where(Clone.owner.has(user_names.named_like(filters.owner)))
+    if filters.search:
+        query = query.where(Clone.name.icontains(filters.search, autoescape=True))
+    # A line of the list shows nothing of these.
+    unread = (lazyload(Clone.nics), defaultload(Clone.node).defer(Node.facts).lazyload(Node.pools))
+    return paginate(query.options(*unread).order_by(Clone.sort_name), page)
+
+
+def get(viewer: User, clone_id: int) -> Clone:
+    """One clone. Raises NotFound, for a foreign one too."""
+    clone = db.session.scalar(visible(viewer).where(Clone.id == clone_id))
+    if clone is None:
+        raise NotFound(_("There is no such desktop."))
+    return clone
+
+
+def of_operation(viewer: User, operation_id: int) -> Sequence[Clone]:
+    """The clones that an operation is about, as far as the viewer may know of them."""
+    query = visible(viewer).where(Clone.operation_id == operation_id).order_by(Clone.sort_name)
+    return db.session.scalars(query).all()
+
+
+def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
+    """These clones, in their list's order. Raises NotFound when one does not exist, or is foreign."""
+    wanted = set(clone_ids)
+    found = db.session.scalars(visible(viewer).where(Clone.id.in_(wanted)).order_by(Clone.sort_name)).all()
+    if len(found) != len(wanted):
+        raise NotFound(_("There is no such desktop."))
+    return found
+
+
+def why(viewer: User, clone: Clone) -> dict[str, Any] | None:
+    """The decision that placed the clone, with a verdict for every node that the viewer may know of (placement's
+    Decision.to_dict)."""
+    return scopes.known_verdicts(viewer, clone.decision.verdicts) if clone.decision else None
+
+
+def out_of_space(viewer: User, node: Node) -> Sequence[Clone]:
+    """The clones of a node that wait, paused, for space to write in."""
+    query = visible(viewer).where(Clone.node_id == node.id, Clone.out_of_space, Clone.state == CloneState.PAUSED)
+    return db.session.scalars(query.order_by(Clone.sort_name)).all()

@@ -1,0 +1,206 @@
+"""Asking for clones: check the request, place all of it at once, write the rows, queue a job per node and batch."""
+
+import re
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import Select, insert, select, update
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.errors import InvalidInput
+from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
+from ravada_web.placement.explain import explain_shortage
+from ravada_web.services.audit import events
+from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.people import quotas
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.placements import choice as placement_choice
+from ravada_web.services.transaction import hold_lock, transaction
+
+PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+# The prefix that QEMU and libvirt use for guests' MAC addresses; the other three bytes are drawn.
+MAC_PREFIX = "52:54:00"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as it came from a form or the command line."""
+
+    base_id: int
+    count: int
+    prefix: str
+    owner: str
+    volatile: bool = False
+    start_after: bool = False
+
+
+def request_clones(actor: User, wanted: Request) -> Decision:
+    """Make clones: their rows, names, addresses and nodes are settled when this returns, their disks are queued.
+
+    All of the request is placed in one go, under one lock, in the transaction that writes the rows: two
+    requests at once never count on the same room. Raises InvalidInput, NoNodeAllowed, NoRoom when not all of
+    it fits, or Conflict where it would take the owner over a limit; then nothing was written.
+    """
+    rights.require(actor, "clones.create")
+    outbox.require_queue()
+    with transaction() as session:
+        known = select(Base.id).where(Base.id == wanted.base_id, scopes.bases(actor))
+        if session.scalar(known) is None:
+            raise InvalidInput({"base_id": _no_base()})
+        return place_and_write(session, actor, wanted, scopes.nodes_for_clones_of(actor, wanted.base_id))
+
+
+def place_and_write(session: Session, actor: User, wanted: Request, among: Select[int] | None = None) -> Decision:
+    """What `request` does once it is known that the actor may, in a transaction of the caller's; raises as it does.
+
+    `among` are the ids of the nodes that may be chosen, where not all are.
+    """
+    hold_lock(session, "placement")
+    base, owner = _checked(session, wanted)
+    _require_within_limits(session, actor, owner, base, wanted)
+    version = _version(session, base)
+    choice = placement_choice.choose(session, base, version, wanted.count, wanted.start_after, among)
+    if not choice.complete:
+        raise NoRoom(explain_shortage(choice), choice)
+    decision = placement_choice.record(session, base, actor, choice)
+    rows = _write(session, wanted, owner, version, decision, choice.placed)
+    _queue(session, actor, base, rows)
+    text = ngettext("%(num)s clone for %(owner)s", "%(num)s clones for %(owner)s", wanted.count, owner=owner.name)
+    events.record(session, actor, "clone", base, text)
+    return decision
+
+
+def _checked(session: Session, wanted: Request) -> tuple[Base, User]:
+    wrong = {}
+    most = settings().clones_per_request
+    base = session.get(Base, wanted.base_id)
+    owner = session.scalar(select(User).where(User.name == wanted.owner))
+    if not 1 <= wanted.count <= most:
+        wrong["count"] = _("Between 1 and %(most)s.", most=most)
+    if not PREFIX.fullmatch(wanted.prefix):
+        wrong["prefix"] = _("Lower-case letters, digits and dashes, at most 40; no dash at either end.")
+    if base is None or base.current is None:
+        wrong["base_id"] = _no_base()
+    if owner is None or not owner.active:
+        wrong["owner"] = _("Enter the name of a user who may sign in.")
+    if wrong or base is None or owner is None:
+        raise InvalidInput(wrong)
+    return base, owner
+
+
+def _no_base() -> str:
+    return _("Choose a base that has been prepared.")
+
+
+def _require_within_limits(session: Session, actor: User, owner: User, base: Base, wanted: Request) -> None:
+    """Who controls all clones gives them knowingly, whatever their owner's limits are. Raises Conflict."""
+    if not rights.can(actor, "clones.control_all"):
+        starting = wanted.count if wanted.start_after else 0
+        memory = starting * base.memory_mib
+        quotas.require(session, owner, new_clones=wanted.count, starting=starting, memory_mib=memory, actor=actor)
+
+
+def _version(session: Session, base: Base) -> BaseVersion:
+    if session.scalar(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id).limit(1)) is None:
+        text = _("No node is allowed to run %(base)s: tick one in its Base tab.", base=base.name)
+        raise NoNodeAllowed(text, base.id)
+    version = base.current
+    assert version is not None, "checked above"
+    return version
+
+
+def _write(
+    session: Session,
+    wanted: Request,
+    owner: User,
+    version: BaseVersion,
+    decision: Decision,
+    placed: Sequence[int],
+) -> list[dict[str, object]]:
+    """Write the clones' rows in bulk, in the order of their numbers; answers them as mappings with `id`."""
+    names = free_names(session, wanted.prefix, wanted.count)
+    moment = now()
+    rows = [
+        {
+            "name": name,
+            "uuid": str(uuid.uuid4()),
+            "base_id": version.base_id,
+            "version_id": version.id,
+            "node_id": node_id,
+            "owner_id": owner.id,
+            "decision_id": decision.id,
+            "volatile": wanted.volatile,
+            "memory_mib": version.base.memory_mib,
+            "start_after": wanted.start_after,
+            "created_at": moment,
+            "changed_at": moment,
+        }
+        for name, node_id in zip(names, placed, strict=True)
+    ]
+    ids = session.scalars(insert(Clone).returning(Clone.id, sort_by_parameter_order=True), rows).all()
+    macs = iter(free_macs(session, version.base.nics * len(ids)))
+    cards = [
+        {"clone_id": clone_id, "position": position, "mac": next(macs)}
+        for clone_id in ids
+        for position in range(version.base.nics)
+    ]
+    if cards:
+        session.execute(insert(CloneNic), cards)
+    return [row | {"id": clone_id} for row, clone_id in zip(rows, ids, strict=True)]
+
+
+def free_names(session: Session, prefix: str, count: int) -> list[str]:
+    """The next `count` names `prefix-N` after the highest number that is in use."""
+    taken = session.scalars(select(Clone.name).where(Clone.name.startswith(f"{prefix}-", autoescape=True)))
+    numbers = [int(tail) for name in taken if (tail := name[len(prefix) + 1 :]).isdecimal()]
+    first = max(numbers, default=0) + 1
+    return [f"{prefix}-{number}" for number in range(first, first + count)]
+
+
+def free_macs(session: Session, count: int) -> list[str]:
+    """As many MAC addresses that no clone of the cluster has."""
+    fresh: list[str] = []
+    while len(fresh) < count:
+        drawn = {_mac() for _number in range(count - len(fresh))} - set(fresh)
+        used = set(session.scalars(select(CloneNic.mac).where(CloneNic.mac.in_(drawn))))
+        fresh.extend(drawn - used)
+    return fresh
+
+
+def _mac() -> str:
+    return ":".join([MAC_PREFIX, *(f"{byte:02x}" for byte in secrets.token_bytes(3))])
+
+
+def _queue(session: Session, actor: User, base: Base, rows: Sequence[dict[str, object]]) -> None:
+    """One operation for each node and up to `clone_batch` clones; the rows refer to it."""
+    by_node: dict[int, list[dict[str, object]]] = {}
+    for row in rows:
+        by_node.setdefault(int(str(row["node_id"])), []).append(row)
+    for node in session.scalars(select(Node).where(Node.id.in_(by_node))):
+        mine = by_node[node.id]
+        for first in range(0, len(mine), settings().clone_batch):
+            batch = mine[first : first + settings().clone_batch]
+            num = len(batch)
+            title = ngettext(
+                "Create %(num)s clone of %(base)s on %(node)s",
+                "Create %(num)s clones of %(base)s on %(node)s",
+                num,
+                base=base.name,
+                node=node.name,
+            )
+            operation = operation_requests.request(
+                session, "clones_create", title, actor=actor, node=node, base_id=base.id
+            )
+            assign(session, operation.id, [int(str(row["id"])) for row in batch])
+
+
+def assign(session: Session, operation_id: int, clone_ids: Sequence[int]) -> None:
+    """Make these clones the operation's."""
+    session.execute(update(Clone).where(Clone.id.in_(clone_ids)).values(operation_id=operation_id))

@@ -1,0 +1,1 @@
+"""Screens of clones: tickets, open consoles, displays, viewer files, screenshots."""

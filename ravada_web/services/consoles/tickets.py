@@ -1,0 +1,166 @@
+"""Consoles: tickets that open one, the right asked again at the door, and what is open now.
+
+A ticket is for one user, one browser's sign-in, one clone on one node; once, and within a minute. Its owner alone
+works in a clone; operators look on, and its user sees that they do.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import CursorResult, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.errors import RavadaError
+from ravada_web.models import Clone, CloneState, Console, SignIn, Ticket, User, now
+from ravada_web.services.audit import events, origin
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.consoles.causes import SENTENCES, Cause
+from ravada_web.services.consoles.rights import is_onlooker, require_view
+from ravada_web.services.sign_in import sessions
+from ravada_web.services.transaction import transaction
+
+TICKET_SECONDS = 60
+SHOWN = (CloneState.RUNNING, CloneState.PAUSED, CloneState.STOPPING)
+# On its way to a screen: a console that opens now waits for it.
+COMING = (CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING)
+
+
+class ConsoleRefused(RavadaError):
+    """The console does not open; `cause` says why."""
+
+    status = 409
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(str(SENTENCES[cause]))
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A console that may be opened: its row, its clone and node, and the others that it takes over from."""
+
+    console_id: int
+    clone_id: int
+    clone_uuid: str
+    view_only: bool
+    takes_over: tuple[int, ...]
+
+
+def issue(viewer: User, sign_in_id: int, clone_id: int) -> str:
+    """A ticket for the clone's console, to be used from this sign-in within a minute.
+
+    Raises NotFound, NotAllowed, and ConsoleRefused where there is no screen to show now.
+    """
+    with transaction() as session:
+        clone = clone_list.get(viewer, clone_id)
+        require_view(viewer, clone)
+        _require_screen(clone)
+        token, moment = secrets.token_urlsafe(32), now()
+        session.execute(delete(Ticket).where(Ticket.expires_at < moment))
+        session.add(
+            Ticket(
+                token_hash=sessions.digest(token),
+                user_id=viewer.id,
+                sign_in_id=sign_in_id,
+                clone_id=clone.id,
+                node_id=clone.node_id,
+                view_only=is_onlooker(viewer, clone),
+                expires_at=moment + timedelta(seconds=TICKET_SECONDS),
+            )
+        )
+    return token
+
+
+def _require_screen(clone: Clone) -> None:
+    if clone.state == CloneState.UNREACHABLE or not clone.node.is_reachable:
+        raise ConsoleRefused(Cause.UNREACHABLE)
+    if clone.state not in SHOWN and not comes(clone):
+        raise ConsoleRefused(Cause.NOT_RUNNING)
+
+
+def comes(clone: Clone) -> bool:
+    """Whether the clone is on its way to running."""
+    return clone.state in COMING or (clone.state == CloneState.STOPPED and clone.start_after)
+
+
+def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
+    """Use a ticket up, and open a console's row; both secrets are as the browser sent them.
+
+    The right, the clone's node and state, and the caps are asked again here. Raises ConsoleRefused.
+    """
+    if sessions.find(sign_in) is None:  # before the database's write lock: nobody keeps it from others
+        raise ConsoleRefused(Cause.SIGN_IN)
+    with transaction() as session:
+        found = sessions.find(sign_in)
+        if found is None:
+            raise ConsoleRefused(Cause.SIGN_IN)
+        used = _use(session, ticket, found)
+        clone = _still_theirs(found.user, used)
+        _require_screen(clone)
+        view_only = is_onlooker(found.user, clone)
+        _one_at_a_time(session, found.user, clone)
+        former = _make_room(session, found.user, clone, view_only)
+        console = Console(
+            clone_id=clone.id,
+            user_id=found.user_id,
+            sign_in_id=found.id,
+            view_only=view_only,
+            address=origin.address.get(),
+            gateway=gateway,
+        )
+        session.add(console)
+        events.record(session, found.user, "look_on" if view_only else "open_console", clone)
+        return Grant(console.id, clone.id, clone.uuid, view_only, former)
+
+
+def _use(session: Session, ticket: str, sign_in: SignIn) -> Ticket:
+    row = session.scalar(select(Ticket).where(Ticket.token_hash == sessions.digest(ticket)))
+    if row is None or row.sign_in_id != sign_in.id or row.user_id != sign_in.user_id:
+        raise ConsoleRefused(Cause.TICKET)
+    fresh = update(Ticket).where(Ticket.id == row.id, Ticket.used_at.is_(None), Ticket.expires_at > now())
+    done = session.execute(fresh.values(used_at=now()))
+    if isinstance(done, CursorResult) and done.rowcount == 0:
+        raise ConsoleRefused(Cause.TICKET)
+    return row
+
+
+def _still_theirs(viewer: User, ticket: Ticket) -> Clone:
+    try:
+        clone = clone_list.get(viewer, ticket.clone_id)
+        require_view(viewer, clone)
+    except RavadaError as error:
+        raise ConsoleRefused(Cause.REFUSED) from error
+    if clone.node_id != ticket.node_id:
+        raise ConsoleRefused(Cause.TICKET)
+    return clone
+
+
+def _one_at_a_time(session: Session, viewer: User, clone: Clone) -> None:
+    """Who opens two consoles at the same moment, or opens one beside somebody else, waits for the first to be in the
+    books (SQLite's write lock does so already)."""
+    session.execute(select(User.id).where(User.id == viewer.id).with_for_update())
+    session.execute(select(Clone.id).where(Clone.id == clone.id).with_for_update())
+
+
+def _make_room(session: Session, viewer: User, clone: Clone, view_only: bool) -> tuple[int, ...]:
+    """Close the console that this one takes over from; refuse one too many. Answers the ids of those closed."""
+    opened = session.scalars(
+        select(Console).where(
+            Console.closed_at.is_(None), or_(Console.user_id == viewer.id, Console.clone_id == clone.id)
+        )
+    ).all()
+    if view_only:
+        former = [row for row in opened if row.clone_id == clone.id and row.user_id == viewer.id]
+        others = [row for row in opened if row.clone_id == clone.id and row.view_only and row not in former]
+        if len(others) >= settings().viewers_per_clone:
+            raise ConsoleRefused(Cause.TOO_MANY)
+    else:
+        former = [row for row in opened if row.clone_id == clone.id and not row.view_only]
+    mine = [row for row in opened if row.user_id == viewer.id and row not in former]
+    if len(mine) >= settings().consoles_per_user:
+        raise ConsoleRefused(Cause.TOO_MANY)
+    for row in former:
+        row.closed_at, row.closed_as = now(), Cause.TAKEN_OVER
+    return tuple(row.id for row in former)

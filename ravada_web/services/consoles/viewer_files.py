@@ -1,0 +1,119 @@
+"""The other door: a file for a viewer of the user's own (virt-viewer), where a node offers displays on an address.
+
+The display's password is made for this one file, by a job on the node, and expires. It waits in Redis, for a minute
+and to be fetched once; it is in no row, no job and no log.
+"""
+
+import json
+import secrets
+from configparser import RawConfigParser
+from io import StringIO
+from typing import Any
+
+from flask_babel import gettext as _
+
+from ravada_web.errors import Conflict, NotFound
+from ravada_web.extensions import db, queues
+from ravada_web.hypervisor import displays
+from ravada_web.models import Clone, CloneState, Operation, User
+from ravada_web.remote.commands import run
+from ravada_web.services.audit import events
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.requests import request
+from ravada_web.services.transaction import transaction
+
+TICKET_SECONDS = 120
+# The authority behind the node's certificates for SPICE, where its libvirt has been told they are, or by default.
+CA_SCRIPT = """
+folder=$(sed -n 's/^ *spice_tls_x509_cert_dir *= *"\\(.*\\)".*/\\1/p' /etc/libvirt/qemu.conf)
+exec cat "${folder:-/etc/pki/libvirt-spice}/ca-cert.pem"
+"""
+CA_SECONDS = 5.0
+
+
+def impossible(viewer: User, clone: Clone) -> str:
+    """Why there is no such file for the clone now; "" where there is."""
+    if clone.owner_id != viewer.id:
+        return _("Only a desktop's own user opens it in a viewer.")
+    if not clone.node.display_address:
+        return _("Its host offers screens on no address. Use the screen in the browser.")
+    if not endpoints.display_address(clone.node):
+        return _("The QEMU of its host has no SPICE. Use the screen in the browser.")
+    if not clone.node.is_reachable:
+        return _("Its host does not answer right now.")
+    if clone.state != CloneState.RUNNING:
+        return _("Launch it first.")
+    return ""
+
+
+def offer(viewer: User, clone_id: int) -> Operation:
+    """Have the clone's display let one viewer in for a while. Raises NotFound, and Conflict where that cannot be."""
+    outbox.require_queue()
+    with transaction() as session:
+        clone = clone_list.get(viewer, clone_id)
+        if reason := impossible(viewer, clone):
+            raise Conflict(reason)
+        title = _("Let a viewer into %(clone)s", clone=clone.name)
+        params = {"clone_id": clone.id}
+        events.record(session, viewer, "open_viewer", clone)
+        return request(session, "viewer_offer", title, actor=viewer, node=clone.node, params=params)
+
+
+def admit(handle: Handle) -> None:
+    """The job: set a fresh password on the display, and leave what the file needs where it is fetched once."""
+    clone = db.session.get(Clone, handle.params["clone_id"])
+    if clone is None:
+        raise NotFound(_("There is no such desktop."))
+    node, name, uuid = clone.node, clone.name, clone.uuid
+    outside = node.nat_address or node.display_address
+    password = secrets.token_urlsafe(24)
+    with endpoints.connect(node) as connection:
+        handle.check()
+        found = displays.admit(connection, uuid, password, TICKET_SECONDS)
+    where: dict[str, Any] = {"host": outside, "port": found.port, "tls_port": found.tls_port}
+    if found.tls_port > 0:
+        read = ["sh", "-c", CA_SCRIPT]
+        authority = run(
+            endpoints.workspace(), endpoints.target(node), read, deadline=CA_SECONDS, label="SPICE's authority"
+        )
+        where["ca"] = authority.decode(errors="replace")
+    kept = json.dumps(where | {"password": password, "title": name})
+    queues.redis.set(_key(handle.operation_id), kept, ex=TICKET_SECONDS)
+
+
+def _key(operation_id: int) -> str:
+    return f"ravada:viewer:{operation_id}"
+
+
+def file_of(viewer: User, clone_id: int, operation_id: int) -> str:
+    """The file's text, once. Raises NotFound for somebody else's, one that was fetched, and one that is too old."""
+    operation = db.session.get(Operation, operation_id)
+    if operation is None or operation.user_id != viewer.id or operation.params.get("clone_id") != clone_id:
+        raise NotFound(_("There is no such operation."))
+    kept = queues.redis.getdel(_key(operation_id))
+    if not isinstance(kept, bytes):
+        raise NotFound(_("This file was fetched already, or is too old. Ask for a new one."))
+    return _text(json.loads(kept))
+
+
+def _text(where: dict[str, Any]) -> str:
+    """virt-viewer's connection file (remote-viewer(1)), which it deletes once it has read it."""
+    parser = RawConfigParser()
+    entries = {
+        "type": "spice",
+        "title": where["title"],
+        "host": where["host"],
+        "password": where["password"],
+        "delete-this-file": "1",
+    }
+    if where["tls_port"]:
+        entries |= {"tls-port": str(where["tls_port"]), "ca": where["ca"].replace("\n", "\\n")}
+    else:
+        entries["port"] = str(where["port"])
+    parser["virt-viewer"] = entries
+    text = StringIO()
+    parser.write(text, space_around_delimiters=False)
+    return text.getvalue()

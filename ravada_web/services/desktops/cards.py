@@ -1,0 +1,171 @@
+"""“My desktops”: one's own clones, what is in the way of each in its user's words, and the offers not yet taken up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, Trust, User, Wanted
+from ravada_web.services.bases import offers
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.consoles import screenshots
+from ravada_web.services.paging import Page, paginate
+from ravada_web.services.placements import loads as placements_loads
+
+PER_PAGE = 60
+# With fewer than these everything is seen at a glance, and nothing needs to be searched.
+SEARCHED_FROM = 12
+MAKING = (CloneState.REQUESTED, CloneState.CREATING)
+# One that is being deleted stands in nobody's way.
+_STAYS = Clone.state != CloneState.DELETING
+
+
+@dataclass(frozen=True)
+class Desktop:
+    """A card. `step` is how far it is on its way to its user: 0 waits, 1 starts; None when it is not on its way.
+
+    `picture` is the moment of its screen's picture (seconds since the epoch), if there is one.
+    """
+
+    clone: Clone
+    obstacle: Obstacle | None
+    step: int | None
+    restarts: bool
+    picture: int | None
+    may_delete: bool
+
+    @property
+    def note(self) -> str:
+        """What its user has to know, and can do about it; "" where all is well."""
+        if self.obstacle:
+            return explain(self.obstacle)
+        if self.clone.state == CloneState.FAILED:
+            return _("It is broken, and cannot be started. Show this to your administrator:")
+        if self.clone.reason and self.clone.state == CloneState.STOPPED:
+            return _("It did not start. Launch it once more; if that fails too, show this to your administrator:")
+        return ""
+
+    @property
+    def launchable(self) -> bool:
+        """Whether launching is worth a try: memory may become free at any moment, a closed node stays closed."""
+        waits = self.clone.state in (CloneState.STOPPED, CloneState.PAUSED)
+        return waits and self.obstacle in (None, Obstacle.FULL)
+
+    @property
+    def opens(self) -> bool:
+        """Whether its screen is there, or on its way."""
+        return self.clone.state == CloneState.RUNNING or self.step is not None
+
+
+def explain(obstacle: Obstacle) -> str:
+    """What keeps a desktop from starting, in the words of who knows nothing of nodes, and what to do."""
+    texts = {
+        Obstacle.AWAY: _(
+            "Its host does not answer right now. Nothing on it is lost; it comes back when the host does. "
+            "If that takes long, tell your administrator."
+        ),
+        Obstacle.QUARANTINED: _(
+            "Its host is locked until your administrator has checked that it is the right machine. "
+            "Nothing on it is lost; tell your administrator."
+        ),
+        Obstacle.CLOSED: _(
+            "Its host is being taken out of service, so it does not start there now. Nothing on it is lost; "
+            "ask your administrator when it comes back."
+        ),
+        Obstacle.FULL: _(
+            "Its host has no memory left for it right now. Try again in a few minutes, when others have shut "
+            "their desktops down."
+        ),
+    }
+    return texts[obstacle]
+
+
+def page_of(viewer: User, search: str = "", page: int = 1) -> Page[Desktop]:
+    """The viewer's own desktops whose name or base is like the search, by name."""
+    query = clone_list.visible(viewer).where(Clone.owner_id == viewer.id)
+    if search:
+        like = Clone.base.has(Base.name.icontains(search, autoescape=True))
+        query = query.where(Clone.name.icontains(search, autoescape=True) | like)
+    found = paginate(query.order_by(Clone.sort_name), page, PER_PAGE)
+    return Page(_cards(viewer, found.items), found.total, found.page, found.pages)
+
+
+def card(viewer: User, clone: Clone) -> Desktop:
+    """The card of one clone."""
+    return _cards(viewer, [clone])[0]
+
+
+def new_offers(viewer: User) -> Sequence[Base]:
+    """The bases that are offered to the viewer, ready, and of which there is no desktop of theirs yet, by name."""
+    taken = set(db.session.scalars(select(Clone.base_id).where(Clone.owner_id == viewer.id, _STAYS)))
+    return [base for base in offers.offered(viewer) if base.id not in taken]
+
+
+def desktop_of(viewer: User, base_id: int) -> Clone | None:
+    """The viewer's desktop of a base, the first by name, if there is one that is not being deleted."""
+    query = select(Clone).where(Clone.owner_id == viewer.id, Clone.base_id == base_id, _STAYS)
+    return db.session.scalars(query.order_by(Clone.sort_name).limit(1)).first()
+
+
+def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
+    """The cards of clones, in a handful of queries whatever their number."""
+    operations = _operations(rows)
+    free = _startable([row.node for row in rows if row.state == CloneState.STOPPED])
+    shown = screenshots.times([row.id for row in rows if row.state in (CloneState.RUNNING, CloneState.PAUSED)])
+    return [_card(viewer, row, operations.get(row.operation_id or 0), free, shown.get(row.id)) for row in rows]
+
+
+def _operations(rows: Sequence[Clone]) -> dict[int, tuple[str, str]]:
+    """Kind and state of the operations that work on these clones."""
+    wanted = {row.operation_id for row in rows if row.operation_id}
+    query = select(Operation.id, Operation.kind, Operation.state).where(Operation.id.in_(wanted))
+    return {found: (kind, state) for found, kind, state in db.session.execute(query)} if wanted else {}
+
+
+def _startable(nodes: Sequence[Node]) -> dict[int, int]:
+    """MiB that clones may take which start on each of these nodes."""
+    if not nodes:
+        return {}
+    loads = placements_loads.node_loads(db.session(), {node.id for node in nodes})
+    return {node.id: placements_loads.startable_mib(node, loads[node.id]) for node in nodes}
+
+
+def _card(
+    viewer: User, clone: Clone, operation: tuple[str, str] | None, free: Mapping[int, int], picture: int | None
+) -> Desktop:
+    restarts = bool(operation and operation[0] == "clones_restart" and clone.state == CloneState.STOPPING)
+    return Desktop(
+        clone=clone,
+        obstacle=_obstacle(clone, free),
+        step=_step(clone, operation, restarts),
+        restarts=restarts,
+        picture=picture,
+        may_delete=clone_actions.may_delete(viewer, clone),
+    )
+
+
+def _obstacle(clone: Clone, free: Mapping[int, int]) -> Obstacle | None:
+    node = clone.node
+    if node.trust != Trust.PINNED:
+        return Obstacle.QUARANTINED
+    if not node.is_reachable or clone.state == CloneState.UNREACHABLE:
+        return Obstacle.AWAY
+    if clone.state != CloneState.STOPPED:
+        return None
+    if node.wanted != Wanted.ENABLED:
+        return Obstacle.CLOSED
+    return Obstacle.FULL if clone.memory_mib > free[node.id] else None
+
+
+def _step(clone: Clone, operation: tuple[str, str] | None, restarts: bool) -> int | None:
+    if clone.state in MAKING:
+        return 0 if clone.start_after else None
+    if restarts:
+        return 0
+    if clone.state == CloneState.STARTING:
+        return 0 if operation and operation[1] == OperationState.WAITING else 1
+    return None

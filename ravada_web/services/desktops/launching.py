@@ -1,0 +1,107 @@
+"""Launching: one click from a card to a desktop that runs, or to one that is made for it first."""
+
+import re
+import unicodedata
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.errors import Conflict
+from ravada_web.extensions import db
+from ravada_web.models import Base, Clone, CloneState, Operation, User
+from ravada_web.services.bases import offers
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.errors import NodeRefuses, NoRoom
+from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.desktops import cards
+from ravada_web.services.operations import outbox
+from ravada_web.services.transaction import hold_lock, transaction
+
+# Of the 40 characters of a prefix, how many its base's name may take; the owner's takes what is left.
+BASE_PART, PREFIX_LENGTH = 20, 40
+
+
+def launch(actor: User, clone_id: int) -> Clone:
+    """Have one's own desktop, or one that the actor controls, run: started, let go on, or left as it is on its way.
+
+    Raises NotFound for a foreign one, Conflict with the reason in its user's words.
+    """
+    with transaction():
+        clone = clone_list.get(actor, clone_id)
+        if clone.state == CloneState.RUNNING or _on_its_way(clone):
+            return clone
+        if clone.state not in (CloneState.STOPPED, CloneState.PAUSED):
+            raise Conflict(_why_not(clone))
+        try:
+            clone_actions.start(actor, [clone_id])
+        except NodeRefuses as error:
+            raise Conflict(f"{clone.name}: {cards.explain(error.obstacle)}") from error
+        return clone
+
+
+def _on_its_way(clone: Clone) -> bool:
+    if clone.state in cards.MAKING:
+        return clone.start_after
+    if clone.state == CloneState.STOPPING:
+        operation = db.session.get(Operation, clone.operation_id or 0)
+        return operation is not None and operation.kind == "clones_restart"
+    return clone.state == CloneState.STARTING
+
+
+def _why_not(clone: Clone) -> str:
+    texts = {
+        CloneState.REQUESTED: _("%(name)s is still being made. Try again in a moment.", name=clone.name),
+        CloneState.CREATING: _("%(name)s is still being made. Try again in a moment.", name=clone.name),
+        CloneState.STOPPING: _("%(name)s is shutting down. Launch it once it is off.", name=clone.name),
+        CloneState.DELETING: _("%(name)s is being deleted.", name=clone.name),
+        CloneState.FAILED: _("%(name)s is broken. Tell your administrator: %(why)s", name=clone.name, why=clone.reason),
+        CloneState.UNREACHABLE: f"{clone.name}: {cards.explain(Obstacle.AWAY)}",
+    }
+    return texts[CloneState(clone.state)]
+
+
+def launch_new(actor: User, base_id: int) -> Clone:
+    """Make the actor a desktop of a base that is offered to them, and start it; where there is one, launch that.
+
+    It is serial with all other choices of nodes, so two clicks at once lead to the same desktop. Raises NotFound
+    for a base that is not offered, Conflict with the reason in the user's words.
+    """
+    outbox.require_queue()
+    with transaction() as session:
+        hold_lock(session, "placement")
+        base = offers.require_offered(session, actor, base_id)
+        former = cards.desktop_of(actor, base.id)
+        if former is not None:
+            return launch(actor, former.id)
+        wanted = Request(
+            base_id=base.id,
+            count=1,
+            prefix=prefix(base, actor),
+            owner=actor.name,
+            volatile=base.offers_volatile,
+            start_after=True,
+        )
+        try:
+            decision = clone_requests.place_and_write(session, actor, wanted)
+        except NoRoom as error:
+            text = _("There is no room for a new desktop of %(base)s right now. Try again in a few minutes; if it "
+                     "stays so, tell your administrator.", base=base.name)  # fmt: skip
+            raise Conflict(text) from error
+        return session.scalars(select(Clone).where(Clone.decision_id == decision.id)).one()
+
+
+def prefix(base: Base, owner: User) -> str:
+    """What the name of a user's desktop begins with, by clone_requests.PREFIX whatever the two are called."""
+    first = slug(base.name)[:BASE_PART].strip("-") or "desktop"
+    rest = PREFIX_LENGTH - len(first) - 1
+    second = slug(owner.name)[:rest].strip("-") or f"user{owner.id}"
+    return f"{first}-{second}"
+
+
+def slug(name: str) -> str:
+    """The name in lower-case letters, digits and dashes alone; accents are dropped, "" where nothing is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

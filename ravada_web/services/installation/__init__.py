@@ -1,0 +1,1 @@
+"""The first run: tables, the local master, the checklist. Nothing here runs later."""

@@ -1,0 +1,25 @@
+"""All the checks, in the order in which they are read."""
+
+from ravada_web.services.joining.checks import firewall, host, libvirt
+from ravada_web.services.joining.checks.findings import Finding, Seen
+
+
+def findings(seen: Seen) -> list[Finding]:
+    """What every check found; those that libvirt's silence leaves without an answer are left out."""
+    machines = libvirt.machines(seen)
+    return [
+        host.ssh(seen),
+        host.access(seen),
+        host.twice(seen),
+        host.distribution(seen),
+        libvirt.libvirt(seen),
+        host.kvm(seen),
+        host.tools(seen),
+        host.memory(seen),
+        *libvirt.pools(seen),
+        *libvirt.networks(seen),
+        *([machines] if machines else []),
+        libvirt.processor(seen),
+        host.clock(seen),
+        firewall.firewall(seen),
+    ]

@@ -1,0 +1,117 @@
+"""How a host becomes a node, its first step: read its key and have it accepted; that writes the row.
+
+The host's address waits in the operation's `params` until then. What follows are the steps of `inspecting` (are we
+let in, is all there that is needed), `node_access` and `mending` (help with both), and `proving` (does a guest run).
+"""
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.errors import Conflict, InvalidInput, NotFound
+from ravada_web.extensions import db
+from ravada_web.models import Access, Node, Observed, Operation, OperationState, Trust, User, Wanted
+from ravada_web.remote.errors import NodeUnreachable
+from ravada_web.remote.trust import fetch_host_key
+from ravada_web.services.audit import events
+from ravada_web.services.joining import inspection
+from ravada_web.services.nodes.validation import invalid_place
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.listing import get
+from ravada_web.services.operations.requests import request
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+SCAN_SECONDS = 5.0
+
+
+def request_join(actor: User, *, name: str, address: str, port: int, user: str) -> Operation:
+    """Ask for the host's key. Raises InvalidInput for values that are malformed or taken."""
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    with transaction() as session:
+        if wrong := invalid_place(name, address, port, user):
+            raise InvalidInput(wrong)
+        params = {"name": name, "address": address, "port": port, "user": user}
+        title = _("Read the host key of %(name)s", name=name)
+        return request(session, "node_scan", title, actor=actor, params=params)
+
+
+def request_rekey(actor: User, node: Node) -> Operation:
+    """Ask for the present host key of a quarantined node, to accept it anew. Raises Conflict."""
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    with transaction() as session:
+        if node.trust != Trust.CHANGED:
+            raise Conflict(_("Node %(node)s still has the host key that was accepted.", node=node.name))
+        params = {"name": node.name, "address": node.address, "port": node.port, "user": node.user}
+        title = _("Read the new host key of %(name)s", name=node.name)
+        return request(session, "node_scan", title, actor=actor, node=node, params=params | {"node_id": node.id})
+
+
+def scan(handle: Handle) -> None:
+    """The job's part: read the host's key."""
+    try:
+        key = fetch_host_key(handle.params["address"], handle.params["port"], deadline=SCAN_SECONDS)
+    except NodeUnreachable as error:
+        raise InvalidInput({"port" if error.code == "refused" else "address": str(error)}) from error
+    handle.result = {
+        "fingerprint": key.fingerprint,
+        "host_key": key.line,
+        "key_type": key.line.split()[0],
+        "source": key.source,
+    }
+
+
+def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operation:
+    """Accept the key that was read, by its fingerprint: write the node's row, or pin its new key; answers the
+    inspection that follows at once.
+
+    Raises InvalidInput when the fingerprint is not the one that was read, or name or address were taken meanwhile.
+    """
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    found = get(actor, scan_operation_id)
+    if found.kind != "node_scan" or found.state != OperationState.DONE:
+        raise NotFound(_("There is no host key to accept here; add the node again."))
+    if fingerprint != found.result["fingerprint"]:
+        raise InvalidInput({"fingerprint": _("This is not the fingerprint that the host showed.")})
+    try:
+        with transaction() as session:
+            node = _pinned(session, actor, found)
+            return inspection.request_in_transaction(session, actor, node)
+    except IntegrityError as error:
+        raise InvalidInput({"name": _("Another node took this name or address meanwhile.")}) from error
+
+
+def _pinned(session: Session, actor: User, found: Operation) -> Node:
+    known = found.params.get("node_id")
+    node = session.get(Node, known) if known else _new_node(found)
+    if node is None:
+        raise NotFound(_("There is no such node."))
+    node.host_key, node.trust, node.reason = found.result["host_key"], Trust.PINNED, ""
+    session.add(node)
+    text = f"{node.address}:{node.port} {found.result['fingerprint']}"
+    events.record(session, actor, "accept_key" if known else "join", node, text)
+    return node
+
+
+def _new_node(found: Operation) -> Node:
+    wanted = found.params
+    if wrong := invalid_place(wanted["name"], wanted["address"], wanted["port"], wanted["user"]):
+        raise InvalidInput(wrong)
+    return Node(
+        name=wanted["name"],
+        address=wanted["address"],
+        port=wanted["port"],
+        user=wanted["user"],
+        is_master=db.session.scalar(select(Node.id).limit(1)) is None,
+        wanted=Wanted.NEW,
+        observed=Observed.UNKNOWN,
+        access=Access.NONE,
+        source_address=found.result["source"],
+        builds_at_once=settings().builds_per_node,
+    )

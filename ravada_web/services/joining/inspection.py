@@ -1,0 +1,220 @@
+"""Inspecting a node: log in, survey it, read libvirt's facts by the way that will be used, write the findings."""
+
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from flask_babel import gettext as _
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.extensions import db
+from ravada_web.hypervisor.connection import open_connection, socket_uri
+from ravada_web.hypervisor.domain_xml import read_needs
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.facts import NodeFacts, read_facts
+from ravada_web.models import Access, Base, Node, Operation, OperationState, Trust, User
+from ravada_web.models import now as this_moment
+from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError
+from ravada_web.remote.links import LinkKeeper
+from ravada_web.remote.login import Login, examine_login
+from ravada_web.remote.sampling import sample
+from ravada_web.remote.survey import Survey, survey
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.services.joining.checks.findings import Needs, Peer, Seen
+from ravada_web.services.joining.checks.run import findings
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.facts import store_facts, store_sample
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.requests import request
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+LOGIN_SECONDS, LINK_SECONDS, SAMPLE_SECONDS = 8.0, 10.0, 10.0
+# What works on a node before it serves; one at a time.
+KINDS = ("node_inspect", "node_key", "node_mend", "node_prove")
+
+
+def request_inspection(actor: User, node: Node) -> Operation:
+    """Ask for all the checks. Raises Conflict while other work of the joining is under way."""
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    with transaction() as session:
+        return request_in_transaction(session, actor, node)
+
+
+def request_in_transaction(session: Session, actor: User, node: Node) -> Operation:
+    """Write the operation of an inspection, in the present transaction."""
+    session.flush()
+    require_idle(session, node)
+    return request(session, "node_inspect", _("Check %(node)s", node=node.name), actor=actor, node=node)
+
+
+def require_idle(session: Session, node: Node) -> None:
+    """Raise Conflict while an operation of these kinds works on the node, or its host key is not to be trusted."""
+    if node.trust != Trust.PINNED:
+        raise Conflict(_("%(node)s shows another host key than the one accepted. Accept it first.", node=node.name))
+    busy = select(Operation.title).where(
+        Operation.node_id == node.id,
+        Operation.kind.in_(KINDS),
+        Operation.state.in_([OperationState.WAITING, OperationState.RUNNING]),
+    )
+    if title := session.scalar(busy):
+        raise Conflict(_("“%(title)s” is under way. Wait until it has ended.", title=title))
+
+
+def require_own_host(node: Node) -> None:
+    """Raise Conflict for a host that was found to be a node already."""
+    if any(finding["code"] == "twice" and finding["state"] == "fail" for finding in node.findings):
+        raise Conflict(_("This host is a node already, by another address. Remove this entry."))
+
+
+def inspect(handle: Handle) -> None:
+    """The job's part. A host that is not reached, or does not let us in, is left as it was."""
+    node = db.session.get_one(Node, handle.node_id)
+    where = endpoints.target(node)
+    db.session.rollback()
+    login, took = let_in(where)
+    where = replace(where, root=login.power != "libvirt")
+    seen = _look(where, login, took)
+    handle.check()
+    _write(handle, seen)
+
+
+def let_in(where: Target) -> tuple[Login, float]:
+    """Log in, answering with the seconds it took; a key that has changed quarantines the node.
+
+    Raises InvalidInput for the field `user` where we are not let in, `address` where nobody answers.
+    """
+    if where.local:
+        return Login("root", "", socket=True), 0.0
+    started = time.monotonic()
+    try:
+        return examine_login(endpoints.workspace(), where, deadline=LOGIN_SECONDS), time.monotonic() - started
+    except HostKeyChanged as error:
+        quarantine(where.node_id, str(error))
+        raise
+    except KeyRefused as error:
+        raise InvalidInput({"user": str(error)}) from error
+    except NodeUnreachable as error:
+        raise InvalidInput({"address": str(error)}) from error
+
+
+def quarantine(node_id: int, reason: str) -> None:
+    """Send nothing more to a node whose host key has changed."""
+    with transaction() as session:
+        changed = update(Node).where(Node.id == node_id).values(trust=Trust.CHANGED, reason=reason)
+        session.execute(changed)
+
+
+def _look(where: Target, login: Login, login_seconds: float) -> Seen:
+    apart = endpoints.workspace()
+    seen_host = survey(apart, where)
+    started = time.monotonic()
+    facts, error = _facts(where, seen_host)
+    took = time.monotonic() - started
+    node = db.session.get_one(Node, where.node_id)
+    needs = _needs(node)
+    paths = sorted({*needs.pools.values(), *(pool.path for pool in (facts.pools if facts else ()))})
+    peers = tuple(_peers(node.id))
+    db.session.rollback()
+    return Seen(
+        name=where.name,
+        user=where.user,
+        port=where.port,
+        local=where.local,
+        access=Access(login.power),
+        source=login.source,
+        socket_open=login.socket,
+        login_seconds=login_seconds,
+        survey=seen_host,
+        sample=sample(apart, where, paths, deadline=SAMPLE_SECONDS, fresh=True),
+        facts=facts,
+        libvirt_error=error,
+        libvirt_seconds=took,
+        peers=peers,
+        needs=needs,
+    )
+
+
+def _facts(where: Target, seen: Survey) -> tuple[NodeFacts | None, str]:
+    """libvirt's facts, or why there are none."""
+    if not seen.libvirt_socket:
+        return None, _("its socket is not there")
+    try:
+        return _facts_through_a_link(where), ""
+    except (HypervisorError, RemoteError) as error:
+        return None, str(error)
+
+
+def _facts_through_a_link(where: Target) -> NodeFacts:
+    """Read the facts by the very path that will be used later, in a folder of its own, and take it down again."""
+    if where.local:
+        with open_connection(endpoints.libvirt_uri(where)) as connection:
+            return read_facts(connection)
+    with tempfile.TemporaryDirectory(dir=settings().run_dir, prefix="j") as folder:
+        apart = Workspace(run_dir=Path(folder), key_file=settings().ssh_key)
+        keeper = LinkKeeper(apart)
+        try:
+            _wait_for_link(keeper, where)
+            with open_connection(socket_uri(apart.libvirt_socket(where))) as connection:
+                return read_facts(connection)
+        finally:
+            keeper.close()
+
+
+def _wait_for_link(keeper: LinkKeeper, where: Target) -> None:
+    deadline = time.monotonic() + LINK_SECONDS
+    while not (state := keeper.reconcile([where])[where.node_id]).up:
+        if time.monotonic() > deadline:
+            raise NodeUnreachable("lost", _("The link to %(name)s: %(why)s", name=where.name, why=state.reason))
+        time.sleep(0.05)
+
+
+def _peers(node_id: int) -> Iterable[Peer]:
+    columns = (Node.name, Node.host_uuid, Node.machine_id, Node.facts, Node.is_master)
+    for name, host_uuid, machine_id, facts, is_master in db.session.execute(select(*columns).where(Node.id != node_id)):
+        yield Peer(name, host_uuid or "", machine_id, str(facts.get("processor", "")), is_master)
+
+
+def _needs(node: Node) -> Needs:
+    """What the bases and the master ask of every node."""
+    machines: dict[str, list[str]] = {}
+    firmwares: dict[str, list[str]] = {}
+    networks: dict[str, list[str]] = {}
+    for name, template in db.session.execute(select(Base.name, Base.template_xml).order_by(Base.name)):
+        needs = read_needs(template)
+        for kept, wanted in ((machines, needs.machines), (firmwares, needs.firmwares), (networks, needs.networks)):
+            for what in wanted:
+                kept.setdefault(what, []).append(name)
+    master = db.session.scalar(select(Node).where(Node.is_master, Node.id != node.id))
+    return Needs(
+        machines={what: ", ".join(bases) for what, bases in machines.items()},
+        firmwares={what: ", ".join(bases) for what, bases in firmwares.items()},
+        networks={what: ", ".join(bases) for what, bases in networks.items()},
+        pools={pool.name: pool.path for pool in master.pools if pool.active} if master else {},
+        disk_floor_mib=settings().disk_reserve_mib,
+        memory_reserve_mib=node.memory_reserve_mib,
+    )
+
+
+def _write(handle: Handle, seen: Seen) -> None:
+    found = findings(seen)
+    with transaction() as session:
+        node = session.get_one(Node, handle.node_id)
+        node.findings, node.inspected_at = [finding.to_dict() for finding in found], this_moment()
+        is_other = any(finding.code == "twice" and finding.state == "fail" for finding in found)
+        if not is_other:
+            node.access, node.machine_id = seen.access, seen.survey.machine_id
+            node.source_address = seen.source or node.source_address
+            if seen.facts is not None:
+                store_facts(node, seen.facts)
+                if node.figures_at is None:  # the first ones; checks bring all others
+                    store_sample(node, seen.sample, this_moment())
+                node.facts = node.facts | {"processor": seen.survey.processor, "system": seen.survey.pretty_name}
+    handle.result = {"failed": [finding.code for finding in found if finding.state == "fail"]}

@@ -1,0 +1,80 @@
+"""Letting our key in: the command for the host, or one login with a password that is typed once and kept nowhere.
+
+On its way to the job that uses it the password waits in Redis, sealed by the installation's key, for a minute at
+most; taking it deletes it.
+"""
+
+from flask_babel import gettext as _
+
+from ravada_web.config import settings
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.extensions import db, queues
+from ravada_web.identity.second_factor import seal, unseal
+from ravada_web.models import Node, Operation, User
+from ravada_web.remote.errors import CommandFailed, HostKeyChanged, KeyRefused, NodeUnreachable
+from ravada_web.remote.login import key_command, run_with_password
+from ravada_web.services.audit import events
+from ravada_web.services.joining import inspection
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.endpoints import public_key
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.requests import request
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+PASSWORD_SECONDS = 60
+INSTALL_SECONDS = 15.0
+LONGEST_PASSWORD = 512
+
+
+def command(node: Node) -> str:
+    """The command that lets our key in, for the node's user on the node, from our address there alone."""
+    return key_command(public_key(), node.source_address)
+
+
+def request_key_install(actor: User, node: Node, password: str) -> Operation:
+    """Ask for our key to be installed by one login with this password. Raises InvalidInput and Conflict."""
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    if not 0 < len(password) <= LONGEST_PASSWORD:
+        raise InvalidInput({"password": _("Enter the password of %(user)s on that host.", user=node.user)})
+    if node.local:
+        raise Conflict(_("This host needs no key."))
+    with transaction() as session:
+        inspection.require_idle(session, node)
+        title = _("Install the key on %(node)s", node=node.name)
+        operation = request(session, "node_key", title, actor=actor, node=node)
+        session.flush()
+        events.record(session, actor, "install_key", node, node.user)
+        queues.redis.set(_place(operation.id), seal(password, settings().secret_key()), ex=PASSWORD_SECONDS)
+        return operation
+
+
+def _place(operation_id: int) -> str:
+    return f"ravada:password:{operation_id}"
+
+
+def install_key(handle: Handle) -> None:
+    """The job's part: install the key, then check the node as with a key that was there."""
+    sealed = queues.redis.getdel(_place(handle.operation_id))
+    password = unseal(sealed.decode(), settings().secret_key()) if isinstance(sealed, bytes) else None
+    if password is None:
+        raise InvalidInput(
+            {"password": _("The password was not used within a minute, and is forgotten. Type it again.")}
+        )
+    node = db.session.get_one(Node, handle.node_id)
+    where, line = endpoints.target(node), command(node)
+    db.session.rollback()
+    try:
+        run_with_password(where, password, line, INSTALL_SECONDS)
+    except HostKeyChanged as error:
+        inspection.quarantine(where.node_id, str(error))
+        raise
+    except KeyRefused as error:
+        raise InvalidInput({"password": str(error)}) from error
+    except CommandFailed as error:
+        raise InvalidInput({"user": str(error)}) from error
+    except NodeUnreachable as error:
+        raise InvalidInput({"address": str(error)}) from error
+    inspection.inspect(handle)

@@ -1,0 +1,80 @@
+"""How far a node's joining is: read from its row and its last operation, so that the page can be left and resumed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Access, Node, Operation, OperationState, Trust, User
+from ravada_web.services.joining import inspection, key_install, remedies
+from ravada_web.services.permissions import rights
+
+# What the login itself tells; the other findings are the checks'.
+OF_ACCESS = ("ssh", "access", "twice")
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A node's joining. `busy` is the operation under way; `failed` the last one, where it failed; `mendable` the
+    codes of the failed findings that we can mend; `command` lets our key in."""
+
+    node: Node
+    busy: Operation | None
+    failed: Operation | None
+    mendable: list[str]
+    command: str
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the key is the accepted one."""
+        return self.node.trust == Trust.PINNED
+
+    @property
+    def let_in(self) -> bool:
+        """Whether our login works."""
+        return self.node.access != Access.NONE
+
+    @property
+    def reduced(self) -> bool:
+        """Whether libvirt is all that we may use."""
+        return self.node.access == Access.LIBVIRT
+
+    @property
+    def of_access(self) -> list[dict[str, Any]]:
+        """The findings about the login."""
+        return [finding for finding in self.node.findings if finding["code"] in OF_ACCESS]
+
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        """The other findings."""
+        return [finding for finding in self.node.findings if finding["code"] not in OF_ACCESS]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every check that was made holds, or only warns."""
+        return bool(self.node.findings) and all(finding["state"] != "fail" for finding in self.node.findings)
+
+    @property
+    def field(self) -> str:
+        """What the failure is about: a field, "" for none."""
+        return str(self.failed.result.get("field", "")) if self.failed else ""
+
+    @property
+    def step(self) -> int:
+        """The step that is to be done now, from 1: trust, access, checks, proof; 5 when all are done."""
+        for number, is_done in enumerate((self.trusted, self.let_in, self.sound, self.node.proved_at), 1):
+            if not is_done:
+                return number
+        return 5
+
+
+def read(viewer: User, node: Node) -> Guide:
+    """How far it is."""
+    rights.require(viewer, "nodes.change")
+    query = select(Operation).where(Operation.node_id == node.id, Operation.kind.in_(inspection.KINDS))
+    last = db.session.scalar(query.order_by(Operation.id.desc()).limit(1))
+    busy = last if last is not None and not last.over else None
+    failed = last if last is not None and last.state == OperationState.FAILED else None
+    codes = [finding["code"] for finding in remedies.remedies(node)]
+    return Guide(node, busy, failed, codes, "" if node.local else key_install.command(node))

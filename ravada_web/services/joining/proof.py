@@ -1,0 +1,138 @@
+"""The proof of a node: a tiny machine from its disk to its screen, by the ways that desktops use, and away again."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask_babel import gettext as _
+
+from ravada_web.errors import Conflict
+from ravada_web.extensions import db
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.proving import boot, end, proof_xml
+from ravada_web.models import Access, Node, Observed, Operation, User, Wanted
+from ravada_web.models import now as this_moment
+from ravada_web.remote.commands import run
+from ravada_web.remote.displays import close_display, open_display
+from ravada_web.remote.errors import NodeUnreachable, RemoteError
+from ravada_web.remote.files import remove_files
+from ravada_web.remote.links import link_is_up
+from ravada_web.remote.screens import first_frame
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.services.audit import events
+from ravada_web.services.joining import inspection
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.facts import facts_of
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.requests import request
+from ravada_web.services.permissions import rights
+from ravada_web.services.storage import pools
+from ravada_web.services.transaction import transaction
+
+LINK_SECONDS, DISK_SECONDS, FRAME_SECONDS, REMOVE_SECONDS = 15.0, 20.0, 30.0, 10.0
+DISK_SIZE = "16M"
+
+
+def request_proof(actor: User, node: Node) -> Operation:
+    """Ask for the proof; a node that was new is enabled by it. Raises Conflict where it cannot be had."""
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    with transaction() as session:
+        inspection.require_own_host(node)
+        if node.access not in (Access.ROOT, Access.SUDO):
+            text = _("The proof needs root on %(node)s, or sudo: it makes a disk there.", node=node.name)
+            raise Conflict(text)
+        inspection.require_idle(session, node)
+        return request(session, "node_prove", _("Prove %(node)s", node=node.name), actor=actor, node=node)
+
+
+@dataclass
+class _Steps:
+    """The steps so far, each with its words, seconds and state; written as they go, so that they can be watched."""
+
+    node_id: int
+    done: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, code: str, text: str) -> Iterator[None]:
+        line = {"code": code, "text": text, "state": "running", "seconds": 0.0}
+        self.done.append(line)
+        self._write()
+        started = time.monotonic()
+        try:
+            yield
+            line["state"] = "pass"
+        except (HypervisorError, RemoteError, Conflict):
+            line["state"] = "fail"
+            raise
+        finally:
+            line["seconds"] = round(time.monotonic() - started, 2)
+            self._write()
+
+    def _write(self) -> None:
+        with transaction() as session:
+            session.get_one(Node, self.node_id).proof = [dict(line) for line in self.done]
+
+
+def prove(handle: Handle) -> None:
+    """The job's part; whatever happens, the machine and its disk are gone afterwards."""
+    node = db.session.get_one(Node, handle.node_id)
+    where, facts, name = endpoints.target(node), facts_of(node), f"ravada-proof-{handle.token}"
+    disk = pools.in_pool(pools.require_pool(node).path, f"{name}.qcow2")
+    db.session.rollback()
+    steps = _Steps(where.node_id)
+    with steps.step("link", _("Its link is up")):
+        _wait_for_link(endpoints.workspace(), where)
+    try:
+        with steps.step("disk", _("A disk is made in its pool")):
+            argv = ["qemu-img", "create", "-q", "-f", "qcow2", disk, DISK_SIZE]
+            run(endpoints.workspace(), where, argv, deadline=DISK_SECONDS)
+        _run_machine(steps, where, name, proof_xml(name, disk, facts))
+    finally:
+        with suppress(RemoteError):
+            remove_files(endpoints.workspace(), where, [disk])
+    handle.result = {"steps": steps.done}
+    _passed(handle)
+
+
+def _run_machine(steps: _Steps, where: Target, name: str, xml: str) -> None:
+    workspace = endpoints.workspace()
+    with open_connection(endpoints.libvirt_uri(where)) as connection:
+        with steps.step("start", _("A machine starts from it")):
+            display = boot(connection, xml)
+        try:
+            with steps.step("display", _("Its display is reached, as a desktop's is")):
+                local = open_display(workspace, where, display)
+            with steps.step("frame", _("Its screen shows something")):
+                first_frame(local, FRAME_SECONDS)
+        finally:
+            close_display(workspace, where, display)
+        with steps.step("remove", _("All of it is removed")):
+            end(connection, name)
+
+
+def _wait_for_link(workspace: Workspace, where: Target) -> None:
+    """The links process makes it once we are let in."""
+    until = time.monotonic() + LINK_SECONDS
+    while not (where.local or link_is_up(workspace, where)):
+        if time.monotonic() > until:
+            text = _("The link to %(name)s did not come up. Does the links process run?", name=where.name)
+            raise NodeUnreachable("lost", text)
+        time.sleep(0.05)
+
+
+def _passed(handle: Handle) -> None:
+    actor = db.session.get(User, handle.user_id) if handle.user_id else None
+    with transaction() as session:
+        node = session.get_one(Node, handle.node_id)
+        # It has just been seen to work: no need to wait for the next check, and none that was asked before counts.
+        node.proved_at = node.checked_at = node.last_seen_at = this_moment()
+        node.observed, node.reason = Observed.UP, ""
+        events.record(session, actor, "prove", node)
+        if node.wanted == Wanted.NEW:
+            node.wanted = Wanted.ENABLED
+            events.record(session, actor, "enable", node)

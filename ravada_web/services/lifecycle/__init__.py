@@ -1,0 +1,1 @@
+"""A node's service state, from enabling to removal. Its health is for monitoring."""

@@ -1,0 +1,48 @@
+"""Enabling and disabling a node."""
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.models import Access, Clone, CloneState, Node, User, Wanted
+from ravada_web.services.audit import events
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.joining import inspection
+from ravada_web.services.operations import outbox
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+
+def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool = False, unproved: bool = False) -> None:
+    """Enable or disable a node. Disabled, it gets no new clone and no start; what runs there is left, or, with
+    `shut_down`, asked to shut down.
+
+    A node that never passed its proof is enabled with `unproved` alone, which the audit log keeps. Raises
+    InvalidInput, and Conflict for a node that cannot be enabled.
+    """
+    rights.require(actor, "nodes.change")
+    if wanted not in (Wanted.ENABLED, Wanted.DISABLED):
+        raise InvalidInput({"wanted": _("Enabled or disabled.")})
+    outbox.require_queue()
+    with transaction() as session:
+        if wanted == Wanted.ENABLED:
+            _require_enablable(node, unproved)
+        node.wanted = wanted
+        if wanted == Wanted.ENABLED:
+            events.record(session, actor, "enable" if node.proved_at else "enable_unproved", node)
+            return
+        events.record(session, actor, "disable", node)
+        if shut_down:
+            runs = select(Clone.id).where(Clone.node_id == node.id, Clone.state == CloneState.RUNNING)
+            if ids := session.scalars(runs).all():
+                clone_actions.shut_down(actor, ids)
+
+
+def _require_enablable(node: Node, unproved: bool) -> None:
+    inspection.require_own_host(node)
+    if node.access not in (Access.ROOT, Access.SUDO):
+        text = _("We may not act as root on %(node)s, so no clones can be made there.", node=node.name)
+        raise Conflict(text)
+    if node.proved_at is None and not unproved:
+        text = _("No guest was ever proved to run on %(node)s. Prove it first, or say that you go without.")
+        raise Conflict(text % {"node": node.name})

@@ -1,0 +1,42 @@
+"""Digests of what users' pages show: they differ when a page has changed."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection
+
+from sqlalchemy import func, or_, select
+
+from ravada_web.extensions import db
+from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation
+
+
+def digests(topics: Collection[str]) -> dict[str, str]:
+    """A digest for each of these "desktops-N" and "clone-N": it differs when what their pages show has changed."""
+    owners, ids = _numbers(topics, "desktops"), _numbers(topics, "clone")
+    offers = _offers() if owners else ""
+    lines: dict[str, list[str]] = defaultdict(list, {f"desktops-{owner}": [offers] for owner in owners})
+    shown = (Clone.id, Clone.owner_id, Clone.state, Clone.start_after, Clone.reason, Clone.viewers_refused, Clone.name)
+    of_node = (Node.observed, Node.trust, Node.wanted)
+    query = select(*shown, *of_node, Operation.state).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
+    query = query.outerjoin(Operation, Operation.id == Clone.operation_id)
+    for row in db.session.execute(query.where(or_(Clone.owner_id.in_(owners), Clone.id.in_(ids)))):
+        lines[f"clone-{row.id}"].append(repr(tuple(row)))
+        lines[f"desktops-{row.owner_id}"].append(repr(tuple(row)))
+    open_ones = select(Console.id, Console.clone_id).where(Console.closed_at.is_(None), Console.clone_id.in_(ids))
+    for console_id, clone_id in db.session.execute(open_ones.order_by(Console.id)):
+        lines[f"clone-{clone_id}"].append(f"console {console_id}")
+    return {topic: hashlib.sha256("\n".join(lines[topic]).encode()).hexdigest() for topic in topics}
+
+
+def _offers() -> str:
+    """What is offered to whom, as one text for all: it changes seldom, and then every user's page may."""
+    bases = db.session.execute(select(Base.id, Base.name, Base.state, Base.offered_to_all).order_by(Base.id))
+    offers = select(BaseOffer.base_id, BaseOffer.group_id, BaseOffer.user_id).order_by(BaseOffer.id)
+    members = select(GroupMember.group_id, func.count()).group_by(GroupMember.group_id).order_by(GroupMember.group_id)
+    return repr(
+        [[tuple(row) for row in found] for found in (bases, db.session.execute(offers), db.session.execute(members))]
+    )
+
+
+def _numbers(topics: Collection[str], kind: str) -> list[int]:
+    return [int(topic.partition("-")[2]) for topic in topics if topic.startswith(f"{kind}-")]

@@ -1,0 +1,95 @@
+"""Who may listen to which topics."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+from ravada_web.errors import NotFound
+from ravada_web.models import SignIn, User
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.permissions.scopes import Scope
+from ravada_web.services.sign_in import sessions
+
+MOST_TOPICS = 12
+# The right that each kind of row asks for.
+_RIGHTS = {
+    "nodes": "nodes.see",
+    "states": "nodes.see",
+    "bases": "bases.see",
+    "clones": "clones.see_all",
+    "operations": "operations.see",
+    "people": "users.see",
+    "audit": "audit.see",
+}
+# What one object's topic, or one person's desktops, hear of: a change of these kinds of rows.
+HEARS: Mapping[str, tuple[str, ...]] = {
+    "node": ("nodes", "clones"),
+    "base": ("bases", "clones"),
+    "operation": ("operations",),
+    "clone": ("clones", "states", "consoles"),
+    "desktops": ("clones", "states", "operations", "bases", "people"),
+}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who listens: by which sign-in, and the role and part of the house by which the topics were granted."""
+
+    sign_in_id: int
+    role: str
+    scope: Scope | None
+
+
+def subscribe(token: str, wanted: Sequence[str]) -> tuple[Listener, dict[str, str]] | None:
+    """Who listens and, for each topic that was asked for, the one that it is told of; None without a sign-in.
+
+    "desktops" is the asker's own. Raises NotAllowed and NotFound for what the asker may not see.
+    """
+    found = sessions.find(token)
+    if found is None:
+        return None
+    return _listener(found), {topic: _granted(found.user, topic) for topic in wanted[:MOST_TOPICS]}
+
+
+def _listener(found: SignIn) -> Listener:
+    return Listener(found.id, found.user.role, scopes.of(found.user))
+
+
+def _granted(viewer: User, topic: str) -> str:
+    if topic == "desktops":
+        return f"desktops-{viewer.id}"
+    if topic in _RIGHTS:
+        rights.require(viewer, _RIGHTS[topic])
+        return topic
+    kind, _dash, number = topic.partition("-")
+    if not (number.isascii() and number.isdecimal()) or len(number) > 9:
+        raise NotFound(_("There is no such thing to listen to."))
+    _load(viewer, kind, int(number))
+    return topic
+
+
+def _load(viewer: User, kind: str, object_id: int) -> None:
+    """Raise NotAllowed or NotFound unless the viewer may see the object."""
+    if kind == "clone":
+        clone_list.get(viewer, object_id)
+    elif kind == "operation":
+        operation_list.get(viewer, object_id)
+    elif kind == "node":
+        rights.require(viewer, "nodes.see")
+        node_list.get(viewer, object_id)
+    elif kind == "base":
+        rights.require(viewer, "bases.see")
+        base_list.get(viewer, object_id)
+    else:
+        raise NotFound(_("There is no such thing to listen to."))
+
+
+def holding(listeners: Collection[Listener]) -> set[Listener]:
+    """Which of these may go on: the sign-in holds, and role and part are what they were. The others ask anew."""
+    valid = sessions.still_valid({listener.sign_in_id for listener in listeners})
+    return {_listener(found) for found in valid}.intersection(listeners)

@@ -1,0 +1,1 @@
+"""How nodes are: probe, judge, record, alert, notify. Nothing here repairs."""

@@ -1,0 +1,126 @@
+"""Alerts: what is wrong now with nodes and pools, kept from one check to the next; telling people is in `telling`."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import Session, contains_eager
+
+from ravada_web.extensions import db
+from ravada_web.models import Alert, Level, Node, Observed, Pool, Trust, User, Wanted
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.storage import pools as storage_pools
+
+# The worse, the higher; what is not named is well.
+RANK = {"degraded": 1, "warning": 1, "unknown": 1, "down": 2, "critical": 2, "quarantined": 3}
+# Nodes that are not meant to serve trouble nobody.
+QUIET = (Wanted.NEW, Wanted.DISABLED, Wanted.MAINTENANCE)
+
+
+def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
+    """Begin, change and end the alerts of nodes that were just checked, in the present transaction."""
+    known = {
+        (alert.node_id, alert.pool_id): alert
+        for alert in session.scalars(
+            select(Alert)
+            .where(Alert.node_id.in_([node.id for node in nodes]))
+            # In one order everywhere, and locked before they are read: another process writes what was told.
+            .order_by(Alert.id)
+            .with_for_update()
+        )
+    }
+    for node in nodes:
+        _note(session, known, node, None, _trouble(node), moment)
+        # What a pool of a node that does not answer is like is not known anew: it stays as it was.
+        if node.observed != Observed.DOWN:
+            for pool in node.pools:
+                _note(session, known, node, pool, _pool_trouble(node, pool), moment)
+
+
+Trouble = tuple[str, str]
+
+
+def _trouble(node: Node) -> Trouble:
+    if node.wanted in QUIET:
+        return "", ""
+    if node.trust == Trust.CHANGED:
+        return "quarantined", node.reason
+    return ("", "") if node.observed in (Observed.UP, Observed.UNKNOWN) else (node.observed, node.reason)
+
+
+def _pool_trouble(node: Node, pool: Pool) -> Trouble:
+    state = storage_pools.level(pool)
+    if node.wanted in QUIET or state == Level.OK:
+        return "", ""
+    used = storage_pools.used_percent(pool)
+    if used is None:
+        return state, _("How much is free in pool %(pool)s is not known, which counts as full.", pool=pool.name)
+    text = _(
+        "Pool %(pool)s is %(used)s %% full: %(free)s MiB are free.",
+        pool=pool.name,
+        used=int(used),
+        free=f"{pool.free_mib:,}",
+    )
+    return state, text
+
+
+def _note(
+    session: Session,
+    known: dict[tuple[int, int | None], Alert],
+    node: Node,
+    pool: Pool | None,
+    trouble: Trouble,
+    moment: datetime,
+) -> None:
+    state, text = trouble
+    alert = known.get((node.id, pool.id if pool else None))
+    if alert is None:
+        if state:
+            session.add(Alert(node_id=node.id, pool_id=pool.id if pool else None, state=state, text=text, since=moment))
+        return
+    if alert.state != state:
+        alert.state, alert.since, alert.untold, alert.changes = state, moment, True, alert.changes + 1
+        alert.text = text or alert.text
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is wrong now, for one line: names of nodes by state, and how many pools are in trouble."""
+
+    nodes: dict[str, list[str]]
+    pools: int
+
+    @property
+    def worst(self) -> int:
+        """The highest rank, 0 where all is well."""
+        return max([RANK[state] for state in self.nodes] + ([1] if self.pools else []), default=0)
+
+
+def current(viewer: User) -> Sequence[Alert]:
+    """The alerts that hold now, of the nodes that the viewer may know of, the worst first."""
+    rights.require(viewer, "nodes.see")
+    query = select(Alert).join(Alert.node).options(contains_eager(Alert.node)).where(Alert.state != "")
+    found = db.session.scalars(query.where(scopes.nodes(viewer))).unique().all()
+    return sorted(found, key=lambda alert: (-RANK.get(alert.state, 0), alert.since))
+
+
+def ended(viewer: User, limit: int = 20) -> Sequence[Alert]:
+    """The alerts that were over last, newest first."""
+    rights.require(viewer, "nodes.see")
+    query = select(Alert).join(Alert.node).options(contains_eager(Alert.node)).where(Alert.state == "")
+    return db.session.scalars(query.where(scopes.nodes(viewer)).order_by(Alert.since.desc()).limit(limit)).all()
+
+
+def summary(viewer: User) -> Summary:
+    """What every page of who may see nodes says at its top: one query."""
+    query = select(Alert.state, Alert.pool_id, Node.name).join(Node, Node.id == Alert.node_id)
+    nodes: dict[str, list[str]] = {}
+    pools = 0
+    for state, pool_id, name in db.session.execute(query.where(Alert.state != "", scopes.nodes(viewer))):
+        if pool_id is None:
+            nodes.setdefault(state, []).append(name)
+        else:
+            pools += 1
+    return Summary({state: nodes[state] for state in sorted(nodes, key=lambda state: -RANK[state])}, pools)

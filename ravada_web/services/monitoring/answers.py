@@ -1,0 +1,40 @@
+"""What a check asks of a node, and what it answers."""
+
+import time
+from dataclasses import dataclass, field
+
+from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.hypervisor.health import NodeHealth
+from ravada_web.models import Observed, Trust
+from ravada_web.remote.sampling import Sample
+from ravada_web.remote.target import Target
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a check needs of a node's row, so that its thread never touches the database."""
+
+    target: Target
+    uri: str
+    paths: tuple[str, ...]
+    want_facts: bool
+    # What the last check saw.
+    before: Observed
+
+
+@dataclass
+class Answer:
+    """What one check saw of one node; `reason` is a sentence where all is not well."""
+
+    node_id: int
+    observed: Observed
+    reason: str = ""
+    trust: Trust = Trust.PINNED
+    sample: Sample | None = None
+    health: NodeHealth | None = None
+    facts: NodeFacts | None = None
+    asked_at: float = field(default_factory=time.time)
+    # How long SSH and libvirt took to answer; None where they were not asked or did not.
+    ssh_seconds: float | None = None
+    libvirt_seconds: float | None = None
+    libvirt_silent: bool = False

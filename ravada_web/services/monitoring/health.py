@@ -1,0 +1,57 @@
+"""What a check makes of a node: the rules by which it is up, degraded or down, and comes back.
+
+SSH that does not answer twice in a row is down (the check itself asks twice). libvirt that does not answer is
+degraded at once, libvirt that is slow after SLOW_RUN checks running. A trouble of that many checks is believed to be
+over only after GOOD_RUN good ones; a shorter one, such as a restart of libvirtd, at the first.
+"""
+
+from typing import TYPE_CHECKING
+
+from flask_babel import gettext as _
+
+from ravada_web.models import Node, Observed
+
+if TYPE_CHECKING:
+    from ravada_web.services.monitoring.answers import Answer
+
+
+SLOW_SECONDS = 2.0
+SLOW_RUN, GOOD_RUN = 5, 10
+
+
+def judge(node: Node, answer: "Answer") -> None:
+    """Write state and reason into the node's row, and how many checks of which kind ran in a row."""
+    node.observed, node.reason = answer.observed, answer.reason
+    if answer.observed == Observed.DOWN:
+        # It comes back as a host that was started anew.
+        node.slow_checks = node.good_checks = 0
+    elif answer.libvirt_silent or (answer.libvirt_seconds or 0) > SLOW_SECONDS:
+        _bad(node, answer)
+    elif answer.libvirt_seconds is not None:
+        _good(node)
+
+
+def _bad(node: Node, answer: "Answer") -> None:
+    node.slow_checks, node.good_checks = node.slow_checks + 1, 0
+    if node.slow_checks >= SLOW_RUN and not answer.libvirt_silent:
+        node.observed = Observed.DEGRADED
+        node.reason = _(
+            "SSH answers; libvirt was slow in %(count)s checks running: it took %(seconds)s s, more than %(most)s s.",
+            count=node.slow_checks,
+            seconds=f"{answer.libvirt_seconds:.1f}",
+            most=f"{SLOW_SECONDS:g}",
+        )
+
+
+def _good(node: Node) -> None:
+    if node.slow_checks < SLOW_RUN or node.good_checks + 1 >= GOOD_RUN:
+        node.slow_checks = node.good_checks = 0
+        return
+    node.good_checks += 1
+    node.observed = Observed.DEGRADED
+    node.reason = _(
+        "libvirt answers again after %(bad)s bad checks: %(good)s of the %(most)s good ones in a row that it takes.",
+        bad=node.slow_checks,
+        good=node.good_checks,
+        most=GOOD_RUN,
+    )

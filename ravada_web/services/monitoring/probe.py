@@ -1,0 +1,177 @@
+"""Node checks: ask a batch of nodes how they are, side by side, and write down what was seen.
+
+No node delays another: each is asked in a thread of its own, a few at a time; one that takes its time lets the
+next begin, what has answered is written at once, and who has not answered by the deadline is written off for this
+round. A thread that hangs in libvirt dies with the job's process.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.facts import read_facts
+from ravada_web.hypervisor.health import read_health
+from ravada_web.models import Node, Observed, Trust, now
+from ravada_web.remote.errors import HostKeyChanged, RemoteError
+from ravada_web.remote.links import link_is_up
+from ravada_web.remote.sampling import Sample, sample
+from ravada_web.remote.target import Workspace
+from ravada_web.services.monitoring.answers import Answer, Question
+from ravada_web.services.monitoring.recording import record
+from ravada_web.services.nodes import endpoints
+
+# Death must be known within 10 s of it: one interval of 5 s, and these two.
+FIRST_SECONDS = 1.0
+AGAIN_SECONDS = 2.0
+# Longer than what counts as slow (node_health.SLOW_SECONDS): slow and silent are two things.
+LIBVIRT_SECONDS = 4.0
+ROUND_SECONDS = 8.0
+# Pools, networks and firmware may be changed on a node while it is up.
+FACTS_AGE = timedelta(minutes=1)
+# Nodes that one worker asks side by side: more would only wait for a core, until their time is over.
+AT_ONCE = 8
+# Who has not answered by then has turned out to be one to wait for, and the next one begins.
+PATIENCE_SECONDS = 0.4
+# What has answered by then is written without waiting for the others.
+WAVE_SECONDS = 0.7
+
+
+def check(node_ids: Sequence[int]) -> None:
+    """Check these nodes and write what was seen; a node that does not exist any more is passed over."""
+    questions = [_question(node) for node in _nodes(node_ids)]
+    db.session.rollback()
+    for answers in Round(questions, endpoints.workspace()).waves():
+        record(answers)
+
+
+def _nodes(node_ids: Sequence[int]) -> Sequence[Node]:
+    return db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
+
+
+def _question(node: Node) -> Question:
+    where = endpoints.target(node)
+    paths = tuple(pool.path for pool in node.pools if pool.active)
+    # A node that was away may have come back with another libvirt, other pools, or as another machine.
+    stale = node.facts_at is None or now() - node.facts_at > FACTS_AGE
+    want_facts = stale or node.observed != Observed.UP
+    return Question(where, endpoints.libvirt_uri(where), paths, want_facts, Observed(node.observed))
+
+
+class Round:
+    """One look at a number of nodes, each in a thread of its own."""
+
+    def __init__(self, questions: Sequence[Question], workspace: Workspace) -> None:
+        self._questions, self._workspace = questions, workspace
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._turns = threading.Semaphore(AT_ONCE)
+        # When each one's turn came, by time.monotonic(), and whose turn it still is.
+        self._begun: dict[int, float] = {}
+        self._holding: dict[int, bool] = {}
+
+    def waves(self) -> Iterator[list[Answer]]:
+        """Ask all; yield the answers in lots, as they come."""
+        for question in self._questions:
+            threading.Thread(target=self._put_answer, args=(question,), daemon=True).start()
+        waiting = {question.target.node_id for question in self._questions}
+        while waiting:
+            lot = [answer for answer in self._lot(len(waiting)) if answer.node_id in waiting]
+            waiting -= {answer.node_id for answer in lot}
+            late = self._late(waiting)
+            waiting -= {answer.node_id for answer in late}
+            if lot or late:
+                yield lot + late
+
+    def _put_answer(self, question: Question) -> None:
+        node_id = question.target.node_id
+        if question.before != Observed.DOWN:
+            self._turns.acquire()
+            self._holding[node_id] = True
+        self._begun[node_id] = time.monotonic()
+        try:
+            self._answers.put(ask(question, self._workspace))
+        finally:
+            self._let_others(node_id)
+
+    def _let_others(self, node_id: int) -> None:
+        """End the node's turn, once, whoever asks for it."""
+        if self._holding.pop(node_id, False):
+            self._turns.release()
+
+    def _lot(self, most: int) -> list[Answer]:
+        lot: list[Answer] = []
+        until = time.monotonic() + WAVE_SECONDS
+        while len(lot) < most and (left := until - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                answer = self._answers.get(timeout=min(left, PATIENCE_SECONDS))
+                self._begun.pop(answer.node_id, None)
+                lot.append(answer)
+            self._pass_over()
+        return lot
+
+    def _pass_over(self) -> None:
+        """Let the next ones begin in place of those that take their time."""
+        since = time.monotonic() - PATIENCE_SECONDS
+        for node_id, begun in list(self._begun.items()):
+            if begun < since:
+                self._let_others(node_id)
+
+    def _late(self, waiting: Collection[int]) -> list[Answer]:
+        """What is written of those whose turn came long ago."""
+        over = time.monotonic() - ROUND_SECONDS
+        reason = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
+        late = [node_id for node_id in waiting if node_id in self._begun and self._begun[node_id] < over]
+        return [Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True) for node_id in late]
+
+
+def ask(question: Question, workspace: Workspace) -> Answer:
+    """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
+
+    Of one that is known to be down only a link that is back up, or one try, tells.
+    """
+    node_id = question.target.node_id
+    started = time.monotonic()
+    try:
+        seen = _sample(question, workspace)
+    except HostKeyChanged as error:
+        return Answer(node_id, Observed.DOWN, str(error), trust=Trust.CHANGED)
+    except RemoteError as error:
+        return Answer(node_id, Observed.DOWN, str(error))
+    answer = Answer(node_id, Observed.UP, sample=seen, ssh_seconds=time.monotonic() - started)
+    if not link_is_up(workspace, question.target):
+        answer.observed = Observed.DEGRADED
+        answer.reason = _("SSH answers; the node's link is being set up, which takes a few seconds.")
+        return answer
+    _ask_libvirt(question, answer)
+    return answer
+
+
+def _sample(question: Question, workspace: Workspace) -> Sample:
+    try:
+        return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS)
+    except HostKeyChanged:
+        raise
+    except RemoteError:
+        if question.before == Observed.DOWN:
+            raise
+        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)
+
+
+def _ask_libvirt(question: Question, answer: Answer) -> None:
+    started = time.monotonic()
+    try:
+        with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
+            answer.health = read_health(connection)
+            answer.libvirt_seconds = time.monotonic() - started
+            answer.facts = read_facts(connection) if question.want_facts else None
+    except HypervisorError as error:
+        answer.observed, answer.libvirt_silent = Observed.DEGRADED, True
+        answer.reason = _("SSH answers, libvirt does not: %(error)s", error=str(error))

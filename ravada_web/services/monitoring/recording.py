@@ -1,0 +1,110 @@
+"""Writing down what node checks saw: the nodes' states and figures, and their clones' states."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from flask_babel import gettext as _
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ravada_web.hypervisor.health import NodeHealth
+from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
+from ravada_web.services.audit import events
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.monitoring import alerts
+from ravada_web.services.monitoring.health import judge
+from ravada_web.services.nodes import history as node_history
+from ravada_web.services.nodes.facts import store_facts, store_sample
+from ravada_web.services.transaction import transaction
+
+if TYPE_CHECKING:
+    from ravada_web.services.monitoring.answers import Answer
+
+
+def record(answers: Sequence["Answer"]) -> None:
+    """Write a lot of answers in one transaction; volatile clones that were seen stopped are thrown away."""
+    with transaction() as session:
+        rows = session.scalars(select(Node).where(Node.id.in_([answer.node_id for answer in answers])))
+        nodes = {node.id: node for node in rows}
+        for answer in answers:
+            if node := nodes.get(answer.node_id):
+                _record_one(session, node, answer)
+        session.flush()  # pools that were seen for the first time have their number then
+        node_history.record(session, nodes.values())
+        alerts.update(session, nodes.values(), now())
+
+
+def _record_one(session: Session, node: Node, answer: "Answer") -> None:
+    asked_at = datetime.fromtimestamp(answer.asked_at, UTC)
+    if node.checked_at and asked_at < node.checked_at:
+        return  # a newer round has been written already
+    before = (node.observed, node.trust)
+    node.checked_at = asked_at
+    judge(node, answer)
+    node.ssh_ms, node.libvirt_ms = _ms(answer.ssh_seconds), _ms(answer.libvirt_seconds)
+    if answer.trust == Trust.CHANGED:
+        node.trust = Trust.CHANGED
+    if answer.sample:
+        node.last_seen_at = now()
+        store_sample(node, answer.sample, asked_at)
+    if answer.facts:
+        _store_checked_facts(node, answer)
+    if answer.health:
+        _store_clone_states(session, node, answer.health, asked_at)
+    elif answer.observed == Observed.DOWN:
+        _lose_clones(session, node)
+    if before != (node.observed, node.trust):
+        node.observed_at = asked_at
+        events.record(
+            session,
+            None,
+            "observed",
+            node,
+            f"{node.observed}: {node.reason}" if node.reason else node.observed,
+        )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _store_checked_facts(node: Node, answer: "Answer") -> None:
+    """Keep new facts, unless they are another machine's: then the address leads to the wrong host."""
+    if answer.facts is None:
+        return
+    if node.host_uuid and node.host_uuid != answer.facts.host_uuid:
+        node.observed = Observed.DEGRADED
+        node.reason = _("Another machine answers at this address: its host UUID is not the one that joined.")
+        return
+    store_facts(node, answer.facts)
+
+
+def _store_clone_states(session: Session, node: Node, health: NodeHealth, asked_at: datetime) -> None:
+    ours = session.scalars(select(Clone).where(Clone.node_id == node.id)).all()
+    known = {clone.uuid for clone in ours}
+    node.other_domains = sorted(seen.name for uuid, seen in health.domains.items() if uuid not in known)
+    settled = [clone for clone in ours if clone.state not in IN_WORK and clone.changed_at < asked_at]
+    for clone in settled:
+        _store_clone_state(clone, health)
+    ended = [c.id for c in settled if c.volatile and c.started_at and c.state == CloneState.STOPPED]
+    if ended:
+        clone_actions.throw_away(session, node, ended)
+
+
+def _store_clone_state(clone: Clone, health: NodeHealth) -> None:
+    seen = health.domains.get(clone.uuid)
+    if seen is not None:
+        if clone.state != seen.state:
+            clone.reason = seen.reason
+        clone.state, clone.out_of_space = CloneState(seen.state), seen.out_of_space
+    elif clone.state != CloneState.FAILED:
+        clone.state = CloneState.FAILED
+        clone.reason = _("The node has no such virtual machine any more: somebody removed it there.")
+
+
+def _lose_clones(session: Session, node: Node) -> None:
+    """The clones of a dead node cannot be reached; those whose making was under way are its operations' to settle."""
+    lost = update(Clone).where(Clone.node_id == node.id, Clone.state.not_in([*IN_WORK, CloneState.FAILED]))
+    reason = _("Its node %(node)s is down.", node=node.name)
+    session.execute(lost.values(state=CloneState.UNREACHABLE, reason=reason))

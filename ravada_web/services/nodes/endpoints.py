@@ -1,0 +1,60 @@
+"""From a node's row to what reaches it: its SSH target, its libvirt, our key."""
+
+from contextlib import AbstractContextManager
+
+import libvirt
+from sqlalchemy import select
+
+from ravada_web.config import settings
+from ravada_web.extensions import db
+from ravada_web.hypervisor.connection import open_connection, socket_uri
+from ravada_web.models import (
+    Access,
+    Node,
+    Trust,
+)
+from ravada_web.remote.keys import ensure_keypair
+from ravada_web.remote.ssh import fingerprint_of
+from ravada_web.remote.target import Target, Workspace
+
+
+def fingerprint(host_key: str) -> str:
+    """What a person compares of a host key ("SHA256:…"), "" of none."""
+    return fingerprint_of(host_key) if host_key else ""
+
+
+def public_key() -> str:
+    """The product's own public key: a node that has it in its authorized_keys lets us in."""
+    return ensure_keypair(settings().ssh_key)
+
+
+def workspace() -> Workspace:
+    """Where the links' sockets and our key are."""
+    return Workspace(run_dir=settings().run_dir, key_file=settings().ssh_key)
+
+
+def target(node: Node) -> Target:
+    """The node as SSH reaches it."""
+    root = node.access != Access.LIBVIRT
+    return Target(node.id, node.name, node.address, node.port, node.user, node.host_key, local=node.local, root=root)
+
+
+def targets_to_link() -> list[Target]:
+    """The nodes that are to have a link: all that are trusted and let us in."""
+    nodes = db.session.scalars(select(Node).where(Node.trust == Trust.PINNED, Node.access != Access.NONE)).all()
+    return [target(node) for node in nodes]
+
+
+def libvirt_uri(where: Target) -> str:
+    """The node's libvirt, through the link's socket."""
+    return socket_uri(workspace().libvirt_socket(where))
+
+
+def connect(node: Node) -> AbstractContextManager[libvirt.virConnect]:
+    """A connection to the node's libvirt. Raises HypervisorUnreachable."""
+    return open_connection(libvirt_uri(target(node)))
+
+
+def display_address(node: Node) -> str:
+    """Where the node's guests are offered to viewers; "" where they are not, or its QEMU has no SPICE."""
+    return node.display_address if "spice" in node.facts.get("displays", ()) else ""

@@ -1,0 +1,89 @@
+"""Nodes as pages list them: rows with their counts, one node, the master."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import Row, case, func, select
+
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import (
+    USING_MEMORY,
+    Clone,
+    Node,
+    Replica,
+    ReplicaState,
+    User,
+)
+from ravada_web.services.paging import Page, cut, natural
+from ravada_web.services.permissions import scopes
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """A line of the list: the node, its clones, those that run, and the bases ready on it."""
+
+    node: Node
+    clones: int
+    running: int
+    bases: int
+
+
+def listing(viewer: User) -> list[NodeRow]:
+    """The nodes that the viewer may know of, the master first, with their counts."""
+    return _rows(sorted(db.session.scalars(select(Node).where(scopes.nodes(viewer))), key=_order))
+
+
+def page(viewer: User, search: str = "", number: int = 1) -> Page[NodeRow]:
+    """One page of the nodes that the viewer may know of, whose name or address is like the search, the master first."""
+    query = select(Node.id, Node.name, Node.is_master).where(scopes.nodes(viewer))
+    if search:
+        like = Node.name.icontains(search, autoescape=True) | Node.address.icontains(search, autoescape=True)
+        query = query.where(like)
+    found = cut(sorted(db.session.execute(query), key=_order), number)
+    ids = [row.id for row in found.items]
+    nodes = sorted(db.session.scalars(select(Node).where(Node.id.in_(ids))), key=_order)
+    return Page(_rows(nodes), found.total, found.page, found.pages)
+
+
+def row_of(node: Node) -> NodeRow:
+    """The line of one node."""
+    return _rows([node])[0]
+
+
+def _order(node: Any) -> tuple[bool, list[str | int]]:
+    return (not node.is_master, natural(node.name))
+
+
+def _rows(nodes: Sequence[Node]) -> list[NodeRow]:
+    ids = [node.id for node in nodes]
+    in_use = func.count(case((Clone.state.in_(USING_MEMORY), 1)))
+    there = select(Clone.node_id, func.count(), in_use).where(Clone.node_id.in_(ids)).group_by(Clone.node_id)
+    clones = {node_id: (every, running) for node_id, every, running in db.session.execute(there)}
+    ready = select(Replica.node_id, func.count()).where(Replica.state == ReplicaState.READY, Replica.node_id.in_(ids))
+    bases = dict(db.session.execute(ready.group_by(Replica.node_id)).all())
+    return [NodeRow(node, *clones.get(node.id, (0, 0)), bases.get(node.id, 0)) for node in nodes]
+
+
+def get(viewer: User, node_id: int) -> Node:
+    """One node. Raises NotFound, for one that the viewer may not know of too."""
+    node = db.session.scalar(select(Node).where(Node.id == node_id, scopes.nodes(viewer)))
+    if node is None:
+        raise NotFound(_("There is no such node."))
+    return node
+
+
+def master() -> Node:
+    """The master node. Raises NotFound where none has been added yet."""
+    node = db.session.scalar(select(Node).where(Node.is_master))
+    if node is None:
+        raise NotFound(_("There is no master node yet: add a node first, the first one is the master."))
+    return node
+
+
+def choices(viewer: User) -> list[Row[int, str]]:
+    """The id and name of each node that the viewer may know of, by name."""
+    found = db.session.execute(select(Node.id, Node.name).where(scopes.nodes(viewer)))
+    return sorted(found, key=lambda row: natural(row.name))

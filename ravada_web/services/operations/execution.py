@@ -1,0 +1,138 @@
+"""Doing an operation in a job: claim it, do the work, say how it ended; and the handle that the work is given."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from flask_babel import gettext as _
+from sqlalchemy import CursorResult, select, update
+
+from ravada_web.errors import InvalidInput, RavadaError
+from ravada_web.extensions import db
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.models import Operation, OperationState, now
+from ravada_web.remote.errors import RemoteError
+from ravada_web.services.operations.processes import this_process
+from ravada_web.services.operations.subjects import release
+from ravada_web.services.transaction import transaction
+
+log = structlog.get_logger()
+REPORT_EVERY = 0.5
+EXPECTED = (RavadaError, RemoteError, HypervisorError)
+
+
+class Superseded(Exception):
+    """The operation was handed to another attempt while this one ran: leave everything to that one."""
+
+
+class Cancelled(Exception):
+    """Somebody asked to stop the operation."""
+
+
+@dataclass
+class Handle:
+    """What the work sees of its operation: ids, and the ways to report and to ask whether to go on."""
+
+    operation_id: int
+    attempt: int
+    kind: str
+    node_id: int | None
+    base_id: int | None
+    user_id: int | None
+    params: dict[str, Any]
+    result: dict[str, Any] = field(default_factory=dict)
+    _reported: float = field(default_factory=time.monotonic)
+
+    @property
+    def token(self) -> str:
+        """Names what this attempt makes, so that no other attempt meets it."""
+        return f"op-{self.operation_id}-{self.attempt}"
+
+    def check(self) -> None:
+        """Ask, before each step that destroys or publishes, whether this attempt still owns the operation.
+
+        Raises Superseded or Cancelled.
+        """
+        db.session.rollback()
+        mine = select(Operation.attempt, Operation.state, Operation.cancel_asked)
+        row = db.session.execute(mine.where(Operation.id == self.operation_id)).one_or_none()
+        if row is None or row.attempt != self.attempt or row.state != OperationState.RUNNING:
+            raise Superseded
+        if row.cancel_asked:
+            raise Cancelled
+
+    def progress(self, percent: float, message: str = "") -> None:
+        """Show how far the work is, at most twice a second; raises as `check` does."""
+        if time.monotonic() - self._reported < REPORT_EVERY:
+            return
+        self._reported = time.monotonic()
+        self.check()
+        with transaction() as session:
+            mine = update(Operation).where(Operation.id == self.operation_id, Operation.attempt == self.attempt)
+            session.execute(mine.values(progress=int(percent), **({"message": message} if message else {})))
+
+
+Work = Callable[[Handle], None]
+
+
+def run(operation_id: int, attempt: int, work: Work) -> None:
+    """Do one attempt of an operation, if it is still to be done: the body of every job that has an operation.
+
+    What is expected to go wrong fails the operation with its text; anything else does so too, with the
+    exception's, and is raised on for the log.
+    """
+    handle = _claim(operation_id, attempt)
+    if handle is None:
+        log.debug("nothing to do", operation=operation_id, attempt=attempt)
+        return
+    with structlog.contextvars.bound_contextvars(operation=operation_id, attempt=attempt, kind=handle.kind):
+        try:
+            work(handle)
+        except Superseded:
+            db.session.rollback()
+            log.warning("superseded")
+        except Cancelled:
+            _end(handle, OperationState.CANCELLED, _("Cancelled."))
+        except EXPECTED as error:
+            if isinstance(error, InvalidInput):
+                handle.result["field"] = next(iter(error.fields))
+            log.warning("failed", error=str(error))
+            _end(handle, OperationState.FAILED, str(error))
+        except Exception as error:
+            log.exception("unexpected")
+            _end(handle, OperationState.FAILED, _("An unexpected error: %(error)s", error=repr(error)))
+            raise
+        else:
+            _end(handle, OperationState.DONE, "")
+
+
+def _claim(operation_id: int, attempt: int) -> Handle | None:
+    """Take the operation for this attempt; None when another attempt, or nobody, is to do it."""
+    with transaction() as session:
+        taken = update(Operation).where(
+            Operation.id == operation_id,
+            Operation.attempt == attempt,
+            Operation.state == OperationState.WAITING,
+        )
+        values = {"state": OperationState.RUNNING, "started_at": now(), "worker": this_process(), "error": ""}
+        claimed = session.execute(taken.values(**values))
+        if isinstance(claimed, CursorResult) and claimed.rowcount == 0:
+            return None
+        row = session.get_one(Operation, operation_id)
+        return Handle(row.id, attempt, row.kind, row.node_id, row.base_id, row.user_id, dict(row.params))
+
+
+def _end(handle: Handle, state: OperationState, error: str) -> None:
+    db.session.rollback()
+    with transaction() as session:
+        row = session.get_one(Operation, handle.operation_id)
+        if row.attempt != handle.attempt or row.state != OperationState.RUNNING:
+            return
+        row.state, row.error, row.finished_at = state, error, now()
+        row.result = handle.result
+        if state == OperationState.DONE:
+            row.progress = 100
+        else:
+            release(session, row, error)

@@ -1,0 +1,68 @@
+"""Operations as pages list them."""
+
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
+
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
+from ravada_web.models import (
+    Operation,
+    User,
+)
+from ravada_web.services.paging import Page, paginate
+from ravada_web.services.people import names as user_names
+from ravada_web.services.permissions import rights, scopes
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What to list; empty fields do not filter."""
+
+    state: str = ""
+    kind: str = ""
+    node_id: int | None = None
+    base_id: int | None = None
+    user: str = ""
+    search: str = ""
+
+
+def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
+    """The operations that the viewer may know of, newest first. Raises NotAllowed."""
+    rights.require(viewer, "operations.see")
+    shown = (joinedload(Operation.user), joinedload(Operation.node))
+    query = select(Operation).options(*shown).where(scopes.operations(viewer))
+    if filters.state:
+        query = query.where(Operation.state == filters.state)
+    if filters.kind:
+        query = query.where(Operation.kind == filters.kind)
+    for column, wanted in (
+        (Operation.node_id, filters.node_id),
+        (Operation.base_id, filters.base_id),
+    ):
+        if wanted:
+            query = query.where(column == wanted)
+    if filters.user:
+        query = query.where(Operation.user.has(user_names.named_like(filters.user)))
+    if filters.search:
+        query = query.where(Operation.title.icontains(filters.search, autoescape=True))
+    return paginate(query.order_by(Operation.id.desc()), page)
+
+
+def get(viewer: User, operation_id: int) -> Operation:
+    """One operation: of anybody for who may see all, of their part for who is given one, else only one's own.
+
+    Raises NotFound.
+    """
+    operation = db.session.scalar(select(Operation).where(Operation.id == operation_id, scopes.operations(viewer)))
+    if operation is None:
+        raise NotFound(_("There is no such operation."))
+    return operation
+
+
+def summary(viewer: User) -> dict[str, int]:
+    """How many of the operations that the viewer may know of stand in each state."""
+    query = select(Operation.state, func.count()).where(scopes.operations(viewer)).group_by(Operation.state)
+    return dict(db.session.execute(query).all())

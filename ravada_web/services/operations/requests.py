@@ -1,0 +1,122 @@
+"""Request operations, retry and cancel them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.errors import Conflict, NotAllowed, NotFound
+from ravada_web.models import (
+    Node,
+    Operation,
+    OperationState,
+    User,
+)
+from ravada_web.services.audit import events
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.kinds import KINDS
+from ravada_web.services.operations.subjects import release, resume
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.transaction import transaction
+
+
+def request(
+    session: Session,
+    kind: str,
+    title: str,
+    *,
+    actor: User | None,
+    node: Node | None = None,
+    base_id: int | None = None,
+    params: dict[str, Any] | None = None,
+) -> Operation:
+    """Write an operation's row in the present transaction; its job is queued when that commits."""
+    operation = Operation(
+        kind=kind,
+        title=title,
+        user_id=actor.id if actor else None,
+        node_id=node.id if node else None,
+        base_id=base_id,
+        params=params or {},
+    )
+    session.add(operation)
+    outbox.post(session, operation, at_once(operation.kind, node))
+    return operation
+
+
+def at_once(kind: str, node: Node | None) -> int:
+    """How many jobs of this kind a node takes at a time."""
+    if KINDS[kind].limit == "build" and node is not None:
+        return node.builds_at_once
+    return settings().copies_per_node
+
+
+def ticket(operation: Operation) -> outbox.Ticket:
+    """What queueing (or forgetting) the operation's present attempt needs."""
+    return outbox.ticket_of(operation, at_once(operation.kind, operation.node))
+
+
+def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
+    """The operations to act on. Raises NotFound for one the actor may not know of, NotAllowed where it is about
+    more than the actor's part."""
+    wanted = set(operation_ids)
+    known = select(Operation.id).where(Operation.id.in_(wanted), scopes.operations(actor))
+    if set(session.scalars(known)) != wanted:
+        raise NotFound(_("There is no such operation."))
+    theirs = select(Operation).where(Operation.id.in_(wanted), scopes.operations_to_control(actor))
+    rows = session.scalars(theirs.order_by(Operation.id)).all()
+    if len(rows) != len(wanted):
+        raise NotAllowed(_("This is about desktops, bases or nodes too that you are not given."))
+    return rows
+
+
+def retry(actor: User, operation_ids: Sequence[int]) -> int:
+    """Queue failed or cancelled operations again, as a new attempt; answers how many.
+
+    Raises Conflict when one of them is not over, or what it worked on has moved on; NotFound and NotAllowed.
+    """
+    rights.require(actor, "operations.control")
+    outbox.require_queue()
+    with transaction() as session:
+        rows = _to_control(session, actor, operation_ids)
+        for row in rows:
+            if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
+                raise Conflict(_("“%(title)s” has not failed, so there is nothing to retry.", title=row.title))
+            resume(session, row)
+            next_attempt(session, row)
+            events.record(session, actor, "retry", row, row.title)
+        return len(rows)
+
+
+def next_attempt(session: Session, row: Operation) -> None:
+    """Give the operation to a new attempt; from now on the former one finds that it is not its any more."""
+    row.attempt += 1
+    row.state = OperationState.WAITING
+    row.cancel_asked = False
+    row.error, row.message, row.progress, row.worker, row.finished_at = "", "", 0, "", None
+    outbox.post(session, row, at_once(row.kind, row.node))
+
+
+def cancel(actor: User, operation_ids: Sequence[int]) -> int:
+    """Stop operations: waiting ones at once, running ones at their next safe step; answers how many."""
+    rights.require(actor, "operations.control")
+    with transaction() as session:
+        rows = _to_control(session, actor, operation_ids)
+        open_rows = [row for row in rows if not row.over]
+        if not open_rows:
+            raise Conflict(_("Nothing to cancel: what you chose is over already."))
+        for row in open_rows:
+            _stop(session, row, actor)
+        return len(open_rows)
+
+
+def _stop(session: Session, row: Operation, actor: User) -> None:
+    row.cancel_asked = True
+    if row.state == OperationState.WAITING:
+        reason = _("Cancelled by %(name)s.", name=actor.name)
+        row.state, row.error = OperationState.CANCELLED, reason
+        release(session, row, reason)
+    events.record(session, actor, "cancel", row, row.title)

@@ -1,0 +1,93 @@
+"""The sweep: work whose worker is gone, and work that never reached the queue, goes to a fresh attempt."""
+
+import socket
+import time
+
+import structlog
+from flask_babel import gettext as _
+from rq.rate_limit import RateLimitRegistry
+from sqlalchemy import select
+
+from ravada_web.extensions import db, queues
+from ravada_web.models import Operation, OperationState, now
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.operations.kinds import QUEUES
+from ravada_web.services.operations.processes import process_start
+from ravada_web.services.operations.subjects import release
+from ravada_web.services.transaction import transaction
+
+log = structlog.get_logger()
+# A job that a worker has just taken off its queue is nowhere until its claim; only after this is it lost.
+LOST_AFTER = 2.5
+MOST_ATTEMPTS = 5
+ALIVE_SECONDS = 4
+
+
+class Sweep:
+    """Remembers since when it has missed each job, so that a job on its way is not taken for lost."""
+
+    def __init__(self) -> None:
+        self._missing: dict[str, float] = {}
+
+    def run(self) -> int:
+        """Hand back what was lost; answers how many operations. Raises RedisError when Redis does not answer."""
+        lost = [row.id for row in self._lost_running()] + [row.id for row in self._lost_waiting()]
+        for operation_id in lost:
+            hand_back(operation_id)
+        return len(lost)
+
+    def _lost_running(self) -> list[Operation]:
+        db.session.rollback()
+        rows = db.session.scalars(select(Operation).where(Operation.state == OperationState.RUNNING)).all()
+        return [row for row in rows if not alive(row)]
+
+    def _lost_waiting(self) -> list[Operation]:
+        rows = db.session.scalars(select(Operation).where(Operation.state == OperationState.WAITING)).all()
+        here = queued_jobs() if rows else set()
+        moment = time.monotonic()
+        missing = {row.job_id: row for row in rows if row.job_id not in here}
+        self._missing = {job_id: self._missing.get(job_id, moment) for job_id in missing}
+        return [row for job_id, row in missing.items() if moment - self._missing[job_id] >= LOST_AFTER]
+
+
+def queued_jobs() -> set[str]:
+    """The ids of all jobs that wait in a queue or for a node's limit."""
+    waiting = {job_id for name in QUEUES for job_id in outbox.queue(name).get_job_ids()}
+    for registry in RateLimitRegistry.all(queues.redis):
+        waiting.update(registry.get_rate_limited_job_ids())
+    return waiting
+
+
+def alive(row: Operation) -> bool:
+    """Whether the process that does the operation lives: looked up here on its own host, by heartbeat elsewhere."""
+    host, _sep, rest = row.worker.rpartition(":")[0].rpartition(":")
+    start = row.worker.rpartition(":")[2]
+    if host == socket.gethostname():
+        return process_start(int(rest)) == start
+    return bool(queues.redis.exists(heartbeat_key(row.job_id)))
+
+
+def heartbeat_key(job_id: str) -> str:
+    """The Redis key that a worker keeps alive while it does the job."""
+    return f"ravada:alive:{job_id}"
+
+
+def hand_back(operation_id: int) -> None:
+    """Give the operation to a new attempt, or fail it when its workers have died too often.
+
+    The former attempt, should it still run somewhere, finds out at its next check.
+    """
+    with transaction() as session:
+        row = session.get_one(Operation, operation_id)
+        if row.over:
+            return
+        former = operation_requests.ticket(row)
+        if row.attempt >= MOST_ATTEMPTS:
+            row.state, row.finished_at = OperationState.FAILED, now()
+            row.error = _("Its worker died %(count)s times. Look at the workers' log, then retry.", count=row.attempt)
+            release(session, row, row.error)
+        else:
+            operation_requests.next_attempt(session, row)
+        log.warning("handed back", operation=row.id, attempt=row.attempt, state=row.state)
+    outbox.forget(former)

@@ -1,0 +1,131 @@
+"""The workers and their queues, as Redis knows them: who lives, what each does, and queues that nobody serves."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from redis.exceptions import RedisError
+from rq import Worker
+from rq.rate_limit import RateLimitRegistry
+from rq.serializers import JSONSerializer
+
+from ravada_web.extensions import queues
+from ravada_web.models import now
+from ravada_web.services.operations.kinds import QUEUES
+
+# Workers are heard of every 5 s while they wait, and every second while they work (jobs/worker.py).
+WORKER_TTL = 20
+ALIVE = timedelta(seconds=WORKER_TTL)
+ASKED_EVERY = 3.0
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker: the queues it serves, what it does now, and when it was heard of last."""
+
+    name: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    state: str
+    operation_id: int | None
+    born_at: datetime | None
+    heard_at: datetime | None
+
+    @property
+    def alive(self) -> bool:
+        return self.heard_at is not None and now() - self.heard_at < ALIVE
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """A queue: how many wait in it, how many are held back by their node's limit, and its living workers."""
+
+    name: str
+    waiting: int
+    held_back: int
+    workers: int
+    busy: int
+
+    @property
+    def unserved(self) -> bool:
+        return self.workers == 0
+
+
+def listing() -> list[WorkerRow]:
+    """All workers that Redis knows of, by queue and name. Raises RedisError."""
+    found = Worker.all(connection=queues.redis, serializer=JSONSerializer)
+    rows = [
+        WorkerRow(
+            name=str(worker.name),
+            host=str(worker.hostname or ""),
+            pid=int(worker.pid or 0),
+            queues=tuple(worker.queue_names()),
+            state=str(worker.get_state()),
+            operation_id=operation_of(worker.get_current_job_id() or ""),
+            born_at=_aware(worker.birth_date),
+            heard_at=_aware(worker.last_heartbeat),
+        )
+        for worker in found
+    ]
+    return sorted(rows, key=lambda row: (row.queues, row.name))
+
+
+def operation_of(job_id: str) -> int | None:
+    """The operation that a job does an attempt of; None for a check."""
+    kind, _dash, rest = job_id.partition("-")
+    number = rest.partition("-")[0]
+    return int(number) if kind == "op" and number.isdecimal() else None
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:
+    """All queues, in their order. Raises RedisError."""
+    held = held_back()
+    with queues.redis.pipeline(transaction=False) as pipe:
+        for name in QUEUES:
+            pipe.llen(f"rq:queue:{name}")
+        lengths = pipe.execute()
+    rows = []
+    for name, length in zip(QUEUES, lengths, strict=True):
+        mine = [worker for worker in workers if name in worker.queues and worker.alive]
+        # Limits are kept on queues of their own: the builds' on default, the copies' on bulk.
+        limited = sum(len(jobs) for key, jobs in held.items() if key.endswith(_LIMITED.get(name, " ")))
+        rows.append(QueueRow(name, length, limited, len(mine), sum(worker.state == "busy" for worker in mine)))
+    return rows
+
+
+_LIMITED = {"default": ":build", "bulk": ":copy"}
+
+
+def held_back() -> dict[str, list[str]]:
+    """The ids of the jobs that wait for a limit, in their order, by the limit's key ("node-N:build")."""
+    registries = RateLimitRegistry.all(queues.redis)
+    with queues.redis.pipeline(transaction=False) as pipe:
+        for registry in registries:
+            pipe.zrange(registry.rate_limited_key, 0, -1)
+        found = pipe.execute()
+    pairs = zip(registries, found, strict=True)
+    return {registry.key: [job_id.decode() for job_id in ids] for registry, ids in pairs}
+
+
+class _Known:
+    """What was asked last, so that not every page asks again."""
+
+    at = -ASKED_EVERY
+    names: tuple[str, ...] = ()
+
+
+def unserved() -> tuple[str, ...]:
+    """The queues that no living worker serves; () while Redis is away, which is said in another place."""
+    if time.monotonic() - _Known.at >= ASKED_EVERY:
+        try:
+            rows = queue_rows(listing())
+        except RedisError:
+            return ()
+        _Known.at, _Known.names = time.monotonic(), tuple(row.name for row in rows if row.unserved)
+    return _Known.names

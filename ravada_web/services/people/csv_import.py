@@ -1,0 +1,204 @@
+"""People as a table (CSV): all of them to download; and one to upload, checked as a whole before anything is done."""
+
+import csv
+import io
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from ravada_web.errors import Conflict, NotFound
+from ravada_web.extensions import db, queues
+from ravada_web.identity.passwords import hash_password
+from ravada_web.models import Group, GroupMember, Role, SignIn, User
+from ravada_web.services.audit import events
+from ravada_web.services.people import csv_rows
+from ravada_web.services.people.csv_rows import COLUMNS, FORMULA, LIMITS, Row, keeps_oneself, own_row
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+KEPT_SECONDS = 600
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What taking a checked table does: the names of users to be made and changed, and how many stay as they are."""
+
+    key: str
+    made: list[str]
+    changed: list[str]
+    left: int
+
+
+def download(viewer: User) -> str:
+    """All users as CSV for spreadsheets; cells that they would take for formulas are defused. Raises NotAllowed."""
+    rights.require(viewer, "users.see")
+    text = io.StringIO()
+    text.write("\ufeff")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    query = select(User).options(selectinload(User.groups)).order_by(User.name)
+    for user in db.session.scalars(query):
+        groups = ";".join(group.name for group in user.groups)
+        limits = ("" if getattr(user, name) is None else getattr(user, name) for name in LIMITS)
+        row = (user.name, user.role, "yes" if user.active else "no", groups, *limits)
+        writer.writerow([_defused(str(cell)) for cell in row])
+    return text.getvalue()
+
+
+def _defused(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def preview(actor: User, content: bytes) -> Preview:
+    """Check an uploaded table as a whole, and keep it for ten minutes to be done; passwords are kept as hashes alone.
+
+    Raises BadTable with what is wrong, NotAllowed.
+    """
+    rights.require(actor, "users.change")
+    rows, passwords = csv_rows.parse(actor, content)
+    with ThreadPoolExecutor(2) as threads:
+        hashes = threads.map(hash_password, passwords.values())
+        for name, hashed in zip(passwords, hashes, strict=True):
+            rows[name].password_hash = hashed
+    key = secrets.token_urlsafe(16)
+    kept = json.dumps([asdict(row) for row in rows.values()])
+    queues.redis.set(_kept_at(actor, key), kept, ex=KEPT_SECONDS)
+    return _preview(key, rows)
+
+
+def kept_preview(actor: User, key: str) -> Preview:
+    """What a table that was checked and kept does. Raises NotFound for one that is too old, done, or another's."""
+    rights.require(actor, "users.change")
+    return _preview(key, _kept(actor, key))
+
+
+def _kept_at(actor: User, key: str) -> str:
+    return f"ravada:people:{actor.id}:{key}"
+
+
+def _kept(actor: User, key: str) -> dict[str, Row]:
+    kept = queues.redis.get(_kept_at(actor, key))
+    if not isinstance(kept, bytes):
+        raise NotFound(_("This table was taken already, or was checked more than ten minutes ago. Upload it again."))
+    return {row["name"]: Row(**row) for row in json.loads(kept)}
+
+
+def _preview(key: str, rows: Mapping[str, Row]) -> Preview:
+    present = _present(db.session(), rows)
+    made = [name for name in rows if name not in present]
+    changed = [name for name, user in present.items() if differs(user, rows[name])]
+    return Preview(key, made, sorted(changed), len(rows) - len(made) - len(changed))
+
+
+def _present(session: Session, names: Iterable[str]) -> dict[str, User]:
+    found: dict[str, User] = {}
+    for some in _chunks(list(names)):
+        query = select(User).where(User.name.in_(some)).options(selectinload(User.groups))
+        found |= {user.name: user for user in session.scalars(query)}
+    return found
+
+
+def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (items[first : first + _CHUNK] for first in range(0, len(items), _CHUNK))
+
+
+def differs(user: User, row: Row) -> bool:
+    """Whether taking the row changes the user."""
+    return (
+        row.password_hash is not None
+        or (row.role is not None and row.role != user.role)
+        or (row.active is not None and row.active != user.active)
+        or (row.groups is not None and set(row.groups) != {group.name for group in user.groups})
+        or any(getattr(user, name) != value for name, value in row.limits.items())
+    )
+
+
+def import_rows(actor: User, key: str) -> Preview:
+    """Do what a checked table asks for, all of it in one transaction; answers what was done.
+
+    Whoever is new and has no password cannot sign in by one until it is reset. Raises NotFound as `checked` does,
+    and Conflict where a group has gone or the actor has changed since.
+    """
+    rights.require(actor, "users.change")
+    rows = _kept(actor, key)
+    with transaction() as session:
+        done = _preview(key, rows)
+        groups = dict(session.execute(select(Group.name, Group.id)).all())
+        wanted = [rows[name] for name in (*done.made, *done.changed)]
+        if missing := {name for row in wanted for name in row.groups or ()} - set(groups):
+            raise Conflict(_("The group %(name)s has gone since. Upload the table again.", name=min(missing)))
+        if (mine := rows.get(actor.name)) and not keeps_oneself(mine):
+            raise Conflict(own_row())
+        ids = _write(session, rows, done)
+        _join(session, wanted, ids, groups)
+        lines = [(ids[name], name, "create") for name in done.made]
+        lines += [(ids[name], name, "edit") for name in done.changed]
+        events.record_users(session, actor, lines, _("by a table"))
+    queues.redis.delete(_kept_at(actor, key))
+    return done
+
+
+def _write(session: Session, rows: Mapping[str, Row], done: Preview) -> dict[str, int]:
+    """Insert and update the users in bulk; answers the ids of all of them by name."""
+    for some in _chunks(done.made):
+        session.execute(insert(User), [_new(rows[name]) for name in some])
+    ids: dict[str, int] = {}
+    for some in _chunks([*done.made, *done.changed]):
+        ids |= dict(session.execute(select(User.name, User.id).where(User.name.in_(some))).all())
+    changes = [{"id": ids[name]} | _changes(rows[name]) for name in done.changed]
+    for alike in _by_columns(changes):
+        session.execute(update(User), alike)
+    # Who is switched off, or has another password, is signed out.
+    out = [ids[name] for name in done.changed if rows[name].active is False or rows[name].password_hash]
+    for some in _chunks(out):
+        session.execute(delete(SignIn).where(SignIn.user_id.in_(some)))
+    return ids
+
+
+def _new(row: Row) -> dict[str, Any]:
+    blank: dict[str, Any] = dict.fromkeys(LIMITS)
+    return {
+        "name": row.name,
+        "role": row.role or Role.USER.value,
+        "active": row.active is not False,
+        # An empty hash is no password's.
+        "password_hash": row.password_hash or "",
+        "must_change_password": row.password_hash is None,
+        **blank,
+        **row.limits,
+    }
+
+
+def _changes(row: Row) -> dict[str, Any]:
+    values: dict[str, Any] = dict(row.limits)
+    for name in ("role", "active", "password_hash"):
+        if (value := getattr(row, name)) is not None:
+            values[name] = value
+    return values
+
+
+def _by_columns(changes: Sequence[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    """Apart by the columns that they set, as a bulk update wants them; those that set none are left out."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for change in changes:
+        if len(change) > 1:
+            alike.setdefault(tuple(sorted(change)), []).append(change)
+    return alike.values()
+
+
+def _join(session: Session, rows: Sequence[Row], ids: Mapping[str, int], groups: Mapping[str, int]) -> None:
+    """Put the users whose rows name groups into exactly these."""
+    placed = [row for row in rows if row.groups is not None]
+    for some in _chunks(placed):
+        session.execute(delete(GroupMember).where(GroupMember.user_id.in_([ids[row.name] for row in some])))
+        pairs = [{"user_id": ids[row.name], "group_id": groups[name]} for row in some for name in row.groups or ()]
+        if pairs:
+            session.execute(insert(GroupMember), pairs)

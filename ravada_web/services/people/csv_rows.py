@@ -1,0 +1,206 @@
+"""Reading a table of people (CSV): every line is checked, and all that is wrong is said at once.
+
+A column that is in the table counts for all its rows: an empty cell in `groups` is no group, in a limit no limit of
+one's own. Where a role, `active` or a password is empty, it stays as it is.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.errors import RavadaError
+from ravada_web.extensions import db
+from ravada_web.models import Group, Role, User
+from ravada_web.services.people import users
+from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.sign_in import passwords
+
+LIMITS = ("most_clones", "most_running", "most_memory_mib")
+COLUMNS = ("name", "role", "active", "groups", *LIMITS)
+ACCEPTED = (*COLUMNS, "password")
+MOST_ROWS, MOST_PASSWORDS, MOST_SHOWN = 10_000, 200, 50
+# What a spreadsheet would take for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off")
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line of the file (from 1, as a text editor counts) and why it cannot be taken; 0 is the file as a whole."""
+
+    number: int
+    reason: str
+
+
+class BadTable(RavadaError):
+    """The table cannot be taken, and nothing was done; `lines` are the first of the `count` bad ones."""
+
+    status = 422
+
+    def __init__(self, lines: Sequence[BadLine]) -> None:
+        self.count = len(lines)
+        self.lines = list(lines[:MOST_SHOWN])
+        super().__init__("; ".join(f"{line.number}: {line.reason}" for line in self.lines))
+
+
+@dataclass
+class Row:
+    """What a line asks for: None leaves a value as it is; `limits` holds the columns that the table has."""
+
+    name: str
+    role: str | None = None
+    active: bool | None = None
+    groups: list[str] | None = None
+    limits: dict[str, int | None] = field(default_factory=dict)
+    password_hash: str | None = None
+
+
+def parse(actor: User, content: bytes) -> tuple[dict[str, Row], dict[str, str]]:
+    """The rows by name, and the passwords by name. Raises BadTable with every bad line."""
+    reader = _reader(content)
+    columns = _columns(reader)
+    table = _Table(actor, set(db.session.scalars(select(Group.name))))
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                table.take(reader.line_num, columns, cells)
+            if len(table.rows) > MOST_ROWS:
+                table.refuse(reader.line_num, _("More than %(most)s users. Split the table.", most=MOST_ROWS))
+                break
+    except csv.Error as error:
+        table.refuse(reader.line_num, _no_table(error))
+    if not table.rows and not table.bad:
+        table.refuse(0, _("There is no user in it, only the names of the columns."))
+    if table.bad:
+        raise BadTable(table.bad)
+    return table.rows, table.passwords
+
+
+def _no_table(error: csv.Error) -> str:
+    return _("From here it cannot be read as CSV: %(why)s.", why=error)
+
+
+def _reader(content: bytes) -> Any:
+    """A reader of the text, apart by what its first line is: commas, semicolons or tabs."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadTable([BadLine(0, _("It is not UTF-8. Save it as “CSV UTF-8”, then upload it again."))]) from error
+    if "\0" in text:
+        raise BadTable([BadLine(0, _("This is no text. Save the spreadsheet as CSV, then upload that."))])
+    first = text.partition("\n")[0]
+    delimiter = max((",", ";", "\t"), key=first.count)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+
+
+def _columns(reader: Any) -> list[str]:
+    try:
+        columns = [cell.strip().lower() for cell in next(reader, [])]
+    except csv.Error as error:
+        raise BadTable([BadLine(1, _no_table(error))]) from error
+    accepted = ", ".join(ACCEPTED)
+    unknown = [name for name in columns if name not in ACCEPTED]
+    bad = [BadLine(1, _("There is no column “%(name)s”. Known are: %(all)s.", name=name[:60], all=accepted))
+           for name in unknown]  # fmt: skip
+    if "name" not in columns:
+        bad.append(BadLine(1, _("The first line names the columns, and one of them has to be “name”.")))
+    bad += [BadLine(1, _("The column “%(name)s” is there twice.", name=name))
+            for name in sorted(set(columns)) if columns.count(name) > 1 and name in ACCEPTED]  # fmt: skip
+    if bad:
+        raise BadTable(bad)
+    return columns
+
+
+class _Table:
+    """What was read so far, and what is wrong with it; `groups` are the names of those that there are."""
+
+    def __init__(self, actor: User, groups: set[str]) -> None:
+        self._actor = actor
+        self._groups = groups
+        self.rows: dict[str, Row] = {}
+        self.passwords: dict[str, str] = {}
+        self.bad: list[BadLine] = []
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Note why a line cannot be taken."""
+        self.bad.append(BadLine(number, reason))
+
+    def take(self, number: int, columns: Sequence[str], cells: Sequence[str]) -> None:
+        """Read one line."""
+        line = dict(zip(columns, cells, strict=False))
+        reasons = [_("It has more cells than the first line names columns.")] if len(cells) > len(columns) else []
+        row = _row({name: _plain(cell) for name, cell in line.items()}, self._groups, reasons)
+        if row.name in self.rows:
+            reasons.append(_("%(name)s is there twice.", name=row.name))
+        if row.name == self._actor.name and not keeps_oneself(row):
+            reasons.append(own_row())
+        if password := line.get("password", "").strip():
+            self._take_password(row.name, password, reasons)
+        self.rows[row.name] = row
+        for reason in reasons:
+            self.refuse(number, reason)
+
+    def _take_password(self, name: str, password: str, reasons: list[str]) -> None:
+        if len(password) < passwords.SHORTEST_PASSWORD:
+            reasons.append(_("The password needs at least %(count)s characters.", count=passwords.SHORTEST_PASSWORD))
+        if len(self.passwords) < MOST_PASSWORDS:
+            self.passwords[name] = password
+        else:
+            text = _(
+                "Only %(most)s rows may bring a password. Leave it empty, or split the table.", most=MOST_PASSWORDS
+            )
+            reasons.append(text)
+
+
+def keeps_oneself(row: Row) -> bool:
+    """Whether an administrator whose own row this is stays one."""
+    return row.role in (None, Role.ADMINISTRATOR) and row.active is not False
+
+
+def own_row() -> str:
+    """What is said to one who would not."""
+    return _("This is you: you cannot take the administrator's role away from yourself, nor switch yourself off.")
+
+
+def _plain(cell: str) -> str:
+    """A cell without the blanks around it, and without what a download has put before it."""
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
+def _row(cells: Mapping[str, str], known: set[str], reasons: list[str]) -> Row:
+    """What the cells ask for; what is wrong is added to the reasons."""
+    row = Row(cells.get("name", ""))
+    if not users.NAME.fullmatch(row.name):
+        text = _("“%(name)s” is no name: letters, digits and . _ @ -, at most 63, a letter or digit first.",
+                 name=row.name[:70])  # fmt: skip
+        reasons.append(text)
+    if role := cells.get("role", "").lower():
+        row.role = role
+        if role not in list(Role):
+            reasons.append(_("“%(role)s” is no role: %(all)s.", role=role[:40], all=", ".join(Role)))
+    if active := cells.get("active", "").lower():
+        row.active = active in _YES
+        if active not in _YES + _NO:
+            reasons.append(_("“%(value)s” in “active”: yes or no.", value=active[:40]))
+    if "groups" in cells:
+        row.groups = list(dict.fromkeys(name.strip() for name in cells["groups"].split(";") if name.strip()))
+        reasons += [_("There is no group “%(name)s”.", name=name[:70]) for name in row.groups if name not in known]
+    row.limits = {name: _number(name, cells[name], reasons) for name in LIMITS if name in cells}
+    if wrong := users.out_of_range(Amounts(*(row.limits.get(name) for name in LIMITS))):
+        reasons += [f"{name}: {reason}" for name, reason in wrong.items()]
+    return row
+
+
+def _number(name: str, cell: str, reasons: list[str]) -> int | None:
+    if not cell:
+        return None
+    if not (cell.isascii() and cell.isdecimal() and len(cell) < 12):
+        reasons.append(_("“%(value)s” in “%(name)s” is no number.", value=cell[:40], name=name))
+        return None
+    return int(cell)

@@ -1,0 +1,169 @@
+"""Groups of users: list, make, change, members, delete."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.extensions import db
+from ravada_web.models import BaseOffer, Group, GroupMember, User
+from ravada_web.services.audit import events
+from ravada_web.services.paging import Page, paginate
+from ravada_web.services.people import users
+from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+# No character that a list of names in a table's cell would break at.
+NAME = re.compile(r"[^\W_][\w ._@-]{0,62}")
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A line of the list: the group, its members, and the bases that it is offered."""
+
+    group: Group
+    members: int
+    bases: int
+
+
+def listing(viewer: User) -> Sequence[Group]:
+    """All groups, by name, to choose from. Raises NotAllowed."""
+    rights.require(viewer, "users.see")
+    return db.session.scalars(select(Group).order_by(func.lower(Group.name))).all()
+
+
+def page(viewer: User, search: str = "", number: int = 1) -> Page[GroupRow]:
+    """One page of the groups whose name or description is like the search, by name. Raises NotAllowed."""
+    rights.require(viewer, "users.see")
+    query = select(Group).order_by(func.lower(Group.name), Group.name)
+    if search:
+        like = Group.name.icontains(search, autoescape=True) | Group.description.icontains(search, autoescape=True)
+        query = query.where(like)
+    found = paginate(query, number)
+    ids = [group.id for group in found.items]
+    members, bases = _count(GroupMember.group_id, ids), _count(BaseOffer.group_id, ids)
+    rows = [GroupRow(group, members.get(group.id, 0), bases.get(group.id, 0)) for group in found.items]
+    return Page(rows, found.total, found.page, found.pages)
+
+
+def _count(column: object, ids: Sequence[int]) -> dict[int, int]:
+    query = select(column, func.count()).where(column.in_(ids)).group_by(column)  # type: ignore[attr-defined, call-overload]
+    return dict(db.session.execute(query).all())
+
+
+def get(viewer: User, group_id: int) -> Group:
+    """One group. Raises NotFound, and NotAllowed for who may not see users."""
+    rights.require(viewer, "users.see")
+    group = db.session.get(Group, group_id)
+    if group is None:
+        raise NotFound(_("There is no such group."))
+    return group
+
+
+def by_name(name: str) -> Group:
+    """The group of that name. Raises NotFound."""
+    group = db.session.scalar(select(Group).where(Group.name == name))
+    if group is None:
+        raise NotFound(_("There is no group “%(name)s”.", name=name))
+    return group
+
+
+def members(viewer: User, group: Group, number: int = 1) -> Page[User]:
+    """One page of a group's members, by name. Raises NotAllowed."""
+    rights.require(viewer, "users.see")
+    theirs = select(GroupMember.user_id).where(GroupMember.group_id == group.id)
+    return paginate(select(User).where(User.id.in_(theirs)).order_by(func.lower(User.name), User.name), number)
+
+
+def bases_of(group: Group) -> int:
+    """How many bases the group is offered."""
+    return _count(BaseOffer.group_id, [group.id]).get(group.id, 0)
+
+
+def create(actor: User, *, name: str, description: str = "", most: Amounts = users.NO_LIMITS) -> Group:
+    """Make a group without members. Raises InvalidInput with a reason for each field."""
+    rights.require(actor, "users.change")
+    with transaction() as session:
+        _require_valid(session, name, most)
+        group = Group(name=name, description=description)
+        users.set_limits(group, most)
+        session.add(group)
+        events.record(session, actor, "create", group)
+    return group
+
+
+def edit(actor: User, group: Group, *, name: str, description: str, most: Amounts) -> None:
+    """Change a group's name, description and limits. Raises InvalidInput with a reason for each field."""
+    rights.require(actor, "users.change")
+    with transaction() as session:
+        _require_valid(session, name, most, except_id=group.id)
+        group.name, group.description = name, description
+        users.set_limits(group, most)
+        events.record(session, actor, "edit", group, users.limits_in_words(group))
+
+
+def _require_valid(session: Session, name: str, most: Amounts, except_id: int | None = None) -> None:
+    wrong = users.out_of_range(most)
+    if not NAME.fullmatch(name):
+        wrong["name"] = _("Letters, digits, blanks and . _ @ -, at most 63; it starts with a letter or digit.")
+    elif session.scalar(select(Group.id).where(Group.name == name, Group.id != (except_id or 0))):
+        wrong["name"] = _("Another group has this name.")
+    if wrong:
+        raise InvalidInput(wrong)
+
+
+def add_members(actor: User, group: Group, names: str) -> int:
+    """Add the users whose names are in the text; answers how many are new.
+
+    Raises InvalidInput when one does not exist: then nobody is added.
+    """
+    rights.require(actor, "users.change")
+    with transaction() as session:
+        wanted = users.split_names(names)
+        if not wanted:
+            raise InvalidInput({"names": _("Enter at least one name.")})
+        had = set(session.scalars(select(GroupMember.user_id).where(GroupMember.group_id == group.id)))
+        new = [user for user in users.by_names(session, wanted) if user.id not in had]
+        session.add_all(GroupMember(group_id=group.id, user_id=user.id) for user in new)
+        text = ", ".join(user.name for user in new[:20])
+        if new:
+            text += ngettext(" and %(num)s more", " and %(num)s more", len(new) - 20) if len(new) > 20 else ""
+            events.record(session, actor, "add_members", group, text)
+        return len(new)
+
+
+def remove_member(actor: User, group: Group, user_id: int) -> User:
+    """Take a user out of the group; answers the user. Raises NotFound for who is not in it."""
+    rights.require(actor, "users.change")
+    with transaction() as session:
+        row = session.get(GroupMember, (group.id, user_id))
+        user = session.get(User, user_id)
+        if row is None or user is None:
+            raise NotFound(_("There is no such member."))
+        session.delete(row)
+        events.record(session, actor, "remove_member", group, user.name)
+        return user
+
+
+def remove_members(actor: User, group: Group, names: str) -> int:
+    """Take the users whose names are in the text out of the group; answers how many. Raises NotFound for who is not
+    in it, and InvalidInput for who does not exist: then nobody is taken out."""
+    with transaction() as session:
+        chosen = users.by_names(session, users.split_names(names))
+        for user in chosen:
+            remove_member(actor, group, user.id)
+        return len(chosen)
+
+
+def delete(actor: User, group: Group) -> None:
+    """Delete a group; its members stay, without what it offered and allowed them."""
+    rights.require(actor, "users.change")
+    with transaction() as session:
+        events.record(session, actor, "delete", group)
+        session.delete(group)

@@ -1,0 +1,25 @@
+"""Names of users as they are typed: suggestions, and whom a typed name means."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, func, select
+
+from ravada_web.extensions import db
+from ravada_web.models import User
+from ravada_web.services.permissions import rights
+
+SUGGESTIONS = 20
+
+
+def suggestions(viewer: User, text: str) -> Sequence[str]:
+    """The names of the first users who may sign in and whose name has the text in it. Raises NotAllowed."""
+    rights.require(viewer, "users.see")
+    like = User.name.icontains(text, autoescape=True)
+    query = select(User.name).where(User.active, like).order_by(func.lower(User.name), User.name).limit(SUGGESTIONS)
+    return db.session.scalars(query).all()
+
+
+def named_like(text: str) -> ColumnElement[bool]:
+    """The user of exactly that name; where there is none, those with the text in their name."""
+    exact = select(User.id).where(User.name == text).correlate(None)
+    return (User.name == text) | (~exact.exists() & User.name.icontains(text, autoescape=True))

@@ -1,0 +1,140 @@
+"""Limits: how many clones somebody may have, how many of them running, and how much memory those may take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import humanize
+from flask_babel import gettext as _
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from ravada_web.errors import Conflict
+from ravada_web.extensions import db
+from ravada_web.models import USING_MEMORY, Clone, CloneState, Group, GroupMember, User
+from ravada_web.services.permissions import rights
+
+# One that is being deleted is not had any more.
+_HAD = Clone.state != CloneState.DELETING
+_WILL_RUN = and_(Clone.state.in_((CloneState.REQUESTED, CloneState.CREATING)), Clone.start_after)
+_RUNS = or_(Clone.state.in_(USING_MEMORY), _WILL_RUN)
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Clones in all, those that run or are about to, and the memory of these in MiB; as a limit, None is none."""
+
+    clones: int | None
+    running: int | None
+    memory_mib: int | None
+
+
+def limits_of(user: User) -> Amounts:
+    """What the user may have: the user's own value, else the largest of the groups' values, else no limit."""
+    columns = (Group.most_clones, Group.most_running, Group.most_memory_mib)
+    query = select(*(func.max(column) for column in columns)).join(GroupMember, GroupMember.group_id == Group.id)
+    of_groups = db.session.execute(query.where(GroupMember.user_id == user.id)).one()
+    own = (user.most_clones, user.most_running, user.most_memory_mib)
+    return Amounts(*(mine if mine is not None else theirs for mine, theirs in zip(own, of_groups, strict=True)))
+
+
+def used_by(user: User) -> Amounts:
+    """What the user has now."""
+    had = select(func.count()).where(Clone.owner_id == user.id, _HAD)
+    running = select(func.count(), func.coalesce(func.sum(Clone.memory_mib), 0)).where(Clone.owner_id == user.id, _RUNS)
+    count, memory = db.session.execute(running).one()
+    return Amounts(db.session.scalar(had), count, memory)
+
+
+def require(
+    session: Session,
+    user: User,
+    *,
+    new_clones: int = 0,
+    starting: int = 0,
+    memory_mib: int = 0,
+    actor: User | None = None,
+) -> None:
+    """Refuse what would take the user over a limit: so many more clones, and so many more that run, whose memory
+    is `memory_mib` in all. To be asked under the lock of placement, in the transaction that writes the rows.
+
+    Raises Conflict with a sentence to the `actor`, who is the user unless given.
+    """
+    most = limits_of(user)
+    if most == Amounts(None, None, None):
+        return
+    session.flush()
+    has = used_by(user)
+    itself = actor is None or actor.id == user.id
+    if new_clones and _over(most.clones, has.clones, new_clones):
+        raise Conflict(_too_many(user, itself, has.clones, most.clones, new_clones))
+    if starting and _over(most.running, has.running, starting):
+        raise Conflict(_too_many_running(user, itself, has.running, most.running, starting))
+    if starting and _over(most.memory_mib, has.memory_mib, memory_mib):
+        raise Conflict(_too_much_memory(user, itself, has.memory_mib or 0, most.memory_mib or 0, memory_mib))
+
+
+def require_for(session: Session, actor: User, starting: Sequence[Clone]) -> None:
+    """Refuse a start of clones that would take one of their owners over a limit; who controls all clones acts for
+    others knowingly, and is not refused. Those that hold memory already are not counted again. Raises Conflict."""
+    if rights.can(actor, "clones.control_all"):
+        return
+    by_owner: dict[int, list[Clone]] = {}
+    for clone in starting:
+        if clone.state not in USING_MEMORY:
+            by_owner.setdefault(clone.owner_id, []).append(clone)
+    for owner_id, mine in by_owner.items():
+        memory = sum(clone.memory_mib for clone in mine)
+        owner = session.get_one(User, owner_id)
+        require(session, owner, starting=len(mine), memory_mib=memory, actor=actor)
+
+
+def _over(most: int | None, has: int | None, more: int) -> bool:
+    return most is not None and (has or 0) + more > most
+
+
+def _too_many(user: User, itself: bool, has: int | None, most: int | None, more: int) -> str:
+    values = {"has": has, "most": most, "more": more, "name": user.name}
+    if most and has == most and itself:
+        return _(
+            "You have %(has)s of at most %(most)s desktops: delete one first, or ask your administrator.", **values
+        )
+    if most and has == most:
+        return _("%(name)s has %(has)s of at most %(most)s desktops.", **values)
+    if itself:
+        text = _("You may have at most %(most)s desktops, you have %(has)s, and this would be %(more)s more.", **values)
+        return f"{text} {_ask()}"
+    return _("%(name)s may have at most %(most)s desktops, has %(has)s, and this would be %(more)s more.", **values)
+
+
+def _too_many_running(user: User, itself: bool, has: int | None, most: int | None, more: int) -> str:
+    values = {"has": has, "most": most, "more": more, "name": user.name}
+    if has and itself:
+        return _("You have %(has)s of at most %(most)s desktops running: shut one down first.", **values)
+    if has:
+        return _("%(name)s has %(has)s of at most %(most)s desktops running: shut one down first.", **values)
+    if itself:
+        text = _("You may have at most %(most)s desktops running, and this would be %(more)s.", **values)
+        return f"{text} {_ask()}"
+    return _("%(name)s may have at most %(most)s desktops running, and this would be %(more)s.", **values)
+
+
+def _too_much_memory(user: User, itself: bool, has: int, most: int, more: int) -> str:
+    values = {"has": _size(has), "most": _size(most), "more": _size(more), "name": user.name}
+    if more > most and itself:
+        text = _("This needs %(more)s of memory, and your running desktops may have at most %(most)s.", **values)
+        return f"{text} {_ask()}"
+    if more > most:
+        return _("This needs %(more)s of memory, and those of %(name)s may have at most %(most)s.", **values)
+    if itself:
+        text = _("Your running desktops have %(has)s of at most %(most)s of memory, this needs %(more)s:", **values)
+    else:
+        text = _("Running ones of %(name)s have %(has)s of at most %(most)s of memory, this needs %(more)s:", **values)
+    return f"{text} {_('shut one down first.')}"
+
+
+def _ask() -> str:
+    return _("Ask your administrator.")
+
+
+def _size(mib: int) -> str:
+    return humanize.naturalsize(mib << 20, binary=True)

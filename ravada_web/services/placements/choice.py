@@ -1,0 +1,41 @@
+"""One placement: choose, and keep the decision."""
+
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.models import (
+    Base,
+    BaseVersion,
+    Decision,
+    User,
+)
+from ravada_web.placement.select import place
+from ravada_web.placement.types import Decision as Choice
+from ravada_web.placement.types import Demand
+from ravada_web.placement.weighers import DEFAULT_WEIGHTS
+from ravada_web.services.placements.loads import node_states
+
+
+def choose(
+    session: Session, base: Base, version: BaseVersion, count: int, start: bool, among: Select[int] | None = None
+) -> Choice:
+    """Place `count` clones on what stands in the database now, on the nodes of these ids where they are given; hold
+    the placement lock while calling."""
+    demand = Demand(
+        count=count,
+        memory_mib=base.memory_mib,
+        vcpus=base.vcpus,
+        disk_mib=settings().overlay_charge_mib * len(version.disks),
+        start=start,
+    )
+    states = node_states(session, base, version, among)
+    return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights})
+
+
+def record(session: Session, base: Base, actor: User, choice: Choice) -> Decision:
+    """Write the decision's row, so that every clone of the request can be asked why it is where it is."""
+    decision = Decision(base_id=base.id, user_id=actor.id, count=choice.requested, verdicts=choice.to_dict())
+    session.add(decision)
+    session.flush()
+    return decision

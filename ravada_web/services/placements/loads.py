@@ -1,0 +1,136 @@
+"""What each node has and has promised, as placement sees it."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.models import (
+    USING_MEMORY,
+    AllowedNode,
+    Base,
+    BaseVersion,
+    Clone,
+    CloneState,
+    Node,
+    Pool,
+    Replica,
+)
+from ravada_web.placement.types import NodeState
+from ravada_web.services.storage import pools
+
+
+def node_states(
+    session: Session, base: Base, version: BaseVersion, among: Select[int] | None = None
+) -> list[NodeState]:
+    """Every node, or those of these ids, as placement sees it for this base, in a handful of queries."""
+    query = select(Node).order_by(Node.id)
+    nodes = session.scalars(query if among is None else query.where(Node.id.in_(among))).all()
+    allowed = set(session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
+    replicas = dict(
+        session.execute(select(Replica.node_id, Replica.state).where(Replica.version_id == version.id)).all()
+    )
+    loads = node_loads(session)
+    return [_state(node, node.id in allowed, replicas.get(node.id), loads.get(node.id, Load())) for node in nodes]
+
+
+class Load:
+    """What the rows of a node's clones reserve on it: counts, and MiB of memory and disk."""
+
+    def __init__(self) -> None:
+        self.clones = 0
+        self.running = 0
+        self.committed_mib = 0
+        self.newer_mib = 0
+        self.young = 0
+        self.vcpus = 0
+
+
+def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dict[int, Load]:
+    """The loads of all nodes that have clones, or of these alone, from the clones' rows.
+
+    `committed_mib` is the memory of what runs or is to run; `newer_mib` that part of it that the node's last
+    figures cannot show yet; `young` counts the clones made after the disk was sampled; `vcpus` those that run.
+    """
+    will_run = Clone.state.in_(USING_MEMORY) | (
+        Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
+    )
+    newer = will_run & (
+        Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING])
+        | Node.figures_at.is_(None)
+        | (Clone.started_at > Node.figures_at)
+    )
+    young = Node.figures_at.is_(None) | (Clone.created_at > Node.figures_at)
+    query = (
+        select(
+            Clone.node_id,
+            func.count(),
+            func.count().filter(will_run),
+            func.coalesce(func.sum(Clone.memory_mib).filter(will_run), 0),
+            func.coalesce(func.sum(Clone.memory_mib).filter(newer), 0),
+            func.count().filter(young),
+            func.coalesce(func.sum(Base.vcpus).filter(will_run), 0),
+        )
+        .join(Node, Node.id == Clone.node_id)
+        .join(Base, Base.id == Clone.base_id)
+        .group_by(Clone.node_id)
+    )
+    if node_ids is not None:
+        query = query.where(Clone.node_id.in_(node_ids))
+    loads: dict[int, Load] = {}
+    for node_id, *figures in session.execute(query):
+        load = loads[node_id] = Load()
+        load.clones, load.running, load.committed_mib, load.newer_mib, load.young, load.vcpus = map(int, figures)
+    return loads
+
+
+def memory_free(node: Node, load: Load) -> int | None:
+    """MiB that can still be promised: the less of what was measured (less newer starts) and of what no clone holds."""
+    if node.memory_total_mib is None or node.memory_free_mib is None:
+        return None
+    promised = int(node.memory_total_mib * node.memory_overcommit)
+    return max(0, min(node.memory_free_mib - load.newer_mib, promised - load.committed_mib))
+
+
+def vcpus_free(node: Node, load: Load) -> int | None:
+    """Virtual processors that can still be promised to clones that run; None where there is no bound."""
+    if node.cpu_overcommit is None or node.cpus is None:
+        return None
+    return max(0, int(node.cpus * node.cpu_overcommit) - load.vcpus)
+
+
+def startable_mib(node: Node, load: Load) -> int:
+    """MiB that clones which start on the node may take: what is free less what its administrator keeps back."""
+    return max(0, (memory_free(node, load) or 0) - node.memory_reserve_mib)
+
+
+def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeState:
+    pool = pools.working_pool(node)
+    return NodeState(
+        id=node.id,
+        name=node.name,
+        wanted=node.wanted,
+        observed=node.observed,
+        reason=node.reason,
+        trust=node.trust,
+        allowed=allowed,
+        replica=replica,
+        memory_total_mib=node.memory_total_mib,
+        memory_free_mib=memory_free(node, load),
+        memory_reserve_mib=node.memory_reserve_mib,
+        disk_free_mib=_disk_free(pool, load),
+        disk_reserve_mib=pools.floor_mib(pool) if pool else settings().disk_reserve_mib,
+        cpu_load=node.cpu_load,
+        vcpus_free=vcpus_free(node, load),
+        clones=load.clones,
+        running=load.running,
+        clone_limit=node.clone_limit,
+        runs_clones=node.runs_clones,
+    )
+
+
+def _disk_free(pool: Pool | None, load: Load) -> int | None:
+    if pool is None or pool.free_mib is None:
+        return None
+    return max(0, pool.free_mib - load.young * settings().overlay_charge_mib)

@@ -1,0 +1,1 @@
+"""Letting people in: passwords, second factor, sessions, throttling. Who they are is for people."""

@@ -1,0 +1,70 @@
+"""Passwords: check, set, change, reset."""
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.errors import InvalidInput
+from ravada_web.extensions import db
+from ravada_web.identity.passwords import hash_password, matches, random_password
+from ravada_web.models import User
+from ravada_web.services.audit import events
+from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in import second_factor, sessions
+from ravada_web.services.transaction import transaction
+
+SHORTEST_PASSWORD = 8
+
+
+def authenticate(name: str, password: str) -> User | None:
+    """The user of that name and password, or None; it takes as long for a name that does not exist."""
+    user = db.session.scalar(select(User).where(User.name == name))
+    if not matches(password, user.password_hash if user else None) or user is None or not user.active:
+        return None
+    return user
+
+
+def set_password(actor: User | None, user: User, password: str) -> None:
+    """Give a user another password. Raises InvalidInput for one that is too short."""
+    if actor is not None:
+        rights.require(actor, "users.change")
+    if len(password) < SHORTEST_PASSWORD:
+        raise InvalidInput({"password": _("At least %(count)s characters.", count=SHORTEST_PASSWORD)})
+    with transaction() as session:
+        user.password_hash = hash_password(password)
+        events.record(session, actor, "set_password", user)
+
+
+def change_password(user: User, present: str, password: str, keep_sign_in: int) -> int:
+    """Change one's own password; answers how many other sign-ins were ended. Raises InvalidInput."""
+    if not matches(present, user.password_hash):
+        raise InvalidInput({"present": _("This is not your present password.")})
+    if matches(password, user.password_hash):
+        raise InvalidInput({"password": _("This is the password that you have already.")})
+    if len(password) < SHORTEST_PASSWORD:
+        raise InvalidInput({"password": _("At least %(count)s characters.", count=SHORTEST_PASSWORD)})
+    with transaction() as session:
+        user.password_hash, user.must_change_password = hash_password(password), False
+        events.record(session, user, "set_password", user)
+        return sessions.end_all(user, user, keep=keep_sign_in)
+
+
+def reset_password(actor: User | None, user: User) -> str:
+    """Give a user a drawn password, to be shown this once and changed at the next sign-in; ends all sign-ins.
+
+    `actor` is None for the administrator on the machine. Raises NotAllowed.
+    """
+    if actor is not None:
+        rights.require(actor, "users.change")
+    password = random_password()
+    with transaction() as session:
+        user.password_hash, user.must_change_password = hash_password(password), True
+        events.record(session, actor, "reset_password", user)
+        sessions.end_all(actor, user)
+    return password
+
+
+def reset_second_factor(actor: User | None, user: User) -> None:
+    """Take a lost second factor away, and end all sign-ins. `actor` as above. Raises NotAllowed."""
+    with transaction():
+        second_factor.reset(actor, user)
+        sessions.end_all(actor, user)

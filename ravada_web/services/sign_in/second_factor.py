@@ -1,0 +1,135 @@
+"""The second factor of a person: set up and proved, asked for at sign-in, renewed and taken away."""
+
+import time
+
+from flask_babel import gettext as _
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.extensions import db
+from ravada_web.identity import second_factor
+from ravada_web.identity.passwords import matches
+from ravada_web.models import RecoveryCode, User, now
+from ravada_web.services.audit import events
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+
+def demanded(user: User) -> bool:
+    """Whether the user's role must have one."""
+    return user.role in settings().second_factor_roles
+
+
+def owed(user: User) -> bool:
+    """Whether the user must set one up before anything else."""
+    return demanded(user) and not user.has_second_factor
+
+
+def begin(user: User) -> str:
+    """The secret to be set up: drawn at the first time, the same until it is proved. Raises Conflict once it is."""
+    if user.has_second_factor:
+        raise Conflict(_("You have a second factor already. Switch it off first to set up another one."))
+    if user.totp_secret and (kept := second_factor.unseal(user.totp_secret, settings().secret_key())):
+        return kept
+    secret = second_factor.new_secret()
+    with transaction():
+        user.totp_secret = second_factor.seal(secret, settings().secret_key())
+    return secret
+
+
+def prove(user: User, code: str) -> list[str]:
+    """Have it count from now on, by a code of it; answers the recovery codes, to be shown this once.
+
+    Raises InvalidInput for a wrong code.
+    """
+    with transaction() as session:
+        step = _step(user, code)
+        if user.has_second_factor or step is None:
+            raise InvalidInput({"code": _("This is not the code of now. Check the clock of your device.")})
+        user.totp_since, user.totp_step = now(), step
+        events.record(session, user, "second_factor_on", user)
+        return _fresh_codes(session, user)
+
+
+def _step(user: User, code: str) -> int | None:
+    secret = second_factor.unseal(user.totp_secret, settings().secret_key()) if user.totp_secret else None
+    plain = "".join(code.split())
+    return second_factor.matching_step(secret, plain, time.time(), user.totp_step) if secret else None
+
+
+def _fresh_codes(session: Session, user: User) -> list[str]:
+    session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    codes = second_factor.new_recovery_codes()
+    kept = (second_factor.recovery_digest(code, user.id) for code in codes)
+    session.add_all(RecoveryCode(user_id=user.id, code_hash=digest) for digest in kept)
+    return codes
+
+
+def accepts(user: User, code: str) -> bool:
+    """Use a code up: one of the authenticator, or a recovery code. True once for each, and never for others'."""
+    with transaction() as session:
+        session.refresh(user, with_for_update=True)
+        step = _step(user, code) if user.has_second_factor else None
+        if step is not None:
+            user.totp_step = step
+            return True
+        return user.has_second_factor and _use_recovery_code(session, user, code)
+
+
+def _use_recovery_code(session: Session, user: User, code: str) -> bool:
+    digest = second_factor.recovery_digest(code, user.id)
+    found = session.scalar(
+        select(RecoveryCode)
+        .where(RecoveryCode.user_id == user.id, RecoveryCode.code_hash == digest, RecoveryCode.used_at.is_(None))
+        .limit(1)
+    )
+    if found is None:
+        return False
+    session.execute(update(RecoveryCode).where(RecoveryCode.id == found.id).values(used_at=now()))
+    events.record(session, user, "recovery_code", user, _("%(left)s are left", left=codes_left(user) - 1))
+    return True
+
+
+def codes_left(user: User) -> int:
+    """How many recovery codes were not used yet."""
+    query = select(RecoveryCode.id).where(RecoveryCode.user_id == user.id, RecoveryCode.used_at.is_(None))
+    return len(db.session.scalars(query).all())
+
+
+def renew_codes(user: User, password: str) -> list[str]:
+    """New recovery codes instead of the old ones, shown this once. Raises InvalidInput for a wrong password."""
+    _require_password(user, password)
+    if not user.has_second_factor:
+        raise Conflict(_("You have no second factor."))
+    with transaction() as session:
+        events.record(session, user, "recovery_codes", user)
+        return _fresh_codes(session, user)
+
+
+def switch_off(user: User, password: str) -> None:
+    """Do without it from now on. Raises InvalidInput for a wrong password, Conflict where the role demands one."""
+    _require_password(user, password)
+    if demanded(user):
+        raise Conflict(_("Your role must have a second factor. You can set up another one once this one is reset."))
+    _forget(user, user)
+
+
+def _require_password(user: User, password: str) -> None:
+    if not matches(password, user.password_hash):
+        raise InvalidInput({"password": _("This is not your password.")})
+
+
+def reset(actor: User | None, user: User) -> None:
+    """Take a lost second factor away; `actor` is None for the administrator on the machine. Raises NotAllowed."""
+    if actor is not None:
+        rights.require(actor, "users.change")
+    _forget(actor, user)
+
+
+def _forget(actor: User | None, user: User) -> None:
+    with transaction() as session:
+        user.totp_secret, user.totp_since, user.totp_step = None, None, 0
+        session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+        events.record(session, actor, "second_factor_off", user)

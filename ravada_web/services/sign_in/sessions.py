@@ -1,0 +1,108 @@
+"""Sign-ins: one row a browser, found by the token in its cookie; they expire, and can be listed and ended."""
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, delete, select
+
+from ravada_web.config import settings
+from ravada_web.errors import DatabaseBusy, NotFound
+from ravada_web.extensions import db
+from ravada_web.models import SignIn, User, now
+from ravada_web.services.audit import events
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+# How exactly it is known when a sign-in was last used: a page is not to write at every request.
+SEEN_EVERY = timedelta(minutes=1)
+
+
+def digest(token: str) -> str:
+    """What is kept of a token. It is 256 random bits, so a plain hash keeps it as well as a slow one."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def begin(user: User, address: str, agent: str) -> str:
+    """Sign the user in from one browser; answers the token for its cookie."""
+    token = secrets.token_urlsafe(32)
+    with transaction() as session:
+        user.signed_in_at = now()
+        session.execute(delete(SignIn).where(SignIn.user_id == user.id, _expired()))
+        session.add(SignIn(user_id=user.id, token_hash=digest(token), address=address[:64], agent=agent[:255]))
+        events.record(session, user, "sign_in", user)
+    return token
+
+
+def _expired() -> ColumnElement[bool]:
+    return (SignIn.seen_at < now() - idle()) | (SignIn.created_at < now() - longest())
+
+
+def idle() -> timedelta:
+    """A sign-in that was not used for so long has ended."""
+    return timedelta(hours=settings().session_idle_hours)
+
+
+def longest() -> timedelta:
+    """However much it is used, a sign-in ends after so long."""
+    return timedelta(days=settings().session_days)
+
+
+def valid(found: SignIn, moment: datetime) -> bool:
+    """Whether the sign-in still holds: neither expired nor its user switched off."""
+    return found.user.active and moment - found.seen_at < idle() and moment - found.created_at < longest()
+
+
+def find(token: str) -> SignIn | None:
+    """The sign-in of a cookie's token, if it holds."""
+    found = db.session.scalar(select(SignIn).where(SignIn.token_hash == digest(token)))
+    return found if found is not None and valid(found, now()) else None
+
+
+def still_valid(sign_in_ids: Collection[int]) -> list[SignIn]:
+    """Those of these sign-ins that hold."""
+    moment = now()
+    rows = db.session.scalars(select(SignIn).where(SignIn.id.in_(sign_in_ids)))
+    return [row for row in rows if valid(row, moment)]
+
+
+def use(found: SignIn) -> None:
+    """Note that it is used, to the minute; a database that is busy with other work is left alone."""
+    if now() - found.seen_at < SEEN_EVERY:
+        return
+    try:
+        with transaction():
+            found.seen_at = now()
+    except DatabaseBusy:
+        return
+
+
+def listing(user: User) -> Sequence[SignIn]:
+    """The user's sign-ins that hold, the last used first."""
+    query = select(SignIn).where(SignIn.user_id == user.id, ~_expired()).order_by(SignIn.seen_at.desc())
+    return db.session.scalars(query).all()
+
+
+def end(actor: User, sign_in_id: int) -> None:
+    """End one sign-in: one's own, or anybody's for who may change users. Raises NotFound."""
+    with transaction() as session:
+        found = session.get(SignIn, sign_in_id)
+        if found is None or not (found.user_id == actor.id or rights.can(actor, "users.change")):
+            raise NotFound(_("There is no such sign-in."))
+        events.record(session, actor, "end_sign_in", found.user, found.agent)
+        session.delete(found)
+
+
+def end_all(actor: User | None, user: User, keep: int | None = None) -> int:
+    """End all of a user's sign-ins but the one to keep; answers how many. `actor` is None on the command line."""
+    if actor is not None and actor.id != user.id:
+        rights.require(actor, "users.change")
+    with transaction() as session:
+        rows = session.scalars(select(SignIn).where(SignIn.user_id == user.id, SignIn.id != (keep or 0))).all()
+        for row in rows:
+            session.delete(row)
+        if rows:
+            events.record(session, actor, "end_sign_ins", user, str(len(rows)))
+        return len(rows)

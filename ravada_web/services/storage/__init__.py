@@ -1,0 +1,1 @@
+"""Pools of nodes: room, usage, forecast, file names. Copies and disks are made elsewhere."""

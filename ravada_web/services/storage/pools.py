@@ -1,0 +1,125 @@
+"""Pools of nodes: the one in use, how full it is, and how much of it is kept free."""
+
+from pathlib import Path
+
+from flask_babel import gettext as _
+
+from ravada_web.config import settings
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.models import Level, Node, Pool, User
+from ravada_web.services.audit import events
+from ravada_web.services.permissions import rights
+from ravada_web.services.storage import pools
+from ravada_web.services.transaction import transaction
+
+
+def require_pool(node: Node) -> Pool:
+    """The pool of the node that replicas and clones live in.
+
+    Raises Conflict when it has none that is active.
+    """
+    chosen = pools.working_pool(node)
+    if chosen is None:
+        raise Conflict(
+            _(
+                "Node %(node)s has no active storage pool. Make one there: virsh pool-start default.",
+                node=node.name,
+            )
+        )
+    return chosen
+
+
+def in_pool(directory: str, name: str) -> str:
+    """The absolute path of a file in a pool's folder."""
+    return str(Path(directory) / name)
+
+
+# The pool that replicas and clones live in; every node has one of this name (the seed: the same pools everywhere).
+POOL = "default"
+
+
+def working_pool(node: Node) -> Pool | None:
+    """The pool that replicas and clones of the node live in: POOL, or else its first; None where none is active."""
+    active = [pool for pool in node.pools if pool.active]
+    return next((pool for pool in active if pool.name == POOL), active[0] if active else None)
+
+
+def floor_mib(pool: Pool) -> int:
+    """What is kept free in the pool: below it nothing is placed, copied or launched there."""
+    return settings().disk_reserve_mib if pool.floor_mib is None else pool.floor_mib
+
+
+def used_percent(pool: Pool) -> float | None:
+    """How full the pool is; None where that is not known."""
+    if not pool.active or not pool.total_mib or pool.free_mib is None:
+        return None
+    return 100 * (pool.total_mib - pool.free_mib) / pool.total_mib
+
+
+def level(pool: Pool) -> Level:
+    """How near to full the pool is, by its own marks; below its floor it is critical, whatever they say."""
+    used = used_percent(pool)
+    if used is None:
+        return Level.UNKNOWN
+    if used >= pool.critical_percent or (pool.free_mib or 0) <= floor_mib(pool):
+        return Level.CRITICAL
+    return Level.WARNING if used >= pool.warn_percent else Level.OK
+
+
+def no_room(node: Node) -> str:
+    """Why nothing more may be written on the node, as the end of a sentence, with the figures; "" where it may."""
+    pool = working_pool(node)
+    if pool is None:
+        return _("node %(node)s has no active storage pool.", node=node.name)
+    if pool.free_mib is None:
+        return _(
+            "the free space of pool %(pool)s on node %(node)s is not known, which counts as full.",
+            pool=pool.name,
+            node=node.name,
+        )
+    if pool.free_mib > floor_mib(pool):
+        return ""
+    return _(
+        "pool %(pool)s on node %(node)s has %(free)s MiB free, and %(floor)s MiB are kept free. Make room there.",
+        pool=pool.name,
+        node=node.name,
+        free=f"{pool.free_mib:,}",
+        floor=f"{floor_mib(pool):,}",
+    )
+
+
+def set_marks(actor: User, pool: Pool, *, warn_percent: int, critical_percent: int, floor_mib: int | None) -> None:
+    """Set a pool's marks and its floor (MiB; None for the installation's). Raises InvalidInput."""
+    rights.require(actor, "nodes.change")
+    wrong = {}
+    if not 1 <= warn_percent <= 99:
+        wrong["warn_percent"] = _("Between 1 and 99.")
+    if not warn_percent < critical_percent <= 100:
+        wrong["critical_percent"] = _("More than the warning's %(warn)s, and at most 100.", warn=warn_percent)
+    most = pool.total_mib if pool.total_mib is not None else 1 << 40
+    if floor_mib is not None and not 0 <= floor_mib <= most:
+        wrong["floor_mib"] = _("Between 0 and the pool's size, %(most)s MiB; empty for the usual.", most=f"{most:,}")
+    if wrong:
+        raise InvalidInput(wrong)
+    with transaction() as session:
+        pool.warn_percent, pool.critical_percent, pool.floor_mib = warn_percent, critical_percent, floor_mib
+        text = f"{pool.name}: {warn_percent} %, {critical_percent} %"
+        events.record(session, actor, "set_marks", pool.node, text)
+
+
+def require_room(node: Node, directory: str, free_mib: int, need_mib: int) -> None:
+    """Refuse what would bring a pool's folder below its floor. Raises Conflict with the figures."""
+    pool = next((pool for pool in node.pools if pool.path == directory), None)
+    kept = floor_mib(pool) if pool is not None else settings().disk_reserve_mib
+    if need_mib <= free_mib - kept:
+        return
+    text = _(
+        "The pool at %(directory)s on %(node)s has not enough room: %(need)s MiB are needed, %(free)s MiB are "
+        "free after the %(reserve)s MiB kept back. Make room there, then retry.",
+        directory=directory,
+        node=node.name,
+        need=need_mib,
+        free=max(0, free_mib - kept),
+        reserve=kept,
+    )
+    raise Conflict(text)

@@ -1,0 +1,152 @@
+"""Who uses a node's pools: every file is a base's, a clone's, an orphan of ours, or somebody else's; biggest first."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload, selectinload
+
+from ravada_web.extensions import db
+from ravada_web.models import BaseVersion, Clone, Node, Operation, Pool, Replica, User, now
+from ravada_web.remote.errors import RemoteError
+from ravada_web.remote.files import FileSeen, list_tree
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.requests import request
+from ravada_web.services.permissions import rights
+from ravada_web.services.storage import pools
+from ravada_web.services.storage.file_names import template_name
+from ravada_web.services.transaction import transaction
+
+log = structlog.get_logger()
+MIB = 1 << 20
+AT_ONCE = 10
+KINDS = ("base", "clone", "orphan", "other")
+BIGGEST = 40
+COUNT_SECONDS = 60.0
+# The names that we give: templates and temporary files, overlays (clone_files), and the proof's disk.
+OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.[a-z]{3}\.qcow2|ravada-(base|proof)-.+)")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a file is: its kind, a name and an id of the row, and how large it may become (bytes)."""
+
+    kind: str
+    name: str
+    id: int
+    virtual_size: int = 0
+
+
+def request_count(actor: User, node: Node) -> Operation:
+    """Ask for the node's pools to be counted now. Raises Conflict where the queue is away."""
+    rights.require(actor, "nodes.see")
+    outbox.require_queue()
+    with transaction() as session:
+        title = _("Count what uses the pools of %(node)s", node=node.name)
+        return request(session, "pools_count", title, actor=actor, node=node)
+
+
+def count(handle: Handle) -> None:
+    """The job's part. Raises RemoteError where the node does not list its files."""
+    asked = _questions([handle.node_id or 0])[0]
+    _keep(asked, _listed(asked, endpoints.workspace()))
+
+
+def count_nodes(node_ids: Sequence[int]) -> None:
+    """Count many nodes, a few at a time; one that does not answer is passed over, its last count stays."""
+    workspace, questions = endpoints.workspace(), _questions(node_ids)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        asked = {threads.submit(_listed, question, workspace): question for question in questions}
+        for listing in as_completed(asked):
+            try:
+                _keep(asked[listing], listing.result())
+            except RemoteError as error:
+                log.info("pools not counted", node=asked[listing].target.name, error=str(error))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a node: its target, and the folders of its active pools by the pools' ids."""
+
+    target: Target
+    folders: Mapping[int, str]
+
+
+def _questions(node_ids: Sequence[int]) -> list[Question]:
+    nodes = db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
+    asked = [
+        Question(endpoints.target(node), {pool.id: pool.path for pool in node.pools if pool.active}) for node in nodes
+    ]
+    db.session.rollback()
+    return asked
+
+
+def _listed(asked: Question, workspace: Workspace) -> list[FileSeen]:
+    return list_tree(workspace, asked.target, list(asked.folders.values()), deadline=COUNT_SECONDS)
+
+
+def _keep(asked: Question, seen: Sequence[FileSeen]) -> None:
+    """Keep with each pool whose the files are; a node or pool that is not there any more is passed over."""
+    with transaction() as session:
+        owners = owners_on(asked.target.node_id)
+        for pool in session.scalars(select(Pool).where(Pool.id.in_(asked.folders))):
+            folder = asked.folders[pool.id].rstrip("/")
+            inside = [file for file in seen if file.path.startswith(f"{folder}/")]
+            pool.usage, pool.counted_at = summed(inside, owners), now()
+
+
+def owners_on(node_id: int) -> dict[str, Owner]:
+    """Whose the files of the node are, by path: of bases from its replicas, of clones from their rows."""
+    versions = joinedload(Replica.version)
+    whole = (versions.joinedload(BaseVersion.base), versions.selectinload(BaseVersion.disks))
+    replicas = db.session.scalars(select(Replica).where(Replica.node_id == node_id).options(*whole)).all()
+    found: dict[str, Owner] = {}
+    folders = {}
+    for replica in replicas:
+        folders[replica.version_id] = replica.directory
+        for disk in replica.version.disks:
+            base = replica.version.base
+            path = pools.in_pool(replica.directory, disk.file_name)
+            owner = Owner("base", f"{base.name} v{replica.version.number}", base.id)
+            found[path] = found[pools.in_pool(replica.directory, template_name(disk))] = owner
+    disks = joinedload(Clone.version).selectinload(BaseVersion.disks)
+    clones = db.session.scalars(select(Clone).where(Clone.node_id == node_id).options(disks, selectinload(Clone.nics)))
+    for clone in clones:
+        for disk in clone.version.disks:
+            path = pools.in_pool(folders.get(clone.version_id, ""), clone.disk_file(disk.target))
+            found[path] = Owner("clone", clone.name, clone.id, disk.virtual_size)
+    return found
+
+
+def summed(files: Iterable[FileSeen], owners: Mapping[str, Owner]) -> dict[str, Any]:
+    """For each of KINDS {"count", "mib"}; the "biggest" files; and "growth_mib", what thin clones may still take."""
+    kinds = {kind: {"count": 0, "mib": 0.0} for kind in KINDS}
+    lines, growth = [], 0
+    for file in files:
+        owner = owners.get(file.path) or _stranger(file.path)
+        kinds[owner.kind]["count"] += 1
+        kinds[owner.kind]["mib"] += file.allocated / MIB
+        growth += max(0, owner.virtual_size - file.allocated) if owner.kind == "clone" else 0
+        lines.append({"kind": owner.kind, "name": owner.name, "id": owner.id, "path": _shown(file.path),
+                      "mib": round(file.allocated / MIB, 1)})  # fmt: skip
+    lines.sort(key=lambda line: -float(str(line["mib"])))
+    rounded = {kind: {"count": int(sums["count"]), "mib": round(sums["mib"], 1)} for kind, sums in kinds.items()}
+    return {"kinds": rounded, "biggest": lines[:BIGGEST], "growth_mib": growth // MIB}
+
+
+def _stranger(path: str) -> Owner:
+    name = path.rpartition("/")[2]
+    return Owner("orphan" if OURS.fullmatch(name) else "other", "", 0)
+
+
+def _shown(path: str) -> str:
+    """A path as it can be kept and shown: a file's name is any bytes that somebody chose."""
+    return "".join(char if char.isprintable() else "�" for char in path)[:400]
