@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Base, CloneState, Console, Event, Node, Observed, Role, Ticket, User, now
+from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles import open_consoles, tickets
 from ravada_web.services.consoles import rights as console_rights
 from ravada_web.services.consoles.causes import CODES, Cause
@@ -274,7 +275,7 @@ def test_an_operator_looks_on_beside_the_user_and_may_be_refused(
     answers(mine, my_viewer)
     answers(theirs, their_viewer)
     row = db.session.get_one(User, alice.user_id)
-    assert [seen.user.name for seen in console_rights.onlookers(tickets.clones.get(row, clone))] == ["operator"]
+    assert [seen.user.name for seen in console_rights.onlookers(clone_list.get(row, clone))] == ["operator"]
     with transaction() as session:
         session.get_one(Base, house.base_id).users_may_refuse = True
     console_rights.block_onlookers(db.session.get_one(User, alice.user_id), clone, refused=True)

@@ -34,7 +34,7 @@ def test_lines_can_only_be_added(migrated_app: Flask, statement: str) -> None:
 
 
 def test_every_action_that_is_recorded_has_a_word() -> None:
-    source = "\n".join(path.read_text() for path in (ROOT / "ravada_web/services").glob("*.py"))
+    source = "\n".join(path.read_text() for path in (ROOT / "ravada_web/services").rglob("*.py"))
     calls = re.findall(r'events\.record\(\s*\w+,\s*[^,]+(?:\([^)]*\))?,\s*((?:"\w+"|[^,])+?),', source)
     named = {word for call in calls for word in re.findall(r'"(\w+)"', call)}
     # Clones' actions are named after the kinds of their operations.
