@@ -1,5 +1,6 @@
 """The pages of docs/: links lead somewhere, every page can be found, and the README stays short."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.docs import markdown
 
 README = markdown.ROOT / "README.md"
 MOST_LINES = 100
+NAMED_FILE = re.compile(r"`((?:ravada_web|tests|templates|static|jobs|migrations|deploy)/[\w./-]+)`")
 
 
 def _names(pages: list[Path]) -> list[str]:
@@ -45,3 +47,11 @@ def test_a_broken_link_is_found() -> None:
     text = "# The first hour\n[good](#the-first-hour) ![picture](no.png)\n```sh\necho '[not](a-link)'\n```\n"
     assert markdown.links(text) == ["#the-first-hour", "no.png"]
     assert markdown.anchors(text) == {"the-first-hour"}
+
+
+@pytest.mark.parametrize("document", markdown.PAGES, ids=_names(markdown.PAGES))
+def test_files_that_are_named_exist(document: Path) -> None:
+    named = re.findall(
+        r"`((?:ravada_web|tests|templates|static|jobs|migrations|deploy)/[\w./-]+)`", document.read_text()
+    )
+    assert [path for path in named if not (markdown.ROOT / path).exists()] == []
