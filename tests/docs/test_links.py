@@ -10,6 +10,7 @@ from tests.docs import markdown
 README = markdown.ROOT / "README.md"
 MOST_LINES = 100
 NAMED_FILE = re.compile(r"`((?:ravada_web|tests|templates|static|jobs|migrations|deploy)/[\w./-]+)`")
+NAMED_FILE = re.compile(r"`((?:ravada_web|tests|templates|static|jobs|migrations|deploy)/[\w./-]+)`")
 
 
 def _names(pages: list[Path]) -> list[str]:
@@ -51,7 +52,5 @@ def test_a_broken_link_is_found() -> None:
 
 @pytest.mark.parametrize("document", markdown.PAGES, ids=_names(markdown.PAGES))
 def test_files_that_are_named_exist(document: Path) -> None:
-    named = re.findall(
-        r"`((?:ravada_web|tests|templates|static|jobs|migrations|deploy)/[\w./-]+)`", document.read_text()
-    )
+    named = NAMED_FILE.findall(document.read_text())
     assert [path for path in named if not (markdown.ROOT / path).exists()] == []
