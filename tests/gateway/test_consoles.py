@@ -18,7 +18,7 @@ from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Base, CloneState, Console, Event, Node, Observed, Role, Ticket, User, now
 from ravada_web.services.clones import listing as clone_list
-from ravada_web.services.consoles import open_consoles, tickets
+from ravada_web.services.consoles import open_consoles
 from ravada_web.services.consoles import rights as console_rights
 from ravada_web.services.consoles.causes import CODES, Cause
 from ravada_web.services.consoles.tickets import ConsoleRefused
