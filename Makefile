@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test lint format bench-clones bench-console bench-launch bench-checks bench-pages pictures packages-run packages-lab clean
+.PHONY: help run demo demo-up demo-down test test-fast lint format bench-clones bench-console bench-launch bench-checks bench-pages pictures packages-run packages-fast packages-lab packages-test clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,9 +14,12 @@ SETTINGS := $(foreach name,$(filter RAVADA_%,$(.VARIABLES)),$(name)='$($(name))'
 RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qemu-system-x86 qemu-utils ovmf \
 	redis-server openssh-client openssl util-linux \
 	python3-venv python3-dev libvirt-dev pkg-config gcc
+FAST_PACKAGES := openssh-server postgresql nginx-light
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
 	linux-image-cloud-amd64 procps sudo nftables acl
-TEST_PACKAGES := chromium fonts-dejavu-core postgresql nginx-light
+TEST_PACKAGES := chromium fonts-dejavu-core
+
+NO_LAB := --ignore=tests/cluster --ignore=tests/browser
 
 # `make bench-… WRITE=1` also writes the figures into docs/benchmarks.md.
 BENCH_FLAGS := $(if $(WRITE),--write)
@@ -39,7 +42,10 @@ packages-run:
 packages-lab: packages-run
 	$(call install,$(LAB_PACKAGES))
 
-packages-test: packages-lab
+packages-fast: packages-run
+	$(call install,$(FAST_PACKAGES))
+
+packages-test: packages-lab packages-fast
 	$(call install,$(TEST_PACKAGES))
 
 $(VENV)/installed: requirements.txt | packages-run
@@ -71,8 +77,12 @@ format: $(VENV)/installed ## put the code into ruff's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: packages-test $(VENV)/installed ## all tests: unit, services, web, the lab's and the browser's
-	$(BIN)/python -m pytest
+test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab or browser, on all processors
+	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest $(NO_LAB) -m clock
+
+test: packages-test test-fast ## all tests: those of test-fast, then the lab's and the browser's, one after another
+	$(BIN)/python -m pytest tests/cluster tests/browser
 
 bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones $(BENCH_FLAGS)

@@ -5,7 +5,6 @@ With CI=true nothing may be skipped: a test that would skip fails, with the reas
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import downgrade, upgrade
 from jinja2 import FileSystemBytecodeCache
 from redis import Redis
 from rq import SimpleWorker
@@ -29,9 +27,12 @@ from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.people import users
 from tests.lab import missing_requirements
 from tests.support.cluster import Cluster, running_cluster
-from tests.support.servers import postgresql, postgresql_programs, redis_server, wait_until
+from tests.support.servers import redis_server, wait_until
 
+pytest_plugins = ["tests.support.databases", "tests.support.house"]
 PASSWORD = "correct horse battery"
+# The product's own hasher, and the hash that it checks for unknown names, before the tests put a quick one in place.
+DEAR = passwords._hasher, passwords._NOBODY
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -54,18 +55,12 @@ def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield socket
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path) -> Path:
-    """A SQLite file with the tables, made by the migrations once, to copy for each test."""
-    folder = tmp_path_factory.mktemp("database")
-    app = create_app(Settings(data=folder, redis_url=f"unix://{redis_socket}"))
-    with app.app_context():
-        upgrade()
-        db.session.remove()
-        with db.engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    return folder / "ravada.sqlite"
+@pytest.fixture
+def redis_url(redis_socket: Path) -> str:
+    """The URL of the Redis, with nothing in it."""
+    with Redis(unix_socket_path=str(redis_socket)) as connection:
+        connection.flushall()
+    return f"unix://{redis_socket}"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,6 +73,13 @@ def quick_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def dear_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords hashed at the product's own cost, for tests of the time that it takes."""
+    monkeypatch.setattr(passwords, "_hasher", DEAR[0])
+    monkeypatch.setattr(passwords, "_NOBODY", DEAR[1])
+
+
 @pytest.fixture(scope="session")
 def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
     """The templates as compiled by the first test that needed each."""
@@ -85,14 +87,12 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBy
 
 
 @pytest.fixture
-def settings(tmp_path: Path, empty_database: Path, redis_socket: Path) -> Iterator[Settings]:
+def settings(tmp_path: Path, empty_database: Path, redis_url: str) -> Iterator[Settings]:
     """An installation of its own, its tables made, its queue empty."""
     data = tmp_path / "data"
     data.mkdir()
     shutil.copy(empty_database, data / "ravada.sqlite")
-    with Redis(unix_socket_path=str(redis_socket)) as connection:
-        connection.flushall()
-    made = Settings(data=data, redis_url=f"unix://{redis_socket}", master="ssh")
+    made = Settings(data=data, redis_url=redis_url, master="ssh")
     yield made
     # Where the path of the data folder is long, the sockets' folder is outside of it.
     shutil.rmtree(made.run_dir, ignore_errors=True)
@@ -107,40 +107,6 @@ def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iter
     with app.app_context():
         yield app
         db.session.remove()
-
-
-@pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """A PostgreSQL that this test session alone uses; whoever makes tables in it takes them away."""
-    if postgresql_programs() is None:
-        pytest.skip("PostgreSQL is not installed (apt install postgresql)")
-    # Not under pytest's folder, which is closed to the user that PostgreSQL runs as.
-    folder = Path(tempfile.mkdtemp(prefix="ravada-pg-"))
-    with postgresql(folder) as url:
-        yield url
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Both kinds of database, one after the other, without tables."""
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgresql_url")
-        return url
-    return f"sqlite:///{tmp_path / 'test.sqlite'}"
-
-
-@pytest.fixture
-def migrated_app(database_url: str, tmp_path: Path, redis_socket: Path) -> Iterator[Flask]:
-    """The application on both kinds of database, its tables made by the migrations, its context pushed."""
-    data, redis_url = tmp_path / "data", f"unix://{redis_socket}"
-    app = create_app(Settings(data=data, redis_url=redis_url, master="ssh", database_url=database_url))
-    with app.app_context():
-        upgrade()
-        yield app
-        db.session.remove()
-        downgrade(revision="base")
-        db.engine.dispose()
 
 
 @dataclass

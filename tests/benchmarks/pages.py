@@ -27,7 +27,7 @@ from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
 from tests.benchmarks.report import report
 from tests.support.cluster import PASSWORD
 from tests.support.factories import make_base
-from tests.support.servers import postgresql
+from tests.support.postgresql import postgresql
 
 NODES, CLONES, DESKTOPS = 200, 20_000, 8
 CLIENTS, ASKED = 4, 60

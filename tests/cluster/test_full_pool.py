@@ -20,7 +20,6 @@ from tests.lab.screen import read_screen, screenshot
 from tests.support.cluster import GUEST, Cluster, join, make_base
 from tests.support.servers import wait_until
 
-pytestmark = pytest.mark.lab
 # Types into the guest's shell: random bytes over its whole disk.
 WRITES = "dd if=/dev/urandom of=/dev/vda bs=65536"
 KEYS = {" ": "SPACE", "=": "EQUAL", "/": "SLASH"}

@@ -21,7 +21,6 @@ from tests.lab import Lab, LabNode
 from tests.support.cluster import Cluster
 from tests.support.servers import wait_until
 
-pytestmark = pytest.mark.lab
 PASSWORD = "a word that nobody else knows"
 POOL = "/var/lib/libvirt/images"
 

@@ -10,8 +10,6 @@ from ravada_web.services.storage import pools, usage
 from tests.support.cluster import IMAGES, Cluster
 from tests.support.servers import wait_until
 
-pytestmark = pytest.mark.lab
-
 
 def pool_of(cluster: Cluster, name: str) -> Pool:
     return cluster.node(name).pools[0]

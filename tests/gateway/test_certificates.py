@@ -13,12 +13,12 @@ from websockets.sync.client import connect
 from ravada_web.extensions import db
 from ravada_web.models import SignIn
 from ravada_web.services.consoles import tickets
-from tests.gateway.conftest import PASSWORD, House
 from tests.support.certificates import make_certificate
+from tests.support.house import PASSWORD, House
 
 
 @pytest.fixture
-def context(house: House, tmp_path: Path) -> Iterator[ssl.SSLContext]:
+def trusting(house: House, tmp_path: Path) -> Iterator[ssl.SSLContext]:
     """The house with a certificate of its own; what a browser trusts that knows it."""
     certificate, key = make_certificate(tmp_path, "127.0.0.1")
     house.more = {"RAVADA_TLS_CERT": str(certificate), "RAVADA_TLS_KEY": str(key)}
@@ -29,10 +29,10 @@ def context(house: House, tmp_path: Path) -> Iterator[ssl.SSLContext]:
     house.restart()
 
 
-def test_a_person_signs_in_and_opens_a_console(house: House, context: ssl.SSLContext) -> None:
+def test_a_person_signs_in_and_opens_a_console(house: House, trusting: ssl.SSLContext) -> None:
     alice = house.sign_in("alice")
     clone = house.clone(alice, "desk")
-    with closing(http.client.HTTPSConnection("127.0.0.1", house.port, context=context, timeout=20)) as connection:
+    with closing(http.client.HTTPSConnection("127.0.0.1", house.port, context=trusting, timeout=20)) as connection:
         connection.request("GET", "/login")
         page = connection.getresponse()
         token = page.read().decode().split('name="csrf-token" content="')[1].split('"')[0]
@@ -54,7 +54,7 @@ def test_a_person_signs_in_and_opens_a_console(house: House, context: ssl.SSLCon
     assert sign_in is not None and sign_in.user_id == user_id and sign_in.id != alice.sign_in_id
     words = ["binary", f"ticket.{tickets.issue(sign_in.user, sign_in.id, clone)}"]
     cookies = "; ".join(line.split(";")[0] for line in given)
-    options = {"additional_headers": {"Cookie": cookies}, "ssl": context, "compression": None}
+    options = {"additional_headers": {"Cookie": cookies}, "ssl": trusting, "compression": None}
     origin = f"https://127.0.0.1:{house.port}"
     address = f"wss://127.0.0.1:{house.port}/console/stream"
     with connect(address, origin=origin, subprotocols=words, **options) as console:  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from ravada_web.services.consoles.causes import CODES, Cause
 from ravada_web.services.consoles.tickets import ConsoleRefused
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
-from tests.gateway.conftest import House, Person, qemu
+from tests.support.house import House, Person, qemu
 from tests.support.rfb import NO_SECURITY, SHARED, VERSION, Viewer
 from tests.support.servers import wait_until
 

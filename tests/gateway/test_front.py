@@ -10,7 +10,7 @@ import pytest
 
 from ravada_web.extensions import db
 from ravada_web.models import Event
-from tests.gateway.conftest import PASSWORD, House
+from tests.support.house import PASSWORD, House
 
 
 @contextmanager

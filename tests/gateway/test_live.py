@@ -12,7 +12,7 @@ from ravada_web.models import CloneState, Node, Operation, Role, User
 from ravada_web.services import changes
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
-from tests.gateway.conftest import House, Person
+from tests.support.house import House, Person
 
 TOLD_WITHIN = 2.0
 

@@ -16,8 +16,8 @@ from websockets.sync.client import connect
 from ravada_web.extensions import db
 from ravada_web.models import Console
 from ravada_web.services import changes
-from tests.gateway.conftest import ROOT, House, free_port, listens
 from tests.support.certificates import make_certificate
+from tests.support.house import ROOT, House, free_port, listens
 from tests.support.servers import wait_until
 
 

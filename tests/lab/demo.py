@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ravada_web import create_app
+from ravada_web import ROOT, create_app
 from ravada_web.cli.bases import find as find_base
 from ravada_web.cli.common import administrator, show, wait
 from ravada_web.config import Settings
@@ -37,7 +37,6 @@ from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords as sign_in_passwords
 from tests.lab import Lab, LabNode, build_guest, missing_requirements
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "var" / "demo"
 DATA = FOLDER / "data"
 BASE, GUEST_PATH = "demo-linux", "/var/lib/libvirt/images/guest.qcow2"

@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ravada_web.models import Node
 from ravada_web.placement.explain import explain_shortage
 from ravada_web.placement.filters import FILTERS, first_reason
 from ravada_web.placement.select import charge, place
 from ravada_web.placement.types import Decision, Demand, NodeState
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS, WEIGHERS
-from ravada_web.services.placements.loads import Load, memory_free, vcpus_free
 
 GOOD = NodeState(
     id=1,
@@ -102,25 +100,6 @@ def test_a_clone_that_stays_stopped_needs_no_free_memory_but_must_fit_in_all() -
     assert first_reason(full, replace(ONE, start=False)) is None
     reason = first_reason(full, replace(ONE, start=False, memory_mib=8000))
     assert reason is not None and "there in all" in reason.text
-
-
-@pytest.mark.parametrize(
-    ("overcommit", "committed", "free"), [(1.0, 6000, 2000), (2.0, 6000, 5000), (2.0, 14_000, 2000), (0.5, 6000, 0)]
-)
-def test_memory_is_promised_by_the_overcommit_and_never_beyond_what_is_free(
-    overcommit: float, committed: int, free: int
-) -> None:
-    node = Node(memory_total_mib=8000, memory_free_mib=5000, memory_overcommit=overcommit)
-    load = Load()
-    load.committed_mib = committed
-    assert memory_free(node, load) == free
-
-
-@pytest.mark.parametrize(("overcommit", "free"), [(None, None), (1.0, 0), (2.5, 12), (4.0, 24)])
-def test_processors_are_promised_by_the_overcommit(overcommit: float | None, free: int | None) -> None:
-    load = Load()
-    load.vcpus = 8
-    assert vcpus_free(Node(cpus=8, cpu_overcommit=overcommit), load) == free
 
 
 def test_twelve_on_three_equal_nodes_are_four_each() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from ravada_web import create_app
+from ravada_web import ROOT, create_app
 from ravada_web.cli.common import wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
@@ -31,7 +31,6 @@ from ravada_web.services.sign_in import passwords
 from tests.lab import Lab, LabNode, build_guest
 from tests.support.servers import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 GUEST = "/var/lib/libvirt/images/guest.qcow2"
 IMAGES = "/var/lib/libvirt/images"
 PASSWORD = "correct horse battery"

@@ -1,8 +1,5 @@
-"""Private servers for tests: a Redis on a socket and a PostgreSQL cluster, each in a folder of its own."""
+"""A private Redis for tests, on a socket; and waiting for what comes true in time."""
 
-import os
-import pwd
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -52,37 +49,3 @@ def answers(socket: Path) -> bool:
             return bool(connection.ping())
     except (RedisConnectionError, FileNotFoundError):
         return False
-
-
-def postgresql_programs() -> Path | None:
-    """Debian's newest PostgreSQL programs, or None."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    return found[-1] if found else None
-
-
-@contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """A PostgreSQL cluster of its own in the folder, on a socket only; yields SQLAlchemy's URL of an empty database.
-
-    It refuses to run as root, so it then runs as the user that Debian's package made for it.
-    """
-    programs = postgresql_programs()
-    assert programs is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
-        user = "postgres"
-    else:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    data = folder / "data"
-    run = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
-    subprocess.run([*as_user, programs / "initdb", "-D", data, "-A", "trust", "-E", "UTF8", "--no-sync"], **run)
-    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-    control = [*as_user, programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
-    subprocess.run([*control, "-o", options, "start"], **run)
-    try:
-        yield f"postgresql+psycopg://{user}@/postgres?host={folder}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], **run)

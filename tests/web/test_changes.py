@@ -211,4 +211,4 @@ def test_a_conflict_leaves_the_page_and_says_why(world: World, people: People, s
 def test_unticking_all_nodes_is_possible_and_said(world: World, people: People, sign_in: SignIn) -> None:
     client = sign_in(people.administrator)
     client.post(f"/bases/{world.base}/base", data={})
-    assert "No desktops can be created from it" in client.get(f"/bases/{world.base}/base").text
+    assert "Nothing can be cloned from this base" in client.get(f"/bases/{world.base}/base").text

@@ -92,8 +92,8 @@ def test_more_clones_than_fit(world: World, people: People, sign_in: SignIn) -> 
     form = CLONES | {"base_id": str(world.base), "count": "500", "start_after": "y"}
     answer = fragment(sign_in("operator"), "/clones/new", method="POST", data=form)
     assert answer.status_code == 422
-    assert 'id="shortage"' in answer.text and "of 500 would fit" in answer.text
-    assert answer.text.count('data-label="Why not more"') == 3
+    assert "of the 500 asked for fit" in answer.text
+    assert answer.text.count('data-label="Why no more"') == 3
     assert "memory" in answer.text
     assert db.session.query(Clone).count() == 2
 

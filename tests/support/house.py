@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 from websockets.sync.client import ClientConnection, connect
 
-from ravada_web import create_app
+from ravada_web import ROOT, create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
@@ -27,9 +27,8 @@ from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.support.factories import make_base, make_nodes
 from tests.support.rfb import Viewer
-from tests.support.servers import wait_until
+from tests.support.servers import redis_server, wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "correct horse battery"
 
 
@@ -178,6 +177,13 @@ def free_port() -> int:
         return port
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what uses the one house together, on one worker of a parallel run."""
+    for item in items:
+        if "running_house" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("house"))
+
+
 @pytest.fixture(scope="session")
 def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A real display: a QEMU that shows its firmware's screen, VNC on a socket as libvirt has it."""
@@ -205,13 +211,18 @@ def qemu(socket: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 @pytest.fixture(scope="session")
-def running_house(
-    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, redis_socket: Path, display: Path
-) -> Iterator[House]:
+def house_data(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Path]:
+    """The house's data folder, in it a database with the tables and a Redis that no other test empties."""
+    folder = tmp_path_factory.mktemp("g")
+    shutil.copy(empty_database, folder / "ravada.sqlite")
+    with redis_server(folder / "redis.sock"):
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def running_house(house_data: Path, display: Path) -> Iterator[House]:
     """All of it, started once."""
-    data = tmp_path_factory.mktemp("g")
-    shutil.copy(empty_database, data / "ravada.sqlite")
-    settings = Settings(data=data, redis_url=f"unix://{redis_socket}", master="ssh", port=free_port())
+    settings = Settings(data=house_data, redis_url=f"unix://{house_data}/redis.sock", master="ssh", port=free_port())
     house = House(create_app(settings), settings, display)
     with house.app.app_context():
         with transaction() as session:

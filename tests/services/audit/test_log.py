@@ -1,13 +1,13 @@
 """The audit log: only added to, on both databases; every action has a word; refusals are in it, and cannot fill it."""
 
 import re
-from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from ravada_web import ROOT
 from ravada_web.errors import NotAllowed
 from ravada_web.extensions import db
 from ravada_web.models import Event
@@ -19,8 +19,6 @@ from ravada_web.services.sign_in import passwords
 from ravada_web.services.transaction import transaction
 from ravada_web.web.words import ACTIONS, OBJECTS
 from tests.conftest import People
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET actor = 'somebody else'", "DELETE FROM events"])

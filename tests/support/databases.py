@@ -1,0 +1,134 @@
+"""A pytest plugin: databases of tests' own, copied from templates that the migrations made once a run.
+
+All processes of a parallel run share one folder with the templates and one PostgreSQL server; the first that needs one
+makes it. The process that started the run takes both away.
+"""
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.extensions import db
+from tests.support.postgresql import Postgresql, programs
+
+SHARED = pytest.StashKey[Path]()
+TEMPLATE = "template_of_tests"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the shared folder, or take it over from the process that started this one."""
+    given = getattr(config, "workerinput", {}).get("shared")
+    # Not under pytest's folder, which is closed to the user that PostgreSQL runs as.
+    config.stash[SHARED] = Path(given or tempfile.mkdtemp(prefix="ravada-tests-"))
+    config.stash[SHARED].chmod(0o755)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the shared folder is."""
+    node.workerinput["shared"] = str(node.config.stash[SHARED])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server and remove the folder, once all workers are done."""
+    if hasattr(config, "workerinput") or SHARED not in config.stash:
+        return
+    server = config.stash[SHARED] / "postgresql"
+    if server.exists():
+        Postgresql(server).stop()
+    shutil.rmtree(config.stash[SHARED])
+
+
+def make_once(path: Path, make: Callable[[Path], None]) -> None:
+    """Make what is at that path, unless another process has; whoever comes meanwhile waits."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            make(path)
+
+
+def migrate(data: Path, database_url: str = "") -> None:
+    """Make the tables in an empty database (default: the data folder's SQLite file)."""
+    app = create_app(Settings(data=data, redis_url="unix:///nowhere", database_url=database_url))
+    with app.app_context():
+        upgrade()
+        db.session.remove()
+        if not database_url:
+            with db.engine.connect() as connection:
+                connection.exec_driver_sql("COMMIT")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.engine.dispose()
+
+
+def start_server(folder: Path) -> None:
+    """Start the run's PostgreSQL, with the template in it."""
+    server = Postgresql(folder)
+    server.start()
+    server.create(TEMPLATE)
+    with tempfile.TemporaryDirectory() as data:
+        migrate(Path(data), server.url(TEMPLATE))
+
+
+@pytest.fixture(scope="session")
+def empty_database(pytestconfig: pytest.Config) -> Path:
+    """A SQLite file with the tables, to copy for each test."""
+    folder = pytestconfig.stash[SHARED] / "sqlite"
+    make_once(folder, migrate)
+    return folder / "ravada.sqlite"
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config) -> Postgresql:
+    """The run's PostgreSQL; whoever makes a database in it drops it."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (apt install postgresql)")
+    folder = pytestconfig.stash[SHARED] / "postgresql"
+    make_once(folder, start_server)
+    return Postgresql(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Both kinds of database, one after the other, without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.sqlite'}"
+        return
+    server, name = request.getfixturevalue("server"), f"t{uuid4().hex}"
+    server.create(name)
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Both kinds of database, one after the other, with the tables."""
+    if request.param == "sqlite":
+        path = tmp_path / "test.sqlite"
+        shutil.copy(request.getfixturevalue("empty_database"), path)
+        yield f"sqlite:///{path}"
+        return
+    server, name = request.getfixturevalue("server"), f"t{uuid4().hex}"
+    server.copy(name, TEMPLATE)
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def migrated_app(database_url: str, tmp_path: Path, redis_url: str) -> Iterator[Flask]:
+    """The application on both kinds of database, its tables made, its context pushed."""
+    data = tmp_path / "data"
+    app = create_app(Settings(data=data, redis_url=redis_url, master="ssh", database_url=database_url))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
