@@ -5,34 +5,31 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
 from ravada_web.web import asked, compression, errors, filters, guard, rendering, rq_dashboard, security
-from ravada_web.web.views import (
-    account,
-    alerts,
-    audit,
-    auth,
-    bases,
-    clones,
-    console,
-    desktops,
-    first_steps,
-    groups,
-    guide,
-    importing,
-    joining,
-    nodes,
-    offers,
-    operations,
-    people,
-    people_actions,
-    people_table,
-    pictures,
-    pools,
-    storage,
-    workers,
-)
+from ravada_web.web.audit import views as audit
+from ravada_web.web.bases import importing, offers
+from ravada_web.web.bases import views as bases
+from ravada_web.web.clones import views as clones
+from ravada_web.web.consoles import screenshots
+from ravada_web.web.consoles import views as consoles
+from ravada_web.web.desktops import views as desktops
+from ravada_web.web.installation import first_steps
+from ravada_web.web.joining import guide
+from ravada_web.web.joining import views as joining
+from ravada_web.web.monitoring import alerts
+from ravada_web.web.nodes import views as nodes
+from ravada_web.web.operations import views as operations
+from ravada_web.web.operations import workers
+from ravada_web.web.people import actions as people_actions
+from ravada_web.web.people import csv_table as users_table
+from ravada_web.web.people import groups
+from ravada_web.web.people import views as people
+from ravada_web.web.sign_in import account
+from ravada_web.web.sign_in import views as sign_in
+from ravada_web.web.storage import pools
+from ravada_web.web.storage import views as storage
 
 TOPICS = (
-    auth,
+    sign_in,
     account,
     desktops,
     nodes,
@@ -45,14 +42,14 @@ TOPICS = (
     importing,
     clones,
     operations,
-    console,
-    pictures,
+    consoles,
+    screenshots,
     first_steps,
     workers,
     audit,
     people,
     people_actions,
-    people_table,
+    users_table,
     groups,
     offers,
 )

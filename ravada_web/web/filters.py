@@ -14,7 +14,7 @@ from ravada_web.services.operations import outbox, workers
 from ravada_web.services.operations.waiting import Waiting
 from ravada_web.services.permissions import rights
 from ravada_web.services.storage import pools
-from ravada_web.web import words
+from ravada_web.web import labels
 from ravada_web.web.htmx import browser_path, here
 from ravada_web.web.rendering import say as _
 
@@ -40,7 +40,7 @@ def init_app(app: Flask) -> None:
         now=now,
         alarm=alerts.summary,
         can=rights.can,
-        words=words,
+        labels=labels,
         summary=operation_list.summary,
         queue_up=outbox.queue_reachable,
         unserved=workers.unserved,

@@ -15,7 +15,7 @@ from ravada_web.services.people import csv_import, groups, operator_scopes
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
-from ravada_web.web import words
+from ravada_web.web import labels
 from tests.conftest import PASSWORD, People
 from tests.web.asking import fragment, is_page
 from tests.web.conftest import World
@@ -262,12 +262,12 @@ def test_pages_show_an_operator_the_part_alone(world: World, people: People, sig
 
 
 def test_every_right_is_in_words_and_in_the_table(people: People, sign_in: SignInAs) -> None:
-    assert set(words.RIGHTS) == set().union(*rights.RIGHTS.values())
+    assert set(labels.people.RIGHTS) == set().union(*rights.RIGHTS.values())
     text = sign_in("operator").get("/users/roles").text
-    for word in words.RIGHTS.values():
+    for word in labels.people.RIGHTS.values():
         row = text[text.index(str(word).replace("'", "&#39;")) :].split("</tr>")[0]
         marks = re.findall(r'visually-hidden">(yes|no)<', row)
-        right = next(name for name, said in words.RIGHTS.items() if said == word)
+        right = next(name for name, said in labels.people.RIGHTS.items() if said == word)
         assert marks == ["yes" if right in theirs else "no" for theirs in rights.RIGHTS.values()]
 
 

@@ -17,7 +17,7 @@ from ravada_web.services.operations.kinds import KINDS
 from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords
 from ravada_web.services.transaction import transaction
-from ravada_web.web.words import ACTIONS, OBJECTS
+from ravada_web.web.labels.audit import ACTIONS, OBJECTS
 from tests.conftest import People
 
 

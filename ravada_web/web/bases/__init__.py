@@ -1,0 +1,1 @@
+"""Pages of bases, their import and their access."""

@@ -1,0 +1,55 @@
+"""The forms of bases."""
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import (
+    BooleanField,
+    IntegerField,
+    RadioField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired, Optional
+
+from ravada_web.web.forms import Form
+from ravada_web.web.people.forms import Ticks
+
+
+class ImportForm(Form):
+    name = StringField(_l("Name"), [InputRequired(_l("Give the base a name."))])
+    description = StringField(_l("Description"))
+    source = RadioField(
+        _l("Made from"),
+        choices=[
+            SelectChoice("domain", _l("A virtual machine of the master")),
+            SelectChoice("file", _l("qcow2 files on the master")),
+        ],
+        default="domain",
+    )
+    domain = SelectField(_l("Virtual machine"), validate_choice=False)
+    paths = TextAreaField(_l("Files"))
+    memory_mib = IntegerField(_l("Memory (MiB)"), [Optional()], default=2048)
+    vcpus = IntegerField(_l("Processors"), [Optional()], default=2)
+
+    def offer(self, domains: list[str]) -> None:
+        """The domains to choose from."""
+        self.domain.choices = [SelectChoice("", _("Choose…")), *(SelectChoice(name) for name in domains)]
+
+
+class OffersForm(Form):
+    """To whom a base is offered, and what their desktops are."""
+
+    to_all = BooleanField(_l("Everybody"))
+    groups = Ticks(_l("Groups"))
+    users = Ticks(_l("Users"))
+    names = TextAreaField(_l("Add users by name"))
+    kind = RadioField(
+        _l("Their desktops are"),
+        [InputRequired(_l("Choose one of the two."))],
+        choices=[SelectChoice("persistent", _l("Persistent")), SelectChoice("volatile", _l("Volatile"))],
+        default="persistent",
+    )
+    users_may_delete = BooleanField(_l("They may delete their own desktops"))
+    users_may_refuse = BooleanField(_l("They may keep onlookers out"))

@@ -1,0 +1,1 @@
+"""Pages of clones, as administrators see them."""

@@ -1,0 +1,30 @@
+"""The form of new clones."""
+
+from collections.abc import Iterable
+
+from flask_babel import lazy_gettext as _l
+from wtforms import (
+    BooleanField,
+    IntegerField,
+    SelectField,
+    StringField,
+)
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired
+
+from ravada_web.models import Base
+from ravada_web.web.asked import number
+from ravada_web.web.forms import Form
+
+
+class ClonesForm(Form):
+    base_id = SelectField(_l("Base"), coerce=number, validate_choice=False)
+    count = IntegerField(_l("How many"), [InputRequired(_l("A number, at least 1."))], default=1)
+    prefix = StringField(_l("Names begin with"), [InputRequired(_l("Give the names a beginning."))])
+    owner = StringField(_l("Owner"), [InputRequired(_l("Enter the name of the user whose desktops they are."))])
+    volatile = BooleanField(_l("Volatile"))
+    start_after = BooleanField(_l("Start them once made"))
+
+    def offer(self, bases: Iterable[Base]) -> None:
+        """The bases to choose from."""
+        self.base_id.choices = [SelectChoice(base.id, base.name) for base in bases]

@@ -1,0 +1,111 @@
+"""Clones: list with filters, ask for new ones, look at one, act on one or a selection."""
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ravada_web.errors import InvalidInput
+from ravada_web.models import Clone
+from ravada_web.services.audit import events
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
+from ravada_web.services.clones.requests import Request
+from ravada_web.services.clones.requests import request_clones as request_clones
+from ravada_web.services.desktops import cards
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.permissions import rights
+from ravada_web.web import asked
+from ravada_web.web.clones import actions as clone_actions
+from ravada_web.web.clones.forms import ClonesForm
+from ravada_web.web.confirm import ask
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, local_path, show
+
+blueprint = Blueprint("clones", __name__, url_prefix="/clones")
+ACTION = "any('start','shut-down','restart','force-off','delete')"
+
+
+@blueprint.get("")
+@needs("clones.see_all")
+def index() -> Response:
+    given = request.args
+    filters = clone_list.Filters(
+        search=given.get("search", "").strip(),
+        state=given.get("state", ""),
+        owner=given.get("owner", "").strip(),
+        **{name: given.get(name, type=asked.number) for name in ("base_id", "node_id")},
+    )
+    page = clone_list.listing(me(), filters, asked.page())
+    lists = {"bases": base_list.choices(me()), "nodes": node_list.choices(me())}
+    return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
+
+
+@blueprint.get("/new")
+@needs("clones.create")
+def new() -> Response:
+    form = ClonesForm(data={"owner": me().name, "base_id": request.args.get("base_id", type=asked.number), "count": 1})
+    return _form(form)
+
+
+@blueprint.post("/new")
+@needs("clones.create")
+def create() -> ResponseReturnValue:
+    form, shortage = ClonesForm(), {}
+    if form.validate():
+        values = form.values | {"base_id": form.base_id.data or 0}
+        try:
+            request_clones(me(), Request(**values))
+            text = ngettext("%(num)s clone is being made.", "%(num)s clones are being made.", values["count"])
+            return done(url_for("clones.index", search=f"{values['prefix']}-"), text)
+        except InvalidInput as error:
+            form.refuse(error)
+        except NoRoom as error:
+            shortage = {"decision": error.decision.to_dict()}
+        except NoNodeAllowed as error:
+            shortage = {"no_node": str(error), "base_id": error.base_id}
+    return _form(form, 422, **shortage)
+
+
+def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
+    form.offer(base_list.cloneable(me()))
+    return show("clones/new.html", "clones/_new_form.html", status, form=form, shortage=shortage)
+
+
+@blueprint.get("/<int:clone_id>")
+def clone(clone_id: int) -> Response:
+    found = clone_list.get(me(), clone_id)
+    manages = rights.can(me(), "clones.see_all")
+    decision = clone_list.why(me(), found) if manages else None
+    history = events.recent("clone", clone_id) if manages else []
+    desktop = cards.card(me(), found)
+    return show(
+        "clones/clone.html", "clones/_clone.html", clone=found, desktop=desktop, decision=decision, events=history
+    )
+
+
+@blueprint.get(f"/<{ACTION}:action>")
+def confirm(action: str) -> Response:
+    return ask(clone_actions.question(action, _chosen(), _back()))
+
+
+@blueprint.post(f"/<{ACTION}:action>")
+def act(action: str) -> ResponseReturnValue:
+    count = clone_actions.SERVICES[action](me(), request.form.getlist("id", type=asked.number))
+    return done(_back(), clone_actions.outcome(action, count))
+
+
+def _chosen() -> Sequence[Clone]:
+    """The clones that are asked about. Raises InvalidInput for none, NotFound for one that is not theirs."""
+    ids = request.args.getlist("id", type=asked.number)
+    if not ids:
+        raise InvalidInput({"id": _("Tick at least one desktop first.")})
+    return clone_list.many(me(), ids)
+
+
+def _back() -> str:
+    default = url_for("clones.index") if rights.can(me(), "clones.see_all") else "/"
+    return local_path(request.values.get("next"), default)

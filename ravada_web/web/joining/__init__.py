@@ -1,0 +1,1 @@
+"""Pages that lead from an address to a verified node."""

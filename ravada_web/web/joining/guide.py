@@ -1,0 +1,91 @@
+"""The guided joining of a node: trust, access, checks and proof on one page that can be left and taken up again."""
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ravada_web.errors import InvalidInput
+from ravada_web.services.joining import inspection, key_install, proof, remedies
+from ravada_web.services.joining import progress as joining_progress
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.web.confirm import Question, ask
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+from ravada_web.web.joining.forms import PasswordForm
+
+blueprint = Blueprint("guide", __name__, url_prefix="/nodes/<int:node_id>/join")
+
+
+def _steps(node_id: int) -> str:
+    return url_for("guide.steps", node_id=node_id)
+
+
+def _page(node_id: int, form: PasswordForm, status: int = 200) -> Response:
+    guide = joining_progress.read(me(), node_list.get(me(), node_id))
+    return show("nodes/guide.html", "nodes/_guide.html", status, guide=guide, node=guide.node, form=form)
+
+
+@blueprint.get("")
+@needs("nodes.change")
+def steps(node_id: int) -> Response:
+    return _page(node_id, PasswordForm(formdata=None))
+
+
+@blueprint.post("/check")
+@needs("nodes.change")
+def check(node_id: int) -> ResponseReturnValue:
+    inspection.request_inspection(me(), node_list.get(me(), node_id))
+    return done(_steps(node_id))
+
+
+@blueprint.post("/key")
+@needs("nodes.change")
+def key(node_id: int) -> ResponseReturnValue:
+    """Install the key by a password, which goes to the job alone."""
+    form = PasswordForm()
+    if form.validate():
+        try:
+            key_install.request_key_install(me(), node_list.get(me(), node_id), form.password.data)
+            return done(_steps(node_id))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _page(node_id, form, 422)
+
+
+@blueprint.get("/mend")
+@needs("nodes.change")
+def ask_mend(node_id: int) -> Response:
+    """Show the commands that are to be run, as they will be run."""
+    node = node_list.get(me(), node_id)
+    chosen = remedies.remedies(node, request.args.getlist("code"))
+    many = ngettext(
+        "%(num)s command is run as root on %(node)s:",
+        "%(num)s commands are run as root on %(node)s:",
+        len(chosen),
+        node=node.name,
+    )
+    question = Question(
+        title=_("Mend %(node)s?", node=node.name),
+        effects=[many if chosen else _("There is nothing of that to mend any more. Run the checks again.")],
+        commands=[finding["remedy"] for finding in chosen],
+        action=url_for("guide.mend", node_id=node_id, code=[finding["code"] for finding in chosen]),
+        button=_("Run them"),
+        back=_steps(node_id),
+        danger=False,
+    )
+    return ask(question)
+
+
+@blueprint.post("/mend")
+@needs("nodes.change")
+def mend(node_id: int) -> ResponseReturnValue:
+    remedies.request_fix(me(), node_list.get(me(), node_id), request.args.getlist("code"))
+    return done(_steps(node_id))
+
+
+@blueprint.post("/prove")
+@needs("nodes.change")
+def prove(node_id: int) -> ResponseReturnValue:
+    proof.request_proof(me(), node_list.get(me(), node_id))
+    return done(_steps(node_id))

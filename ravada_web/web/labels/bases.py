@@ -1,0 +1,28 @@
+"""States of bases and replicas."""
+
+from ravada_web.models import Base, Replica
+from ravada_web.web.labels.look import Look, look_of
+from ravada_web.web.rendering import later as _l
+
+STATES = {
+    "imported": Look(_l("Not prepared yet"), "secondary", "hourglass"),
+    "preparing": Look(_l("Being prepared"), "blue", "loader-2", busy=True),
+    "ready": Look(_l("Ready"), "green", "circle-check"),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+}
+REPLICAS = {
+    "wanted": Look(_l("Waiting to be copied"), "blue", "hourglass"),
+    "copying": Look(_l("Copying"), "blue", "loader-2", busy=True),
+    "verifying": Look(_l("Verifying"), "blue", "loader-2", busy=True),
+    "ready": Look(_l("Ready"), "green", "circle-check"),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+    "removing": Look(_l("Being removed"), "orange", "loader-2", busy=True),
+}
+
+
+def of(base: Base) -> Look:
+    return look_of(STATES, base.state)
+
+
+def of_replica(replica: Replica) -> Look:
+    return look_of(REPLICAS, replica.state)

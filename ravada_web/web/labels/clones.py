@@ -1,0 +1,33 @@
+"""States of clones and desktops."""
+
+from ravada_web.models import Clone
+from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.desktops.cards import Desktop
+from ravada_web.web.labels.look import Look, look_of
+from ravada_web.web.rendering import later as _l
+
+STATES = {
+    "requested": Look(_l("Waiting"), "blue", "hourglass"),
+    "creating": Look(_l("Being made"), "blue", "loader-2", busy=True),
+    "stopped": Look(_l("Off"), "secondary", "power"),
+    "starting": Look(_l("Starting"), "blue", "loader-2", busy=True),
+    "running": Look(_l("Running"), "green", "circle-check"),
+    "paused": Look(_l("Paused"), "yellow", "player-pause"),
+    "stopping": Look(_l("Shutting down"), "blue", "loader-2", busy=True),
+    "failed": Look(_l("Failed"), "red", "alert-circle"),
+    "unreachable": Look(_l("Not reachable"), "orange", "plug-connected-x"),
+    "deleting": Look(_l("Being deleted"), "red", "loader-2", busy=True),
+}
+RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)
+
+
+def of(clone: Clone) -> Look:
+    """A clone's state; one whose node is away is not reachable, whatever it was when last seen."""
+    return look_of(STATES, clone.state)
+
+
+def of_desktop(desktop: Desktop) -> Look:
+    """A desktop's state as its user sees it: a restart is one thing, and a node that is away hides the rest."""
+    if desktop.obstacle in (Obstacle.AWAY, Obstacle.QUARANTINED):
+        return STATES["unreachable"]
+    return RESTARTING if desktop.restarts else of(desktop.clone)

@@ -1,0 +1,29 @@
+"""What the checks of a host are about."""
+
+from flask_babel.speaklater import LazyString
+
+from ravada_web.web.rendering import later as _l
+
+FINDINGS = {
+    "ssh": _l("SSH"),
+    "access": _l("Login"),
+    "twice": _l("Identity"),
+    "distribution": _l("Distribution"),
+    "libvirt": _l("libvirt"),
+    "kvm": _l("Virtualisation"),
+    "tools": _l("Programs"),
+    "memory": _l("Memory"),
+    "pool": _l("Pool"),
+    "network": _l("Network"),
+    "machines": _l("Machine types"),
+    "processor": _l("Processor"),
+    "clock": _l("Clock"),
+    "firewall": _l("Firewall"),
+}
+
+
+def finding(code: str) -> LazyString | str:
+    """What a finding is about; a pool's and a network's have their name behind a colon."""
+    kind, _colon, name = code.partition(":")
+    word = FINDINGS.get(kind, kind)
+    return f"{word} {name}" if name else word

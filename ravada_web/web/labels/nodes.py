@@ -1,0 +1,57 @@
+"""States, facts and figures of nodes."""
+
+from ravada_web.models import Node, Trust, Wanted
+from ravada_web.services.nodes.link_states import Shown
+from ravada_web.web.labels.look import Look, look_of
+from ravada_web.web.rendering import later as _l
+
+STATES = {
+    "unknown": Look(_l("Not checked yet"), "secondary", "help-circle"),
+    "up": Look(_l("Up"), "green", "circle-check"),
+    "degraded": Look(_l("Degraded"), "orange", "alert-triangle"),
+    "down": Look(_l("Down"), "red", "plug-connected-x"),
+}
+QUARANTINED = Look(_l("Quarantined"), "red", "shield-x")
+SERVICE_STATES = {
+    "new": Look(_l("New"), "blue", "clock"),
+    "draining": Look(_l("Draining"), "orange", "clock"),
+    "maintenance": Look(_l("Maintenance"), "orange", "settings"),
+    "disabled": Look(_l("Disabled"), "secondary", "circle-off"),
+}
+LINKS = {
+    True: Look(_l("Up"), "green", "circle-check"),
+    False: Look(_l("Down"), "red", "plug-connected-x"),
+    None: Look(_l("Not known"), "secondary", "help-circle"),
+}
+FACTS = {
+    "hostname": _l("Host name"),
+    "system": _l("Distribution"),
+    "processor": _l("Processor"),
+    "arch": _l("Architecture"),
+    "virt_type": _l("Runs guests by"),
+    "qemu_version": _l("QEMU"),
+    "libvirt_version": _l("libvirt"),
+    "firmwares": _l("Firmwares"),
+    "networks": _l("Networks"),
+}
+CHARTS = {
+    "cpu_load": _l("CPU"),
+    "memory_used": _l("Memory"),
+    "ssh_ms": _l("SSH"),
+    "libvirt_ms": _l("libvirt"),
+}
+
+
+def of(node: Node) -> Look:
+    """What was seen of the node last; another host key than the accepted one comes before all else."""
+    return QUARANTINED if node.trust == Trust.CHANGED else look_of(STATES, node.observed)
+
+
+def of_service(node: Node) -> Look | None:
+    """What is wanted of the node, where that is not simply “enabled”."""
+    return None if node.wanted == Wanted.ENABLED else look_of(SERVICE_STATES, node.wanted)
+
+
+def of_link(link: Shown | None) -> Look:
+    """A node's link as the links process told of it last."""
+    return LINKS[link.up if link is not None else None]

@@ -1,0 +1,10 @@
+"""What files in a pool are."""
+
+from ravada_web.web.rendering import later as _l
+
+FILES = {
+    "base": _l("Bases"),
+    "clone": _l("Clones"),
+    "orphan": _l("Orphans: ours once, of no row"),
+    "other": _l("Others’ files"),
+}

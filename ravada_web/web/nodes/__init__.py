@@ -1,0 +1,1 @@
+"""Pages of nodes and what is set of them."""

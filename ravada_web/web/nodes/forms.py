@@ -1,0 +1,50 @@
+"""The forms of nodes: where a host is, what is set of it, and the password that lets our key in once."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from wtforms import BooleanField, FloatField, IntegerField, StringField, TextAreaField
+from wtforms.validators import InputRequired, NumberRange, Optional
+
+from ravada_web.models import Node
+from ravada_web.services.nodes.settings import NodeSettings
+from ravada_web.web.forms import Form
+
+
+class NodeForm(Form):
+    """Where a host is."""
+
+    name = StringField(_l("Name"), [InputRequired(_l("Give the node a name."))])
+    address = StringField(_l("Address"), [InputRequired(_l("A host name or an IP address."))])
+    port = IntegerField(_l("SSH port"), [InputRequired(_l("Between 1 and 65535.")), NumberRange(1, 65535)], default=22)
+    user = StringField(_l("SSH user"), [InputRequired(_l("A user name of that host, such as root."))], default="root")
+
+
+class NodeSettingsForm(NodeForm):
+    """All that is set of a node."""
+
+    runs_clones = BooleanField(_l("May run clones"))
+    clone_limit = IntegerField(_l("Most clones"), [Optional()])
+    memory_reserve_mib = IntegerField(_l("Memory kept back (MiB)"), [InputRequired(_l("A number of MiB, 0 for none."))])
+    memory_overcommit = FloatField(_l("Memory overcommit"), [InputRequired(_l("A factor, 1 for none."))])
+    cpu_overcommit = FloatField(_l("CPU overcommit"), [Optional()])
+    builds_at_once = IntegerField(_l("Creations at once"), [InputRequired(_l("Between 1 and 32."))])
+    display_address = StringField(_l("Address for viewers"))
+    nat_address = StringField(_l("Its address from outside (NAT)"))
+    mac = StringField(_l("MAC address"))
+    labels = StringField(_l("Labels"))
+    notes = TextAreaField(_l("Notes"))
+
+    @classmethod
+    def of(cls, node: Node) -> "NodeSettingsForm":
+        """The form as the node is set."""
+        form = cls(obj=node)
+        form.labels.data = ", ".join(node.labels)
+        return form
+
+    def settings(self, fixed: dict[str, Any]) -> NodeSettings:
+        """What was entered; `fixed` are the fields that this node's form does not have."""
+        texts = {name: self.values[name] or "" for name in ("display_address", "nat_address", "mac", "labels", "notes")}
+        values = self.values | texts | fixed
+        labels = [label.strip() for label in values["labels"].split(",") if label.strip()]
+        return NodeSettings(**{**values, "labels": labels, "mac": values["mac"].lower()})

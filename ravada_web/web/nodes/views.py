@@ -1,0 +1,184 @@
+"""Admin Tools › Nodes: list, look at, change, enable and disable, remove; joining has a module of its own."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.services.audit import events
+from ravada_web.services.bases import replicas
+from ravada_web.services.joining import host_keys
+from ravada_web.services.lifecycle import removal, service_state
+from ravada_web.services.nodes import history as node_history
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.nodes import settings as node_settings
+from ravada_web.services.storage import overview as storage_overview
+from ravada_web.web import asked
+from ravada_web.web.confirm import Question, ask
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, local_path, show, wants_fragment
+from ravada_web.web.nodes.forms import NodeSettingsForm
+
+blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
+
+
+def _page(node_id: int) -> str:
+    return url_for("nodes.node", node_id=node_id)
+
+
+def _back(node_id: int) -> str:
+    """Where the person came from: the list, or the node's page."""
+    return local_path(request.values.get("next"), _page(node_id))
+
+
+@blueprint.get("")
+@needs("nodes.see")
+def index() -> Response:
+    search = request.args.get("search", "").strip()
+    page = node_list.page(me(), search, asked.page())
+    return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
+
+
+@blueprint.get("/<int:node_id>")
+@needs("nodes.see")
+def node(node_id: int) -> Response:
+    found = node_list.get(me(), node_id)
+    history = events.recent("node", node_id)
+    span = request.args.get("span", "hour")
+    span = span if span in node_history.SPANS else "hour"
+    return show(
+        "nodes/node.html",
+        "nodes/_node.html",
+        node=found,
+        row=node_list.row_of(found),
+        pools=storage_overview.of_node(found),
+        replicas=replicas.on_node(me(), found),
+        events=history,
+        span=span,
+        ranges=[] if wants_fragment() else node_history.ranges(node_history.history(found, span)),
+    )
+
+
+@blueprint.get("/<int:node_id>/samples", endpoint="samples")
+@needs("nodes.see")
+def samples_of(node_id: int) -> ResponseReturnValue:
+    """The figures of the node's charts, over one span."""
+    found, span = node_list.get(me(), node_id), request.args.get("span", "hour")
+    if span not in node_history.SPANS:
+        raise NotFound(_("There are charts of an hour, a day, a week and a month."))
+    seen = node_history.history(found, span)
+    until = seen.since + node_history.SPANS[span][1].total_seconds()
+    return {"step": seen.step, "since": seen.since, "until": until, "node": seen.node, "pools": seen.pools}
+
+
+@blueprint.get("/<int:node_id>/edit")
+@needs("nodes.change")
+def edit(node_id: int) -> Response:
+    found = node_list.get(me(), node_id)
+    return show("nodes/edit.html", "nodes/_edit_form.html", node=found, form=NodeSettingsForm.of(found))
+
+
+@blueprint.post("/<int:node_id>/edit")
+@needs("nodes.change")
+def save(node_id: int) -> ResponseReturnValue:
+    found = node_list.get(me(), node_id)
+    # This host has no address to enter; its form does not show those fields.
+    fixed: dict[str, Any] = {"address": found.address, "port": found.port, "user": found.user} if found.local else {}
+    form = NodeSettingsForm(data=fixed)
+    for name in fixed:
+        del form[name]
+    if form.validate():
+        try:
+            node_settings.edit(me(), found, form.settings(fixed))
+            return done(_page(node_id), _("The settings are saved."))
+        except InvalidInput as error:
+            form.refuse(error)
+    return show("nodes/edit.html", "nodes/_edit_form.html", 422, node=found, form=form)
+
+
+@blueprint.post("/<int:node_id>/enable")
+@needs("nodes.change")
+def enable(node_id: int) -> ResponseReturnValue:
+    found = node_list.get(me(), node_id)
+    service_state.set_service_state(me(), found, "enabled", unproved="unproved" in request.args)
+    return done(_back(node_id), _("%(node)s is enabled.", node=found.name))
+
+
+@blueprint.get("/<int:node_id>/enable")
+@needs("nodes.change")
+def ask_enable(node_id: int) -> Response:
+    """For a node that never passed its proof: whether to go without."""
+    found = node_list.get(me(), node_id)
+    question = Question(
+        title=_("Enable %(node)s without a proof?", node=found.name),
+        effects=[
+            _("No guest was ever seen to run there. Clones that are placed there may not start."),
+            _("That you chose this is kept in the audit log."),
+        ],
+        action=url_for("nodes.enable", node_id=node_id, unproved="yes"),
+        button=_("Enable it unproved"),
+        back=_back(node_id),
+    )
+    return ask(question)
+
+
+@blueprint.get("/<int:node_id>/disable")
+@needs("nodes.change")
+def ask_disable(node_id: int) -> Response:
+    found = node_list.get(me(), node_id)
+    question = Question(
+        title=_("Disable %(node)s?", node=found.name),
+        effects=[_("It gets no new clones, and what is off there cannot be started, until you enable it again.")],
+        action=url_for("nodes.disable", node_id=node_id),
+        button=_("Disable"),
+        back=_back(node_id),
+        choices=[
+            ("leave", _("Leave what runs there running"), _("Nobody is interrupted.")),
+            ("shut_down", _("Shut down what runs there"), _("Its users lose what they have not saved.")),
+        ],
+    )
+    return ask(question)
+
+
+@blueprint.post("/<int:node_id>/disable")
+@needs("nodes.change")
+def disable(node_id: int) -> ResponseReturnValue:
+    found = node_list.get(me(), node_id)
+    service_state.set_service_state(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
+    return done(_back(node_id), _("%(node)s is disabled.", node=found.name))
+
+
+@blueprint.get("/<int:node_id>/remove")
+@needs("nodes.change")
+def ask_remove(node_id: int) -> Response:
+    found = node_list.get(me(), node_id)
+    question = Question(
+        title=_("Remove %(node)s?", node=found.name),
+        effects=[
+            _("The product forgets this host and closes its connection. Nothing is deleted on the host itself."),
+            _("It is refused while clones or replicas of bases stand on it."),
+        ],
+        action=url_for("nodes.remove", node_id=node_id),
+        button=_("Remove the node"),
+        back=_back(node_id),
+    )
+    return ask(question)
+
+
+@blueprint.post("/<int:node_id>/remove")
+@needs("nodes.change")
+def remove(node_id: int) -> ResponseReturnValue:
+    found = node_list.get(me(), node_id)
+    name = found.name
+    removal.remove(me(), found)
+    return done(url_for("nodes.index"), _("%(node)s is removed.", node=name))
+
+
+@blueprint.post("/<int:node_id>/rekey")
+@needs("nodes.change")
+def rekey(node_id: int) -> ResponseReturnValue:
+    """Read the new host key of a quarantined node, to accept it on the next page."""
+    operation = host_keys.request_rekey(me(), node_list.get(me(), node_id))
+    return done(url_for("joining.progress", operation_id=operation.id))

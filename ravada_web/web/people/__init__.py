@@ -1,0 +1,1 @@
+"""Pages of users, groups and tables of users."""

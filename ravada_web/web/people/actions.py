@@ -1,0 +1,117 @@
+"""What can be done to one user: switch off and on, delete, reset the password and the second factor, end sign-ins."""
+
+from flask import Blueprint, Response, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords, sessions
+from ravada_web.web.confirm import Question, ask
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done
+from ravada_web.web.people.views import shown_once
+
+blueprint = Blueprint("people_actions", __name__, url_prefix="/users/<int:user_id>")
+
+
+def _page(user_id: int) -> str:
+    return url_for("people.person", user_id=user_id)
+
+
+def _question(user_id: int, title: str, effects: list[str], endpoint: str, button: str) -> Response:
+    action = url_for(f"people_actions.{endpoint}", user_id=user_id)
+    return ask(Question(title=title, effects=effects, action=action, button=button, back=_page(user_id)))
+
+
+@blueprint.get("/off")
+@needs("users.change")
+def ask_off(user_id: int) -> Response:
+    name = users.get(me(), user_id).name
+    effects = [
+        _("%(name)s is signed out everywhere, open screens close, and nobody signs in by this name.", name=name),
+        _("The desktops stay, and those that run go on running. You can switch %(name)s on again.", name=name),
+    ]
+    return _question(user_id, _("Switch %(name)s off?", name=name), effects, "switch_off", _("Switch off"))
+
+
+@blueprint.post("/off")
+@needs("users.change")
+def switch_off(user_id: int) -> ResponseReturnValue:
+    user = users.get(me(), user_id)
+    users.switch_off(me(), user)
+    return done(_page(user_id), _("%(name)s is switched off.", name=user.name))
+
+
+@blueprint.post("/on")
+@needs("users.change")
+def switch_on(user_id: int) -> ResponseReturnValue:
+    user = users.get(me(), user_id)
+    users.switch_on(me(), user)
+    return done(_page(user_id), _("%(name)s may sign in again.", name=user.name))
+
+
+@blueprint.get("/delete")
+@needs("users.change")
+def ask_delete(user_id: int) -> Response:
+    name = users.get(me(), user_id).name
+    effects = [
+        _("Groups, limits and what was offered to %(name)s alone go too. This cannot be undone.", name=name),
+        _("It is refused while desktops are theirs. The audit log keeps the name."),
+    ]
+    return _question(user_id, _("Delete %(name)s?", name=name), effects, "delete", _("Delete"))
+
+
+@blueprint.post("/delete")
+@needs("users.change")
+def delete(user_id: int) -> ResponseReturnValue:
+    user = users.get(me(), user_id)
+    name = user.name
+    users.delete(me(), user)
+    return done(url_for("people.index"), _("%(name)s is deleted.", name=name))
+
+
+@blueprint.get("/password")
+@needs("users.change")
+def ask_password(user_id: int) -> Response:
+    name = users.get(me(), user_id).name
+    effects = [
+        _("The present password does not count any more, and %(name)s is signed out everywhere.", name=name),
+        _("A new one is drawn and shown to you once. At the next sign-in it has to be changed."),
+    ]
+    title = _("Reset the password of %(name)s?", name=name)
+    return _question(user_id, title, effects, "reset_password", _("Reset the password"))
+
+
+@blueprint.post("/password")
+@needs("users.change")
+def reset_password(user_id: int) -> ResponseReturnValue:
+    user = users.get(me(), user_id)
+    return shown_once(user, passwords.reset_password(me(), user))
+
+
+@blueprint.get("/second-factor")
+@needs("users.change")
+def ask_second_factor(user_id: int) -> Response:
+    name = users.get(me(), user_id).name
+    effects = [
+        _("For a lost phone: make sure first that it is %(name)s who asks you.", name=name),
+        _("Until a new one is set up, the password alone lets in. %(name)s is signed out everywhere.", name=name),
+    ]
+    title = _("Take the second factor of %(name)s away?", name=name)
+    return _question(user_id, title, effects, "reset_second_factor", _("Take it away"))
+
+
+@blueprint.post("/second-factor")
+@needs("users.change")
+def reset_second_factor(user_id: int) -> ResponseReturnValue:
+    user = users.get(me(), user_id)
+    passwords.reset_second_factor(me(), user)
+    return done(_page(user_id), _("The second factor of %(name)s is taken away.", name=user.name))
+
+
+@blueprint.post("/sign-ins/end-all")
+@needs("users.change")
+def end_sign_ins(user_id: int) -> ResponseReturnValue:
+    ended = sessions.end_all(me(), users.get(me(), user_id))
+    return done(_page(user_id), ngettext("%(num)s sign-in is ended.", "%(num)s sign-ins are ended.", ended))

@@ -1,0 +1,64 @@
+"""People as a table: download all of them, upload a table, look at what it would do, and have it done."""
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ravada_web.services.people import csv_import, csv_rows
+from ravada_web.services.people.csv_rows import BadTable
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+from ravada_web.web.people.forms import TableForm
+
+blueprint = Blueprint("people_table", __name__, url_prefix="/users")
+
+
+@blueprint.get("/download")
+@needs("users.see")
+def download() -> Response:
+    answer = Response(csv_import.download(me()), mimetype="text/csv")
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    answer.headers["Content-Disposition"] = f'attachment; filename="users-{day}.csv"'
+    return answer
+
+
+@blueprint.get("/upload")
+@needs("users.change")
+def form() -> Response:
+    return _form(TableForm(formdata=None))
+
+
+@blueprint.post("/upload")
+@needs("users.change")
+def upload() -> ResponseReturnValue:
+    filled, bad = TableForm(), None
+    if filled.validate():
+        try:
+            preview = csv_import.preview(me(), filled.file.data.read())
+            return done(url_for("people_table.preview", key=preview.key))
+        except BadTable as error:
+            bad = error
+    return _form(filled, 422, bad)
+
+
+def _form(filled: TableForm, status: int = 200, bad: BadTable | None = None) -> Response:
+    facts = {"columns": csv_rows.ACCEPTED, "rows": csv_rows.MOST_ROWS, "passwords": csv_rows.MOST_PASSWORDS}
+    return show("people/upload.html", "people/_upload_form.html", status, form=filled, bad=bad, **facts)
+
+
+@blueprint.get("/upload/<key>")
+@needs("users.change")
+def preview(key: str) -> Response:
+    found = csv_import.kept_preview(me(), key)
+    return show("people/preview.html", "people/_preview.html", preview=found)
+
+
+@blueprint.post("/upload/<key>")
+@needs("users.change")
+def take(key: str) -> ResponseReturnValue:
+    taken = csv_import.import_rows(me(), key)
+    text = _("%(made)s made, %(changed)s changed, %(left)s left as they are.",
+             made=len(taken.made), changed=len(taken.changed), left=taken.left)  # fmt: skip
+    return done(url_for("people.index"), text)

@@ -1,0 +1,99 @@
+"""The forms of people: users, groups, limits, an operator's part, and to whom a base is offered."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf.file import FileField, FileRequired
+from wtforms import (
+    IntegerField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.fields import SelectChoice
+from wtforms.validators import InputRequired, Length, Optional
+
+from ravada_web.models import Group, Role
+from ravada_web.services.people.quotas import Amounts
+from ravada_web.web.asked import number
+from ravada_web.web.forms import Form
+from ravada_web.web.labels.people import ROLES
+
+LIMITS = ("most_clones", "most_running", "most_memory_mib")
+
+
+class Ticks(SelectMultipleField):
+    """Any number of ids; whether they exist the service says."""
+
+    def __init__(self, label: Any, **kwargs: Any) -> None:
+        super().__init__(label, coerce=number, validate_choice=False, choices=[], **kwargs)
+
+    def offer(self, items: Iterable[Any]) -> None:
+        """What can be ticked: rows with an id and a name."""
+        self.choices = [(item.id, item.name) for item in items]
+
+
+class LimitsForm(Form):
+    """The limits of a user or a group."""
+
+    most_clones = IntegerField(_l("Desktops in all"), [Optional()])
+    most_running = IntegerField(_l("Running at once"), [Optional()])
+    most_memory_mib = IntegerField(_l("Memory of those running (MiB)"), [Optional()])
+
+    @property
+    def most(self) -> Amounts:
+        """What was entered."""
+        return Amounts(*(self[name].data for name in LIMITS))
+
+
+class PersonForm(LimitsForm):
+    role = SelectField(
+        _l("Role"),
+        [InputRequired(_l("Choose a role."))],
+        choices=[SelectChoice(role.value, ROLES[role]) for role in Role],
+        default=Role.USER.value,
+        validate_choice=False,
+    )
+    groups = Ticks(_l("Groups"))
+
+    def offer(self, groups: Iterable[Group]) -> None:
+        """The groups to choose from."""
+        self.groups.offer(groups)
+
+
+class NewPersonForm(PersonForm):
+    name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
+    password = PasswordField(_l("Password"), [Optional(), Length(max=1024, message=_l("At most 1024 characters."))])
+
+
+class PartForm(Form):
+    """What an operator is given."""
+
+    part = RadioField(
+        _l("Sees and controls"),
+        [InputRequired(_l("Choose one of the two."))],
+        choices=[
+            SelectChoice("all", _l("Everything")),
+            SelectChoice("some", _l("Only these bases and nodes")),
+        ],
+        default="all",
+    )
+    bases = Ticks(_l("Bases"))
+    nodes = Ticks(_l("Nodes"))
+
+
+class GroupForm(LimitsForm):
+    name = StringField(_l("Name"), [InputRequired(_l("Give the group a name."))])
+    description = StringField(_l("Description"), [Length(max=500, message=_l("At most 500 characters."))])
+
+
+class MembersForm(Form):
+    names = TextAreaField(_l("Names"), [InputRequired(_l("Enter at least one name."))])
+
+
+class TableForm(Form):
+    file = FileField(_l("File"), [FileRequired(_l("Choose a file."))])

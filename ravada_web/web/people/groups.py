@@ -1,0 +1,136 @@
+"""People › Groups: list, make, change, members, delete."""
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ravada_web.errors import InvalidInput
+from ravada_web.models import Group
+from ravada_web.services.audit import events
+from ravada_web.services.people import groups
+from ravada_web.web import asked
+from ravada_web.web.confirm import Question, ask
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+from ravada_web.web.people.forms import GroupForm, MembersForm
+
+blueprint = Blueprint("groups", __name__, url_prefix="/groups")
+
+
+def _page(group_id: int) -> str:
+    return url_for("groups.group", group_id=group_id)
+
+
+@blueprint.get("")
+@needs("users.see")
+def index() -> Response:
+    search = request.args.get("search", "").strip()
+    page = groups.page(me(), search, asked.page())
+    return show("groups/index.html", "groups/_table.html", page=page, search=search)
+
+
+@blueprint.get("/new")
+@needs("users.change")
+def new() -> Response:
+    return _form(GroupForm(formdata=None))
+
+
+@blueprint.post("/new")
+@needs("users.change")
+def create() -> ResponseReturnValue:
+    form = GroupForm()
+    if form.validate():
+        try:
+            values = form.values
+            made = groups.create(me(), name=values["name"], description=values["description"], most=form.most)
+            return done(_page(made.id), _("%(name)s is made. Add its members now.", name=made.name))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _form(form, 422)
+
+
+def _form(form: GroupForm, status: int = 200, group: Group | None = None) -> Response:
+    page = "groups/edit.html" if group else "groups/new.html"
+    return show(page, "groups/_form.html", status, form=form, group=group)
+
+
+@blueprint.get("/<int:group_id>")
+@needs("users.see")
+def group(group_id: int) -> Response:
+    return _group(groups.get(me(), group_id), MembersForm(formdata=None))
+
+
+def _group(found: Group, form: MembersForm, status: int = 200) -> Response:
+    members, history = groups.members(me(), found, asked.page()), events.recent("group", found.id)
+    shown = {"members": members, "events": history, "bases": groups.bases_of(found), "form": form}
+    return show("groups/group.html", "groups/_group.html", status, group=found, **shown)
+
+
+@blueprint.get("/<int:group_id>/edit")
+@needs("users.change")
+def edit(group_id: int) -> Response:
+    found = groups.get(me(), group_id)
+    return _form(GroupForm(formdata=None, obj=found), group=found)
+
+
+@blueprint.post("/<int:group_id>/edit")
+@needs("users.change")
+def save(group_id: int) -> ResponseReturnValue:
+    found, form = groups.get(me(), group_id), GroupForm()
+    if form.validate():
+        try:
+            values = form.values
+            groups.edit(me(), found, name=values["name"], description=values["description"], most=form.most)
+            return done(_page(group_id), _("The settings are saved."))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _form(form, 422, found)
+
+
+@blueprint.post("/<int:group_id>/members")
+@needs("users.change")
+def add_members(group_id: int) -> ResponseReturnValue:
+    found, form = groups.get(me(), group_id), MembersForm()
+    if form.validate():
+        try:
+            added = groups.add_members(me(), found, form.names.data)
+            return done(_page(group_id), ngettext("%(num)s member is new.", "%(num)s members are new.", added))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _group(found, form, 422)
+
+
+@blueprint.post("/<int:group_id>/members/<int:user_id>/remove")
+@needs("users.change")
+def remove_member(group_id: int, user_id: int) -> ResponseReturnValue:
+    user = groups.remove_member(me(), groups.get(me(), group_id), user_id)
+    return done(_page(group_id), _("%(name)s is not in it any more.", name=user.name))
+
+
+@blueprint.get("/<int:group_id>/delete")
+@needs("users.change")
+def ask_delete(group_id: int) -> Response:
+    found = groups.get(me(), group_id)
+    count = groups.members(me(), found).total
+    question = Question(
+        title=_("Delete %(name)s?", name=found.name),
+        effects=[
+            ngettext("%(num)s member stays, without what this group was offered and its limits.",
+                     "%(num)s members stay, without what this group was offered and its limits.", count),
+            _("Desktops that exist stay. This cannot be undone."),
+        ],
+        action=url_for("groups.delete", group_id=group_id),
+        button=_("Delete the group"),
+        back=_page(group_id),
+    )  # fmt: skip
+    return ask(question)
+
+
+@blueprint.post("/<int:group_id>/delete")
+@needs("users.change")
+def delete(group_id: int) -> ResponseReturnValue:
+    found = groups.get(me(), group_id)
+    name = found.name
+    groups.delete(me(), found)
+    return done(url_for("groups.index"), _("%(name)s is deleted.", name=name))

@@ -1,0 +1,166 @@
+"""People › Users: list, make, look at, change, an operator's part; and what the roles may do."""
+
+from flask import Blueprint, Response, g, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ravada_web.errors import InvalidInput
+from ravada_web.models import Role, User
+from ravada_web.services.audit import events
+from ravada_web.services.bases import listing as base_list
+from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.people import groups, operator_scopes, quotas, users
+from ravada_web.services.people import names as user_names
+from ravada_web.services.people.users import Filters
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.sign_in import second_factor, sessions
+from ravada_web.web import asked
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+from ravada_web.web.people.forms import LIMITS, NewPersonForm, PartForm, PersonForm
+
+blueprint = Blueprint("people", __name__, url_prefix="/users")
+
+
+@blueprint.get("")
+@needs("users.see")
+def index() -> Response:
+    given = request.args
+    filters = Filters(
+        search=given.get("search", "").strip(),
+        role=given.get("role", ""),
+        group_id=given.get("group_id", type=asked.number),
+        active=given.get("active", ""),
+    )
+    page = users.page(me(), filters, asked.page())
+    return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))
+
+
+@blueprint.get("/suggestions")
+@needs("users.see")
+def suggestions() -> Response:
+    """Names like what was typed so far, for the field that wants an owner's."""
+    found = user_names.suggestions(me(), request.args.get("owner", "").strip())
+    return make_response(render_template("people/_suggestions.html", names=found))
+
+
+@blueprint.get("/roles")
+@needs("users.see")
+def roles() -> Response:
+    return show("people/roles.html", "people/_roles.html", rights=rights.RIGHTS)
+
+
+@blueprint.get("/new")
+@needs("users.change")
+def new() -> Response:
+    return _new_form(NewPersonForm(formdata=None))
+
+
+@blueprint.post("/new")
+@needs("users.change")
+def create() -> ResponseReturnValue:
+    form = NewPersonForm()
+    if form.validate():
+        name, given = form.values["name"], form.password.data
+        try:
+            user, password = users.make(me(), name, form.role.data, given, group_ids=form.groups.data, most=form.most)
+        except InvalidInput as error:
+            form.refuse(error)
+        else:
+            if given:
+                return done(_page(user.id), _("%(name)s can sign in now.", name=name))
+            return shown_once(user, password)
+    return _new_form(form, 422)
+
+
+def shown_once(user: User, password: str) -> Response:
+    """A drawn password, in this one answer, which no browser keeps."""
+    return show("people/password.html", "people/_password.html", user=user, password=password)
+
+
+def _new_form(form: NewPersonForm, status: int = 200) -> Response:
+    form.offer(groups.listing(me()))
+    return show("people/new.html", "people/_new_form.html", status, form=form)
+
+
+def _page(user_id: int) -> str:
+    return url_for("people.person", user_id=user_id)
+
+
+@blueprint.get("/<int:user_id>")
+@needs("users.see")
+def person(user_id: int) -> Response:
+    user = users.get(me(), user_id)
+    changes = rights.can(me(), "users.change")
+    found = {
+        "row": users.row_of(me(), user),
+        "most": quotas.limits_of(user),
+        "used": quotas.used_by(user) if changes else None,
+        "part": scopes.names(user) if changes else None,
+        "sign_ins": sessions.listing(user) if changes else [],
+        "this": g.sign_in_id,
+        "demanded": second_factor.demanded(user),
+        "events": events.recent("user", user_id),
+    }
+    return show("people/person.html", "people/_person.html", user=user, **found)
+
+
+@blueprint.get("/<int:user_id>/edit")
+@needs("users.change")
+def edit(user_id: int) -> Response:
+    user = users.get(me(), user_id)
+    values = {name: getattr(user, name) for name in LIMITS}
+    values |= {"role": user.role, "groups": [group.id for group in user.groups]}
+    return _edit_form(user, PersonForm(formdata=None, data=values))
+
+
+@blueprint.post("/<int:user_id>/edit")
+@needs("users.change")
+def save(user_id: int) -> ResponseReturnValue:
+    user, form = users.get(me(), user_id), PersonForm()
+    if form.validate():
+        try:
+            users.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)
+            return done(_page(user_id), _("The settings are saved."))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _edit_form(user, form, 422)
+
+
+def _edit_form(user: User, form: PersonForm, status: int = 200) -> Response:
+    form.offer(groups.listing(me()))
+    return show("people/edit.html", "people/_edit_form.html", status, user=user, form=form)
+
+
+@blueprint.get("/<int:user_id>/part")
+@needs("users.change")
+def part(user_id: int) -> Response:
+    user = users.get(me(), user_id)
+    given = scopes.of(user)
+    values = {"part": "some" if given else "all"}
+    if given:
+        values |= {"bases": given.base_ids, "nodes": given.node_ids}
+    return _part_form(user, PartForm(formdata=None, data=values))
+
+
+@blueprint.post("/<int:user_id>/part")
+@needs("users.change")
+def save_part(user_id: int) -> ResponseReturnValue:
+    user, form = users.get(me(), user_id), PartForm()
+    if form.validate():
+        try:
+            if form.part.data == "all":
+                operator_scopes.give_everything(me(), user)
+            else:
+                operator_scopes.give_scope(me(), user, form.nodes.data, form.bases.data)
+            return done(_page(user_id), _("Saved. It counts from now on."))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _part_form(user, form, 422)
+
+
+def _part_form(user: User, form: PartForm, status: int = 200) -> Response:
+    form.bases.offer(base_list.choices(me()))
+    form.nodes.offer(node_list.choices(me()))
+    operator = user.role == Role.OPERATOR
+    return show("people/part.html", "people/_part_form.html", status, user=user, form=form, operator=operator)

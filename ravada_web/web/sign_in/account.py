@@ -1,0 +1,117 @@
+"""One's own account: password, sign-ins, second factor."""
+
+from flask import Blueprint, Response, g, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ravada_web.errors import InvalidInput
+from ravada_web.identity.second_factor import picture
+from ravada_web.services.sign_in import passwords, second_factor, sessions
+from ravada_web.web.guard import me
+from ravada_web.web.htmx import done, show
+from ravada_web.web.sign_in.forms import CodeForm, ConfirmForm, PasswordForm
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
+
+
+@blueprint.get("")
+def index() -> Response:
+    return _page(ConfirmForm())
+
+
+def _page(confirm: ConfirmForm, status: int = 200) -> Response:
+    found = {
+        "rows": sessions.listing(me()),
+        "this": g.sign_in_id,
+        "codes_left": second_factor.codes_left(me()),
+        "demanded": second_factor.demanded(me()),
+    }
+    return show("account/index.html", "account/_account.html", status, confirm=confirm, **found)
+
+
+@blueprint.get("/password")
+def password() -> Response:
+    return _password_form(PasswordForm())
+
+
+@blueprint.post("/password")
+def change_password() -> ResponseReturnValue:
+    form = PasswordForm()
+    if form.validate():
+        try:
+            ended = passwords.change_password(me(), form.present.data, form.password.data, g.sign_in_id)
+        except InvalidInput as error:
+            form.refuse(error)
+        else:
+            others = ngettext("%(num)s other sign-in was ended.", "%(num)s other sign-ins were ended.", ended)
+            return done(url_for("account.index"), f"{_('Your password is changed.')} {others if ended else ''}".strip())
+    return _password_form(form, 422)
+
+
+def _password_form(form: PasswordForm, status: int = 200) -> Response:
+    return show("account/password.html", "account/_password_form.html", status, form=form)
+
+
+@blueprint.post("/sign-ins/<int:sign_in_id>/end")
+def end_sign_in(sign_in_id: int) -> ResponseReturnValue:
+    sessions.end(me(), sign_in_id)
+    return done(url_for("account.index"), _("That sign-in is ended."))
+
+
+@blueprint.post("/sign-ins/end-others")
+def end_others() -> ResponseReturnValue:
+    ended = sessions.end_all(me(), me(), keep=g.sign_in_id)
+    return done(url_for("account.index"), ngettext("%(num)s sign-in is ended.", "%(num)s sign-ins are ended.", ended))
+
+
+@blueprint.get("/second-factor")
+def set_up() -> ResponseReturnValue:
+    if me().has_second_factor:
+        return done(url_for("account.index"))
+    return _set_up_form(CodeForm())
+
+
+@blueprint.post("/second-factor")
+def prove() -> ResponseReturnValue:
+    form = CodeForm()
+    if form.validate():
+        try:
+            return _codes(second_factor.prove(me(), form.values["code"]))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _set_up_form(form, 422)
+
+
+def _set_up_form(form: CodeForm, status: int = 200) -> Response:
+    secret = second_factor.begin(me())
+    shown = {"secret": secret, "picture": picture(secret, me().name), "demanded": second_factor.owed(me())}
+    return show("account/second_factor.html", "account/_second_factor.html", status, form=form, **shown)
+
+
+def _codes(codes: list[str]) -> Response:
+    """Shown in this one answer, which no browser keeps."""
+    return show("account/codes.html", "account/codes.html", codes=codes)
+
+
+@blueprint.post("/second-factor/codes")
+def renew_codes() -> ResponseReturnValue:
+    form = ConfirmForm()
+    if form.validate():
+        try:
+            return _codes(second_factor.renew_codes(me(), form.password.data))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _page(form, 422)
+
+
+@blueprint.post("/second-factor/off")
+def switch_off() -> ResponseReturnValue:
+    form = ConfirmForm()
+    if form.validate():
+        try:
+            second_factor.switch_off(me(), form.password.data)
+            return done(url_for("account.index"), _("Your second factor is switched off."))
+        except InvalidInput as error:
+            form.refuse(error)
+    return _page(form, 422)

@@ -1,0 +1,50 @@
+"""The forms of signing in and of one's own account."""
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import PasswordField, StringField
+from wtforms.validators import EqualTo, InputRequired, Length
+
+from ravada_web.errors import InvalidInput
+from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
+from ravada_web.web.forms import Form
+
+# argon2 takes any length; a form does not have to.
+LONGEST = Length(max=1024, message=_l("At most 1024 characters."))
+
+
+class SignInForm(Form):
+    name = StringField(_l("Name"), [InputRequired(_l("Enter your name."))])
+    password = PasswordField(_l("Password"), [InputRequired(_l("Enter your password."))])
+
+
+class CodeForm(Form):
+    code = StringField(_l("Code"), [InputRequired(_l("Enter the code.")), Length(max=64)])
+
+    def refuse_code(self) -> None:
+        """Show that the code was not taken, whatever the reason."""
+        self.refuse(InvalidInput({"code": _("This code is wrong, or was used already. Wait for the next one.")}))
+
+
+class PasswordForm(Form):
+    """One's own password anew."""
+
+    present = PasswordField(_l("Present password"), [InputRequired(_l("Enter your present password.")), LONGEST])
+    password = PasswordField(
+        _l("New password"),
+        [
+            InputRequired(_l("Enter a new password.")),
+            Length(min=SHORTEST_PASSWORD, message=_l("At least %(count)s characters.", count=SHORTEST_PASSWORD)),
+            LONGEST,
+        ],
+    )
+    again = PasswordField(
+        _l("New password again"),
+        [EqualTo("password", _l("The two do not match."))],
+    )
+
+
+class ConfirmForm(Form):
+    """Something that asks for the password once more."""
+
+    password = PasswordField(_l("Your password"), [InputRequired(_l("Enter your password.")), LONGEST])

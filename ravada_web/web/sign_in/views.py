@@ -1,0 +1,142 @@
+"""Sign in: name and password, then a code where the person has a second factor; sign out; light or dark.
+
+One way in: a password that is right leads to the code, or in; what stands between the two is a mark in the signed
+session that opens no page, and is forgotten after five minutes.
+"""
+
+import secrets
+import time
+
+from flask import Blueprint, Response, g, make_response, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_login import current_user, logout_user
+
+from ravada_web.config import settings
+from ravada_web.extensions import db
+from ravada_web.models import User
+from ravada_web.services import rate_limits
+from ravada_web.services.audit import origin
+from ravada_web.services.people import users
+from ravada_web.services.sign_in import passwords, second_factor, sessions, throttling
+from ravada_web.services.sign_in import refusals as sign_in_refusals
+from ravada_web.web import device
+from ravada_web.web.guard import enter, me, open_to_all
+from ravada_web.web.htmx import local_path, show
+from ravada_web.web.sign_in.forms import CodeForm, SignInForm
+
+blueprint = Blueprint("auth", __name__)
+THEMES = ("auto", "light", "dark")
+ONE_YEAR = 31_536_000
+HALF_WAY = "half_way"
+HALF_WAY_SECONDS = 300
+
+
+@blueprint.get("/login")
+@open_to_all
+def login() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(local_path(request.args.get("next")), 303)
+    return _form(SignInForm())
+
+
+@blueprint.post("/login")
+@open_to_all
+def sign_in() -> ResponseReturnValue:
+    form = SignInForm()
+    if not form.validate():
+        return _form(form, 422)
+    name, address = form.values["name"], origin.address.get()
+    counters = throttling.password_counters(name, address, device.word_for(users.find(name)))
+    if not rate_limits.allowed(counters):
+        return _too_many(form)
+    user = passwords.authenticate(name, form.password.data)
+    if user is None:
+        rate_limits.count_failure(counters)
+        sign_in_refusals.note_refused(name)
+        form.form_errors.append(_("The name or the password is wrong."))
+        return _form(form, 422)
+    back = local_path(request.form.get("next"))
+    if user.has_second_factor:
+        session[HALF_WAY] = {"user": user.id, "at": int(time.time()), "word": secrets.token_urlsafe(8)}
+        return redirect(url_for("auth.code", next=back), 303)
+    return _let_in(user, back)
+
+
+def _too_many(form: SignInForm | CodeForm) -> Response:
+    form.form_errors.append(_("Too many wrong attempts. Wait a minute, then try again."))
+    answer = _form(form, 429) if isinstance(form, SignInForm) else _code_form(form, 429)
+    answer.headers["Retry-After"] = "60"
+    return answer
+
+
+def _let_in(user: User, back: str) -> Response:
+    enter(user)
+    answer = make_response(redirect(back, 303))
+    device.remember(answer, user)
+    return answer
+
+
+def _form(form: SignInForm, status: int = 200) -> Response:
+    back = local_path(request.values.get("next"))
+    return show("auth/login.html", "auth/_form.html", status, form=form, next=back)
+
+
+@blueprint.get("/login/code")
+@open_to_all
+def code() -> ResponseReturnValue:
+    return _code_form(CodeForm()) if _half_way() else redirect(url_for("auth.login"), 303)
+
+
+@blueprint.post("/login/code")
+@open_to_all
+def enter_code() -> ResponseReturnValue:
+    user, form = _half_way(), CodeForm()
+    if user is None:
+        return redirect(url_for("auth.login", next=local_path(request.form.get("next"))), 303)
+    counters = throttling.code_counters(user.id, origin.address.get())
+    if not rate_limits.allowed(counters):
+        return _too_many(form)
+    if not form.validate():
+        return _code_form(form, 422)
+    if not second_factor.accepts(user, form.values["code"]):
+        rate_limits.count_failure(counters)
+        sign_in_refusals.note_refused(user.name)
+        form.refuse_code()
+        return _code_form(form, 422)
+    return _let_in(user, local_path(request.form.get("next")))
+
+
+def _half_way() -> User | None:
+    """Who has given a right password here within five minutes, and no code yet."""
+    mark = session.get(HALF_WAY)
+    if not isinstance(mark, dict) or time.time() - mark["at"] > HALF_WAY_SECONDS:
+        return None
+    user = db.session.get(User, mark["user"])
+    return user if user is not None and user.active and user.has_second_factor else None
+
+
+def _code_form(form: CodeForm, status: int = 200) -> Response:
+    back = local_path(request.values.get("next"))
+    return show("auth/code.html", "auth/_code_form.html", status, form=form, next=back)
+
+
+@blueprint.post("/logout")
+@open_to_all
+def logout() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        sessions.end(me(), g.sign_in_id)
+    logout_user()
+    session.clear()
+    return redirect(url_for("auth.login"), 303)
+
+
+@blueprint.post("/theme")
+@open_to_all
+def theme() -> ResponseReturnValue:
+    """Keep the choice of light, dark, or as the device has it."""
+    chosen = request.form.get("theme", "auto")
+    answer = redirect(local_path(request.form.get("next")), 303)
+    if chosen in THEMES:
+        answer.set_cookie("theme", chosen, max_age=ONE_YEAR, samesite="Lax", secure=settings().https)
+    return answer

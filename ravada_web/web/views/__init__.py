@@ -1,1 +1,0 @@
-"""The views, a module a topic."""
