@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     login_limit_per_address: str = "60 per 10 minute"
 
     def model_post_init(self, _context: object) -> None:
+        """Fill in what follows from the other settings."""
         self.data = self.data.resolve()
         self.database_url = self.database_url or f"sqlite:///{self.data / 'ravada.sqlite'}"
         self.redis_url = self.redis_url or f"unix://{self.run_dir / 'redis.sock'}"

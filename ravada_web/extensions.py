@@ -48,6 +48,7 @@ class Queues:
     redis: Redis
 
     def init_app(self, app: Flask) -> None:
+        """Bind to the Redis of the application."""
         self.connect(app.config["REDIS_URL"])
 
     def connect(self, url: str) -> None:

@@ -22,6 +22,7 @@ class Commands(AppGroup):
     """A group whose commands answer what services refuse with one line on standard error and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what a service refuses ends it."""
         try:
             return super().invoke(ctx)
         except RavadaError as error:

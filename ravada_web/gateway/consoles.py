@@ -126,8 +126,9 @@ class Consoles:
                 await task
             raise Closed(await self._reach_rows.run(displays.lost_as, grant.clone_id))
         finally:
-            for task in (first, there, back):
-                task.cancel()
+            first.cancel()
+            there.cancel()
+            back.cancel()
             writer.close()
             asyncio.get_running_loop().call_later(KEPT_SECONDS, self._let_go, display)
 

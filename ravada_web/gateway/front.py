@@ -57,7 +57,7 @@ class Front:
         """Have one request answered; True where the connection can serve another."""
         caller = self._caller(head, writer)
         if head.path == live.PATH and head.words[0] == "GET":
-            await self._streams.serve(head, caller, reader, writer)
+            await self._streams.serve(head, reader, writer)
             return False
         if head.path == consoles.PATH:
             await self._consoles.serve(head, caller, reader, writer)

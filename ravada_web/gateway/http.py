@@ -40,6 +40,7 @@ class Head:
 
     @property
     def query(self) -> str:
+        """A request's query, without the question mark."""
         return self.words[1].partition("?")[2]
 
     def length(self) -> int:

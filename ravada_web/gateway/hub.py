@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -106,7 +107,7 @@ class Hub:
 
     async def _read_all(self) -> None:
         """Where the tellings stand. What was changed while Redis was away was told to nobody: all may have changed."""
-        kept: Mapping[str, str] = await self._redis.hgetall(changes.TOPICS)
+        kept: Mapping[Any, Any] = await self._redis.hgetall(changes.TOPICS)
         self.number = int(await self._redis.get(changes.NUMBER) or 0)
         self._numbers = {topic: int(number) for topic, number in kept.items()}
         self._stale.set()

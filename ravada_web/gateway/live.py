@@ -9,7 +9,6 @@ from urllib.parse import parse_qs
 from ravada_web.errors import RavadaError
 from ravada_web.gateway.http import Head, answer
 from ravada_web.gateway.hub import TELL_EVERY, Hub
-from ravada_web.gateway.proxy import Caller
 from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import token
 from ravada_web.services.live import subscriptions
@@ -33,9 +32,7 @@ class Streams:
         self._of: Counter[int] = Counter()
         self._open: dict[asyncio.Task[None], subscriptions.Listener] = {}
 
-    async def serve(
-        self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def serve(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Stream to one page until it goes, or its sign-in ends."""
         asked = parse_qs(head.query)
         topics = asked.get("topics", [""])[0].split()

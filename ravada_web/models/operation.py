@@ -13,6 +13,8 @@ from ravada_web.models.user import User
 
 
 class OperationState(StrEnum):
+    """How far an operation is; the last three are its end."""
+
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
@@ -53,6 +55,7 @@ class Operation(db.Model):
 
     @property
     def over(self) -> bool:
+        """Whether it has ended."""
         return self.state in (OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED)
 
 

@@ -15,9 +15,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Returns the moment in UTC, as it is kept."""
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
+        """Returns the moment with its zone, whether the database kept that or not."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

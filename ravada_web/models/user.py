@@ -51,6 +51,7 @@ class User(Limits, UserMixin, db.Model):
 
     @property
     def is_active(self) -> bool:
+        """Whether the user may sign in; Flask-Login asks it."""
         return self.active
 
     @property
@@ -60,10 +61,12 @@ class User(Limits, UserMixin, db.Model):
 
     @property
     def administers(self) -> bool:
+        """True for administrators."""
         return self.role == Role.ADMINISTRATOR
 
     @property
     def has_second_factor(self) -> bool:
+        """Whether a second factor is set up and was confirmed."""
         return self.totp_since is not None
 
 

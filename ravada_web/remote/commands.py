@@ -25,7 +25,7 @@ def run(
     argv: Sequence[str],
     *,
     deadline: float,
-    input: bytes | None = None,
+    stdin: bytes | None = None,
     fresh: bool = False,
     label: str = "",
 ) -> bytes:
@@ -38,11 +38,11 @@ def run(
     makes of a connection that failed.
     """
     label = label or argv[0]
-    stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
-    process = popen(workspace, target, argv, stdin=stdin, bulk=fresh, deadline=deadline)
+    pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    process = popen(workspace, target, argv, stdin=pipe, bulk=fresh, deadline=deadline)
     with process:
         try:
-            stdout, stderr = process.communicate(input, timeout=deadline)
+            stdout, stderr = process.communicate(stdin, timeout=deadline)
         except subprocess.TimeoutExpired as error:
             raise DeadlineExceeded(target.name, label, deadline) from error
         finally:

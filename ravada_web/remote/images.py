@@ -81,22 +81,22 @@ def inspect(
     workspace: Workspace,
     target: Target,
     path: str,
-    format: str | None = "qcow2",
+    image_format: str | None = "qcow2",
     *,
     deadline: float,
 ) -> ImageInfo:
-    """Read an image's header, taking it for `format` (None: let QEMU guess); the file may be in use.
+    """Read an image's header, taking it for `image_format` (None: let QEMU guess); the file may be in use.
 
     Raises ImageRefused when it is missing or of another format.
     """
-    forced = ["-f", format] if format else []
+    forced = ["-f", image_format] if image_format else []
     argv = ["qemu-img", "info", "--output=json", "-U", *forced, "--", checked_path(path)]
     try:
         raw = run(workspace, target, argv, deadline=deadline, label="qemu-img info")
     except CommandFailed as error:
         if error.status != 1:
             raise
-        kind = f"a {format} image" if format else "a disk image"
+        kind = f"a {image_format} image" if image_format else "a disk image"
         raise ImageRefused(f"{path} on {target.name} cannot be read as {kind}: {error.stderr}") from error
     try:
         return _info(json.loads(raw))

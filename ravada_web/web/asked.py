@@ -11,8 +11,8 @@ LARGEST = 2**31 - 1
 class Id(IntegerConverter):
     """`<int:…>` in an address: a number that a row can have as its id; others are answered by 404."""
 
-    def __init__(self, map: Map) -> None:
-        super().__init__(map, max=LARGEST)
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=LARGEST)
 
 
 def init_app(app: Flask) -> None:

@@ -38,7 +38,7 @@ def test_hostile_words_arrive_as_they_are(place: Place, node: Target) -> None:
 def test_a_script_gets_its_arguments_and_input(place: Place, node: Target) -> None:
     script = 'printf "%s|" "$1" "$2"; cat'
     assert (
-        run(place.workspace, node, ["sh", "-c", script, "sh", "a b", "$HOME"], input=b"in", deadline=10)
+        run(place.workspace, node, ["sh", "-c", script, "sh", "a b", "$HOME"], stdin=b"in", deadline=10)
         == b"a b|$HOME|in"
     )
 

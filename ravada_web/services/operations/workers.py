@@ -35,6 +35,7 @@ class WorkerRow:
 
     @property
     def alive(self) -> bool:
+        """Whether it was heard of lately."""
         return self.heard_at is not None and now() - self.heard_at < ALIVE
 
 
@@ -50,6 +51,7 @@ class QueueRow:
 
     @property
     def unserved(self) -> bool:
+        """Whether no worker takes from it."""
         return self.workers == 0
 
 
