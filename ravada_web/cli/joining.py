@@ -61,7 +61,7 @@ def join_many(places: Sequence[Place], options: Options) -> None:
 
 
 def _outcome(app: Flask, place: Place, options: Options) -> str:
-    """Join one; answers what went wrong, "" where nothing did."""
+    """Join one; returns what went wrong, "" where nothing did."""
     with app.app_context():
         try:
             _join(place, options)

@@ -49,7 +49,7 @@ class Pages:
     async def pass_on(
         self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        """Have one request answered. Answers whether the browser's connection can serve another one."""
+        """Have one request answered. Returns whether the browser's connection can serve another one."""
         length = head.length()
         async with AsyncExitStack() as stack:
             try:

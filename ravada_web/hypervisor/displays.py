@@ -50,7 +50,7 @@ def _port(text: str | None) -> int:
 def start(connection: libvirt.virConnect, uuid: str, address: str) -> str:
     """Start a domain, its display offered on that address of its node ("" offers none); one that runs is left.
 
-    Answers the socket of its private display.
+    Returns the socket of its private display.
     """
     with translated():
         domain = connection.lookupByUUIDString(uuid)
@@ -63,7 +63,7 @@ def start(connection: libvirt.virConnect, uuid: str, address: str) -> str:
 
 
 def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int) -> Displays:
-    """Have a running domain's offered display take this password for so many seconds; answers where it is.
+    """Have a running domain's offered display take this password for so many seconds; returns where it is.
 
     Raises HypervisorError where it offers none: it was started before its node was told to.
     """

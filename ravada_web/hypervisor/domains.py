@@ -7,7 +7,7 @@ import libvirt
 from ravada_web.hypervisor.errors import is_code, translated
 from ravada_web.hypervisor.health import read_health
 
-# What is done to a domain; a start answers where its display is.
+# What is done to a domain; a start returns where its display is.
 Act = Callable[[libvirt.virConnect, str], str | None]
 _REMOVE_FLAGS = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE

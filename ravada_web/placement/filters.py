@@ -1,4 +1,4 @@
-"""The filters: one rule each. A filter answers None, or the reason why the node takes no (further) clone."""
+"""The filters: one rule each. A filter returns None, or the reason why the node takes no (further) clone."""
 
 from collections.abc import Callable
 

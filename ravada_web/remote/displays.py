@@ -32,7 +32,7 @@ def local_socket(workspace: Workspace, target: Target, display: str) -> Path:
 
 
 def open_display(workspace: Workspace, target: Target, display: str) -> Path:
-    """Have the node's link forward the display's socket; answers the local one. Takes about 10 ms.
+    """Have the node's link forward the display's socket; returns the local one. Takes about 10 ms.
 
     Raises NodeUnreachable where the link is not up, or does not forward, and CommandFailed where our login, not being
     root, is not let through to it.

@@ -158,7 +158,7 @@ def _cookie(app: Flask, token: str) -> str:
 
 
 def prepare(cluster: Cluster) -> tuple[list[int], list[Path]]:
-    """20 guests that show their firmware's screen, and the people; answers the clones, and their displays' sockets."""
+    """20 guests that show their firmware's screen, and the people; returns the clones, and their displays' sockets."""
     for number in range(PER_DISPLAY):
         users.create(None, f"viewer{number}", Role.OPERATOR if number else Role.USER, PASSWORD)
     blank = f"{IMAGES}/blank.qcow2"

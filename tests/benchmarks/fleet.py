@@ -84,7 +84,7 @@ class Fleet:
             )
 
     def wait_linked(self, count: int) -> float:
-        """Wait until all links are up; answers the seconds that it took."""
+        """Wait until all links are up; returns the seconds that it took."""
         begun = time.monotonic()
         wait_until(lambda: self._linked() >= count, 600, f"{count} links are up", poll=0.2)
         return time.monotonic() - begun
@@ -94,7 +94,7 @@ class Fleet:
         return sum(1 for state in told.values() if state.up) if told else 0
 
     def check_all(self) -> float:
-        """One round, as the ticker queues it; answers the seconds until every node's row was written by it."""
+        """One round, as the ticker queues it; returns the seconds until every node's row was written by it."""
         begun, moment = time.monotonic(), now()
         queue_checks(600)
         wait_until(lambda: self._older(moment) == 0, 120, "all rows are written", poll=0.02)

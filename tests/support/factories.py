@@ -39,7 +39,7 @@ FACTS = NodeFacts(
 
 
 def make_nodes(count: int = 3, *, memory_mib: int = 16384, disk_mib: int = 100_000) -> list[int]:
-    """Nodes n1, n2, …, the first the master, all up and idle; answers their ids."""
+    """Nodes n1, n2, …, the first the master, all up and idle; returns their ids."""
     moment = now()
     with transaction() as session:
         nodes = [
@@ -67,7 +67,7 @@ def make_nodes(count: int = 3, *, memory_mib: int = 16384, disk_mib: int = 100_0
 
 
 def make_base(node_ids: Sequence[int], *, name: str = "linux", memory_mib: int = 512, nics: int = 1) -> int:
-    """A prepared base, ticked and ready on these nodes (the first made it); answers its id."""
+    """A prepared base, ticked and ready on these nodes (the first made it); returns its id."""
     with transaction() as session:
         disk = BaseDisk(
             target="vda",

@@ -21,7 +21,7 @@ class Viewer:
         self.ready = False
 
     def feed(self, data: bytes) -> int:
-        """Take in what the display sent; answers how many frames it completed."""
+        """Take in what the display sent; returns how many frames it completed."""
         self._buffer += data
         before = self.frames
         while self._step():

@@ -25,7 +25,7 @@ from ravada_web.services.transaction import hold_lock, transaction
 
 
 def start(actor: User, clone_ids: Sequence[int]) -> int:
-    """Start stopped clones, and let paused ones go on; those that run already are left. Answers how many start.
+    """Start stopped clones, and let paused ones go on; those that run already are left. Returns how many start.
 
     Raises Conflict when a node cannot take the start: down, disabled, or short of memory; or when it would take the
     owner over a limit.
@@ -44,7 +44,7 @@ def start(actor: User, clone_ids: Sequence[int]) -> int:
 
 
 def resume(actor: User, node: Node) -> int:
-    """Let all that wait for space on a node go on. Answers how many. Raises Conflict while there is none."""
+    """Let all that wait for space on a node go on. Returns how many. Raises Conflict while there is none."""
     waiting = [clone.id for clone in out_of_space(actor, node)]
     return start(actor, waiting) if waiting else 0
 
@@ -56,17 +56,17 @@ def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int])
 
 
 def shut_down(actor: User, clone_ids: Sequence[int]) -> int:
-    """Ask the guests of running clones to shut down; those that are stopped are left. Answers how many."""
+    """Ask the guests of running clones to shut down; those that are stopped are left. Returns how many."""
     return _stop(actor, clone_ids, force=False)
 
 
 def force_off(actor: User, clone_ids: Sequence[int]) -> int:
-    """Cut the power of clones: what their guests have not written is lost. Answers how many."""
+    """Cut the power of clones: what their guests have not written is lost. Returns how many."""
     return _stop(actor, clone_ids, force=True)
 
 
 def restart(actor: User, clone_ids: Sequence[int]) -> int:
-    """Shut running clones down and start them again; those that are stopped are left. Answers how many.
+    """Shut running clones down and start them again; those that are stopped are left. Returns how many.
 
     It is one operation, and the memory stays reserved: a clone that is restarted does not lose its place, and a
     volatile one is not thrown away.
@@ -93,7 +93,7 @@ def _stop(actor: User, clone_ids: Sequence[int], *, force: bool) -> int:
 
 
 def delete(actor: User, clone_ids: Sequence[int]) -> int:
-    """Delete clones with all that is on their disks. Answers how many. Raises Conflict for one in work.
+    """Delete clones with all that is on their disks. Returns how many. Raises Conflict for one in work.
 
     Raises NotAllowed for one's own where the base does not let its users.
     """

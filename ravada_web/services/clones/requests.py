@@ -124,7 +124,7 @@ def _write(
     decision: Decision,
     placed: Sequence[int],
 ) -> list[dict[str, object]]:
-    """Write the clones' rows in bulk, in the order of their numbers; answers them as mappings with `id`."""
+    """Write the clones' rows in bulk, in the order of their numbers; returns them as mappings with `id`."""
     names = free_names(session, wanted.prefix, wanted.count)
     moment = now()
     rows = [

@@ -145,7 +145,7 @@ def _one_at_a_time(session: Session, viewer: User, clone: Clone) -> None:
 
 
 def _make_room(session: Session, viewer: User, clone: Clone, view_only: bool) -> tuple[int, ...]:
-    """Close the console that this one takes over from; refuse one too many. Answers the ids of those closed."""
+    """Close the console that this one takes over from; refuse one too many. Returns the ids of those closed."""
     opened = session.scalars(
         select(Console).where(
             Console.closed_at.is_(None), or_(Console.user_id == viewer.id, Console.clone_id == clone.id)

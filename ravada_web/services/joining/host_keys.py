@@ -67,7 +67,7 @@ def scan(handle: Handle) -> None:
 
 
 def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operation:
-    """Accept the key that was read, by its fingerprint: write the node's row, or pin its new key; answers the
+    """Accept the key that was read, by its fingerprint: write the node's row, or pin its new key; returns the
     inspection that follows at once.
 
     Raises InvalidInput when the fingerprint is not the one that was read, or name or address were taken meanwhile.

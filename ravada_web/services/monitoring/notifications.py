@@ -124,7 +124,7 @@ def send_test(_handle: Handle) -> None:
 
 
 def _sent(name: str, send: channels.Send, subject: str, lines: Sequence[str]) -> str:
-    """Send, and keep how it went; answers what was wrong, "" where it was taken."""
+    """Send, and keep how it went; returns what was wrong, "" where it was taken."""
     error = ""
     try:
         send(subject, lines)

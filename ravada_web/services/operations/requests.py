@@ -74,7 +74,7 @@ def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> 
 
 
 def retry(actor: User, operation_ids: Sequence[int]) -> int:
-    """Queue failed or cancelled operations again, as a new attempt; answers how many.
+    """Queue failed or cancelled operations again, as a new attempt; returns how many.
 
     Raises Conflict when one of them is not over, or what it worked on has moved on; NotFound and NotAllowed.
     """
@@ -101,7 +101,7 @@ def next_attempt(session: Session, row: Operation) -> None:
 
 
 def cancel(actor: User, operation_ids: Sequence[int]) -> int:
-    """Stop operations: waiting ones at once, running ones at their next safe step; answers how many."""
+    """Stop operations: waiting ones at once, running ones at their next safe step; returns how many."""
     rights.require(actor, "operations.control")
     with transaction() as session:
         rows = _to_control(session, actor, operation_ids)

@@ -31,7 +31,7 @@ class Sweep:
         self._missing: dict[str, float] = {}
 
     def run(self) -> int:
-        """Hand back what was lost; answers how many operations. Raises RedisError when Redis does not answer."""
+        """Hand back what was lost; returns how many operations. Raises RedisError when Redis does not answer."""
         lost = [row.id for row in self._lost_running()] + [row.id for row in self._lost_waiting()]
         for operation_id in lost:
             hand_back(operation_id)

@@ -122,7 +122,7 @@ def differs(user: User, row: Row) -> bool:
 
 
 def import_rows(actor: User, key: str) -> Preview:
-    """Do what a checked table asks for, all of it in one transaction; answers what was done.
+    """Do what a checked table asks for, all of it in one transaction; returns what was done.
 
     Whoever is new and has no password cannot sign in by one until it is reset. Raises NotFound as `checked` does,
     and Conflict where a group has gone or the actor has changed since.
@@ -147,7 +147,7 @@ def import_rows(actor: User, key: str) -> Preview:
 
 
 def _write(session: Session, rows: Mapping[str, Row], done: Preview) -> dict[str, int]:
-    """Insert and update the users in bulk; answers the ids of all of them by name."""
+    """Insert and update the users in bulk; returns the ids of all of them by name."""
     for some in _chunks(done.made):
         session.execute(insert(User), [_new(rows[name]) for name in some])
     ids: dict[str, int] = {}

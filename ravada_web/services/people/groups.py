@@ -119,7 +119,7 @@ def _require_valid(session: Session, name: str, most: Amounts, except_id: int | 
 
 
 def add_members(actor: User, group: Group, names: str) -> int:
-    """Add the users whose names are in the text; answers how many are new.
+    """Add the users whose names are in the text; returns how many are new.
 
     Raises InvalidInput when one does not exist: then nobody is added.
     """
@@ -139,7 +139,7 @@ def add_members(actor: User, group: Group, names: str) -> int:
 
 
 def remove_member(actor: User, group: Group, user_id: int) -> User:
-    """Take a user out of the group; answers the user. Raises NotFound for who is not in it."""
+    """Take a user out of the group; returns the user. Raises NotFound for who is not in it."""
     rights.require(actor, "users.change")
     with transaction() as session:
         row = session.get(GroupMember, (group.id, user_id))
@@ -152,7 +152,7 @@ def remove_member(actor: User, group: Group, user_id: int) -> User:
 
 
 def remove_members(actor: User, group: Group, names: str) -> int:
-    """Take the users whose names are in the text out of the group; answers how many. Raises NotFound for who is not
+    """Take the users whose names are in the text out of the group; returns how many. Raises NotFound for who is not
     in it, and InvalidInput for who does not exist: then nobody is taken out."""
     with transaction() as session:
         chosen = users.by_names(session, users.split_names(names))

@@ -42,7 +42,7 @@ def by_name(name: str) -> User:
 
 
 def create(actor: User | None, name: str, role: str, password: str | None = None) -> tuple[User, str]:
-    """Make a user; answers it and its password (drawn, where none is given), which is kept nowhere in clear.
+    """Make a user; returns it and its password (drawn, where none is given), which is kept nowhere in clear.
 
     `actor` is None for the administrator of the machine, on the command line. Raises InvalidInput.
     """
@@ -73,7 +73,7 @@ def _invalid(name: str, role: str, password: str) -> dict[str, str]:
 
 
 def ensure_first_administrator(name: str = "admin") -> str | None:
-    """Make the first administrator where there is no user yet; answers the password, to be shown once, or None."""
+    """Make the first administrator where there is no user yet; returns the password, to be shown once, or None."""
     if db.session.scalar(select(User.id).limit(1)) is not None:
         return None
     return create(None, name, Role.ADMINISTRATOR)[1]
@@ -167,7 +167,7 @@ def make(
     group_ids: Collection[int] = (),
     most: Amounts = NO_LIMITS,
 ) -> tuple[User, str]:
-    """Make a user in these groups, with these limits; answers it and its password (drawn, where none is given).
+    """Make a user in these groups, with these limits; returns it and its password (drawn, where none is given).
 
     `actor` is None for the administrator of the machine, on the command line. Raises InvalidInput.
     """

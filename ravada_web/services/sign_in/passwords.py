@@ -35,7 +35,7 @@ def set_password(actor: User | None, user: User, password: str) -> None:
 
 
 def change_password(user: User, present: str, password: str, keep_sign_in: int) -> int:
-    """Change one's own password; answers how many other sign-ins were ended. Raises InvalidInput."""
+    """Change one's own password; returns how many other sign-ins were ended. Raises InvalidInput."""
     if not matches(present, user.password_hash):
         raise InvalidInput({"present": _("This is not your present password.")})
     if matches(password, user.password_hash):

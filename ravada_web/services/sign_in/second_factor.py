@@ -40,7 +40,7 @@ def begin(user: User) -> str:
 
 
 def prove(user: User, code: str) -> list[str]:
-    """Have it count from now on, by a code of it; answers the recovery codes, to be shown this once.
+    """Have it count from now on, by a code of it; returns the recovery codes, to be shown this once.
 
     Raises InvalidInput for a wrong code.
     """

@@ -26,7 +26,7 @@ def digest(token: str) -> str:
 
 
 def begin(user: User, address: str, agent: str) -> str:
-    """Sign the user in from one browser; answers the token for its cookie."""
+    """Sign the user in from one browser; returns the token for its cookie."""
     token = secrets.token_urlsafe(32)
     with transaction() as session:
         user.signed_in_at = now()
@@ -96,7 +96,7 @@ def end(actor: User, sign_in_id: int) -> None:
 
 
 def end_all(actor: User | None, user: User, keep: int | None = None) -> int:
-    """End all of a user's sign-ins but the one to keep; answers how many. `actor` is None on the command line."""
+    """End all of a user's sign-ins but the one to keep; returns how many. `actor` is None on the command line."""
     if actor is not None and actor.id != user.id:
         rights.require(actor, "users.change")
     with transaction() as session:
