@@ -119,6 +119,11 @@ class Node(db.Model):
     )
 
     @property
+    def allows_root(self) -> bool:
+        """Whether our login may act as root there, as making disks and running remedies needs."""
+        return self.access in (Access.ROOT, Access.SUDO)
+
+    @property
     def is_reachable(self) -> bool:
         """Whether work can be sent there now: enabled or draining, seen up, and with its pinned key."""
         return self.observed == Observed.UP and self.trust == Trust.PINNED

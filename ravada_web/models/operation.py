@@ -1,5 +1,6 @@
 """Operations (asked-for work, the queue's only truth), events (the audit log), and the locks of choosing."""
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +21,17 @@ class OperationState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+def attempt_id(operation_id: int, attempt: int) -> str:
+    """The id of the job that may do this attempt of the operation, and of no other; what it makes is named by it."""
+    return f"op-{operation_id}-{attempt}"
+
+
+def operation_of(job_id: str) -> int | None:
+    """The operation that a job does an attempt of; None for a job without one, such as a check."""
+    found = re.fullmatch(r"op-(\d+)-\d+", job_id)
+    return int(found[1]) if found else None
 
 
 class Operation(db.Model):
@@ -50,8 +62,8 @@ class Operation(db.Model):
 
     @property
     def job_id(self) -> str:
-        """The id of the job that may do this attempt, and of no other."""
-        return f"op-{self.id}-{self.attempt}"
+        """The id of the job that does the present attempt."""
+        return attempt_id(self.id, self.attempt)
 
     @property
     def over(self) -> bool:

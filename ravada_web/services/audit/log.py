@@ -8,10 +8,12 @@ from sqlalchemy import Select, select
 
 from ravada_web.extensions import db
 from ravada_web.models import Event, User
+from ravada_web.services import csv_cells
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.permissions import rights
 
 BATCH = 1000
+COLUMNS = ("at", "actor", "address", "action", "object_kind", "object_id", "object_name", "result", "text")
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,16 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Event]:
     return paginate(_query(filters), page)
 
 
-def export(viewer: User, filters: Filters) -> Iterator[Event]:
-    """All of them, read in batches. Raises NotAllowed."""
+def export(viewer: User, filters: Filters) -> Iterator[str]:
+    """All of them as lines of CSV for spreadsheets, read in batches. Raises NotAllowed."""
     rights.require(viewer, "audit.see")
-    return _batches(_query(filters))
+    return _csv_lines(_query(filters))
+
+
+def _csv_lines(query: Select[Event]) -> Iterator[str]:
+    yield csv_cells.line(COLUMNS)
+    for event in _batches(query):
+        yield csv_cells.line(getattr(event, name) for name in COLUMNS)
 
 
 def _batches(query: Select[Event]) -> Iterator[Event]:

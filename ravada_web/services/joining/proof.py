@@ -13,7 +13,7 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.proving import boot, end, proof_xml
-from ravada_web.models import Access, Node, Observed, Operation, User, Wanted
+from ravada_web.models import Node, Observed, Operation, User, Wanted
 from ravada_web.models import now as this_moment
 from ravada_web.remote.commands import run
 from ravada_web.remote.displays import close_display, open_display
@@ -43,7 +43,7 @@ def request_proof(actor: User, node: Node) -> Operation:
     outbox.require_queue()
     with transaction() as session:
         inspection.require_own_host(node)
-        if node.access not in (Access.ROOT, Access.SUDO):
+        if not node.allows_root:
             text = _("The proof needs root on %(node)s, or sudo: it makes a disk there.", node=node.name)
             raise Conflict(text)
         inspection.require_idle(session, node)

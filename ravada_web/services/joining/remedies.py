@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
-from ravada_web.models import Access, Node, Operation, User
+from ravada_web.models import Node, Operation, User
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.login import examine_login
@@ -42,7 +42,7 @@ def request_fix(actor: User, node: Node, codes: Collection[str]) -> Operation:
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:
-        if node.access not in (Access.ROOT, Access.SUDO):
+        if not node.allows_root:
             raise Conflict(_("We may not act as root on %(node)s: run the command there yourself.", node=node.name))
         inspection.require_idle(session, node)
         chosen = remedies(node, codes)

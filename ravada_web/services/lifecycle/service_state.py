@@ -4,7 +4,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.errors import Conflict, InvalidInput
-from ravada_web.models import Access, Clone, CloneState, Node, User, Wanted
+from ravada_web.models import Clone, CloneState, Node, User, Wanted
 from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.joining import inspection
@@ -40,7 +40,7 @@ def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool =
 
 def _require_enablable(node: Node, unproved: bool) -> None:
     inspection.require_own_host(node)
-    if node.access not in (Access.ROOT, Access.SUDO):
+    if not node.allows_root:
         text = _("We may not act as root on %(node)s, so no clones can be made there.", node=node.name)
         raise Conflict(text)
     if node.proved_at is None and not unproved:

@@ -12,7 +12,7 @@ from sqlalchemy import CursorResult, select, update
 from ravada_web.errors import InvalidInput, RavadaError
 from ravada_web.extensions import db
 from ravada_web.hypervisor.errors import HypervisorError
-from ravada_web.models import Operation, OperationState, now
+from ravada_web.models import Operation, OperationState, attempt_id, now
 from ravada_web.remote.errors import RemoteError
 from ravada_web.services.operations.processes import this_process
 from ravada_web.services.operations.subjects import release
@@ -48,7 +48,7 @@ class Handle:
     @property
     def token(self) -> str:
         """Names what this attempt makes, so that no other attempt meets it."""
-        return f"op-{self.operation_id}-{self.attempt}"
+        return attempt_id(self.operation_id, self.attempt)
 
     def check(self) -> None:
         """Ask, before each step that destroys or publishes, whether this attempt still owns the operation.

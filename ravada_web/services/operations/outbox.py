@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import QueueUnreachable
 from ravada_web.extensions import queues
-from ravada_web.models import Operation
+from ravada_web.models import Operation, attempt_id
 from ravada_web.services.operations.kinds import KINDS
+from ravada_web.services.operations.limits import limit_key
 
 log = structlog.get_logger()
 _OUTBOX = "ravada_outbox"
@@ -36,7 +37,7 @@ class Ticket:
 
     @property
     def job_id(self) -> str:
-        return f"op-{self.operation_id}-{self.attempt}"
+        return attempt_id(self.operation_id, self.attempt)
 
 
 def post(session: Session, operation: Operation, at_once: int) -> None:
@@ -71,7 +72,7 @@ def enqueue(tickets: Iterable[Ticket]) -> None:
         kind = KINDS[ticket.kind]
         options: dict[str, Any] = {}
         if kind.limit and ticket.node_id:
-            options["rate_limit"] = RateLimit(f"node-{ticket.node_id}:{kind.limit}", ticket.at_once)
+            options["rate_limit"] = RateLimit(limit_key(ticket.node_id, kind.limit), ticket.at_once)
         queue(kind.queue).enqueue(
             kind.job,
             args=(ticket.operation_id, ticket.attempt),
@@ -98,7 +99,7 @@ def forget(ticket: Ticket) -> None:
         log.debug("no job to forget", job=ticket.job_id, error=str(error))
     kind = KINDS[ticket.kind]
     if kind.limit and ticket.node_id:
-        RateLimitRegistry(f"node-{ticket.node_id}:{kind.limit}", queues.redis).release_and_enqueue(ticket.job_id)
+        RateLimitRegistry(limit_key(ticket.node_id, kind.limit), queues.redis).release_and_enqueue(ticket.job_id)
 
 
 def queue_reachable() -> bool:

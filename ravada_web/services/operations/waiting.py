@@ -11,9 +11,10 @@ from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 
 from ravada_web.extensions import db, queues
-from ravada_web.models import Operation, OperationState, User
+from ravada_web.models import Operation, OperationState, User, operation_of
 from ravada_web.services.operations import workers
 from ravada_web.services.operations.kinds import KINDS, QUEUES
+from ravada_web.services.operations.limits import limit_key
 from ravada_web.services.permissions import scopes
 
 # So many past operations say how long one of a kind takes.
@@ -71,7 +72,7 @@ def _read() -> _Queues:
 
 def _titles(viewer: User, seen: _Queues) -> dict[str, str]:
     """The titles of the operations that hold limits, by their jobs, as far as the viewer may know of them."""
-    jobs = {job_id: workers.operation_of(job_id) for ids in seen.through.values() for job_id in ids}
+    jobs = {job_id: operation_of(job_id) for ids in seen.through.values() for job_id in ids}
     if not jobs:
         return {}
     query = select(Operation.id, Operation.title).where(Operation.id.in_(set(jobs.values())))
@@ -100,7 +101,7 @@ def _of(row: Operation, seen: _Queues, usual: float | None, titles: dict[str, st
     queue = seen.served[kind.queue]
     if queue.unserved:
         return Waiting(_("No worker serves the queue “%(queue)s”. Start one; see Workers.", queue=kind.queue))
-    limit = f"node-{row.node_id}:{kind.limit}"
+    limit = limit_key(row.node_id, kind.limit) if row.node_id and kind.limit else ""
     if row.job_id in seen.held.get(limit, ()):
         return _held_back(row, limit, seen, usual, titles)
     jobs = seen.jobs[kind.queue]

@@ -11,8 +11,9 @@ from rq.rate_limit import RateLimitRegistry
 from rq.serializers import JSONSerializer
 
 from ravada_web.extensions import queues
-from ravada_web.models import now
-from ravada_web.services.operations.kinds import QUEUES
+from ravada_web.models import now, operation_of
+from ravada_web.services.operations.kinds import KINDS, QUEUES
+from ravada_web.services.operations.limits import limit_of
 
 # Workers are heard of every 5 s while they wait, and every second while they work (jobs/worker.py).
 WORKER_TTL = 20
@@ -74,13 +75,6 @@ def listing() -> list[WorkerRow]:
     return sorted(rows, key=lambda row: (row.queues, row.name))
 
 
-def operation_of(job_id: str) -> int | None:
-    """The operation that a job does an attempt of; None for a check."""
-    kind, _dash, rest = job_id.partition("-")
-    number = rest.partition("-")[0]
-    return int(number) if kind == "op" and number.isdecimal() else None
-
-
 def _aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
@@ -95,13 +89,14 @@ def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:
     rows = []
     for name, length in zip(QUEUES, lengths, strict=True):
         mine = [worker for worker in workers if name in worker.queues and worker.alive]
-        # Limits are kept on queues of their own: the builds' on default, the copies' on bulk.
-        limited = sum(len(jobs) for key, jobs in held.items() if key.endswith(_LIMITED.get(name, " ")))
+        limited = sum(len(jobs) for key, jobs in held.items() if limit_of(key) in _limits_on(name))
         rows.append(QueueRow(name, length, limited, len(mine), sum(worker.state == "busy" for worker in mine)))
     return rows
 
 
-_LIMITED = {"default": ":build", "bulk": ":copy"}
+def _limits_on(queue: str) -> set[str]:
+    """The limits of nodes that hold back jobs of a queue."""
+    return {kind.limit for kind in KINDS.values() if kind.queue == queue and kind.limit}
 
 
 def held_back() -> dict[str, list[str]]:

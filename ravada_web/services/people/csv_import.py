@@ -1,7 +1,5 @@
 """People as a table (CSV): all of them to download; and one to upload, checked as a whole before anything is done."""
 
-import csv
-import io
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +15,10 @@ from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
 from ravada_web.models import Group, GroupMember, Role, SignIn, User
+from ravada_web.services import csv_cells
 from ravada_web.services.audit import events
 from ravada_web.services.people import csv_rows
-from ravada_web.services.people.csv_rows import COLUMNS, FORMULA, LIMITS, Row, keeps_oneself, own_row
+from ravada_web.services.people.csv_rows import COLUMNS, LIMITS, Row, keeps_oneself, own_row
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
@@ -40,21 +39,15 @@ class Preview:
 def download(viewer: User) -> str:
     """All users as CSV for spreadsheets; cells that they would take for formulas are defused. Raises NotAllowed."""
     rights.require(viewer, "users.see")
-    text = io.StringIO()
-    text.write("\ufeff")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    lines = [csv_cells.line(COLUMNS)]
     query = select(User).options(selectinload(User.groups)).order_by(User.name)
     for user in db.session.scalars(query):
         groups = ";".join(group.name for group in user.groups)
-        limits = ("" if getattr(user, name) is None else getattr(user, name) for name in LIMITS)
+        limits = (getattr(user, name) for name in LIMITS)
         row = (user.name, user.role, "yes" if user.active else "no", groups, *limits)
-        writer.writerow([_defused(str(cell)) for cell in row])
-    return text.getvalue()
-
-
-def _defused(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+        lines.append(csv_cells.line(row))
+    # The mark tells spreadsheets that this is UTF-8.
+    return "\ufeff" + "".join(lines)
 
 
 def preview(actor: User, content: bytes) -> Preview:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
 from ravada_web.models import Group, Role, User
+from ravada_web.services.csv_cells import unguard
 from ravada_web.services.people import users
 from ravada_web.services.people.quotas import Amounts
 from ravada_web.services.sign_in import passwords
@@ -24,8 +25,6 @@ LIMITS = ("most_clones", "most_running", "most_memory_mib")
 COLUMNS = ("name", "role", "active", "groups", *LIMITS)
 ACCEPTED = (*COLUMNS, "password")
 MOST_ROWS, MOST_PASSWORDS, MOST_SHOWN = 10_000, 200, 50
-# What a spreadsheet would take for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off")
 
 
@@ -169,8 +168,7 @@ def own_row() -> str:
 
 def _plain(cell: str) -> str:
     """A cell without the blanks around it, and without what a download has put before it."""
-    cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    return unguard(cell.strip())
 
 
 def _row(cells: Mapping[str, str], known: set[str], reasons: list[str]) -> Row:
