@@ -1,7 +1,11 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help run demo demo-up demo-down test test-fast lint format bench-clones bench-console bench-launch bench-checks bench-pages pictures packages-run packages-fast packages-lab packages-test clean
+=======
+.PHONY: help run demo demo-up demo-down test lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest pictures packages-run packages-lab clean
+>>>>>>> bb32527 (make bench-rest: memory, processes and CPU at rest, and the first page)
 
 PYTHON ?= python3
 VENV := .venv
@@ -98,6 +102,9 @@ bench-checks: packages-lab $(VENV)/installed ## rounds of node checks, 10 to 1,0
 
 bench-pages: packages-test $(VENV)/installed ## pages at 200 nodes and 20,000 clones, on SQLite and PostgreSQL; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.pages $(BENCH_FLAGS)
+
+bench-rest: packages-test $(VENV)/installed ## memory, processes and CPU while nobody asks anything, and the first page; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.rest $(BENCH_FLAGS)
 
 pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md again
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k wide

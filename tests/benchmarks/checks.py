@@ -48,13 +48,13 @@ def measured(fleet: Fleet, connect: float) -> dict[str, Any]:
         before = fleet.cpu_seconds()
         seconds.append(fleet.check_all())
         spent.append(fleet.cpu_seconds() - before)
-    resident, proportional = fleet.memory_mib()
+    memory = fleet.memory()
     return {
         "seconds": round(statistics.median(seconds), 2),
         "cpu_seconds": round(statistics.median(spent), 2),
-        "rss_mib": round(resident),
+        "rss_mib": round(sum(each.rss_mib for each in memory)),
         # The same with what processes share counted once.
-        "pss_mib": round(proportional),
+        "pss_mib": round(sum(each.pss_mib for each in memory)),
         "connect_s": round(connect, 2),
     }
 

@@ -6,14 +6,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from jobs.ticker import queue_checks
 from ravada_web import create_app
@@ -22,12 +23,13 @@ from ravada_web.config import Settings
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection, socket_uri
 from ravada_web.hypervisor.facts import read_facts
-from ravada_web.models import Node, Observed, Pool, now
+from ravada_web.models import BaseVersion, Clone, CloneState, Node, Observed, Pool, now
 from ravada_web.remote.target import LIBVIRT_SOCKET
 from ravada_web.services.nodes import link_states
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.transaction import transaction
 from tests.support.cluster import ROOT, free_port, listens
+from tests.support.factories import make_base
 from tests.support.servers import wait_until
 from tests.support.sshd import RunningSshd, start_sshd
 
@@ -45,6 +47,15 @@ def say(what: str) -> None:
 def address(number: int) -> str:
     """The loopback address of the node of that number."""
     return f"{HOLE if number % 3 == 2 else GOOD}.{number // 250}.{number % 250 + 1}"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one process holds: resident, and with what it shares divided among those who share it. In MiB."""
+
+    program: str
+    rss_mib: float
+    pss_mib: float
 
 
 @dataclass
@@ -82,6 +93,33 @@ class Fleet:
                 )
                 for number in range(count)
             )
+
+    def add_clones(self, count: int, owner_of: Callable[[int], int]) -> None:
+        """Add so many clones of one base, spread over all nodes, each for the user that it has by its number."""
+        node_ids = list(db.session.scalars(select(Node.id).order_by(Node.id)))
+        base_id, moment = make_base(node_ids), now()
+        version_id = db.session.scalar(select(BaseVersion.id).where(BaseVersion.base_id == base_id))
+        with transaction() as session:
+            for first in range(0, count, 1000):
+                session.execute(
+                    insert(Clone),
+                    [
+                        {
+                            "name": f"desk-{number}",
+                            "sort_name": f"desk-{number:08d}",
+                            "uuid": str(uuid.uuid4()),
+                            "base_id": base_id,
+                            "version_id": version_id,
+                            "node_id": node_ids[number % len(node_ids)],
+                            "owner_id": owner_of(number),
+                            "memory_mib": 512,
+                            # In work: what a check does not see of them changes nothing.
+                            "state": CloneState.CREATING,
+                            "changed_at": moment,
+                        }
+                        for number in range(first, min(first + 1000, count))
+                    ],
+                )
 
     def wait_linked(self, count: int) -> float:
         """Wait until all links are up; returns the seconds that it took."""
@@ -137,16 +175,16 @@ class Fleet:
                 ticks += sum(map(int, fields[11:15]))
         return ticks / TICKS
 
-    def memory_mib(self) -> tuple[float, float]:
-        """What its processes and their ssh hold: resident, and with what is shared counted once. In MiB."""
-        kib = {"Rss": 0, "Pss": 0}
+    def memory(self) -> list[Memory]:
+        """What each of its processes holds, their ssh too."""
+        found = []
         for pid in _tree(self.process.pid):
             with suppress(FileNotFoundError, ProcessLookupError):
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    key, _colon, value = line.partition(":")
-                    if key in kib:
-                        kib[key] += int(value.split()[0])
-        return kib["Rss"] / 1024, kib["Pss"] / 1024
+                program = Path(f"/proc/{pid}/comm").read_text().strip()
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                kib = {key: int(value.split()[0]) for key, value in (line.split(":") for line in lines[1:])}
+                found.append(Memory(program, kib["Rss"] / 1024, kib["Pss"] / 1024))
+        return found
 
 
 def _tree(pid: int) -> list[int]:

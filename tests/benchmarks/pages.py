@@ -8,25 +8,21 @@ floor of the same run is a file of a few bytes from the same server.
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, insert, select
+from sqlalchemy import event
 
 from ravada_web.extensions import db
-from ravada_web.models import BaseVersion, Clone, CloneState, Node, now
 from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords
-from ravada_web.services.transaction import transaction
 from tests.benchmarks.browser import Browser
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
 from tests.benchmarks.report import report
 from tests.support.cluster import PASSWORD
-from tests.support.factories import make_base
 from tests.support.postgresql import postgresql
 
 NODES, CLONES, DESKTOPS = 200, 20_000, 8
@@ -38,33 +34,10 @@ SMALL_FILE = "/static/icon.svg"
 def furnish(fleet: Fleet) -> None:
     """The nodes, a base on all of them, and the clones: some for alice, the others the administrator's."""
     fleet.fill(NODES)
-    node_ids = list(db.session.scalars(select(Node.id).order_by(Node.id)))
-    base_id = make_base(node_ids)
+    admin = users.by_name("admin").id
     passwords.set_password(None, users.by_name("admin"), PASSWORD)
     alice = users.create(None, "alice", "user", PASSWORD)[0].id
-    admin, moment = users.by_name("admin").id, now()
-    version_id = db.session.scalar(select(BaseVersion.id))
-    with transaction() as session:
-        for first in range(0, CLONES, 1000):
-            session.execute(
-                insert(Clone),
-                [
-                    {
-                        "name": f"desk-{number}",
-                        "sort_name": f"desk-{number:08d}",
-                        "uuid": str(uuid.uuid4()),
-                        "base_id": base_id,
-                        "version_id": version_id,
-                        "node_id": node_ids[number % len(node_ids)],
-                        "owner_id": alice if number < DESKTOPS else admin,
-                        "memory_mib": 512,
-                        # In work: what a check does not see of them changes nothing.
-                        "state": CloneState.CREATING,
-                        "changed_at": moment,
-                    }
-                    for number in range(first, first + 1000)
-                ],
-            )
+    fleet.add_clones(CLONES, lambda number: alice if number < DESKTOPS else admin)
 
 
 # A page, who asks for it, how many rows it shows and what marks one.
