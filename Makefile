@@ -59,7 +59,6 @@ $(VENV)/installed: requirements.txt | packages-run
 	@touch $@
 
 run: packages-run $(VENV)/installed ## run the product on this host, its own libvirt as the master node
-	@$(SUDO) env $(SETTINGS) $(BIN)/flask setup
 	@exec $(SUDO) env $(SETTINGS) $(BIN)/flask up
 
 demo: packages-lab $(VENV)/installed ## a lab of three real nodes with the product on it, until Ctrl-C

@@ -1,6 +1,7 @@
-"""The links process: `python -m jobs.links`. Keeps one SSH connection to every trusted node."""
+"""The links process, alone: `python -m jobs.links`. Keeps one SSH connection to every trusted node."""
 
 import structlog
+from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.loop import until_stopped
@@ -14,9 +15,9 @@ log = structlog.get_logger()
 LOOK_SECONDS = 0.5
 
 
-def main() -> None:
+def run(app: Flask) -> None:
     """Keep the links in step with the nodes' rows until told to stop, then close them all."""
-    with create_app().app_context():
+    with app.app_context():
         keeper = LinkKeeper(endpoints.workspace())
         try:
             wanted: list[Target] = []
@@ -39,4 +40,4 @@ def read_wanted(before: list[Target]) -> list[Target]:
 
 
 if __name__ == "__main__":
-    main()
+    run(create_app())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from flask import Flask
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 from rq import Worker
@@ -175,9 +176,9 @@ class Ticker:
             pass
 
 
-def main() -> None:
+def run(app: Flask) -> None:
     """Tick until told to stop."""
-    with create_app().app_context():
+    with app.app_context():
         ticker = Ticker(settings())
         for _tick in until_stopped(TICK_SECONDS):
             ticker.tick()
@@ -185,4 +186,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(create_app())

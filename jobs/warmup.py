@@ -1,4 +1,4 @@
-"""What every job would pay for anew, paid once in its worker's parent, before the fork.
+"""What every job would pay for anew, paid once, before the fork.
 
 A work horse is a fresh fork: mapping classes to tables, compiling the statements of a job and loading the texts' locale
 cost it 100 to 150 ms, a good part of a desktop's start. They are kept by the process that has done them once.
@@ -19,11 +19,22 @@ from ravada_web.services.operations.execution import Handle, run
 from ravada_web.services.transaction import transaction
 
 
-def warm() -> bool:
-    """Do, for no operation, what a clone's start does. False where there is no clone yet: then it is to be done again.
+class _Warm:
+    """Whether it was done, here or in the process that forked this one."""
+
+    done = False
+
+
+def warm() -> None:
+    """Do, for no operation, what a clone's start does. Where there is no clone yet, the next call does it again.
 
     Nothing is changed: every statement is bound to an operation number that none has.
     """
+    if not _Warm.done:
+        _Warm.done = _start_nothing()
+
+
+def _start_nothing() -> bool:
     configure_mappers()
     try:
         run(0, 0, power_work.start)

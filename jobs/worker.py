@@ -1,10 +1,8 @@
 """The worker process: `python -m jobs.worker QUEUE…`. RQ's worker, with a heartbeat that the sweep can trust."""
 
-import ctypes
-import os
-import signal
 import sys
 
+from flask import Flask
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, Worker
@@ -20,23 +18,23 @@ import jobs.nodes  # noqa: F401  imported before the first fork, so that no work
 from jobs.warmup import warm
 from ravada_web import create_app
 from ravada_web.extensions import db, queues
+from ravada_web.process import die_with, set_name
 from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.operations.outbox import wait_for_queue
 from ravada_web.services.operations.sweep import ALIVE_SECONDS, heartbeat_key
 from ravada_web.services.operations.workers import WORKER_TTL
 
-PR_SET_PDEATHSIG = 1
-
 
 class DesktopWorker(Worker):
     """A forking worker: a job that hangs in C can be killed, and a killed worker takes its job's process along."""
 
-    _warm = False
-
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Fork with what every job needs already in memory."""
-        self._warm = self._warm or warm()
+        warm()
         super().fork_work_horse(job, queue)
+
+    def procline(self, message: str) -> None:
+        """Keep the name in `ps`: which worker this is says more than since when it waits."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Say that it lives; a Redis that was started anew is told first who it is."""
@@ -62,22 +60,16 @@ class DesktopWorker(Worker):
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """In the fork: die with the parent, so that a killed worker's operations can be handed on at once."""
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+        die_with(self.pid)
+        set_name(f"job {job.id} of {queue.name}")
         db.engine.dispose(close=False)
         super().main_work_horse(job, queue)
 
 
-def main(names: list[str]) -> None:
+def run(app: Flask, names: list[str]) -> None:
     """Work on these queues, the first ones first, until told to stop."""
-    unknown = set(names) - set(QUEUES)
-    if unknown or not names:
-        sys.exit(f"usage: python -m jobs.worker QUEUE…   (queues: {', '.join(QUEUES)})")
-    with create_app().app_context():
+    with app.app_context():
         wait_for_queue()
-        warm()
         worker = DesktopWorker(
             names, connection=queues.redis, serializer=JSONSerializer, job_monitoring_interval=1, worker_ttl=WORKER_TTL
         )
@@ -85,4 +77,7 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    asked = sys.argv[1:]
+    if not asked or set(asked) - set(QUEUES):
+        sys.exit(f"usage: python -m jobs.worker QUEUE…   (queues: {', '.join(QUEUES)})")
+    run(create_app(), asked)

@@ -8,7 +8,7 @@ from ravada_web.cli import bases, clones, groups, nodes, operations, setup, up, 
 def init_app(app: Flask) -> None:
     """Register the command groups."""
     for command in (
-        setup.setup,
+        setup.command,
         up.up,
         nodes.group,
         bases.group,

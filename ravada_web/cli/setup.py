@@ -11,10 +11,15 @@ from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people.users import ensure_first_administrator
 
 
-@click.command()
+@click.command("setup")
 @with_appcontext
-def setup() -> None:
+def command() -> None:
     """Make the tables, the SSH key, the master's row and the first administrator. Harmless when run again."""
+    set_up()
+
+
+def set_up() -> None:
+    """Make what is missing, and say the first administrator's password where that was made."""
     upgrade()
     public_key()
     ensure_local_master(socket.gethostname())

@@ -6,6 +6,7 @@ import signal
 import sys
 
 import structlog
+from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from ravada_web import create_app
@@ -64,13 +65,12 @@ async def _look_after(doors: Consoles, streams: Streams) -> None:
             log.warning("rights not asked, asking again", error=str(error))
 
 
-def main() -> None:
+def run(app: Flask) -> None:
     """Serve, with as many open files as the system lets us have: one a stream, two a console."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Threads that ask the database hand the interpreter back sooner than after Python's 5 ms: screens wait for it.
     sys.setswitchinterval(0.0005)
-    app = create_app()
     # What waits for nodes has threads of its own, and so have the checks: a node that hangs keeps nobody out, or in.
     threads = [Rows(app, 6, "rows"), Rows(app, 6, "reach"), Rows(app, 1, "checks")]
     try:
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(create_app())

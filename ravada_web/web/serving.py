@@ -1,4 +1,4 @@
-"""gunicorn's settings for the pages: `gunicorn --config python:ravada_web.web.serving app:app`.
+"""The web process: gunicorn and its settings; alone: `gunicorn --config python:ravada_web.web.serving app:app`.
 
 A page is a few tens of milliseconds of one core and waits for nobody: the gateway takes requests and answers at the
 browsers' pace. So there are two processes a core, and each takes the next request only when it has a thread for it. The
@@ -7,9 +7,14 @@ second thread is for what is long: an export that is larger than what the gatewa
 
 import gc
 import os
+from pathlib import Path
 from typing import Any
 
+from flask import Flask
+from gunicorn.app.base import BaseApplication
 from sqlalchemy.orm import configure_mappers
+
+from ravada_web.process import die_with, set_name
 
 workers = max(4, min(16, 2 * (os.cpu_count() or 1)))
 worker_class, threads, worker_connections = "gthread", 2, 2
@@ -19,15 +24,51 @@ preload_app = True
 control_socket_disable = True
 
 
-def when_ready(server: Any) -> None:
-    """Do once, before the processes are forked, what each would do at its first pages: mapping and templates."""
-    app = server.app.wsgi()
+def load(app: Flask) -> None:
+    """Do once, before processes are forked, what each would do at its first pages: mapping and templates."""
     configure_mappers()
     for name in app.jinja_env.list_templates(extensions=["html"]):
         app.jinja_env.get_template(name)
+
+
+def when_ready(server: Any) -> None:
+    """gunicorn's hook, before it forks its processes."""
+    load(server.app.wsgi())
     # What is there now stays: the collector need not look at it again, nor touch its pages in each process.
     gc.collect()
     gc.freeze()
     # A page of a list makes and drops some ten thousand objects, hardly any in cycles: the collector's usual 700 would
     # have it look a dozen times a page, for a tenth of the page's time.
     gc.set_threshold(20_000, 20, 50)
+
+
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """gunicorn's hook, before each of its processes: it has given itself a name of its own."""
+    set_name("web")
+
+
+def post_fork(server: Any, _worker: Any) -> None:
+    """gunicorn's hook, in each of its processes."""
+    die_with(server.pid)
+    set_name("web worker")
+
+
+class _Server(BaseApplication):
+    """gunicorn with this file's settings, on an application that is at hand and a socket."""
+
+    def __init__(self, app: Flask, socket: Path) -> None:
+        self._app, self._socket = app, socket
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name in self.cfg.settings.keys() & globals().keys():
+            self.cfg.set(name, globals()[name])
+        self.cfg.set("bind", f"unix:{self._socket}")
+
+    def load(self) -> Flask:
+        return self._app
+
+
+def serve(app: Flask, socket: Path) -> None:
+    """Serve the pages on a socket until SIGTERM or SIGINT."""
+    _Server(app, socket).run()

@@ -179,7 +179,7 @@ def live_pages(cluster: Cluster) -> dict[str, object]:
     say(f"{LIVE_PAGES} live pages ...")
     operator = users.by_name("viewer1")
     cookies = [_cookie(cluster.app, sessions.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
-    gateway = cluster.pid_of("gateway:gateway-0")
+    gateway = cluster.pid_of("gateway")
     before, begun = cpu_seconds(gateway), time.perf_counter()
     delays = asyncio.run(streams.told(cluster.settings.port, cookies * 20, "operations"))
     return {
@@ -195,7 +195,7 @@ def live_pages(cluster: Cluster) -> dict[str, object]:
 def measure(cluster: Cluster) -> dict[str, object]:
     """Both, by turns."""
     clone_ids, paths = prepare(cluster)
-    gateway = cluster.pid_of("gateway:gateway-0")
+    gateway = cluster.pid_of("gateway")
     floor: list[float] = []
     delays: list[float] = []
     cpu, most = 0.0, 0.0

@@ -30,6 +30,7 @@ from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.transaction import transaction
 from tests.support.cluster import ROOT, free_port, listens
 from tests.support.factories import make_base
+from tests.support.processes import tree
 from tests.support.servers import wait_until
 from tests.support.sshd import RunningSshd, start_sshd
 
@@ -60,7 +61,7 @@ class Memory:
 
 @dataclass
 class Fleet:
-    """The product with its fleet. `process` is its supervisord, which all else of it descends from."""
+    """The product with its fleet. `process` is its parent, which all else of it descends from."""
 
     settings: Settings
     app: Flask
@@ -169,7 +170,7 @@ class Fleet:
     def cpu_seconds(self) -> float:
         """CPU seconds so far, of the product's processes and their ssh, ended ones too."""
         ticks = 0
-        for pid in _tree(self.process.pid):
+        for pid in tree(self.process.pid):
             with suppress(FileNotFoundError, ProcessLookupError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 ticks += sum(map(int, fields[11:15]))
@@ -178,22 +179,13 @@ class Fleet:
     def memory(self) -> list[Memory]:
         """What each of its processes holds, their ssh too."""
         found = []
-        for pid in _tree(self.process.pid):
+        for pid in tree(self.process.pid):
             with suppress(FileNotFoundError, ProcessLookupError):
                 program = Path(f"/proc/{pid}/comm").read_text().strip()
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
                 kib = {key: int(value.split()[0]) for key, value in (line.split(":") for line in lines[1:])}
                 found.append(Memory(program, kib["Rss"] / 1024, kib["Pss"] / 1024))
         return found
-
-
-def _tree(pid: int) -> list[int]:
-    try:
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [child for thread in threads for child in (thread / "children").read_text().split()]
-    except FileNotFoundError:
-        return []
-    return [pid, *(each for child in children for each in _tree(int(child)))]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from ravada_web.extensions import db
 from ravada_web.services.people import users
 from tests.benchmarks.fleet import Fleet, running_fleet, say
 from tests.support.cluster import ROOT, free_port
+from tests.support.processes import children
 from tests.support.servers import wait_until
 
 STARTS = 3
@@ -51,10 +52,6 @@ def shows_page(port: int) -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
-
-
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def at_rest(fleet: Fleet) -> dict[str, float]:

@@ -1,7 +1,9 @@
 """A user in a desktop, in a real browser on real nodes: seen, typed into, cut off with the cause, and back again."""
 
 import base64
+import os
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -63,7 +65,7 @@ def test_a_cut_network_is_survived(open_as: Opener, cluster: Cluster) -> None:
     page = open_as("alice")
     launch(page, cluster)
     wait_shown(page, f"name: {clone.name}")
-    cluster.supervise("restart", "gateway:gateway-0")
+    os.kill(cluster.pid_of("gateway"), signal.SIGTERM)
     expect(page.locator(".console.is-connected")).to_be_attached(timeout=30_000)
     wait_shown(page, f"name: {clone.name}", 20)
 

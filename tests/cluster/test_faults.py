@@ -4,10 +4,12 @@ import os
 import signal
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from ravada_web.cli.up import PROCESSES
+from jobs.parent import WORKERS
 from ravada_web.extensions import db
 from ravada_web.models import CloneState, Observed, Operation, Trust, now
 from ravada_web.services.bases import actions as base_actions
@@ -15,10 +17,9 @@ from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.joining import host_keys
 from ravada_web.services.operations import workers as operations_workers
-from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.operations.processes import process_start
 from tests.support.cluster import GUEST, IMAGES, Cluster, allow, make_base, seconds_until
-from tests.support.servers import wait_until
+from tests.support.servers import answers, wait_until
 
 
 def page_seconds(cluster: Cluster) -> float:
@@ -107,7 +108,7 @@ def over(operation_id: int) -> bool:
 def test_workers_killed_in_mid_creation_leave_exactly_the_asked_for_clones(cluster: Cluster, victim: str) -> None:
     prefix = f"kill{victim}"
     cluster.made.append(prefix)
-    workers = [cluster.pid_of(f"default:default-{number}") for number in range(3)]
+    workers = [cluster.pid_of(f"worker default {number}") for number in (1, 2, 3)]
     wanted = clone_requests.Request(cluster.base_id, 75, prefix, cluster.admin.name)
     clone_requests.request_clones(cluster.admin, wanted)
     horses = caught_at_work(workers)
@@ -172,18 +173,29 @@ def allow_quickly(cluster: Cluster, base_id: int) -> None:
     assert states == ["ready", "ready"]
 
 
-def test_while_redis_is_away_pages_show_and_nothing_is_half_written(cluster: Cluster) -> None:
-    cluster.supervise("stop", "redis:*")
+@contextmanager
+def redis_away(cluster: Cluster) -> Iterator[None]:
+    """Redis ends, and cannot come back while a folder is where its socket should be."""
+    socket = cluster.settings.run_dir / "redis.sock"
+    socket.unlink()
+    socket.mkdir()
     try:
+        os.kill(cluster.pid_of("redis"), signal.SIGKILL)
+        yield
+    finally:
+        socket.rmdir()
+        wait_until(lambda: answers(socket), 10, "Redis is back")
+
+
+def test_while_redis_is_away_pages_show_and_nothing_is_half_written(cluster: Cluster) -> None:
+    with redis_away(cluster):
         assert page_seconds(cluster) < 3
         refused = cluster.flask("clones", "create", "linux", "--prefix", "redis", check=False)
         assert refused.returncode == 1 and "queue is not reachable" in refused.stderr
         assert cluster.clones("redis") == []
-    finally:
-        cluster.supervise("start", "redis:*")
     cluster.create("redis", 2)
     wait_until(
-        lambda: len(operations_workers.listing()) == sum(PROCESSES.get(name, 1) for name in QUEUES),
+        lambda: len(operations_workers.listing()) == sum(WORKERS.values()),
         30,
         "all are known again",
     )

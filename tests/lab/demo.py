@@ -125,13 +125,13 @@ def _answers(port: int) -> bool:
 
 def _product() -> int | None:
     """The process that runs the product, if it does."""
-    pid_file = Settings(data=DATA).run_dir / "supervisord.pid"
+    pid_file = Settings(data=DATA).run_dir / "parent.pid"
     try:
         pid = int(pid_file.read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    return pid if b"supervisord" in command else None
+    return pid if command.startswith(b"ravada: parent") else None
 
 
 def _main_job(cluster: Lab, guest: Path, facts: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords
 from tests.lab import Lab, LabNode, build_guest
+from tests.support.processes import children_by_name
 from tests.support.servers import wait_until
 
 GUEST = "/var/lib/libvirt/images/guest.qcow2"
@@ -82,15 +83,9 @@ class Cluster:
         rows: list[dict[str, Any]] = json.loads(self.flask(what, "list", "--json").stdout)
         return rows
 
-    def supervise(self, *arguments: str) -> str:
-        """supervisorctl."""
-        path = self.settings.run_dir / "supervisord.conf"
-        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
     def pid_of(self, name: str) -> int:
-        """The process of one of its programs, such as "default:default-0"."""
-        return int(self.supervise("pid", name))
+        """The process of that name, such as "worker default 1"."""
+        return children_by_name(self.process.pid)[name]
 
     @property
     def admin(self) -> User:

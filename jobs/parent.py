@@ -1,0 +1,99 @@
+"""The parent of all processes of one host: `python -m jobs.parent`, as `flask up` runs it.
+
+It loads the product once and forks: what is loaded is there once, however many processes there are. Each of them dies
+and comes back alone.
+"""
+
+import fcntl
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from flask import Flask
+
+from jobs import links, ticker, worker
+from jobs.supervision import Child, Supervisor
+from jobs.warmup import warm
+from ravada_web import create_app
+from ravada_web.config import Settings
+from ravada_web.extensions import db, queues
+from ravada_web.gateway import __main__ as gateway
+from ravada_web.process import set_name
+from ravada_web.web import serving
+
+# Checks of nodes that hang must not hold up the others'; three builds at a time keep two cores busy.
+WORKERS = {"interactive": 1, "checks": 2, "default": 3, "bulk": 1}
+# Checks come after pages: a round of hundreds of nodes takes most of a core.
+NICE = {"checks": 10}
+
+
+def run(app: Flask) -> None:
+    """Run all processes until SIGTERM or SIGINT. Exits with a message where they run already, on the same data."""
+    settings: Settings = app.extensions["settings"]
+    with app.app_context(), _alone(settings.run_dir / "parent.pid"):
+        set_name("parent")
+        load(app)
+        Supervisor(stages(app, settings)).run()
+
+
+def load(app: Flask) -> None:
+    """Load, once for all, what each process would load by itself; nothing stays open that must not cross a fork."""
+    warm()
+    serving.load(app)
+    db.engine.dispose()
+    queues.redis.close()
+    # What is there now stays: the collector need not look at it again, nor touch its pages in each process.
+    gc.collect()
+    gc.freeze()
+
+
+def stages(app: Flask, settings: Settings) -> list[list[Child]]:
+    """The processes, in the order in which they start; they are stopped from the last stage on."""
+    return [
+        [Child("redis", partial(_redis, settings))],
+        [Child("links", partial(links.run, app))],
+        [
+            Child("web", partial(serving.serve, app, settings.run_dir / "web.sock")),
+            Child("gateway", partial(gateway.run, app)),
+            Child("ticker", partial(ticker.run, app)),
+            *(
+                Child(name, partial(worker.run, app, [queue]), NICE.get(queue, 0))
+                for queue, count in WORKERS.items()
+                for name in _names(f"worker {queue}", count)
+            ),
+        ],
+    ]
+
+
+def _names(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name} {number}" for number in range(1, count + 1)]
+
+
+def _redis(settings: Settings) -> None:
+    """Become Redis: on a private socket, keeping nothing on the disk."""
+    socket = ("--port", "0", "--unixsocket", f"{settings.run_dir}/redis.sock", "--unixsocketperm", "700")
+    kept = ("--dir", str(settings.data), "--save", "", "--appendonly", "no")
+    shown = ("--proc-title-template", "ravada: redis", "--loglevel", "warning")
+    os.execvp("redis-server", ["redis-server", *socket, *kept, *shown])  # noqa: S606  no shell is wanted
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the file with the parent's process number. Exits where another process does; the file stays."""
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"Ravada Web runs already (process {path.read_text().strip()}). Stop that first.")
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+if __name__ == "__main__":
+    run(create_app())

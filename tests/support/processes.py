@@ -1,0 +1,33 @@
+"""The product's processes, as `ps` shows them."""
+
+from contextlib import suppress
+from pathlib import Path
+
+MARK = "ravada: "
+
+
+def name_of(pid: int) -> str:
+    """The name of a process of the product; "" for any other, and one that is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        if line.startswith(MARK):
+            return line.removeprefix(MARK)
+    return ""
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started; [] where it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    return []
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    return [pid, *(each for child in children(pid) for each in tree(child))]
+
+
+def children_by_name(pid: int) -> dict[str, int]:
+    """The processes that the parent `pid` has forked, by their names."""
+    return {name: child for child in children(pid) if (name := name_of(child))}
