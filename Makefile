@@ -1,11 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help run demo demo-up demo-down test test-fast lint format bench-clones bench-console bench-launch bench-checks bench-pages pictures packages-run packages-fast packages-lab packages-test clean
-=======
-.PHONY: help run demo demo-up demo-down test lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest pictures packages-run packages-lab clean
->>>>>>> bb32527 (make bench-rest: memory, processes and CPU at rest, and the first page)
+.PHONY: help run demo demo-up demo-down test test-fast lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest pictures packages-run packages-fast packages-lab packages-test clean
 
 PYTHON ?= python3
 VENV := .venv

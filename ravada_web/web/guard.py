@@ -31,7 +31,8 @@ def note_origin() -> None:
 
 def note_moment() -> None:
     """Before a page is read from the database: what changes from now on it will be told of."""
-    if request.method == "GET" and not wants_fragment() and request.endpoint != "static":
+    not_a_page = request.blueprint == "probes" or request.endpoint == "static"
+    if request.method == "GET" and not wants_fragment() and not not_a_page:
         g.live_since = changes.latest()
 
 

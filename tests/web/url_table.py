@@ -88,6 +88,8 @@ TABLE: dict[str, str] = {
     "POST /operations/retry":                             "sign in | 403 | 403 | 409 | 409",
     "GET /operations/{operation_id}":                     "sign in | 200 | 404 | 200 | 200",
     "GET /static/{filename}":                             "200 | 200 | 200 | 200 | 200",
+    "GET /healthz":                                       "200 | 200 | 200 | 200 | 200",
+    "GET /readyz":                                        "503 | 503 | 503 | 503 | 503",
     "POST /theme":                                        "303 | 303 | 303 | 303 | 303",
     "GET /workers":                                       "sign in | 403 | 403 | 200 | 200",
     "GET /bases/{base_id}/offered":                       "sign in | 403 | 403 | 200 | 200",

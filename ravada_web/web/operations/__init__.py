@@ -1,1 +1,1 @@
-"""Pages of operations and of workers."""
+"""Pages of operations and of workers, and the probes: whether work would be done."""

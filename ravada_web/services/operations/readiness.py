@@ -1,0 +1,58 @@
+"""Whether work that is asked for now would be done: the database, its tables, the queue, and a worker on each queue."""
+
+import time
+from collections.abc import Iterator
+from functools import cache
+
+import structlog
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import current_app
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from ravada_web.extensions import db
+from ravada_web.services.operations import workers
+
+log = structlog.get_logger()
+# Anybody may ask, as often as they like: it is looked at anew only so often.
+KEPT_SECONDS = 1.0
+_KEY = "ravada_readiness"
+
+
+def is_ready() -> bool:
+    """Returns whether all is there, as it was at most a second ago; what is missing goes to the log alone."""
+    at, ready = current_app.extensions.get(_KEY, (-KEPT_SECONDS, False))
+    if time.monotonic() - at >= KEPT_SECONDS:
+        found = [*_missing_of_database(), *_missing_of_queue()]
+        if found:
+            log.warning("not ready", missing=found)
+        ready = not found
+        current_app.extensions[_KEY] = (time.monotonic(), ready)
+    return ready
+
+
+def _missing_of_database() -> Iterator[str]:
+    try:
+        with db.engine.connect() as connection:
+            applied = set(MigrationContext.configure(connection).get_current_heads())
+    except SQLAlchemyError as error:
+        yield f"database: {error}"
+        return
+    if applied != _newest():
+        yield "migrations"
+
+
+@cache
+def _newest() -> set[str]:
+    """The revisions that the database is to have; the files do not change while we run."""
+    return set(ScriptDirectory.from_config(current_app.extensions["migrate"].migrate.get_config()).get_heads())
+
+
+def _missing_of_queue() -> Iterator[str]:
+    try:
+        rows = workers.queue_rows(workers.listing())
+    except RedisError as error:
+        yield f"redis: {error}"
+        return
+    yield from (f"worker of {row.name}" for row in rows if row.unserved)
