@@ -53,8 +53,9 @@ def load(app: Flask) -> None:
 
 def stages(app: Flask, settings: Settings) -> list[list[Child]]:
     """The processes, in the order in which they start; they are stopped from the last stage on."""
+    own_redis = settings.redis_url == f"unix://{settings.redis_socket}"
     return [
-        [Child("redis", partial(_redis, settings))],
+        [Child("redis", partial(_redis, settings))] if own_redis else [],
         [Child("links", partial(links.run, app))],
         [
             Child("web", partial(serving.serve, app, settings.run_dir / "web.sock")),
@@ -75,7 +76,7 @@ def _names(name: str, count: int) -> list[str]:
 
 def _redis(settings: Settings) -> None:
     """Become Redis: on a private socket, keeping nothing on the disk."""
-    socket = ("--port", "0", "--unixsocket", f"{settings.run_dir}/redis.sock", "--unixsocketperm", "700")
+    socket = ("--port", "0", "--unixsocket", str(settings.redis_socket), "--unixsocketperm", "700")
     kept = ("--dir", str(settings.data), "--save", "", "--appendonly", "no")
     shown = ("--proc-title-template", "ravada: redis", "--loglevel", "warning")
     os.execvp("redis-server", ["redis-server", *socket, *kept, *shown])  # noqa: S606  no shell is wanted

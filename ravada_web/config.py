@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         """Fill in what follows from the other settings."""
         self.data = self.data.resolve()
         self.database_url = self.database_url or f"sqlite:///{self.data / 'ravada.sqlite'}"
-        self.redis_url = self.redis_url or f"unix://{self.run_dir / 'redis.sock'}"
+        self.redis_url = self.redis_url or f"unix://{self.redis_socket}"
         self.https = self.https or self.tls_cert is not None
 
     @property
@@ -85,6 +85,11 @@ class Settings(BaseSettings):
             return inside
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
         return Path(f"/tmp/ravada-{os.getuid()}-{digest}")  # noqa: S108  made 0700 and its owner checked below
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the private Redis listens, which runs unless the settings name another one."""
+        return self.run_dir / "redis.sock"
 
     @property
     def ssh_key(self) -> Path:

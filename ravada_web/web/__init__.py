@@ -17,8 +17,8 @@ from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
 from ravada_web.web.monitoring import alerts
 from ravada_web.web.nodes import views as nodes
-from ravada_web.web.operations import views as operations
 from ravada_web.web.operations import probes, workers
+from ravada_web.web.operations import views as operations
 from ravada_web.web.people import actions as people_actions
 from ravada_web.web.people import csv_table as users_table
 from ravada_web.web.people import groups

@@ -19,6 +19,7 @@ from urllib.request import urlopen
 from ravada_web.extensions import db
 from ravada_web.services.people import users
 from tests.benchmarks.fleet import Fleet, running_fleet, say
+from tests.benchmarks.report import report
 from tests.support.cluster import ROOT, free_port
 from tests.support.processes import children
 from tests.support.servers import wait_until
@@ -89,7 +90,8 @@ def main() -> None:
         db.session.remove()
         fleet.wait_linked(200)
         large = at_rest(fleet)
-    print(json.dumps({"first_page_s": round(statistics.median(starts), 1), **small, "nodes_200_clones_1000": large}))
+    first = round(statistics.median(starts), 1)
+    report("bench-rest", {"first_page_s": first, **small, "200 nodes, 1,000 clones": large})
 
 
 if __name__ == "__main__":

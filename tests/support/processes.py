@@ -31,3 +31,11 @@ def tree(pid: int) -> list[int]:
 def children_by_name(pid: int) -> dict[str, int]:
     """The processes that the parent `pid` has forked, by their names."""
     return {name: child for child in children(pid) if (name := name_of(child))}
+
+
+def pss_mib(pid: int) -> float:
+    """The memory of a process, what it shares divided among those who share it; 0 for one that is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return 0.0

@@ -1,4 +1,4 @@
-"""What load balancers ask: alive, and ready; each thing that is missing makes it not ready, and only the log says which."""
+"""What load balancers ask: alive, and ready, which it is not while anything is missing; only the log says what."""
 
 import logging
 from collections.abc import Callable, Iterator

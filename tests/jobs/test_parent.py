@@ -1,0 +1,204 @@
+"""The product as its user starts it, `flask up`: what runs, what comes back when killed, and how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from ravada_web.config import Settings
+from tests.support.cluster import ROOT, free_port
+from tests.support.processes import children_by_name, name_of, pss_mib, tree
+from tests.support.servers import wait_until
+
+# One product serves most of these tests.
+pytestmark = pytest.mark.xdist_group("parent")
+NAMES = {"redis", "links", "web", "gateway", "ticker", "worker interactive", "worker checks 1", "worker checks 2"}
+NAMES |= {"worker default 1", "worker default 2", "worker default 3", "worker bulk"}
+
+
+@dataclass
+class Product:
+    """`flask up` on a data folder of its own."""
+
+    settings: Settings
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """The parent's children by name."""
+        return children_by_name(self.process.pid)
+
+    def get(self, path: str) -> int:
+        """The status of a page; 0 where nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.settings.port}{path}", timeout=20) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Product]:
+    """The product, ready; whatever is left of it is killed when the block ends."""
+    settings = Settings(data=folder / "d", port=free_port(), master="ssh")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(up(), cwd=ROOT, env=environment(settings), stdout=log, stderr=log)
+    product = Product(settings, process, folder / "log")
+    try:
+        wait_until(lambda: product.get("/readyz") == 200, 60, f"it is ready; its log is {product.log}")
+        yield product
+    finally:
+        for pid in tree(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def up() -> list[str]:
+    return [sys.executable, "-m", "flask", "up"]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    mine = {"RAVADA_DATA": str(settings.data), "RAVADA_PORT": str(settings.port), "RAVADA_MASTER": settings.master}
+    return os.environ | mine
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with started(tmp_path_factory.mktemp("p")) as product:
+        yield product
+
+
+@pytest.fixture
+def product(shared: Product) -> Product:
+    """The product with all its processes."""
+    wait_until(lambda: shared.processes.keys() == NAMES and shared.get("/readyz") == 200, 30, "all is well")
+    return shared
+
+
+@contextmanager
+def long_job(product: Product) -> Iterator[tuple[Job, int]]:
+    """A job that takes minutes, and the process that does it."""
+    with Redis(unix_socket_path=str(product.settings.redis_socket)) as connection:
+        job = Queue("bulk", connection=connection, serializer=JSONSerializer).enqueue("time.sleep", 600)
+        worker, name = product.processes["worker bulk"], f"job {job.id} of bulk"
+        wait_until(lambda: name in children_by_name(worker), 10, "it is being done")
+        yield job, children_by_name(worker)[name]
+
+
+def gone(pids: list[int]) -> bool:
+    """Whether none of these runs any more."""
+    return not [pid for pid in pids if name_of(pid)]
+
+
+def test_each_process_has_its_name_in_ps(product: Product) -> None:
+    assert name_of(product.process.pid) == "parent"
+    web = product.processes["web"]
+    assert {name_of(pid) for pid in tree(web)} == {"web", "web worker"}
+    shown = subprocess.run(["ps", "-o", "args=", "-p", str(web)], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "ravada: web"
+
+
+def test_checks_come_after_pages(product: Product) -> None:
+    nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in product.processes.items()}
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert {name for name, value in nice.items() if value == own + 10} == {"worker checks 1", "worker checks 2"}
+    assert {value for name, value in nice.items() if "checks" not in name} == {own}
+
+
+def test_the_parent_forks_with_one_thread_alone(product: Product) -> None:
+    assert len(list(Path(f"/proc/{product.process.pid}/task").iterdir())) == 1
+
+
+def test_at_rest_all_processes_together_take_at_most_400_mib(product: Product) -> None:
+    assert sum(pss_mib(pid) for pid in tree(product.process.pid)) <= 400
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_killed_process_comes_back_alone_within_a_second(product: Product, name: str) -> None:
+    before = product.processes
+    os.kill(before[name], signal.SIGKILL)
+    wait_until(lambda: product.processes.get(name, before[name]) != before[name], 1, f"{name} is back", poll=0.01)
+    after = product.processes
+    assert {other: after[other] for other in NAMES - {name}} == {other: before[other] for other in NAMES - {name}}
+    wait_until(lambda: product.get("/readyz") == 200, 10, "work is done again")
+
+
+def test_a_killed_work_horse_leaves_its_worker(product: Product) -> None:
+    before = product.processes
+    with long_job(product) as (job, horse):
+        os.kill(horse, signal.SIGKILL)
+        wait_until(lambda: job.get_status(refresh=True) == "failed", 10, "the worker has seen it")
+    assert product.processes == before
+
+
+def test_what_dies_again_and_again_is_given_time_and_the_others_go_on(product: Product) -> None:
+    """Redis cannot come back while a folder is where its socket should be."""
+    before, socket = product.processes, product.settings.redis_socket
+    tried = product.log.read_bytes().count(b"process=redis")
+    socket.unlink()
+    socket.mkdir()
+    os.kill(before["redis"], signal.SIGKILL)
+    deaths = lambda: product.log.read_bytes().count(b"process=redis") - tried  # noqa: E731
+    begun = time.monotonic()
+    wait_until(lambda: deaths() >= 4, 20, "it died some times")
+    assert time.monotonic() - begun > 1, "between the deaths there is a pause"
+    assert product.get("/healthz") == 200 and product.get("/readyz") == 503
+    socket.rmdir()
+    wait_until(lambda: product.get("/readyz") == 200, 30, "all is well again")
+    after = product.processes
+    assert {after[name] for name in NAMES - {"redis"}} == {before[name] for name in NAMES - {"redis"}}
+
+
+def test_a_second_one_on_the_same_data_is_refused(product: Product) -> None:
+    other = subprocess.run(up(), cwd=ROOT, env=environment(product.settings), capture_output=True, text=True)
+    assert other.returncode == 1
+    assert f"runs already (process {product.process.pid})" in other.stderr
+    assert product.get("/readyz") == 200
+
+
+def test_sigterm_ends_all_in_order(tmp_path: Path) -> None:
+    with started(tmp_path) as product:
+        everybody = tree(product.process.pid)
+        product.process.send_signal(signal.SIGTERM)
+        assert product.process.wait(20) == 0
+        assert gone(everybody)
+        said = product.log.read_text()
+        assert said.rindex("Shutting down: Master") < said.index("User requested shutdown"), "Redis is the last to go"
+        assert "starting it again" not in said and "failed" not in said
+
+
+def test_a_job_is_waited_for_unless_told_twice(tmp_path: Path) -> None:
+    with started(tmp_path) as product, long_job(product) as (_job, horse):
+        everybody, gateway = tree(product.process.pid), product.processes["gateway"]
+        product.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: gone([gateway]), 10, "the gateway has ended")
+        assert not gone([horse]), "its job goes on"
+        product.process.send_signal(signal.SIGTERM)
+        assert product.process.wait(10) == 0
+        assert gone(everybody)
+
+
+def test_a_killed_parent_takes_all_along(tmp_path: Path) -> None:
+    with started(tmp_path) as product:
+        everybody = tree(product.process.pid)
+        product.process.kill()
+        product.process.wait()
+        wait_until(lambda: gone(everybody), 2, "all are gone")
