@@ -11,6 +11,8 @@ from ravada_web.models import Base, Operation, OperationState
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.bases import offers
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import REPLICA
 from ravada_web.services.people import groups, users
 
 group = Commands("bases", help="Templates of desktops.")
@@ -126,7 +128,7 @@ def offer(
 def _copies(base: Base) -> list[int]:
     query = select(Operation.id).where(
         Operation.base_id == base.id,
-        Operation.kind.in_(["replica_copy", "replica_remove"]),
+        Operation.kind.in_(kinds_on(REPLICA)),
         Operation.state.in_([OperationState.WAITING, OperationState.RUNNING]),
     )
     return list(db.session.scalars(query))

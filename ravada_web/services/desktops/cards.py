@@ -13,6 +13,8 @@ from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.obstacles import Obstacle
 from ravada_web.services.consoles import screenshots
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import RESTARTED_CLONES
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.placements import loads as placements_loads
 
@@ -137,7 +139,7 @@ def _startable(nodes: Sequence[Node]) -> dict[int, int]:
 def _card(
     viewer: User, clone: Clone, operation: tuple[str, str] | None, free: Mapping[int, int], picture: int | None
 ) -> Desktop:
-    restarts = bool(operation and operation[0] == "clones_restart" and clone.state == CloneState.STOPPING)
+    restarts = bool(operation and operation[0] in kinds_on(RESTARTED_CLONES) and clone.state == CloneState.STOPPING)
     return Desktop(
         clone=clone,
         obstacle=_obstacle(clone, free),

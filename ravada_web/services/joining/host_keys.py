@@ -74,8 +74,8 @@ def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operat
     """
     rights.require(actor, "nodes.change")
     outbox.require_queue()
-    found = get(actor, scan_operation_id)
-    if found.kind != "node_scan" or found.state != OperationState.DONE:
+    found = get(actor, scan_operation_id, "node_scan")
+    if found.state != OperationState.DONE:
         raise NotFound(_("There is no host key to accept here; add the node again."))
     if fingerprint != found.result["fingerprint"]:
         raise InvalidInput({"fingerprint": _("This is not the fingerprint that the host showed.")})

@@ -31,13 +31,13 @@ from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import store_facts, store_sample
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.requests import request
+from ravada_web.services.operations.subjects import JOINING_NODE
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
 LOGIN_SECONDS, LINK_SECONDS, SAMPLE_SECONDS = 8.0, 10.0, 10.0
-# What works on a node before it serves; one at a time.
-KINDS = ("node_inspect", "node_key", "node_mend", "node_prove")
 
 
 def request_inspection(actor: User, node: Node) -> Operation:
@@ -56,12 +56,12 @@ def request_in_transaction(session: Session, actor: User, node: Node) -> Operati
 
 
 def require_idle(session: Session, node: Node) -> None:
-    """Raise Conflict while an operation of these kinds works on the node, or its host key is not to be trusted."""
+    """Raise Conflict while an operation of its joining works on the node, or its host key is not to be trusted."""
     if node.trust != Trust.PINNED:
         raise Conflict(_("%(node)s shows another host key than the one accepted. Accept it first.", node=node.name))
     busy = select(Operation.title).where(
         Operation.node_id == node.id,
-        Operation.kind.in_(KINDS),
+        Operation.kind.in_(kinds_on(JOINING_NODE)),
         Operation.state.in_([OperationState.WAITING, OperationState.RUNNING]),
     )
     if title := session.scalar(busy):

@@ -7,7 +7,9 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.models import Access, Node, Operation, OperationState, Trust, User
-from ravada_web.services.joining import inspection, key_install, remedies
+from ravada_web.services.joining import key_install, remedies
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import JOINING_NODE
 from ravada_web.services.permissions import rights
 
 # What the login itself tells; the other findings are the checks'.
@@ -72,7 +74,7 @@ class Guide:
 def read(viewer: User, node: Node) -> Guide:
     """How far it is."""
     rights.require(viewer, "nodes.change")
-    query = select(Operation).where(Operation.node_id == node.id, Operation.kind.in_(inspection.KINDS))
+    query = select(Operation).where(Operation.node_id == node.id, Operation.kind.in_(kinds_on(JOINING_NODE)))
     last = db.session.scalar(query.order_by(Operation.id.desc()).limit(1))
     busy = last if last is not None and not last.over else None
     failed = last if last is not None and last.state == OperationState.FAILED else None

@@ -14,8 +14,8 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.models import Operation, OperationState, attempt_id, now
 from ravada_web.remote.errors import RemoteError
+from ravada_web.services.operations.kinds import KINDS
 from ravada_web.services.operations.processes import this_process
-from ravada_web.services.operations.subjects import release
 from ravada_web.services.transaction import transaction
 
 log = structlog.get_logger()
@@ -135,4 +135,4 @@ def _end(handle: Handle, state: OperationState, error: str) -> None:
         if state == OperationState.DONE:
             row.progress = 100
         else:
-            release(session, row, error)
+            KINDS[row.kind].subject.release(session, row, error)

@@ -1,38 +1,64 @@
-"""The kinds of operation: the job that does each, its queue, how long it may take, and its limit a node."""
+"""The kinds of operation, with all that each needs: its job and queue, its limits, its words, and what it works on."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+
+from ravada_web.services.operations import subjects
+from ravada_web.services.operations.subjects import Subject
 
 QUEUES = ("interactive", "checks", "default", "bulk")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`limit` names the node's limit that jobs of this kind share; `timeout` is in seconds."""
+    """`job` is the dotted name of a function of (operation id, attempt); `timeout` is in seconds.
 
+    `limit` names the node's limit that jobs of this kind share. `subject` frees what the operation works on when it
+    ends early, and puts it back to work for a retry.
+    """
+
+    label: LazyString
     queue: Literal["interactive", "default", "bulk"]
     job: str
     timeout: int
+    subject: Subject
     limit: Literal["build", "copy"] | None = None
 
 
+_HOUR = 3600
 KINDS: dict[str, Kind] = {
-    "node_scan": Kind("interactive", "jobs.nodes.scan", 60),
-    "node_inspect": Kind("interactive", "jobs.nodes.inspect", 120),
-    "node_key": Kind("interactive", "jobs.nodes.install_key", 180),
-    "node_mend": Kind("default", "jobs.nodes.mend", 1800),
-    "node_prove": Kind("interactive", "jobs.nodes.prove", 180),
-    "alert_test": Kind("default", "jobs.alerts.test", 60),
-    "pools_count": Kind("default", "jobs.nodes.count_pools", 120),
-    "base_import": Kind("interactive", "jobs.bases.import_base", 300),
-    "base_prepare": Kind("bulk", "jobs.bases.prepare", 6 * 3600, limit="copy"),
-    "base_remove": Kind("default", "jobs.bases.remove", 600),
-    "replica_copy": Kind("bulk", "jobs.bases.copy_replica", 6 * 3600, limit="copy"),
-    "replica_remove": Kind("default", "jobs.bases.remove_replica", 600),
-    "clones_create": Kind("default", "jobs.clones.create", 600, limit="build"),
-    "clones_delete": Kind("default", "jobs.clones.delete", 600),
-    "clones_start": Kind("interactive", "jobs.clones.start", 300),
-    "viewer_offer": Kind("interactive", "jobs.clones.offer", 60),
-    "clones_stop": Kind("interactive", "jobs.clones.stop", 300),
-    "clones_restart": Kind("interactive", "jobs.clones.restart", 300),
+    "node_scan": Kind(_l("Read a host key"), "interactive", "jobs.nodes.scan", 60, subjects.NOTHING),
+    "node_inspect": Kind(_l("Check a node"), "interactive", "jobs.nodes.inspect", 120, subjects.JOINING_NODE),
+    "node_key": Kind(
+        _l("Install the key on a node"), "interactive", "jobs.nodes.install_key", 180, subjects.JOINING_NODE
+    ),
+    "node_mend": Kind(_l("Mend a node"), "default", "jobs.nodes.mend", 1800, subjects.JOINING_NODE),
+    "node_prove": Kind(_l("Prove a node"), "interactive", "jobs.nodes.prove", 180, subjects.JOINING_NODE),
+    "alert_test": Kind(_l("Send a test message"), "default", "jobs.alerts.test", 60, subjects.NOTHING),
+    "pools_count": Kind(_l("Count what uses pools"), "default", "jobs.nodes.count_pools", 120, subjects.NOTHING),
+    "base_import": Kind(_l("Import a base"), "interactive", "jobs.bases.import_base", 300, subjects.NOTHING),
+    "base_prepare": Kind(
+        _l("Prepare a base"), "bulk", "jobs.bases.prepare", 6 * _HOUR, subjects.PREPARED_BASE, limit="copy"
+    ),
+    "base_remove": Kind(_l("Remove a base"), "default", "jobs.bases.remove", 600, subjects.NOTHING),
+    "replica_copy": Kind(
+        _l("Copy a replica"), "bulk", "jobs.bases.copy_replica", 6 * _HOUR, subjects.REPLICA, limit="copy"
+    ),
+    "replica_remove": Kind(_l("Remove a replica"), "default", "jobs.bases.remove_replica", 600, subjects.REPLICA),
+    "clones_create": Kind(
+        _l("Create clones"), "default", "jobs.clones.create", 600, subjects.CREATED_CLONES, limit="build"
+    ),
+    "clones_delete": Kind(_l("Delete clones"), "default", "jobs.clones.delete", 600, subjects.DELETED_CLONES),
+    "clones_start": Kind(_l("Start clones"), "interactive", "jobs.clones.start", 300, subjects.STARTED_CLONES),
+    "clones_stop": Kind(_l("Stop clones"), "interactive", "jobs.clones.stop", 300, subjects.STOPPED_CLONES),
+    "clones_restart": Kind(_l("Restart clones"), "interactive", "jobs.clones.restart", 300, subjects.RESTARTED_CLONES),
+    "viewer_offer": Kind(_l("Let a viewer in"), "interactive", "jobs.clones.offer", 60, subjects.NOTHING),
 }
+
+
+def kinds_on(subject: Subject) -> tuple[str, ...]:
+    """The names of the kinds that work on this."""
+    return tuple(name for name, kind in KINDS.items() if kind.subject is subject)

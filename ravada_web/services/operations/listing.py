@@ -51,13 +51,13 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
     return paginate(query.order_by(Operation.id.desc()), page)
 
 
-def get(viewer: User, operation_id: int) -> Operation:
+def get(viewer: User, operation_id: int, kind: str | None = None) -> Operation:
     """One operation: of anybody for who may see all, of their part for who is given one, else only one's own.
 
-    Raises NotFound.
+    Raises NotFound, and for one of another kind where a `kind` is given.
     """
     operation = db.session.scalar(select(Operation).where(Operation.id == operation_id, scopes.operations(viewer)))
-    if operation is None:
+    if operation is None or kind not in (None, operation.kind):
         raise NotFound(_("There is no such operation."))
     return operation
 

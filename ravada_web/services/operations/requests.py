@@ -18,7 +18,6 @@ from ravada_web.models import (
 from ravada_web.services.audit import events
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.kinds import KINDS
-from ravada_web.services.operations.subjects import release, resume
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.transaction import transaction
 
@@ -85,7 +84,7 @@ def retry(actor: User, operation_ids: Sequence[int]) -> int:
         for row in rows:
             if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
                 raise Conflict(_("“%(title)s” has not failed, so there is nothing to retry.", title=row.title))
-            resume(session, row)
+            KINDS[row.kind].subject.resume(session, row)
             next_attempt(session, row)
             events.record(session, actor, "retry", row, row.title)
         return len(rows)
@@ -118,5 +117,5 @@ def _stop(session: Session, row: Operation, actor: User) -> None:
     if row.state == OperationState.WAITING:
         reason = _("Cancelled by %(name)s.", name=actor.name)
         row.state, row.error = OperationState.CANCELLED, reason
-        release(session, row, reason)
+        KINDS[row.kind].subject.release(session, row, reason)
     events.record(session, actor, "cancel", row, row.title)

@@ -1,72 +1,106 @@
-"""The rows that an operation works on: freed when it ends early, put back to work when it is retried."""
+"""What operations work on: freed when one ends early, put back to work when it is retried."""
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 from flask_babel import gettext as _
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
-from ravada_web.models import (
-    Base,
-    BaseState,
-    Clone,
-    CloneState,
-    Operation,
-    Replica,
-    ReplicaState,
-)
-
-_RESUMED = {
-    "clones_create": CloneState.CREATING,
-    "clones_delete": CloneState.DELETING,
-    "clones_start": CloneState.STARTING,
-    "clones_stop": CloneState.STOPPING,
-    "clones_restart": CloneState.STOPPING,
-}
+from ravada_web.models import Base, BaseState, Clone, CloneState, Operation, Replica, ReplicaState
 
 
-def resume(session: Session, row: Operation) -> None:
-    """Put what a failed operation worked on back into its working state."""
-    if state := _RESUMED.get(row.kind):
-        clones = session.scalars(select(Clone).where(Clone.operation_id == row.id)).all()
+class Subject:
+    """Rows that say nothing of the operation: nothing to free, nothing to put back."""
+
+    def release(self, session: Session, operation: Operation, reason: str) -> None:
+        """Move the rows out of the states that say work is under way, with the reason why it ended early."""
+
+    def resume(self, session: Session, operation: Operation) -> None:
+        """Put the rows back to work for a retry. Raises Conflict where they have moved on."""
+
+
+@dataclass(frozen=True)
+class Clones(Subject):
+    """The clones that refer to the operation; `working` is the state that they have while it works on them."""
+
+    # Where a clone stands when the operation that moved it has failed; the next check corrects it by what it sees.
+    FALLBACK: ClassVar = {
+        CloneState.REQUESTED: CloneState.FAILED,
+        CloneState.CREATING: CloneState.FAILED,
+        CloneState.STARTING: CloneState.STOPPED,
+        CloneState.STOPPING: CloneState.RUNNING,
+        CloneState.DELETING: CloneState.FAILED,
+    }
+    working: CloneState
+
+    def release(self, session: Session, operation: Operation, reason: str) -> None:
+        for state, fallback in self.FALLBACK.items():
+            owned = update(Clone).where(Clone.operation_id == operation.id, Clone.state == state)
+            session.execute(owned.values(state=fallback, reason=reason))
+
+    def resume(self, session: Session, operation: Operation) -> None:
+        clones = session.scalars(select(Clone).where(Clone.operation_id == operation.id)).all()
         if not clones:
-            raise Conflict(_("The clones of “%(title)s” have moved on; ask for it anew there.", title=row.title))
+            text = _("The clones of “%(title)s” have moved on; ask for it anew there.", title=operation.title)
+            raise Conflict(text)
         for clone in clones:
-            if row.kind == "clones_restart":
-                _resume_restart(clone)
-            elif row.kind != "clones_create" or clone.state == CloneState.FAILED:
+            if state := self.resumed(clone):
                 clone.state, clone.reason = state, ""
-    if (replica_id := row.params.get("replica_id")) and session.get(Replica, replica_id) is None:
-        raise Conflict(_("The replica of “%(title)s” is gone; tick the node again.", title=row.title))
-    if row.kind == "base_prepare":
-        session.get_one(Base, row.base_id).state = BaseState.PREPARING
+
+    def resumed(self, clone: Clone) -> CloneState | None:
+        """The state in which a retry takes the clone up again; None leaves it as it is."""
+        return self.working
 
 
-def _resume_restart(clone: Clone) -> None:
+class CreatedClones(Clones):
+    """Only those that failed are made again; those that were made are left to their users."""
+
+    def resumed(self, clone: Clone) -> CloneState | None:
+        return self.working if clone.state == CloneState.FAILED else None
+
+
+class RestartedClones(Clones):
     """Only what has not come back is restarted: whoever works in one that has is not interrupted again."""
-    if clone.state == CloneState.RUNNING and clone.reason:
-        clone.state, clone.reason = CloneState.STOPPING, ""
-    elif clone.state == CloneState.STOPPED:
-        clone.state, clone.reason = CloneState.STARTING, ""
+
+    def resumed(self, clone: Clone) -> CloneState | None:
+        if clone.state == CloneState.RUNNING and clone.reason:
+            return self.working
+        return CloneState.STARTING if clone.state == CloneState.STOPPED else None
 
 
-# Where a clone stands when the operation that moved it has failed; the next check corrects it by what it sees.
-FALLBACK = {
-    CloneState.REQUESTED: CloneState.FAILED,
-    CloneState.CREATING: CloneState.FAILED,
-    CloneState.STARTING: CloneState.STOPPED,
-    CloneState.STOPPING: CloneState.RUNNING,
-    CloneState.DELETING: CloneState.FAILED,
-}
+class OneReplica(Subject):
+    """The replica that the operation's parameters name."""
 
-
-def release(session: Session, operation: Operation, reason: str) -> None:
-    """Move the operation's clones, replica or base out of the states that say work is under way, with the reason."""
-    for state, fallback in FALLBACK.items():
-        owned = update(Clone).where(Clone.operation_id == operation.id, Clone.state == state)
-        session.execute(owned.values(state=fallback, reason=reason))
-    if replica_id := operation.params.get("replica_id"):
+    def release(self, session: Session, operation: Operation, reason: str) -> None:
+        replica_id = operation.params["replica_id"]
         broken = update(Replica).where(Replica.id == replica_id, Replica.state != ReplicaState.READY)
         session.execute(broken.values(state=ReplicaState.FAILED, reason=reason))
-    if operation.kind == "base_prepare":
+
+    def resume(self, session: Session, operation: Operation) -> None:
+        if session.get(Replica, operation.params["replica_id"]) is None:
+            raise Conflict(_("The replica of “%(title)s” is gone; tick the node again.", title=operation.title))
+
+
+class PreparedBase(Subject):
+    """The base that is being prepared."""
+
+    def release(self, session: Session, operation: Operation, reason: str) -> None:
         preparing = update(Base).where(Base.id == operation.base_id, Base.state == BaseState.PREPARING)
         session.execute(preparing.values(state=BaseState.FAILED, reason=reason))
+
+    def resume(self, session: Session, operation: Operation) -> None:
+        session.get_one(Base, operation.base_id).state = BaseState.PREPARING
+
+
+NOTHING = Subject()
+# A node before it serves: one operation works on it at a time.
+JOINING_NODE = Subject()
+PREPARED_BASE = PreparedBase()
+REPLICA = OneReplica()
+CREATED_CLONES = CreatedClones(CloneState.CREATING)
+DELETED_CLONES = Clones(CloneState.DELETING)
+STARTED_CLONES = Clones(CloneState.STARTING)
+STOPPED_CLONES = Clones(CloneState.STOPPING)
+RESTARTED_CLONES = RestartedClones(CloneState.STOPPING)

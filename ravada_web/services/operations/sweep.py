@@ -12,9 +12,8 @@ from ravada_web.extensions import db, queues
 from ravada_web.models import Operation, OperationState, now
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
-from ravada_web.services.operations.kinds import QUEUES
+from ravada_web.services.operations.kinds import KINDS, QUEUES
 from ravada_web.services.operations.processes import process_start
-from ravada_web.services.operations.subjects import release
 from ravada_web.services.transaction import transaction
 
 log = structlog.get_logger()
@@ -86,7 +85,7 @@ def hand_back(operation_id: int) -> None:
         if row.attempt >= MOST_ATTEMPTS:
             row.state, row.finished_at = OperationState.FAILED, now()
             row.error = _("Its worker died %(count)s times. Look at the workers' log, then retry.", count=row.attempt)
-            release(session, row, row.error)
+            KINDS[row.kind].subject.release(session, row, row.error)
         else:
             operation_requests.next_attempt(session, row)
         log.warning("handed back", operation=row.id, attempt=row.attempt, state=row.state)

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.errors import InvalidInput
 from ravada_web.models import Operation, OperationState
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
@@ -41,9 +41,7 @@ def begin() -> ResponseReturnValue:
 @blueprint.get("/<int:operation_id>")
 @needs("bases.change")
 def progress(operation_id: int) -> ResponseReturnValue:
-    operation = operation_list.get(me(), operation_id)
-    if operation.kind != "base_import":
-        raise NotFound(_("There is no such operation."))
+    operation = operation_list.get(me(), operation_id, "base_import")
     if operation.state == OperationState.DONE:
         text = _(
             "%(base)s is imported. Prepare it, then choose the nodes that may run it.",

@@ -83,7 +83,7 @@ def file(clone_id: int, operation_id: int) -> Response:
 
 
 def _operation(clone_id: int, operation_id: int) -> Operation:
-    operation = operation_list.get(me(), operation_id)
-    if operation.kind != "viewer_offer" or operation.params.get("clone_id") != clone_id:
+    operation = operation_list.get(me(), operation_id, "viewer_offer")
+    if operation.params.get("clone_id") != clone_id:
         raise NotFound(_("There is no such operation."))
     return operation

@@ -2,9 +2,8 @@
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 
-from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.errors import InvalidInput
 from ravada_web.models import Operation, OperationState
 from ravada_web.services.joining import host_keys
 from ravada_web.services.operations import listing as operation_list
@@ -38,7 +37,7 @@ def begin() -> ResponseReturnValue:
 @needs("nodes.change")
 def progress(operation_id: int) -> ResponseReturnValue:
     """How far it is: under way, a fingerprint to accept, or the form again with the cause beside its field."""
-    operation = _load(operation_id)
+    operation = operation_list.get(me(), operation_id, "node_scan")
     if operation.state in (OperationState.FAILED, OperationState.CANCELLED):
         return _failed(operation)
     return _step(operation)
@@ -49,13 +48,6 @@ def progress(operation_id: int) -> ResponseReturnValue:
 def accept(operation_id: int) -> ResponseReturnValue:
     operation = host_keys.accept_join(me(), operation_id, request.form.get("fingerprint", ""))
     return done(url_for("guide.steps", node_id=operation.node_id))
-
-
-def _load(operation_id: int) -> Operation:
-    operation = operation_list.get(me(), operation_id)
-    if operation.kind != "node_scan":
-        raise NotFound(_("There is no such operation."))
-    return operation
 
 
 def _step(operation: Operation) -> Response:
