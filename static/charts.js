@@ -6,8 +6,8 @@
   if (!part || !window.uPlot) return;
   const AGAIN = { hour: 15000, day: 300000, week: 1800000, month: 7200000 };
   const words = JSON.parse(part.dataset.words);
-  const percent = (value) => (value == null ? "–" : `${Math.round(value)} %`);
-  const millis = (value) => (value == null ? "–" : `${Math.round(value)} ms`);
+  const percent = (value) => (value == null ? "–" : words.percent.replace("#", Math.round(value)));
+  const millis = (value) => (value == null ? "–" : words.millis.replace("#", Math.round(value)));
   let drawn = [];
   let timer = 0;
 
@@ -84,7 +84,7 @@
     if (found.node.length === 0) return;
     draw(at("cpu"), withGaps(share(found.node.map((row) => [row[0], row[1]])), found.step, 1), [words.cpu], percent, 100, found);
     draw(at("memory"), withGaps(share(found.node.map((row) => [row[0], row[2]])), found.step, 1), [words.memory], percent, 100, found);
-    draw(at("answer"), withGaps(found.node.map((row) => [row[0], row[3], row[4]]), found.step, 2), ["SSH", "libvirt"], millis, null, found);
+    draw(at("answer"), withGaps(found.node.map((row) => [row[0], row[3], row[4]]), found.step, 2), [words.ssh, words.libvirt], millis, null, found);
     const pools = Object.entries(found.pools);
     const times = [...new Set(pools.flatMap(([, rows]) => rows.map((row) => row[0])))].sort((a, b) => a - b);
     const used = pools.map(([, rows]) => new Map(rows));

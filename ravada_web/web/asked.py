@@ -1,6 +1,7 @@
 """What an address or a form says, before anybody looks at it: numbers that a row can have, text that a row can hold."""
 
 from flask import Flask, abort, request
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 from werkzeug.routing import IntegerConverter, Map
 
@@ -37,7 +38,7 @@ def page() -> int:
 def _refuse_nul() -> None:
     """PostgreSQL's texts hold no NUL, and nobody types one."""
     if "\0" in request.path or _has_nul(request.args) or _has_nul(request.form):
-        abort(400, "There is a NUL character in what was sent. Take it out.")
+        abort(400, _("The input contains a NUL character. Remove it and try again."))
 
 
 def _has_nul(texts: MultiDict[str, str]) -> bool:

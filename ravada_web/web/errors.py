@@ -18,22 +18,22 @@ from ravada_web.web.htmx import tell, wants_fragment
 log = structlog.get_logger()
 
 TITLES = {
-    400: _l("This request cannot be understood"),
-    403: _l("This is not for your role"),
-    404: _l("There is nothing here"),
-    405: _l("That does not go this way"),
-    409: _l("Not possible now"),
-    413: _l("This is too large"),
-    422: _l("Something is missing or wrong"),
+    400: _l("Bad request"),
+    403: _l("You don’t have access"),
+    404: _l("Page not found"),
+    405: _l("Method not allowed"),
+    409: _l("Not possible right now"),
+    413: _l("Too large"),
+    422: _l("Missing or invalid input"),
     429: _l("Too many attempts"),
-    500: _l("Something broke on our side"),
-    503: _l("Not available right now"),
+    500: _l("Something went wrong"),
+    503: _l("Temporarily unavailable"),
 }
 TEXTS = {
-    404: _l("The address may be mistyped, or what it showed is gone."),
-    405: _l("This address takes another kind of request. Go back and use the button there."),
-    413: _l("What was sent is larger than 4 MiB. Send less."),
-    500: _l("The error has been written to the log. Try again; if it stays, tell your administrator when it happened."),
+    404: _l("Check the address. The page may have been removed."),
+    405: _l("Go back and use the button on the page."),
+    413: _l("Requests are limited to 4 MiB."),
+    500: _l("The error has been logged. Try again; if it keeps happening, tell your administrator the time."),
 }
 
 
@@ -72,11 +72,11 @@ def _http(error: HTTPException) -> Response:
 
 
 def _csrf(_error: CSRFError) -> Response:
-    return problem(400, _("The form is too old or was not ours. Load the page again, then send it once more."))
+    return problem(400, _("The form has expired. Reload the page and try again."))
 
 
 def _too_many(_error: TooManyRequests) -> Response:
-    return problem(429, _("Too many failed attempts with this name from your address. Wait a minute, then try again."))
+    return problem(429, _("Too many failed attempts with this name from your address. Wait a minute and try again."))
 
 
 def _unexpected(_error: InternalServerError) -> Response:
@@ -91,5 +91,5 @@ def _database(error: OperationalError) -> Response:
     g._login_user = AnonymousUserMixin()
     log.error("database", error=str(error.orig))
     if "locked" in str(error.orig):
-        return problem(503, _("The database is busy with other work. Nothing was changed; try again in a moment."))
-    return problem(503, _("The database does not answer. Nothing was changed; tell your administrator."))
+        return problem(503, _("The database is busy. Nothing was changed; try again in a moment."))
+    return problem(503, _("The database is not responding. Nothing was changed; tell your administrator."))

@@ -84,9 +84,9 @@ def place(waiting: Waiting) -> str:
     """Where a waiting operation stands, and about how long it takes to its turn."""
     words = []
     if waiting.position is not None:
-        words.append(_("Number %(position)s in line.", position=waiting.position))
+        words.append(_("Position %(position)s in the queue.", position=waiting.position))
     if waiting.seconds is not None:
-        words.append(_("About %(time)s.", time=duration(timedelta(seconds=round(waiting.seconds)))))
+        words.append(_("Starts in about %(time)s.", time=duration(timedelta(seconds=round(waiting.seconds)))))
     return " ".join(words)
 
 

@@ -105,6 +105,7 @@ def ask_to_sign_in() -> ResponseReturnValue:
     """Lead to the sign-in and back again; a partial request is told by 401 and a header."""
     if wants_fragment():
         return sent_to(url_for("auth.login", next=browser_path()), status=401)
-    flash(_("Please sign in to go on."), "info")
+    if session.pop("_user_id", None):
+        flash(_("Your session has ended. Sign in to continue."), "info")
     back = here() if request.method == "GET" else None
     return redirect(url_for("auth.login", next=None if back == "/" else back), 303)

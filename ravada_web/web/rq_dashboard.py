@@ -2,6 +2,8 @@
 
 import rq_dashboard
 from flask import Flask, Response, abort, current_app, request
+from flask_babel import gettext as _
+from markupsafe import Markup
 from rq.serializers import JSONSerializer
 from rq_dashboard import web as dashboard
 
@@ -59,17 +61,17 @@ def _guard() -> None:
         return
     rights.require(me(), "operations.see")
     if scopes.of(me()) is not None or request.method not in ("GET", "HEAD"):
-        abort(403, "The jobs can be looked at by who may see all operations; retry and cancel on the operations page.")
+        abort(403, _("Only users who may see all operations can view jobs."))
     if request.endpoint is not None and request.endpoint not in LOOKS:
-        abort(403, "The jobs can only be looked at here; retry and cancel on the operations page.")
+        abort(403, _("This view is read-only. Retry and cancel on the Operations page."))
     current_app.redis_conn = queues.redis  # type: ignore[attr-defined]
 
 
 def _lead_back(answer: Response) -> Response:
     """A line on top of its pages that leads back to the operations."""
     if _is_ours() and answer.status_code == 200 and answer.mimetype == "text/html":
-        line = (
-            '<p style="padding:.5rem 1rem;margin:0"><a href="/operations">← Operations</a> · Jobs, to look at only.</p>'
+        line = Markup('<p style="padding:.5rem 1rem;margin:0"><a href="/operations">← {}</a> · {}</p>').format(
+            _("Operations"), _("Read-only view of the job queue.")
         )
         answer.set_data(answer.get_data(as_text=True).replace("<body>", f"<body>{line}", 1))
     return answer

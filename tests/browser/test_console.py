@@ -51,7 +51,7 @@ def test_a_user_sees_the_desktop_types_is_cut_off_and_comes_back(open_as: Opener
 
     node = next(node for node in cluster.lab.nodes if node.name == clone.node.name)
     node.kill()
-    expect(page.get_by_text(re.compile("host does not answer")).first).to_be_visible(timeout=20_000)
+    expect(page.locator("#console-status[data-state=unreachable]")).to_be_visible(timeout=20_000)
     expect(page.locator(".console.is-connected")).not_to_be_attached()
     node.start()
     page.get_by_role("button", name="Launch").click(timeout=60_000)
@@ -111,11 +111,11 @@ def test_an_operator_looks_on_and_is_refused(open_as: Opener, cluster: Cluster, 
     operator.goto(f"{cluster.url}/console/{clone.id}")
     wait_shown(operator, f"name: {clone.name}", 20)
     operator.keyboard.type("echo not-mine\n", delay=40)
-    expect(user.get_by_text("operator looks on")).to_be_visible()
+    expect(user.locator("[data-state=watched]")).to_be_visible()
     assert "not-mine" not in "".join(shown(user))
-    user.get_by_role("button", name="Refuse").click()
+    user.get_by_role("button", name="Block").click()
     expect(operator.get_by_text(re.compile("does not want anybody to look on")).first).to_be_visible()
-    expect(user.get_by_text("Operators cannot look on")).to_be_visible()
+    expect(user.locator("[data-state=blocked]")).to_be_visible()
 
 
 @pytest.fixture
@@ -164,8 +164,8 @@ def test_without_javascript_a_viewer_is_the_door(open_as: Opener, cluster: Clust
         cluster.wait_state("door", CloneState.RUNNING)
         page.goto(f"{cluster.url}/console/{clone.id}")
         page.get_by_label("More").click()
-        page.get_by_role("button", name=re.compile("Open in a viewer")).click()
-        link = page.get_by_role("link", name=re.compile(r"Fetch door-1\.vv"))
+        page.get_by_role("button", name=re.compile("Open in virt-viewer")).click()
+        link = page.get_by_role("link", name=re.compile(r"Download door-1\.vv"))
         wait_until(lambda: page.reload() and link.count(), 20, "the file is ready", poll=0.5)
         with page.expect_download() as fetched:
             link.click()

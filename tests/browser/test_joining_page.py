@@ -82,7 +82,7 @@ def test_a_node_joins_by_keyboard_alone(
     type_into(page, "Address", host.address)
     type_into(page, "SSH user", "keeper")
     shot(page, f"joining-1-address{size}")
-    press(page, "Read its host key")
+    press(page, "Next: verify host key")
 
     expect(page.get_by_text(host.host_key_fingerprint)).to_be_visible()
     shot(page, f"joining-2-trust{size}")
@@ -93,25 +93,25 @@ def test_a_node_joins_by_keyboard_alone(
     assert axe(page) == []
     shot(page, f"joining-3-access{size}")
     type_into(page, "Password", "not this one")
-    press(page, "Install the key with this password")
+    press(page, "Install key with password")
     expect(page.get_by_text("did not accept this password")).to_be_visible()
     type_into(page, "Password", USER_PASSWORD)
-    press(page, "Install the key with this password")
+    press(page, "Install key with password")
 
     expect(page.get_by_text("Network default is not active")).to_be_visible()
     assert axe(page) == []
     shot(page, f"joining-4-checks{size}")
     press(page, "Install what is missing…", "link")
-    expect(page.get_by_role("heading", name="Mend newcomer?")).to_be_visible()
-    press(page, "Run them")
+    expect(page.get_by_role("heading", name="Fix newcomer?")).to_be_visible()
+    press(page, "Run commands")
     expect(page.get_by_text("Network default is active")).to_be_visible()
 
-    press(page, "Prove and enable")
-    expect(page.get_by_role("link", name="To the node")).to_be_visible()
+    press(page, "Test and enable")
+    expect(page.get_by_role("link", name="Go to node")).to_be_visible()
     print(f"joined in {time.monotonic() - started:.1f} s")
     assert axe(page) == []
     shot(page, f"joining-5-proof{size}")
-    press(page, "To the node", "link")
+    press(page, "Go to node", "link")
     expect(page.get_by_text("Enabled", exact=False).or_(page.get_by_text("Up")).first).to_be_visible()
     db.session.rollback()
     node = db.session.query(Node).filter_by(name="newcomer").one()

@@ -15,7 +15,7 @@ def test_a_host_that_is_not_there_brings_the_form_back_with_the_cause(open_as: O
     page.goto(f"{cluster.url}/nodes/add")
     page.get_by_label("Name", exact=True).fill("nowhere")
     page.get_by_label("Address", exact=True).fill("no-such-host.invalid")
-    page.get_by_role("button", name="Read its host key").click()
+    page.get_by_role("button", name="Next: verify host key").click()
     expect(page.get_by_text(re.compile("not known"))).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("nowhere")
 
@@ -25,25 +25,25 @@ def test_clones_are_asked_for_by_the_form_and_seen_to_be_made(open_as: Opener, c
     page = open_as("operator")
     page.goto(f"{cluster.url}/clones/new")
     page.get_by_label("How many").fill("6")
-    page.get_by_label("Names begin with").fill("form")
+    page.get_by_label("Name prefix").fill("form")
     page.get_by_label("Owner").fill("")
     page.get_by_label("Owner").press_sequentially("LIC")
     expect(page.locator("#owners option")).to_have_attribute("value", "alice")
     page.get_by_label("Owner").fill("alice")
-    page.get_by_role("button", name="Make them").click()
+    page.get_by_role("button", name="Create desktops").click()
     expect(page.get_by_role("row", name=re.compile("form-6"))).to_contain_text("Off")
     assert cluster.spread("form") == {"rvt1": 2, "rvt2": 2, "rvt3": 2}
     page.get_by_role("link", name="form-1", exact=True).click()
-    expect(page.get_by_role("heading", name="Why is it here?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Placement")).to_be_visible()
 
 
 def test_more_than_fit_says_how_many_fit_and_why(open_as: Opener, cluster: Cluster) -> None:
     page = open_as("admin")
     page.goto(f"{cluster.url}/clones/new")
     page.get_by_label("How many").fill("1000")
-    page.get_by_label("Names begin with").fill("toomany")
-    page.get_by_label("Start them once made").check()
-    page.get_by_role("button", name="Make them").click()
+    page.get_by_label("Name prefix").fill("toomany")
+    page.get_by_label("Start when ready").check()
+    page.get_by_role("button", name="Create desktops").click()
     expect(page.get_by_text(re.compile(r"of .*1,?000"))).to_be_visible()
     expect(page.get_by_text(re.compile("MiB of memory")).first).to_be_visible()
     assert cluster.clones("toomany") == []
@@ -58,7 +58,7 @@ def test_a_user_starts_and_stops_a_desktop_on_a_phone(open_as: Opener, cluster: 
     cluster.wait_state("phone", CloneState.RUNNING)
     page.goto(cluster.url)
     expect(page.get_by_role("link", name="Open phone-1")).to_be_visible()
-    page.get_by_label("More about phone-1").click()
+    page.get_by_label("Actions for phone-1").click()
     expect(page.get_by_role("button", name="Shut down")).to_be_visible()
 
 
@@ -81,8 +81,8 @@ def test_without_javascript_the_main_job_goes_too(open_as: Opener, cluster: Clus
     page = open_as("admin", java_script_enabled=False)
     page.goto(f"{cluster.url}/clones/new")
     page.get_by_label("How many").fill("1")
-    page.get_by_label("Names begin with").fill("plain")
-    page.get_by_role("button", name="Make them").click()
+    page.get_by_label("Name prefix").fill("plain")
+    page.get_by_role("button", name="Create desktops").click()
     expect(page.get_by_role("row", name=re.compile("plain-1"))).to_be_visible()
     cluster.wait_state("plain", CloneState.STOPPED)
 

@@ -85,15 +85,15 @@ def test_what_was_entered_is_kept_except_the_password(client: FlaskClient, peopl
 def test_a_wrong_sign_in_does_not_say_what_was_wrong(client: FlaskClient, people: People, name: str) -> None:
     answer = client.post("/login", data={"name": name, "password": "wrong password"})
     assert answer.status_code == 422
-    assert "The name or the password is wrong." in answer.text
+    assert "Wrong name or password." in answer.text
 
 
 def test_more_clones_than_fit(world: World, people: People, sign_in: SignIn) -> None:
     form = CLONES | {"base_id": str(world.base), "count": "500", "start_after": "y"}
     answer = fragment(sign_in("operator"), "/clones/new", method="POST", data=form)
     assert answer.status_code == 422
-    assert "of the 500 asked for fit" in answer.text
-    assert answer.text.count('data-label="Why no more"') == 3
+    assert 'id="shortage"' in answer.text and "of 500 would fit" in answer.text
+    assert answer.text.count('data-label="Why not more"') == 3
     assert "memory" in answer.text
     assert db.session.query(Clone).count() == 2
 

@@ -224,10 +224,10 @@ def test_a_password_that_was_reset_is_changed_first(client: FlaskClient, people:
     ("values", "text"),
     [
         ({"present": WRONG}, "not your present password"),
-        ({"again": "something else"}, "do not match"),
+        ({"again": "something else"}, "don’t match"),
         ({"password": "short", "again": "short"}, "At least 8"),
         ({"password": PASSWORD, "again": PASSWORD}, "that you have already"),
-        ({"present": ""}, "Enter your present password"),
+        ({"present": ""}, "Enter your current password"),
     ],
 )
 def test_a_password_is_not_changed_by_half(

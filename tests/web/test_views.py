@@ -15,30 +15,30 @@ SignIn = Callable[[User | str], FlaskClient]
 # address, the least role that sees it, and a text that is in it
 VIEWS = [
     ("/", "user", "mine-1"),
-    ("/clones/{mine}", "user", "persistent"),
-    ("/clones/shut-down?id={mine}", "user", "Shut down mine-1?"),
-    ("/clones/force-off?id={mine}", "user", "whatever has not been saved is lost"),
-    ("/clones/start?id={mine}", "user", "Start mine-1?"),
-    ("/clones/restart?id={mine}", "user", "Restart mine-1?"),
+    ("/clones/{mine}", "user", 'id="clone"'),
+    ("/clones/shut-down?id={mine}", "user", 'action="/clones/shut-down"'),
+    ("/clones/force-off?id={mine}", "user", 'action="/clones/force-off"'),
+    ("/clones/start?id={mine}", "user", 'action="/clones/start"'),
+    ("/clones/restart?id={mine}", "user", 'action="/clones/restart"'),
     ("/clones", "operator", "foreign-1"),
     ("/clones?search=mine&state=stopped", "operator", "mine-1"),
-    ("/clones/new", "operator", "Names begin with"),
-    ("/clones/delete?id={mine}&id={foreign}", "operator", "This cannot be undone"),
+    ("/clones/new", "operator", 'id="new-clones"'),
+    ("/clones/delete?id={mine}&id={foreign}", "operator", 'action="/clones/delete"'),
     ("/nodes", "operator", "n2"),
     ("/nodes/{node}", "operator", "192.0.2.2"),
     ("/bases", "operator", "linux"),
-    ("/bases/{base}", "operator", "Disks of version 1"),
-    ("/bases/{base}/base", "operator", "Allow n2"),
+    ("/bases/{base}", "operator", 'id="disks"'),
+    ("/bases/{base}/base", "operator", 'id="tab-node-{node}"'),
     ("/operations", "operator", "Read the host key of n9"),
     ("/operations/badge", "operator", ""),
     ("/first-steps", "administrator", 'id="first-steps"'),
-    ("/nodes/add", "administrator", "Read its host key"),
+    ("/nodes/add", "administrator", 'id="add-node"'),
     ("/nodes/add/{scan}", "administrator", "SHA256:mVPwvezndPv"),
-    ("/nodes/{node}/edit", "administrator", "Memory kept back"),
-    ("/nodes/{node}/disable", "administrator", "Leave what runs there running"),
-    ("/nodes/{node}/remove", "administrator", "Remove n2?"),
-    ("/bases/import", "administrator", "qcow2 files on the master"),
-    ("/bases/{base}/remove", "administrator", "Remove linux?"),
+    ("/nodes/{node}/edit", "administrator", 'id="edit-node"'),
+    ("/nodes/{node}/disable", "administrator", 'value="leave"'),
+    ("/nodes/{node}/remove", "administrator", 'action="/nodes/{node}/remove"'),
+    ("/bases/import", "administrator", 'id="import"'),
+    ("/bases/{base}/remove", "administrator", 'action="/bases/{base}/remove"'),
 ]
 ROLES = ("user", "operator", "administrator")
 each_view = pytest.mark.parametrize(("address", "least", "text"), VIEWS, ids=[view[0] for view in VIEWS])
@@ -51,7 +51,7 @@ def test_as_a_page(world: World, people: People, sign_in: SignIn, address: str, 
     assert is_page(answer)
     assert answer.text.count("<h1") == 1
     assert "<title>" in answer.text and 'id="main"' in answer.text
-    assert text in answer.text
+    assert world.path(text) in answer.text
 
 
 @each_view
@@ -59,7 +59,7 @@ def test_as_a_fragment(world: World, people: People, sign_in: SignIn, address: s
     answer = fragment(sign_in(least), world.path(address))
     assert answer.status_code == 200
     assert not is_page(answer) and "<body" not in answer.text
-    assert text in answer.text
+    assert world.path(text) in answer.text
     assert "HX-Request" in answer.headers["Vary"]
 
 

@@ -30,24 +30,22 @@ class Kind:
 
 _HOUR = 3600
 KINDS: dict[str, Kind] = {
-    "node_scan": Kind(_l("Read a host key"), "interactive", "jobs.nodes.scan", 60, subjects.NOTHING),
-    "node_inspect": Kind(_l("Check a node"), "interactive", "jobs.nodes.inspect", 120, subjects.JOINING_NODE),
-    "node_key": Kind(
-        _l("Install the key on a node"), "interactive", "jobs.nodes.install_key", 180, subjects.JOINING_NODE
-    ),
-    "node_mend": Kind(_l("Mend a node"), "default", "jobs.nodes.mend", 1800, subjects.JOINING_NODE),
-    "node_prove": Kind(_l("Prove a node"), "interactive", "jobs.nodes.prove", 180, subjects.JOINING_NODE),
-    "alert_test": Kind(_l("Send a test message"), "default", "jobs.alerts.test", 60, subjects.NOTHING),
-    "pools_count": Kind(_l("Count what uses pools"), "default", "jobs.nodes.count_pools", 120, subjects.NOTHING),
-    "base_import": Kind(_l("Import a base"), "interactive", "jobs.bases.import_base", 300, subjects.NOTHING),
+    "node_scan": Kind(_l("Read host key"), "interactive", "jobs.nodes.scan", 60, subjects.NOTHING),
+    "node_inspect": Kind(_l("Check node"), "interactive", "jobs.nodes.inspect", 120, subjects.JOINING_NODE),
+    "node_key": Kind(_l("Install key on node"), "interactive", "jobs.nodes.install_key", 180, subjects.JOINING_NODE),
+    "node_mend": Kind(_l("Fix node"), "default", "jobs.nodes.mend", 1800, subjects.JOINING_NODE),
+    "node_prove": Kind(_l("Test node"), "interactive", "jobs.nodes.prove", 180, subjects.JOINING_NODE),
+    "alert_test": Kind(_l("Send test message"), "default", "jobs.alerts.test", 60, subjects.NOTHING),
+    "pools_count": Kind(_l("Scan storage pools"), "default", "jobs.nodes.count_pools", 120, subjects.NOTHING),
+    "base_import": Kind(_l("Import base"), "interactive", "jobs.bases.import_base", 300, subjects.NOTHING),
     "base_prepare": Kind(
-        _l("Prepare a base"), "bulk", "jobs.bases.prepare", 6 * _HOUR, subjects.PREPARED_BASE, limit="copy"
+        _l("Prepare base"), "bulk", "jobs.bases.prepare", 6 * _HOUR, subjects.PREPARED_BASE, limit="copy"
     ),
-    "base_remove": Kind(_l("Remove a base"), "default", "jobs.bases.remove", 600, subjects.NOTHING),
+    "base_remove": Kind(_l("Remove base"), "default", "jobs.bases.remove", 600, subjects.NOTHING),
     "replica_copy": Kind(
-        _l("Copy a replica"), "bulk", "jobs.bases.copy_replica", 6 * _HOUR, subjects.REPLICA, limit="copy"
+        _l("Copy base to node"), "bulk", "jobs.bases.copy_replica", 6 * _HOUR, subjects.REPLICA, limit="copy"
     ),
-    "replica_remove": Kind(_l("Remove a replica"), "default", "jobs.bases.remove_replica", 600, subjects.REPLICA),
+    "replica_remove": Kind(_l("Remove base from node"), "default", "jobs.bases.remove_replica", 600, subjects.REPLICA),
     "clones_create": Kind(
         _l("Create clones"), "default", "jobs.clones.create", 600, subjects.CREATED_CLONES, limit="build"
     ),
@@ -55,7 +53,7 @@ KINDS: dict[str, Kind] = {
     "clones_start": Kind(_l("Start clones"), "interactive", "jobs.clones.start", 300, subjects.STARTED_CLONES),
     "clones_stop": Kind(_l("Stop clones"), "interactive", "jobs.clones.stop", 300, subjects.STOPPED_CLONES),
     "clones_restart": Kind(_l("Restart clones"), "interactive", "jobs.clones.restart", 300, subjects.RESTARTED_CLONES),
-    "viewer_offer": Kind(_l("Let a viewer in"), "interactive", "jobs.clones.offer", 60, subjects.NOTHING),
+    "viewer_offer": Kind(_l("Open in virt-viewer"), "interactive", "jobs.clones.offer", 60, subjects.NOTHING),
 }
 
 

@@ -18,12 +18,12 @@ from ravada_web.web.people.forms import Ticks
 
 
 class ImportForm(Form):
-    name = StringField(_l("Name"), [InputRequired(_l("Give the base a name."))])
+    name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
     description = StringField(_l("Description"))
     source = RadioField(
-        _l("Made from"),
+        _l("Source"),
         choices=[
-            SelectChoice("domain", _l("A virtual machine of the master")),
+            SelectChoice("domain", _l("Virtual machine on the master")),
             SelectChoice("file", _l("qcow2 files on the master")),
         ],
         default="domain",
@@ -31,7 +31,7 @@ class ImportForm(Form):
     domain = SelectField(_l("Virtual machine"), validate_choice=False)
     paths = TextAreaField(_l("Files"))
     memory_mib = IntegerField(_l("Memory (MiB)"), [Optional()], default=2048)
-    vcpus = IntegerField(_l("Processors"), [Optional()], default=2)
+    vcpus = IntegerField(_l("vCPUs"), [Optional()], default=2)
 
     def offer(self, domains: list[str]) -> None:
         """The domains to choose from."""
@@ -41,15 +41,15 @@ class ImportForm(Form):
 class OffersForm(Form):
     """To whom a base is offered, and what their desktops are."""
 
-    to_all = BooleanField(_l("Everybody"))
+    to_all = BooleanField(_l("Everyone"))
     groups = Ticks(_l("Groups"))
     users = Ticks(_l("Users"))
     names = TextAreaField(_l("Add users by name"))
     kind = RadioField(
-        _l("Their desktops are"),
-        [InputRequired(_l("Choose one of the two."))],
+        _l("Desktop type"),
+        [InputRequired(_l("Choose one."))],
         choices=[SelectChoice("persistent", _l("Persistent")), SelectChoice("volatile", _l("Volatile"))],
         default="persistent",
     )
-    users_may_delete = BooleanField(_l("They may delete their own desktops"))
-    users_may_refuse = BooleanField(_l("They may keep onlookers out"))
+    users_may_delete = BooleanField(_l("Users can delete their own desktops"))
+    users_may_refuse = BooleanField(_l("Users can block screen viewing"))

@@ -44,7 +44,7 @@ def progress(operation_id: int) -> ResponseReturnValue:
     operation = operation_list.get(me(), operation_id, "base_import")
     if operation.state == OperationState.DONE:
         text = _(
-            "%(base)s is imported. Prepare it, then choose the nodes that may run it.",
+            "%(base)s imported. Prepare it, then choose its nodes.",
             base=operation.params["name"],
         )
         return done(url_for("bases.base", base_id=operation.result["base_id"]), text)

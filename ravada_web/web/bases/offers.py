@@ -47,7 +47,7 @@ def save(base_id: int) -> ResponseReturnValue:
                 users_may_delete=form.users_may_delete.data,
                 users_may_refuse=form.users_may_refuse.data,
             )
-            return done(url_for("offers.tab", base_id=base_id), _("Saved. Its users see it at once."))
+            return done(url_for("offers.tab", base_id=base_id), _("Saved."))
         except InvalidInput as error:
             form.refuse(error)
     return _form(base, form, 422)

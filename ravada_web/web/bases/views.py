@@ -41,14 +41,14 @@ def tab(base_id: int) -> Response:
 def allow(base_id: int) -> ResponseReturnValue:
     found = base_list.get(me(), base_id)
     base_actions.allow(me(), found, request.form.getlist("node", type=asked.number))
-    return done(url_for("bases.tab", base_id=base_id), _("Saved. Copies to newly ticked nodes begin now."))
+    return done(url_for("bases.tab", base_id=base_id), _("Saved."))
 
 
 @blueprint.post("/<int:base_id>/prepare")
 @needs("bases.change")
 def prepare(base_id: int) -> ResponseReturnValue:
     base_actions.prepare(me(), base_list.get(me(), base_id))
-    return done(url_for("bases.base", base_id=base_id), _("It is being prepared."))
+    return done(url_for("bases.base", base_id=base_id), _("Preparing the base."))
 
 
 @blueprint.get("/<int:base_id>/remove")
@@ -58,11 +58,11 @@ def ask_remove(base_id: int) -> Response:
     question = Question(
         title=_("Remove %(base)s?", base=found.name),
         effects=[
-            _("Its prepared disks are deleted on every node. The virtual machine or files it came from stay."),
-            _("It is refused while clones of it exist."),
+            _("Its prepared disks are deleted on every node. The original virtual machine or files are kept."),
+            _("Not possible while desktops of it exist."),
         ],
         action=url_for("bases.remove", base_id=base_id),
-        button=_("Remove the base"),
+        button=_("Remove base"),
         back=url_for("bases.base", base_id=base_id),
     )
     return ask(question)
@@ -74,4 +74,4 @@ def remove(base_id: int) -> ResponseReturnValue:
     found = base_list.get(me(), base_id)
     name = found.name
     base_actions.remove(me(), found)
-    return done(url_for("bases.index"), _("%(base)s is being removed.", base=name))
+    return done(url_for("bases.index"), _("Removing %(base)s.", base=name))

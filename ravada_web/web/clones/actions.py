@@ -35,15 +35,23 @@ def question(action: str, chosen: Sequence[Clone], back: str) -> Question:
 
 def _title(action: str, chosen: Sequence[Clone]) -> str:
     count = len(chosen)
-    what = chosen[0].name if count == 1 else ngettext("%(num)s desktop", "%(num)s desktops", count)
-    titles = {
-        "start": _("Start %(what)s?", what=what),
-        "shut-down": _("Shut down %(what)s?", what=what),
-        "restart": _("Restart %(what)s?", what=what),
-        "force-off": _("Force off %(what)s?", what=what),
-        "delete": _("Delete %(what)s?", what=what),
+    if count == 1:
+        of_one = {
+            "start": _("Start %(name)s?", name=chosen[0].name),
+            "shut-down": _("Shut down %(name)s?", name=chosen[0].name),
+            "restart": _("Restart %(name)s?", name=chosen[0].name),
+            "force-off": _("Force off %(name)s?", name=chosen[0].name),
+            "delete": _("Delete %(name)s?", name=chosen[0].name),
+        }
+        return of_one[action]
+    of_many = {
+        "start": ngettext("Start %(num)s desktop?", "Start %(num)s desktops?", count),
+        "shut-down": ngettext("Shut down %(num)s desktop?", "Shut down %(num)s desktops?", count),
+        "restart": ngettext("Restart %(num)s desktop?", "Restart %(num)s desktops?", count),
+        "force-off": ngettext("Force off %(num)s desktop?", "Force off %(num)s desktops?", count),
+        "delete": ngettext("Delete %(num)s desktop?", "Delete %(num)s desktops?", count),
     }
-    return titles[action]
+    return of_many[action]
 
 
 def _effects(action: str, chosen: Sequence[Clone]) -> list[str]:
@@ -51,25 +59,30 @@ def _effects(action: str, chosen: Sequence[Clone]) -> list[str]:
     volatile = sum(clone.volatile for clone in chosen)
     effects = {
         "start": [],
-        "shut-down": [_("The guest system is asked to shut down. Whoever works there is interrupted.")],
-        "restart": [
-            _("The guest system is asked to shut down, then started again. Whoever works there is interrupted.")
+        "shut-down": [_("The guest OS is asked to shut down. Anyone using it is interrupted.")],
+        "restart": [_("The guest OS is asked to shut down, then started again. Anyone using it is interrupted.")],
+        "force-off": [_("The power is cut immediately: unsaved work is lost, and files may be damaged.")],
+        "delete": [
+            ngettext(
+                "All data saved on this desktop is permanently deleted.",
+                "All data saved on these desktops is permanently deleted.",
+                len(chosen),
+            )
         ],
-        "force-off": [_("The power is cut at once: whatever has not been saved is lost, and files may be damaged.")],
-        "delete": [_("Everything saved on their disks since they were made is deleted. This cannot be undone.")],
     }[action]
     if running and action == "delete":
-        text = ngettext("%(num)s of them is running now.", "%(num)s of them are running now.", running)
-        effects.append(text if len(chosen) > 1 else _("It is running now."))
+        text = ngettext("%(num)s of them is running.", "%(num)s of them are running.", running)
+        effects.append(text if len(chosen) > 1 else _("It is running."))
     if volatile and action == "restart":
-        effects.append(_("What is on a volatile one stays, unless it does not start again."))
+        effects.append(_("Volatile desktops keep their data, unless the restart fails."))
     if volatile and action in ("shut-down", "force-off"):
         text = ngettext(
-            "%(num)s is volatile: once off, it is deleted with all that is on it.",
-            "%(num)s are volatile: once off, they are deleted with all that is on them.",
+            "%(num)s of them is volatile: it is deleted, with all its data, when it shuts down.",
+            "%(num)s of them are volatile: they are deleted, with all their data, when they shut down.",
             volatile,
         )
-        effects.append(text)
+        alone = _("This desktop is volatile: it is deleted, with all its data, when it shuts down.")
+        effects.append(text if len(chosen) > 1 else alone)
     return effects
 
 
@@ -87,12 +100,14 @@ def _button(action: str) -> str:
 def outcome(action: str, count: int) -> str:
     """The message once it is asked for."""
     if not count:
-        return _("There was nothing to do.")
+        return _("No selected desktop needed this.")
     texts = {
         "start": ngettext("%(num)s desktop is starting.", "%(num)s desktops are starting.", count),
         "shut-down": ngettext("%(num)s desktop is shutting down.", "%(num)s desktops are shutting down.", count),
         "restart": ngettext("%(num)s desktop is restarting.", "%(num)s desktops are restarting.", count),
-        "force-off": ngettext("%(num)s desktop is being cut off.", "%(num)s desktops are being cut off.", count),
+        "force-off": ngettext(
+            "%(num)s desktop is being powered off.", "%(num)s desktops are being powered off.", count
+        ),
         "delete": ngettext("%(num)s desktop is being deleted.", "%(num)s desktops are being deleted.", count),
     }
     return texts[action]

@@ -19,11 +19,11 @@ from ravada_web.web.forms import Form
 
 class ClonesForm(Form):
     base_id = SelectField(_l("Base"), coerce=number, validate_choice=False)
-    count = IntegerField(_l("How many"), [InputRequired(_l("A number, at least 1."))], default=1)
-    prefix = StringField(_l("Names begin with"), [InputRequired(_l("Give the names a beginning."))])
-    owner = StringField(_l("Owner"), [InputRequired(_l("Enter the name of the user whose desktops they are."))])
+    count = IntegerField(_l("How many"), [InputRequired(_l("Enter a number, at least 1."))], default=1)
+    prefix = StringField(_l("Name prefix"), [InputRequired(_l("Enter a prefix."))])
+    owner = StringField(_l("Owner"), [InputRequired(_l("Enter the owner’s name."))])
     volatile = BooleanField(_l("Volatile"))
-    start_after = BooleanField(_l("Start them once made"))
+    start_after = BooleanField(_l("Start when ready"))
 
     def offer(self, bases: Iterable[Base]) -> None:
         """The bases to choose from."""

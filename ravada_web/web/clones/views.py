@@ -59,7 +59,7 @@ def create() -> ResponseReturnValue:
         values = form.values | {"base_id": form.base_id.data or 0}
         try:
             request_clones(me(), Request(**values))
-            text = ngettext("%(num)s clone is being made.", "%(num)s clones are being made.", values["count"])
+            text = ngettext("Creating %(num)s desktop.", "Creating %(num)s desktops.", values["count"])
             return done(url_for("clones.index", search=f"{values['prefix']}-"), text)
         except InvalidInput as error:
             form.refuse(error)
@@ -102,7 +102,7 @@ def _chosen() -> Sequence[Clone]:
     """The clones that are asked about. Raises InvalidInput for none, NotFound for one that is not theirs."""
     ids = request.args.getlist("id", type=asked.number)
     if not ids:
-        raise InvalidInput({"id": _("Tick at least one desktop first.")})
+        raise InvalidInput({"id": _("Select at least one desktop first.")})
     return clone_list.many(me(), ids)
 
 

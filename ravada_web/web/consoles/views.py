@@ -55,7 +55,7 @@ def viewers(clone_id: int) -> ResponseReturnValue:
     """The user refuses that others look on, or lets them again."""
     refused = request.form.get("refused") == "yes"
     console_rights.block_onlookers(me(), clone_id, refused)
-    text = _("Nobody can look on any more.") if refused else _("Operators may look on again.")
+    text = _("Screen viewing blocked.") if refused else _("Screen viewing allowed.")
     return done(url_for("console.page", clone_id=clone_id), text)
 
 
@@ -85,5 +85,5 @@ def file(clone_id: int, operation_id: int) -> Response:
 def _operation(clone_id: int, operation_id: int) -> Operation:
     operation = operation_list.get(me(), operation_id, "viewer_offer")
     if operation.params.get("clone_id") != clone_id:
-        raise NotFound(_("There is no such operation."))
+        raise NotFound(_("Operation not found."))
     return operation

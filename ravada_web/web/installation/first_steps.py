@@ -44,6 +44,6 @@ def index() -> Response:
 def dismiss() -> ResponseReturnValue:
     """Keep the card away in this browser."""
     back = local_path(request.form.get("next"))
-    answer = done(back, _("The first steps are put away. They stay at %(address)s.", address=url_for(".index")), "info")
+    answer = done(back, _("Checklist hidden. You can find it again at %(address)s.", address=url_for(".index")), "info")
     answer.set_cookie(COOKIE, "dismissed", max_age=ONE_YEAR, samesite="Lax", secure=settings().https, httponly=True)
     return answer

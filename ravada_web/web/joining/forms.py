@@ -10,4 +10,4 @@ from ravada_web.web.forms import Form
 class PasswordForm(Form):
     """A password that is typed once."""
 
-    password = PasswordField(_l("Password"), [InputRequired(_l("Enter the password of that user on the host."))])
+    password = PasswordField(_l("Password"), [InputRequired(_l("Enter that user’s password on the host."))])

@@ -60,17 +60,17 @@ def ask_mend(node_id: int) -> Response:
     node = node_list.get(me(), node_id)
     chosen = remedies.remedies(node, request.args.getlist("code"))
     many = ngettext(
-        "%(num)s command is run as root on %(node)s:",
-        "%(num)s commands are run as root on %(node)s:",
+        "%(num)s command will run as root on %(node)s:",
+        "%(num)s commands will run as root on %(node)s:",
         len(chosen),
         node=node.name,
     )
     question = Question(
-        title=_("Mend %(node)s?", node=node.name),
-        effects=[many if chosen else _("There is nothing of that to mend any more. Run the checks again.")],
+        title=_("Fix %(node)s?", node=node.name),
+        effects=[many if chosen else _("Nothing left to fix here. Run the checks again.")],
         commands=[finding["remedy"] for finding in chosen],
         action=url_for("guide.mend", node_id=node_id, code=[finding["code"] for finding in chosen]),
-        button=_("Run them"),
+        button=_("Run commands"),
         back=_steps(node_id),
         danger=False,
     )

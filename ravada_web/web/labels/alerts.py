@@ -6,9 +6,9 @@ from ravada_web.web.rendering import later as _l
 STATES = {
     "degraded": Look(_l("Degraded"), "orange", "alert-triangle"),
     "warning": Look(_l("Filling up"), "orange", "database"),
-    "unknown": Look(_l("Not known"), "orange", "help-circle"),
+    "unknown": Look(_l("Unknown"), "orange", "help-circle"),
     "down": Look(_l("Down"), "red", "plug-connected-x"),
     "critical": Look(_l("Nearly full"), "red", "database"),
     "quarantined": Look(_l("Quarantined"), "red", "shield-x"),
-    "": Look(_l("Well again"), "green", "circle-check"),
+    "": Look(_l("Recovered"), "green", "circle-check"),
 }

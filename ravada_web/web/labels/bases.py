@@ -5,18 +5,18 @@ from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
 
 STATES = {
-    "imported": Look(_l("Not prepared yet"), "secondary", "hourglass"),
-    "preparing": Look(_l("Being prepared"), "blue", "loader-2", busy=True),
+    "imported": Look(_l("Not prepared"), "secondary", "hourglass"),
+    "preparing": Look(_l("Preparing"), "blue", "loader-2", busy=True),
     "ready": Look(_l("Ready"), "green", "circle-check"),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
 }
 REPLICAS = {
-    "wanted": Look(_l("Waiting to be copied"), "blue", "hourglass"),
+    "wanted": Look(_l("Waiting"), "blue", "hourglass"),
     "copying": Look(_l("Copying"), "blue", "loader-2", busy=True),
     "verifying": Look(_l("Verifying"), "blue", "loader-2", busy=True),
     "ready": Look(_l("Ready"), "green", "circle-check"),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
-    "removing": Look(_l("Being removed"), "orange", "loader-2", busy=True),
+    "removing": Look(_l("Removing"), "orange", "loader-2", busy=True),
 }
 
 

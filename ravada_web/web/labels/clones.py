@@ -8,15 +8,15 @@ from ravada_web.web.rendering import later as _l
 
 STATES = {
     "requested": Look(_l("Waiting"), "blue", "hourglass"),
-    "creating": Look(_l("Being made"), "blue", "loader-2", busy=True),
+    "creating": Look(_l("Creating"), "blue", "loader-2", busy=True),
     "stopped": Look(_l("Off"), "secondary", "power"),
     "starting": Look(_l("Starting"), "blue", "loader-2", busy=True),
     "running": Look(_l("Running"), "green", "circle-check"),
     "paused": Look(_l("Paused"), "yellow", "player-pause"),
     "stopping": Look(_l("Shutting down"), "blue", "loader-2", busy=True),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
-    "unreachable": Look(_l("Not reachable"), "orange", "plug-connected-x"),
-    "deleting": Look(_l("Being deleted"), "red", "loader-2", busy=True),
+    "unreachable": Look(_l("Unreachable"), "orange", "plug-connected-x"),
+    "deleting": Look(_l("Deleting"), "red", "loader-2", busy=True),
 }
 RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)
 

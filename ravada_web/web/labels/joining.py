@@ -6,12 +6,12 @@ from ravada_web.web.rendering import later as _l
 
 FINDINGS = {
     "ssh": _l("SSH"),
-    "access": _l("Login"),
+    "access": _l("Access"),
     "twice": _l("Identity"),
     "distribution": _l("Distribution"),
     "libvirt": _l("libvirt"),
-    "kvm": _l("Virtualisation"),
-    "tools": _l("Programs"),
+    "kvm": _l("Virtualization"),
+    "tools": _l("Software"),
     "memory": _l("Memory"),
     "pool": _l("Pool"),
     "network": _l("Network"),

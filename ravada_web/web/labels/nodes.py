@@ -21,19 +21,20 @@ SERVICE_STATES = {
 LINKS = {
     True: Look(_l("Up"), "green", "circle-check"),
     False: Look(_l("Down"), "red", "plug-connected-x"),
-    None: Look(_l("Not known"), "secondary", "help-circle"),
+    None: Look(_l("Unknown"), "secondary", "help-circle"),
 }
 FACTS = {
-    "hostname": _l("Host name"),
+    "hostname": _l("Hostname"),
     "system": _l("Distribution"),
     "processor": _l("Processor"),
     "arch": _l("Architecture"),
-    "virt_type": _l("Runs guests by"),
+    "virt_type": _l("Virtualization"),
     "qemu_version": _l("QEMU"),
     "libvirt_version": _l("libvirt"),
-    "firmwares": _l("Firmwares"),
+    "firmwares": _l("Firmware"),
     "networks": _l("Networks"),
 }
+VIRTUALIZATION = {"kvm": _l("KVM"), "qemu": _l("emulated (QEMU)")}
 CHARTS = {
     "cpu_load": _l("CPU"),
     "memory_used": _l("Memory"),

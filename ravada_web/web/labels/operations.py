@@ -15,16 +15,16 @@ STATES = {
 }
 KINDS = {name: kind.label for name, kind in kinds.KINDS.items()}
 QUEUES = {
-    "interactive": _l("What people wait for: launching, shutting down, joining"),
-    "checks": _l("Asking the nodes how they are"),
-    "default": _l("Making and deleting clones"),
-    "bulk": _l("Preparing bases and copying them"),
+    "interactive": _l("What users wait for: launching, shutting down, adding nodes"),
+    "checks": _l("Node checks"),
+    "default": _l("Creating and deleting desktops"),
+    "bulk": _l("Preparing and copying bases"),
 }
 UNSERVED = Look(_l("No worker"), "red", "plug-connected-x")
 WORKERS = {
-    "idle": Look(_l("Waits for work"), "green", "circle-check"),
-    "busy": Look(_l("At work"), "blue", "loader-2", busy=True),
-    "gone": Look(_l("Not heard of"), "red", "plug-connected-x"),
+    "idle": Look(_l("Idle"), "green", "circle-check"),
+    "busy": Look(_l("Busy"), "blue", "loader-2", busy=True),
+    "gone": Look(_l("Lost"), "red", "plug-connected-x"),
 }
 
 

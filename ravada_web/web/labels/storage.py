@@ -5,6 +5,6 @@ from ravada_web.web.rendering import later as _l
 FILES = {
     "base": _l("Bases"),
     "clone": _l("Clones"),
-    "orphan": _l("Orphans: ours once, of no row"),
-    "other": _l("Others’ files"),
+    "orphan": _l("Orphaned files"),
+    "other": _l("Other files"),
 }

@@ -30,4 +30,4 @@ def banner() -> Response:
 @needs("nodes.change")
 def test() -> ResponseReturnValue:
     notifications.request_test(me())
-    return done(url_for("alerts.index"), _("A test message is on its way; how it went is shown here."))
+    return done(url_for("alerts.index"), _("Test message queued. The result appears here."))

@@ -14,23 +14,27 @@ from ravada_web.web.forms import Form
 class NodeForm(Form):
     """Where a host is."""
 
-    name = StringField(_l("Name"), [InputRequired(_l("Give the node a name."))])
-    address = StringField(_l("Address"), [InputRequired(_l("A host name or an IP address."))])
-    port = IntegerField(_l("SSH port"), [InputRequired(_l("Between 1 and 65535.")), NumberRange(1, 65535)], default=22)
-    user = StringField(_l("SSH user"), [InputRequired(_l("A user name of that host, such as root."))], default="root")
+    name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
+    address = StringField(_l("Address"), [InputRequired(_l("Enter a host name or IP address."))])
+    port = IntegerField(
+        _l("SSH port"), [InputRequired(_l("Enter a number between 1 and 65535.")), NumberRange(1, 65535)], default=22
+    )
+    user = StringField(
+        _l("SSH user"), [InputRequired(_l("Enter a user on that host, for example root."))], default="root"
+    )
 
 
 class NodeSettingsForm(NodeForm):
     """All that is set of a node."""
 
-    runs_clones = BooleanField(_l("May run clones"))
-    clone_limit = IntegerField(_l("Most clones"), [Optional()])
-    memory_reserve_mib = IntegerField(_l("Memory kept back (MiB)"), [InputRequired(_l("A number of MiB, 0 for none."))])
-    memory_overcommit = FloatField(_l("Memory overcommit"), [InputRequired(_l("A factor, 1 for none."))])
+    runs_clones = BooleanField(_l("Run desktops on this node"))
+    clone_limit = IntegerField(_l("Desktop limit"), [Optional()])
+    memory_reserve_mib = IntegerField(_l("Reserved memory (MiB)"), [InputRequired(_l("Enter a number, 0 for none."))])
+    memory_overcommit = FloatField(_l("Memory overcommit"), [InputRequired(_l("Enter a factor, 1 for none."))])
     cpu_overcommit = FloatField(_l("CPU overcommit"), [Optional()])
-    builds_at_once = IntegerField(_l("Creations at once"), [InputRequired(_l("Between 1 and 32."))])
-    display_address = StringField(_l("Address for viewers"))
-    nat_address = StringField(_l("Its address from outside (NAT)"))
+    builds_at_once = IntegerField(_l("Parallel creations"), [InputRequired(_l("Enter a number between 1 and 32."))])
+    display_address = StringField(_l("Viewer address"))
+    nat_address = StringField(_l("Public address"))
     mac = StringField(_l("MAC address"))
     labels = StringField(_l("Labels"))
     notes = TextAreaField(_l("Notes"))

@@ -67,7 +67,7 @@ def samples_of(node_id: int) -> ResponseReturnValue:
     """The figures of the node's charts, over one span."""
     found, span = node_list.get(me(), node_id), request.args.get("span", "hour")
     if span not in node_history.SPANS:
-        raise NotFound(_("There are charts of an hour, a day, a week and a month."))
+        raise NotFound(_("Charts cover an hour, a day, a week or a month."))
     seen = node_history.history(found, span)
     until = seen.since + node_history.SPANS[span][1].total_seconds()
     return {"step": seen.step, "since": seen.since, "until": until, "node": seen.node, "pools": seen.pools}
@@ -92,7 +92,7 @@ def save(node_id: int) -> ResponseReturnValue:
     if form.validate():
         try:
             node_settings.edit(me(), found, form.settings(fixed))
-            return done(_page(node_id), _("The settings are saved."))
+            return done(_page(node_id), _("Settings saved."))
         except InvalidInput as error:
             form.refuse(error)
     return show("nodes/edit.html", "nodes/_edit_form.html", 422, node=found, form=form)
@@ -103,7 +103,7 @@ def save(node_id: int) -> ResponseReturnValue:
 def enable(node_id: int) -> ResponseReturnValue:
     found = node_list.get(me(), node_id)
     service_state.set_service_state(me(), found, "enabled", unproved="unproved" in request.args)
-    return done(_back(node_id), _("%(node)s is enabled.", node=found.name))
+    return done(_back(node_id), _("%(node)s enabled.", node=found.name))
 
 
 @blueprint.get("/<int:node_id>/enable")
@@ -112,13 +112,13 @@ def ask_enable(node_id: int) -> Response:
     """For a node that never passed its proof: whether to go without."""
     found = node_list.get(me(), node_id)
     question = Question(
-        title=_("Enable %(node)s without a proof?", node=found.name),
+        title=_("Enable %(node)s without a test?", node=found.name),
         effects=[
-            _("No guest was ever seen to run there. Clones that are placed there may not start."),
-            _("That you chose this is kept in the audit log."),
+            _("No VM has been tested on this node. Desktops placed here may not start."),
+            _("Your choice is recorded in the audit log."),
         ],
         action=url_for("nodes.enable", node_id=node_id, unproved="yes"),
-        button=_("Enable it unproved"),
+        button=_("Enable without a test"),
         back=_back(node_id),
     )
     return ask(question)
@@ -130,13 +130,13 @@ def ask_disable(node_id: int) -> Response:
     found = node_list.get(me(), node_id)
     question = Question(
         title=_("Disable %(node)s?", node=found.name),
-        effects=[_("It gets no new clones, and what is off there cannot be started, until you enable it again.")],
+        effects=[_("No new desktops are placed here, and stopped ones can’t be started, until you enable it again.")],
         action=url_for("nodes.disable", node_id=node_id),
         button=_("Disable"),
         back=_back(node_id),
         choices=[
-            ("leave", _("Leave what runs there running"), _("Nobody is interrupted.")),
-            ("shut_down", _("Shut down what runs there"), _("Its users lose what they have not saved.")),
+            ("leave", _("Keep its desktops running"), _("Nobody is interrupted.")),
+            ("shut_down", _("Shut down its desktops"), _("Users lose unsaved work.")),
         ],
     )
     return ask(question)
@@ -147,7 +147,7 @@ def ask_disable(node_id: int) -> Response:
 def disable(node_id: int) -> ResponseReturnValue:
     found = node_list.get(me(), node_id)
     service_state.set_service_state(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
-    return done(_back(node_id), _("%(node)s is disabled.", node=found.name))
+    return done(_back(node_id), _("%(node)s disabled.", node=found.name))
 
 
 @blueprint.get("/<int:node_id>/remove")
@@ -157,11 +157,11 @@ def ask_remove(node_id: int) -> Response:
     question = Question(
         title=_("Remove %(node)s?", node=found.name),
         effects=[
-            _("The product forgets this host and closes its connection. Nothing is deleted on the host itself."),
-            _("It is refused while clones or replicas of bases stand on it."),
+            _("Ravada stops managing this host. Nothing is deleted on the host itself."),
+            _("Not possible while it holds desktops or base copies."),
         ],
         action=url_for("nodes.remove", node_id=node_id),
-        button=_("Remove the node"),
+        button=_("Remove node"),
         back=_back(node_id),
     )
     return ask(question)
@@ -173,7 +173,7 @@ def remove(node_id: int) -> ResponseReturnValue:
     found = node_list.get(me(), node_id)
     name = found.name
     removal.remove(me(), found)
-    return done(url_for("nodes.index"), _("%(node)s is removed.", node=name))
+    return done(url_for("nodes.index"), _("%(node)s removed.", node=name))
 
 
 @blueprint.post("/<int:node_id>/rekey")

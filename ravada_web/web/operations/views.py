@@ -59,14 +59,14 @@ def badge() -> Response:
 @needs("operations.control")
 def retry() -> ResponseReturnValue:
     count = operation_requests.retry(me(), request.form.getlist("id", type=asked.number))
-    return done(_back(), ngettext("%(num)s operation is tried again.", "%(num)s operations are tried again.", count))
+    return done(_back(), ngettext("Retrying %(num)s operation.", "Retrying %(num)s operations.", count))
 
 
 @blueprint.post("/cancel")
 @needs("operations.control")
 def cancel() -> ResponseReturnValue:
     count = operation_requests.cancel(me(), request.form.getlist("id", type=asked.number))
-    return done(_back(), ngettext("%(num)s operation is cancelled.", "%(num)s operations are cancelled.", count))
+    return done(_back(), ngettext("%(num)s operation cancelled.", "%(num)s operations cancelled.", count))
 
 
 def _back() -> str:

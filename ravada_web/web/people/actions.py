@@ -29,10 +29,10 @@ def _question(user_id: int, title: str, effects: list[str], endpoint: str, butto
 def ask_off(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
-        _("%(name)s is signed out everywhere, open screens close, and nobody signs in by this name.", name=name),
-        _("The desktops stay, and those that run go on running. You can switch %(name)s on again.", name=name),
+        _("%(name)s is signed out everywhere, open screens close, and sign-in is blocked.", name=name),
+        _("Desktops are kept and keep running. You can activate %(name)s again.", name=name),
     ]
-    return _question(user_id, _("Switch %(name)s off?", name=name), effects, "switch_off", _("Switch off"))
+    return _question(user_id, _("Deactivate %(name)s?", name=name), effects, "switch_off", _("Deactivate"))
 
 
 @blueprint.post("/off")
@@ -40,7 +40,7 @@ def ask_off(user_id: int) -> Response:
 def switch_off(user_id: int) -> ResponseReturnValue:
     user = users.get(me(), user_id)
     users.switch_off(me(), user)
-    return done(_page(user_id), _("%(name)s is switched off.", name=user.name))
+    return done(_page(user_id), _("%(name)s deactivated.", name=user.name))
 
 
 @blueprint.post("/on")
@@ -48,7 +48,7 @@ def switch_off(user_id: int) -> ResponseReturnValue:
 def switch_on(user_id: int) -> ResponseReturnValue:
     user = users.get(me(), user_id)
     users.switch_on(me(), user)
-    return done(_page(user_id), _("%(name)s may sign in again.", name=user.name))
+    return done(_page(user_id), _("%(name)s can sign in again.", name=user.name))
 
 
 @blueprint.get("/delete")
@@ -56,8 +56,8 @@ def switch_on(user_id: int) -> ResponseReturnValue:
 def ask_delete(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
-        _("Groups, limits and what was offered to %(name)s alone go too. This cannot be undone.", name=name),
-        _("It is refused while desktops are theirs. The audit log keeps the name."),
+        _("Group memberships, quota and personal offers are deleted too. This cannot be undone.", name=name),
+        _("Not possible while they own desktops. The audit log keeps the name."),
     ]
     return _question(user_id, _("Delete %(name)s?", name=name), effects, "delete", _("Delete"))
 
@@ -68,7 +68,7 @@ def delete(user_id: int) -> ResponseReturnValue:
     user = users.get(me(), user_id)
     name = user.name
     users.delete(me(), user)
-    return done(url_for("people.index"), _("%(name)s is deleted.", name=name))
+    return done(url_for("people.index"), _("%(name)s deleted.", name=name))
 
 
 @blueprint.get("/password")
@@ -76,11 +76,11 @@ def delete(user_id: int) -> ResponseReturnValue:
 def ask_password(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
-        _("The present password does not count any more, and %(name)s is signed out everywhere.", name=name),
-        _("A new one is drawn and shown to you once. At the next sign-in it has to be changed."),
+        _("The current password stops working, and %(name)s is signed out everywhere.", name=name),
+        _("A new one is generated and shown to you once. It must be changed at the next sign-in."),
     ]
     title = _("Reset the password of %(name)s?", name=name)
-    return _question(user_id, title, effects, "reset_password", _("Reset the password"))
+    return _question(user_id, title, effects, "reset_password", _("Reset password"))
 
 
 @blueprint.post("/password")
@@ -95,11 +95,14 @@ def reset_password(user_id: int) -> ResponseReturnValue:
 def ask_second_factor(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
-        _("For a lost phone: make sure first that it is %(name)s who asks you.", name=name),
-        _("Until a new one is set up, the password alone lets in. %(name)s is signed out everywhere.", name=name),
+        _("For a lost phone. First make sure that the request really comes from %(name)s.", name=name),
+        _(
+            "Until a new one is set up, the password alone is enough to sign in. %(name)s is signed out everywhere.",
+            name=name,
+        ),
     ]
-    title = _("Take the second factor of %(name)s away?", name=name)
-    return _question(user_id, title, effects, "reset_second_factor", _("Take it away"))
+    title = _("Remove the second factor of %(name)s?", name=name)
+    return _question(user_id, title, effects, "reset_second_factor", _("Remove second factor"))
 
 
 @blueprint.post("/second-factor")
@@ -107,11 +110,11 @@ def ask_second_factor(user_id: int) -> Response:
 def reset_second_factor(user_id: int) -> ResponseReturnValue:
     user = users.get(me(), user_id)
     passwords.reset_second_factor(me(), user)
-    return done(_page(user_id), _("The second factor of %(name)s is taken away.", name=user.name))
+    return done(_page(user_id), _("Second factor of %(name)s removed.", name=user.name))
 
 
 @blueprint.post("/sign-ins/end-all")
 @needs("users.change")
 def end_sign_ins(user_id: int) -> ResponseReturnValue:
     ended = sessions.end_all(me(), users.get(me(), user_id))
-    return done(_page(user_id), ngettext("%(num)s sign-in is ended.", "%(num)s sign-ins are ended.", ended))
+    return done(_page(user_id), ngettext("%(num)s session ended.", "%(num)s sessions ended.", ended))

@@ -59,6 +59,6 @@ def preview(key: str) -> Response:
 @needs("users.change")
 def take(key: str) -> ResponseReturnValue:
     taken = csv_import.import_rows(me(), key)
-    text = _("%(made)s made, %(changed)s changed, %(left)s left as they are.",
+    text = _("%(made)s created, %(changed)s updated, %(left)s unchanged.",
              made=len(taken.made), changed=len(taken.changed), left=taken.left)  # fmt: skip
     return done(url_for("people.index"), text)

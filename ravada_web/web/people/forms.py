@@ -40,9 +40,9 @@ class Ticks(SelectMultipleField):
 class LimitsForm(Form):
     """The limits of a user or a group."""
 
-    most_clones = IntegerField(_l("Desktops in all"), [Optional()])
+    most_clones = IntegerField(_l("Desktops"), [Optional()])
     most_running = IntegerField(_l("Running at once"), [Optional()])
-    most_memory_mib = IntegerField(_l("Memory of those running (MiB)"), [Optional()])
+    most_memory_mib = IntegerField(_l("Running memory (MiB)"), [Optional()])
 
     @property
     def most(self) -> Amounts:
@@ -74,8 +74,8 @@ class PartForm(Form):
     """What an operator is given."""
 
     part = RadioField(
-        _l("Sees and controls"),
-        [InputRequired(_l("Choose one of the two."))],
+        _l("Scope"),
+        [InputRequired(_l("Choose one."))],
         choices=[
             SelectChoice("all", _l("Everything")),
             SelectChoice("some", _l("Only these bases and nodes")),
@@ -87,7 +87,7 @@ class PartForm(Form):
 
 
 class GroupForm(LimitsForm):
-    name = StringField(_l("Name"), [InputRequired(_l("Give the group a name."))])
+    name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
     description = StringField(_l("Description"), [Length(max=500, message=_l("At most 500 characters."))])
 
 

@@ -44,7 +44,7 @@ def create() -> ResponseReturnValue:
         try:
             values = form.values
             made = groups.create(me(), name=values["name"], description=values["description"], most=form.most)
-            return done(_page(made.id), _("%(name)s is made. Add its members now.", name=made.name))
+            return done(_page(made.id), _("Group %(name)s created. Now add members.", name=made.name))
         except InvalidInput as error:
             form.refuse(error)
     return _form(form, 422)
@@ -82,7 +82,7 @@ def save(group_id: int) -> ResponseReturnValue:
         try:
             values = form.values
             groups.edit(me(), found, name=values["name"], description=values["description"], most=form.most)
-            return done(_page(group_id), _("The settings are saved."))
+            return done(_page(group_id), _("Settings saved."))
         except InvalidInput as error:
             form.refuse(error)
     return _form(form, 422, found)
@@ -95,7 +95,7 @@ def add_members(group_id: int) -> ResponseReturnValue:
     if form.validate():
         try:
             added = groups.add_members(me(), found, form.names.data)
-            return done(_page(group_id), ngettext("%(num)s member is new.", "%(num)s members are new.", added))
+            return done(_page(group_id), ngettext("%(num)s member added.", "%(num)s members added.", added))
         except InvalidInput as error:
             form.refuse(error)
     return _group(found, form, 422)
@@ -105,7 +105,7 @@ def add_members(group_id: int) -> ResponseReturnValue:
 @needs("users.change")
 def remove_member(group_id: int, user_id: int) -> ResponseReturnValue:
     user = groups.remove_member(me(), groups.get(me(), group_id), user_id)
-    return done(_page(group_id), _("%(name)s is not in it any more.", name=user.name))
+    return done(_page(group_id), _("%(name)s removed from the group.", name=user.name))
 
 
 @blueprint.get("/<int:group_id>/delete")
@@ -116,12 +116,12 @@ def ask_delete(group_id: int) -> Response:
     question = Question(
         title=_("Delete %(name)s?", name=found.name),
         effects=[
-            ngettext("%(num)s member stays, without what this group was offered and its limits.",
-                     "%(num)s members stay, without what this group was offered and its limits.", count),
-            _("Desktops that exist stay. This cannot be undone."),
+            ngettext("%(num)s member loses this group’s bases and quota.",
+                     "%(num)s members lose this group’s bases and quota.", count),
+            _("Existing desktops are kept. This cannot be undone."),
         ],
         action=url_for("groups.delete", group_id=group_id),
-        button=_("Delete the group"),
+        button=_("Delete group"),
         back=_page(group_id),
     )  # fmt: skip
     return ask(question)
@@ -133,4 +133,4 @@ def delete(group_id: int) -> ResponseReturnValue:
     found = groups.get(me(), group_id)
     name = found.name
     groups.delete(me(), found)
-    return done(url_for("groups.index"), _("%(name)s is deleted.", name=name))
+    return done(url_for("groups.index"), _("%(name)s deleted.", name=name))

@@ -121,7 +121,7 @@ def save(user_id: int) -> ResponseReturnValue:
     if form.validate():
         try:
             users.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)
-            return done(_page(user_id), _("The settings are saved."))
+            return done(_page(user_id), _("Settings saved."))
         except InvalidInput as error:
             form.refuse(error)
     return _edit_form(user, form, 422)
@@ -153,7 +153,7 @@ def save_part(user_id: int) -> ResponseReturnValue:
                 operator_scopes.give_everything(me(), user)
             else:
                 operator_scopes.give_scope(me(), user, form.nodes.data, form.bases.data)
-            return done(_page(user_id), _("Saved. It counts from now on."))
+            return done(_page(user_id), _("Saved."))
         except InvalidInput as error:
             form.refuse(error)
     return _part_form(user, form, 422)

@@ -44,8 +44,8 @@ def change_password() -> ResponseReturnValue:
         except InvalidInput as error:
             form.refuse(error)
         else:
-            others = ngettext("%(num)s other sign-in was ended.", "%(num)s other sign-ins were ended.", ended)
-            return done(url_for("account.index"), f"{_('Your password is changed.')} {others if ended else ''}".strip())
+            others = ngettext("%(num)s other session ended.", "%(num)s other sessions ended.", ended)
+            return done(url_for("account.index"), f"{_('Password changed.')} {others if ended else ''}".strip())
     return _password_form(form, 422)
 
 
@@ -56,13 +56,13 @@ def _password_form(form: PasswordForm, status: int = 200) -> Response:
 @blueprint.post("/sign-ins/<int:sign_in_id>/end")
 def end_sign_in(sign_in_id: int) -> ResponseReturnValue:
     sessions.end(me(), sign_in_id)
-    return done(url_for("account.index"), _("That sign-in is ended."))
+    return done(url_for("account.index"), _("Session ended."))
 
 
 @blueprint.post("/sign-ins/end-others")
 def end_others() -> ResponseReturnValue:
     ended = sessions.end_all(me(), me(), keep=g.sign_in_id)
-    return done(url_for("account.index"), ngettext("%(num)s sign-in is ended.", "%(num)s sign-ins are ended.", ended))
+    return done(url_for("account.index"), ngettext("%(num)s session ended.", "%(num)s sessions ended.", ended))
 
 
 @blueprint.get("/second-factor")
@@ -111,7 +111,7 @@ def switch_off() -> ResponseReturnValue:
     if form.validate():
         try:
             second_factor.switch_off(me(), form.password.data)
-            return done(url_for("account.index"), _("Your second factor is switched off."))
+            return done(url_for("account.index"), _("Second factor disabled."))
         except InvalidInput as error:
             form.refuse(error)
     return _page(form, 422)

@@ -23,13 +23,13 @@ class CodeForm(Form):
 
     def refuse_code(self) -> None:
         """Show that the code was not taken, whatever the reason."""
-        self.refuse(InvalidInput({"code": _("This code is wrong, or was used already. Wait for the next one.")}))
+        self.refuse(InvalidInput({"code": _("That code is not valid. Wait for the next one.")}))
 
 
 class PasswordForm(Form):
     """One's own password anew."""
 
-    present = PasswordField(_l("Present password"), [InputRequired(_l("Enter your present password.")), LONGEST])
+    present = PasswordField(_l("Current password"), [InputRequired(_l("Enter your current password.")), LONGEST])
     password = PasswordField(
         _l("New password"),
         [
@@ -39,8 +39,8 @@ class PasswordForm(Form):
         ],
     )
     again = PasswordField(
-        _l("New password again"),
-        [EqualTo("password", _l("The two do not match."))],
+        _l("Confirm new password"),
+        [EqualTo("password", _l("The passwords don’t match."))],
     )
 
 

@@ -54,7 +54,7 @@ def sign_in() -> ResponseReturnValue:
     if user is None:
         rate_limits.count_failure(counters)
         sign_in_refusals.note_refused(name)
-        form.form_errors.append(_("The name or the password is wrong."))
+        form.form_errors.append(_("Wrong name or password."))
         return _form(form, 422)
     back = local_path(request.form.get("next"))
     if user.has_second_factor:
@@ -64,7 +64,7 @@ def sign_in() -> ResponseReturnValue:
 
 
 def _too_many(form: SignInForm | CodeForm) -> Response:
-    form.form_errors.append(_("Too many wrong attempts. Wait a minute, then try again."))
+    form.form_errors.append(_("Too many failed attempts. Wait a minute and try again."))
     answer = _form(form, 429) if isinstance(form, SignInForm) else _code_form(form, 429)
     answer.headers["Retry-After"] = "60"
     return answer

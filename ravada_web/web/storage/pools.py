@@ -38,7 +38,7 @@ def save(node_id: int, pool_id: int) -> ResponseReturnValue:
     if form.validate():
         try:
             pools.set_marks(me(), pool, **form.values)
-            return done(url_for("nodes.node", node_id=node_id), _("The marks are saved."))
+            return done(url_for("nodes.node", node_id=node_id), _("Thresholds saved."))
         except InvalidInput as error:
             form.refuse(error)
     return _page(node, pool, form, 422)

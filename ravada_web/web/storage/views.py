@@ -34,12 +34,12 @@ def index(node_id: int) -> Response:
 @needs("nodes.see")
 def count(node_id: int) -> ResponseReturnValue:
     usage.request_count(me(), node_list.get(me(), node_id))
-    return done(url_for("storage.index", node_id=node_id), _("The files are being counted."))
+    return done(url_for("storage.index", node_id=node_id), _("Scanning files."))
 
 
 @blueprint.post("/go-on")
 @needs("nodes.see")
 def go_on(node_id: int) -> ResponseReturnValue:
     going = clone_actions.resume(me(), node_list.get(me(), node_id))
-    word = ngettext("%(num)s desktop goes on.", "%(num)s desktops go on.", going)
+    word = ngettext("%(num)s desktop resumed.", "%(num)s desktops resumed.", going)
     return done(url_for("storage.index", node_id=node_id), word)
