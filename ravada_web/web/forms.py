@@ -1,10 +1,21 @@
 """The forms: fields, types and bounds that a browser can check; what only the services know they say themselves."""
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from flask_wtf import FlaskForm
 
 from ravada_web.errors import InvalidInput
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Accepted(Generic[Result]):
+    """A form that was taken, with what the service returned."""
+
+    result: Result
 
 
 class Form(FlaskForm):
@@ -17,6 +28,17 @@ class Form(FlaskForm):
     def values(self) -> dict[str, Any]:
         """What was entered, texts without the blanks around them."""
         return {name: value.strip() if isinstance(value, str) else value for name, value in self.data.items()}
+
+    def submit(self, service: Callable[[], Result]) -> Accepted[Result] | None:
+        """Call the service if every field is valid; None where a field or the service refused, the reasons then in
+        the form. Raises what else the service raises."""
+        if not self.validate():
+            return None
+        try:
+            return Accepted(service())
+        except InvalidInput as error:
+            self.refuse(error)
+            return None
 
     def refuse(self, error: InvalidInput) -> None:
         """Show what a service refused beside the fields it names; the rest at the form's top."""

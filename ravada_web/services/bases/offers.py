@@ -11,6 +11,7 @@ from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Group, GroupMember, User
 from ravada_web.services.audit import events
+from ravada_web.services.people import users
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
@@ -51,25 +52,29 @@ def set_offers(
     to_all: bool,
     group_ids: Collection[int],
     user_ids: Collection[int],
+    user_names: str = "",
     volatile: bool,
     users_may_delete: bool,
     users_may_refuse: bool,
 ) -> None:
-    """Offer the base to exactly these, or to everybody as well. `volatile`: what they make is thrown away when it
-    stops; `users_may_delete`: they may delete it themselves; `users_may_refuse`: they may keep onlookers out.
+    """Offer the base to exactly these, or to everybody as well. `user_names` is a text of names to add to the users.
+    `volatile`: what they make is thrown away when it stops; `users_may_delete`: they may delete it themselves;
+    `users_may_refuse`: they may keep onlookers out.
 
     Raises InvalidInput for a group or a user that does not exist.
     """
     rights.require(actor, "bases.change")
     with transaction() as session:
-        _require_existing(session, set(group_ids), set(user_ids))
+        named = users.by_names(session, users.split_names(user_names))
+        user_ids = {*user_ids, *(user.id for user in named)}
+        _require_existing(session, set(group_ids), user_ids)
         wanted = {(group_id, None) for group_id in group_ids} | {(None, user_id) for user_id in user_ids}
         kept = [row for row in base.offers if (row.group_id, row.user_id) in wanted]
         added = wanted - {(row.group_id, row.user_id) for row in kept}
         base.offers = kept + [BaseOffer(group_id=group_id, user_id=user_id) for group_id, user_id in added]
         base.offered_to_all, base.offers_volatile = to_all, volatile
         base.users_may_delete, base.users_may_refuse = users_may_delete, users_may_refuse
-        events.record(session, actor, "offer", base, _in_words(to_all, len(set(group_ids)), len(set(user_ids))))
+        events.record(session, actor, "offer", base, _in_words(to_all, len(set(group_ids)), len(user_ids)))
 
 
 def _require_existing(session: Session, group_ids: set[int], user_ids: set[int]) -> None:

@@ -148,11 +148,6 @@ def by_names(session: Session, names: Collection[str]) -> list[User]:
     return list(found)
 
 
-def ids_of(text: str) -> list[int]:
-    """The ids of the users whose names are in the text. Raises InvalidInput that says whom there is not."""
-    return [user.id for user in by_names(db.session(), split_names(text))]
-
-
 def split_names(text: str) -> list[str]:
     """The names in a text, apart by blanks, commas, semicolons or lines; each once."""
     return list(dict.fromkeys(text.replace(",", " ").replace(";", " ").split()))

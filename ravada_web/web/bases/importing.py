@@ -26,15 +26,9 @@ def form() -> Response:
 @needs("bases.change")
 def begin() -> ResponseReturnValue:
     filled = ImportForm()
-    filled.offer(base_list.importable())
-    if filled.validate():
-        values = filled.values
-        sizes = {name: values.pop(name) or 0 for name in ("memory_mib", "vcpus")}
-        try:
-            operation = base_actions.request_import(me(), **values, **sizes)
-            return done(url_for("importing.progress", operation_id=operation.id))
-        except InvalidInput as error:
-            filled.refuse(error)
+    sizes = {name: filled.values[name] or 0 for name in ("memory_mib", "vcpus")}
+    if accepted := filled.submit(lambda: base_actions.request_import(me(), **filled.values | sizes)):
+        return done(url_for("importing.progress", operation_id=accepted.result.id))
     return _form(filled, 422)
 
 

@@ -4,11 +4,10 @@ from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import InvalidInput
 from ravada_web.models import Base
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.bases import offers
-from ravada_web.services.people import groups, users
+from ravada_web.services.people import groups
 from ravada_web.web.bases.forms import OffersForm
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -35,22 +34,23 @@ def tab(base_id: int) -> Response:
 @needs("bases.change")
 def save(base_id: int) -> ResponseReturnValue:
     base, form = base_list.get(me(), base_id), OffersForm()
-    if form.validate():
-        try:
-            offers.set_offers(
-                me(),
-                base,
-                to_all=form.to_all.data,
-                group_ids=form.groups.data,
-                user_ids={*form.users.data, *users.ids_of(form.names.data or "")},
-                volatile=form.kind.data == "volatile",
-                users_may_delete=form.users_may_delete.data,
-                users_may_refuse=form.users_may_refuse.data,
-            )
-            return done(url_for("offers.tab", base_id=base_id), _("Saved."))
-        except InvalidInput as error:
-            form.refuse(error)
+    if form.submit(lambda: _set_offers(base, form)):
+        return done(url_for("offers.tab", base_id=base_id), _("Saved."))
     return _form(base, form, 422)
+
+
+def _set_offers(base: Base, form: OffersForm) -> None:
+    offers.set_offers(
+        me(),
+        base,
+        to_all=form.to_all.data,
+        group_ids=form.groups.data,
+        user_ids=form.users.data,
+        user_names=form.names.data or "",
+        volatile=form.kind.data == "volatile",
+        users_may_delete=form.users_may_delete.data,
+        users_may_refuse=form.users_may_refuse.data,
+    )
 
 
 def _form(base: Base, form: OffersForm, status: int = 200) -> Response:

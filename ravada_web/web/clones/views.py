@@ -55,18 +55,15 @@ def new() -> Response:
 @needs("clones.create")
 def create() -> ResponseReturnValue:
     form, shortage = ClonesForm(), {}
-    if form.validate():
-        values = form.values | {"base_id": form.base_id.data or 0}
-        try:
-            request_clones(me(), Request(**values))
+    values = form.values | {"base_id": form.base_id.data or 0}
+    try:
+        if form.submit(lambda: request_clones(me(), Request(**values))):
             text = ngettext("Creating %(num)s desktop.", "Creating %(num)s desktops.", values["count"])
             return done(url_for("clones.index", search=f"{values['prefix']}-"), text)
-        except InvalidInput as error:
-            form.refuse(error)
-        except NoRoom as error:
-            shortage = {"decision": error.decision.to_dict()}
-        except NoNodeAllowed as error:
-            shortage = {"no_node": str(error), "base_id": error.base_id}
+    except NoRoom as error:
+        shortage = {"decision": error.decision.to_dict()}
+    except NoNodeAllowed as error:
+        shortage = {"no_node": str(error), "base_id": error.base_id}
     return _form(form, 422, **shortage)
 
 

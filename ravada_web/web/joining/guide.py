@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.errors import InvalidInput
 from ravada_web.services.joining import inspection, key_install, proof, remedies
 from ravada_web.services.joining import progress as joining_progress
 from ravada_web.services.nodes import listing as node_list
@@ -43,13 +42,9 @@ def check(node_id: int) -> ResponseReturnValue:
 @needs("nodes.change")
 def key(node_id: int) -> ResponseReturnValue:
     """Install the key by a password, which goes to the job alone."""
-    form = PasswordForm()
-    if form.validate():
-        try:
-            key_install.request_key_install(me(), node_list.get(me(), node_id), form.password.data)
-            return done(_steps(node_id))
-        except InvalidInput as error:
-            form.refuse(error)
+    node, form = node_list.get(me(), node_id), PasswordForm()
+    if form.submit(lambda: key_install.request_key_install(me(), node, form.password.data)):
+        return done(_steps(node_id))
     return _page(node_id, form, 422)
 
 

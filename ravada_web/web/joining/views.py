@@ -24,12 +24,8 @@ def add() -> Response:
 @needs("nodes.change")
 def begin() -> ResponseReturnValue:
     form = NodeForm()
-    if form.validate():
-        try:
-            operation = host_keys.request_join(me(), **form.values)
-            return done(url_for("joining.progress", operation_id=operation.id))
-        except InvalidInput as error:
-            form.refuse(error)
+    if accepted := form.submit(lambda: host_keys.request_join(me(), **form.values)):
+        return done(url_for("joining.progress", operation_id=accepted.result.id))
     return _form(form, 422)
 
 

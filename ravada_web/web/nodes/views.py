@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import InvalidInput, NotFound
+from ravada_web.errors import NotFound
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys
@@ -89,12 +89,8 @@ def save(node_id: int) -> ResponseReturnValue:
     form = NodeSettingsForm(data=fixed)
     for name in fixed:
         del form[name]
-    if form.validate():
-        try:
-            node_settings.edit(me(), found, form.settings(fixed))
-            return done(_page(node_id), _("Settings saved."))
-        except InvalidInput as error:
-            form.refuse(error)
+    if form.submit(lambda: node_settings.edit(me(), found, form.settings(fixed))):
+        return done(_page(node_id), _("Settings saved."))
     return show("nodes/edit.html", "nodes/_edit_form.html", 422, node=found, form=form)
 
 

@@ -34,12 +34,11 @@ def form() -> Response:
 @needs("users.change")
 def upload() -> ResponseReturnValue:
     filled, bad = TableForm(), None
-    if filled.validate():
-        try:
-            preview = csv_import.preview(me(), filled.file.data.read())
-            return done(url_for("people_table.preview", key=preview.key))
-        except BadTable as error:
-            bad = error
+    try:
+        if accepted := filled.submit(lambda: csv_import.preview(me(), filled.file.data.read())):
+            return done(url_for("people_table.preview", key=accepted.result.key))
+    except BadTable as error:
+        bad = error
     return _form(filled, 422, bad)
 
 

@@ -90,6 +90,11 @@ class GroupForm(LimitsForm):
     name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
     description = StringField(_l("Description"), [Length(max=500, message=_l("At most 500 characters."))])
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was entered, as the service takes it."""
+        return {"name": self.values["name"], "description": self.values["description"], "most": self.most}
+
 
 class MembersForm(Form):
     names = TextAreaField(_l("Names"), [InputRequired(_l("Enter at least one name."))])

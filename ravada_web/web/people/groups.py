@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.errors import InvalidInput
 from ravada_web.models import Group
 from ravada_web.services.audit import events
 from ravada_web.services.people import groups
@@ -40,13 +39,9 @@ def new() -> Response:
 @needs("users.change")
 def create() -> ResponseReturnValue:
     form = GroupForm()
-    if form.validate():
-        try:
-            values = form.values
-            made = groups.create(me(), name=values["name"], description=values["description"], most=form.most)
-            return done(_page(made.id), _("Group %(name)s created. Now add members.", name=made.name))
-        except InvalidInput as error:
-            form.refuse(error)
+    if accepted := form.submit(lambda: groups.create(me(), **form.settings)):
+        made = accepted.result
+        return done(_page(made.id), _("Group %(name)s created. Now add members.", name=made.name))
     return _form(form, 422)
 
 
@@ -78,13 +73,8 @@ def edit(group_id: int) -> Response:
 @needs("users.change")
 def save(group_id: int) -> ResponseReturnValue:
     found, form = groups.get(me(), group_id), GroupForm()
-    if form.validate():
-        try:
-            values = form.values
-            groups.edit(me(), found, name=values["name"], description=values["description"], most=form.most)
-            return done(_page(group_id), _("Settings saved."))
-        except InvalidInput as error:
-            form.refuse(error)
+    if form.submit(lambda: groups.edit(me(), found, **form.settings)):
+        return done(_page(group_id), _("Settings saved."))
     return _form(form, 422, found)
 
 
@@ -92,12 +82,9 @@ def save(group_id: int) -> ResponseReturnValue:
 @needs("users.change")
 def add_members(group_id: int) -> ResponseReturnValue:
     found, form = groups.get(me(), group_id), MembersForm()
-    if form.validate():
-        try:
-            added = groups.add_members(me(), found, form.names.data)
-            return done(_page(group_id), ngettext("%(num)s member added.", "%(num)s members added.", added))
-        except InvalidInput as error:
-            form.refuse(error)
+    if accepted := form.submit(lambda: groups.add_members(me(), found, form.names.data)):
+        added = accepted.result
+        return done(_page(group_id), ngettext("%(num)s member is new.", "%(num)s members are new.", added))
     return _group(found, form, 422)
 
 

@@ -4,7 +4,6 @@ from flask import Blueprint, Response, g, make_response, render_template, reques
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import InvalidInput
 from ravada_web.models import Role, User
 from ravada_web.services.audit import events
 from ravada_web.services.bases import listing as base_list
@@ -60,17 +59,16 @@ def new() -> Response:
 @needs("users.change")
 def create() -> ResponseReturnValue:
     form = NewPersonForm()
-    if form.validate():
-        name, given = form.values["name"], form.password.data
-        try:
-            user, password = users.make(me(), name, form.role.data, given, group_ids=form.groups.data, most=form.most)
-        except InvalidInput as error:
-            form.refuse(error)
-        else:
-            if given:
-                return done(_page(user.id), _("%(name)s can sign in now.", name=name))
-            return shown_once(user, password)
-    return _new_form(form, 422)
+    name, given = form.values["name"], form.password.data
+    accepted = form.submit(
+        lambda: users.make(me(), name, form.role.data, given, group_ids=form.groups.data, most=form.most)
+    )
+    if not accepted:
+        return _new_form(form, 422)
+    user, password = accepted.result
+    if given:
+        return done(_page(user.id), _("%(name)s can sign in now.", name=name))
+    return shown_once(user, password)
 
 
 def shown_once(user: User, password: str) -> Response:
@@ -118,12 +116,8 @@ def edit(user_id: int) -> Response:
 @needs("users.change")
 def save(user_id: int) -> ResponseReturnValue:
     user, form = users.get(me(), user_id), PersonForm()
-    if form.validate():
-        try:
-            users.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)
-            return done(_page(user_id), _("Settings saved."))
-        except InvalidInput as error:
-            form.refuse(error)
+    if form.submit(lambda: users.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)):
+        return done(_page(user_id), _("Settings saved."))
     return _edit_form(user, form, 422)
 
 
@@ -147,16 +141,16 @@ def part(user_id: int) -> Response:
 @needs("users.change")
 def save_part(user_id: int) -> ResponseReturnValue:
     user, form = users.get(me(), user_id), PartForm()
-    if form.validate():
-        try:
-            if form.part.data == "all":
-                operator_scopes.give_everything(me(), user)
-            else:
-                operator_scopes.give_scope(me(), user, form.nodes.data, form.bases.data)
-            return done(_page(user_id), _("Saved."))
-        except InvalidInput as error:
-            form.refuse(error)
+    if form.submit(lambda: _give(user, form)):
+        return done(_page(user_id), _("Saved."))
     return _part_form(user, form, 422)
+
+
+def _give(user: User, form: PartForm) -> None:
+    if form.part.data == "all":
+        operator_scopes.give_everything(me(), user)
+    else:
+        operator_scopes.give_scope(me(), user, form.nodes.data, form.bases.data)
 
 
 def _part_form(user: User, form: PartForm, status: int = 200) -> Response:

@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.errors import InvalidInput
 from ravada_web.identity.second_factor import picture
 from ravada_web.services.sign_in import passwords, second_factor, sessions
 from ravada_web.web.guard import me
@@ -38,14 +37,11 @@ def password() -> Response:
 @blueprint.post("/password")
 def change_password() -> ResponseReturnValue:
     form = PasswordForm()
-    if form.validate():
-        try:
-            ended = passwords.change_password(me(), form.present.data, form.password.data, g.sign_in_id)
-        except InvalidInput as error:
-            form.refuse(error)
-        else:
-            others = ngettext("%(num)s other session ended.", "%(num)s other sessions ended.", ended)
-            return done(url_for("account.index"), f"{_('Password changed.')} {others if ended else ''}".strip())
+    present, password = form.present.data, form.password.data
+    if accepted := form.submit(lambda: passwords.change_password(me(), present, password, g.sign_in_id)):
+        ended = accepted.result
+        others = ngettext("%(num)s other session ended.", "%(num)s other sessions ended.", ended)
+        return done(url_for("account.index"), f"{_('Password changed.')} {others if ended else ''}".strip())
     return _password_form(form, 422)
 
 
@@ -75,11 +71,8 @@ def set_up() -> ResponseReturnValue:
 @blueprint.post("/second-factor")
 def prove() -> ResponseReturnValue:
     form = CodeForm()
-    if form.validate():
-        try:
-            return _codes(second_factor.prove(me(), form.values["code"]))
-        except InvalidInput as error:
-            form.refuse(error)
+    if accepted := form.submit(lambda: second_factor.prove(me(), form.values["code"])):
+        return _codes(accepted.result)
     return _set_up_form(form, 422)
 
 
@@ -97,21 +90,14 @@ def _codes(codes: list[str]) -> Response:
 @blueprint.post("/second-factor/codes")
 def renew_codes() -> ResponseReturnValue:
     form = ConfirmForm()
-    if form.validate():
-        try:
-            return _codes(second_factor.renew_codes(me(), form.password.data))
-        except InvalidInput as error:
-            form.refuse(error)
+    if accepted := form.submit(lambda: second_factor.renew_codes(me(), form.password.data)):
+        return _codes(accepted.result)
     return _page(form, 422)
 
 
 @blueprint.post("/second-factor/off")
 def switch_off() -> ResponseReturnValue:
     form = ConfirmForm()
-    if form.validate():
-        try:
-            second_factor.switch_off(me(), form.password.data)
-            return done(url_for("account.index"), _("Second factor disabled."))
-        except InvalidInput as error:
-            form.refuse(error)
+    if form.submit(lambda: second_factor.switch_off(me(), form.password.data)):
+        return done(url_for("account.index"), _("Second factor disabled."))
     return _page(form, 422)

@@ -4,7 +4,6 @@ from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import InvalidInput
 from ravada_web.models import Node, Pool
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.storage import overview as storage_overview
@@ -35,10 +34,6 @@ def save(node_id: int, pool_id: int) -> ResponseReturnValue:
     node = node_list.get(me(), node_id)
     pool = storage_overview.get(node, pool_id)
     form = PoolForm()
-    if form.validate():
-        try:
-            pools.set_marks(me(), pool, **form.values)
-            return done(url_for("nodes.node", node_id=node_id), _("Thresholds saved."))
-        except InvalidInput as error:
-            form.refuse(error)
+    if form.submit(lambda: pools.set_marks(me(), pool, **form.values)):
+        return done(url_for("nodes.node", node_id=node_id), _("Thresholds saved."))
     return _page(node, pool, form, 422)
