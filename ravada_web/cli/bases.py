@@ -1,29 +1,15 @@
 """`flask bases …`"""
 
 import click
-from sqlalchemy import select
 
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait, wait_option
-from ravada_web.cli.nodes import find as find_node
-from ravada_web.errors import NotFound
-from ravada_web.extensions import db
-from ravada_web.models import Base, Operation, OperationState
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.bases import offers
-from ravada_web.services.operations.kinds import kinds_on
-from ravada_web.services.operations.subjects import REPLICA
+from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import groups, users
 
 group = Commands("bases", help="Templates of desktops.")
-
-
-def find(name: str) -> Base:
-    """The base of that name. Raises NotFound."""
-    base = db.session.scalar(select(Base).where(Base.name == name))
-    if base is None:
-        raise NotFound(f"There is no base “{name}”.")
-    return base
 
 
 @group.command("list")
@@ -75,7 +61,8 @@ def import_base(name: str, paths: tuple[str, ...], domain: str, memory: int, vcp
 @wait_option
 def prepare(name: str, waits: bool) -> None:
     """Make a version of the base's disks, for clones to stand on."""
-    operation = base_actions.prepare(administrator(), find(name))
+    actor = administrator()
+    operation = base_actions.prepare(actor, base_list.by_name(actor, name))
     if waits:
         wait([operation.id])
 
@@ -87,12 +74,13 @@ def prepare(name: str, waits: bool) -> None:
 @wait_option
 def allow(name: str, nodes: tuple[str, ...], forbid: bool, waits: bool) -> None:
     """Tick nodes: let them run the base's clones, and bring its disks there."""
-    base = find(name)
-    named = {find_node(node).id for node in nodes}
+    actor = administrator()
+    base = base_list.by_name(actor, name)
+    named = {node_list.by_name(actor, node).id for node in nodes}
     ticked = {row.node_id for row in base.allowed}
-    base_actions.allow(administrator(), base, ticked - named if forbid else ticked | named)
+    base_actions.allow(actor, base, ticked - named if forbid else ticked | named)
     if waits:
-        wait(_copies(find(name)))
+        wait(base_list.copies_under_way(actor, base))
 
 
 @group.command("offer")
@@ -113,22 +101,14 @@ def offer(
     may_refuse: bool,
 ) -> None:
     """Offer a base to exactly these, to make desktops of by themselves; to nobody, where none is named."""
+    actor = administrator()
     offers.set_offers(
-        administrator(),
-        find(name),
+        actor,
+        base_list.by_name(actor, name),
         to_all=to_all,
-        group_ids=[groups.by_name(one).id for one in to_groups],
-        user_ids=[users.by_name(one).id for one in to_users],
+        group_ids=[groups.by_name(actor, one).id for one in to_groups],
+        user_ids=[users.by_name(actor, one).id for one in to_users],
         volatile=volatile,
         users_may_delete=may_delete,
         users_may_refuse=may_refuse,
     )
-
-
-def _copies(base: Base) -> list[int]:
-    query = select(Operation.id).where(
-        Operation.base_id == base.id,
-        Operation.kind.in_(kinds_on(REPLICA)),
-        Operation.state.in_([OperationState.WAITING, OperationState.RUNNING]),
-    )
-    return list(db.session.scalars(query))

@@ -5,13 +5,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 import click
-from sqlalchemy import select
 
-from ravada_web.cli.bases import find as find_base
-from ravada_web.cli.common import Commands, administrator, json_option, show, wait, wait_option
+from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show, wait, wait_option
 from ravada_web.errors import NotFound
-from ravada_web.extensions import db
-from ravada_web.models import Clone, CloneState, User
+from ravada_web.models import Clone, User
+from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
@@ -20,16 +18,10 @@ from ravada_web.services.people import users
 group = Commands("clones", help="Desktops made from bases.")
 
 
-def find(names: Sequence[str]) -> list[Clone]:
-    """The clones of these names (or ids). Raises NotFound for the first that does not exist."""
-    found = []
-    for name in names:
-        column = Clone.id == int(name) if name.isdecimal() else Clone.name == name
-        clone = db.session.scalar(select(Clone).where(column))
-        if clone is None:
-            raise NotFound(f"There is no clone “{name}”.")
-        found.append(clone)
-    return found
+def _clone(name: str) -> Clone:
+    """The clone of that name, or id. Raises NotFound."""
+    viewer = administrator()
+    return clone_list.get(viewer, int(name)) if name.isdecimal() else clone_list.by_name(viewer, name)
 
 
 @group.command("list")
@@ -38,14 +30,10 @@ def find(names: Sequence[str]) -> list[Clone]:
 @json_option
 def list_clones(base: str, search: str, as_json: bool) -> None:
     """All clones, as last seen."""
-    filters = clone_list.Filters(search=search, base_id=find_base(base).id if base else None)
-    rows = []
-    number, pages = 1, 1
-    while number <= pages:
-        page = clone_list.listing(administrator(), filters, number)
-        rows += [_row(clone) for clone in page.items]
-        number, pages = number + 1, page.pages
-    show(rows, as_json)
+    viewer = administrator()
+    filters = clone_list.Filters(search=search, base_id=base_list.by_name(viewer, base).id if base else None)
+    clones = all_pages(lambda number: clone_list.listing(viewer, filters, number))
+    show([_row(clone) for clone in clones], as_json)
 
 
 def _row(clone: Clone) -> dict[str, object]:
@@ -75,34 +63,26 @@ def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start
     """Make clones, balanced over the nodes that the base is allowed on."""
     actor = administrator()
     wanted = clone_requests.Request(
-        base_id=find_base(base).id,
+        base_id=base_list.by_name(actor, base).id,
         count=count,
         prefix=prefix,
-        owner=(users.by_name(owner) if owner else actor).name,
+        owner=(users.by_name(actor, owner) if owner else actor).name,
         volatile=volatile,
         start_after=start_after,
     )
     decision = clone_requests.request_clones(actor, wanted)
-    rows = list(db.session.scalars(select(Clone).where(Clone.decision_id == decision.id).order_by(Clone.id)))
+    clones = clone_list.of_decision(actor, decision)
+    first, last = clones[0].name, clones[-1].name
     if waits:
-        wait(_operations(rows))
-    click.echo(f"{count} clones: {rows[0].name} to {rows[-1].name}")
-
-
-def _operations(rows: Sequence[Clone]) -> list[int]:
-    return sorted({row.operation_id for row in rows if row.operation_id})
+        wait(sorted({clone.operation_id for clone in clones if clone.operation_id}))
+    click.echo(f"{count} clones: {first} to {last}")
 
 
 def _act(names: Sequence[str], act: Callable[[User, Sequence[int]], int], waits: bool) -> None:
-    chosen = [clone.id for clone in find(names)]
-    act(administrator(), chosen)
+    actor, chosen = administrator(), [_clone(name).id for name in names]
+    act(actor, chosen)
     if waits:
-        rows = list(db.session.scalars(select(Clone).where(Clone.id.in_(chosen))))
-        wait(
-            _operations(
-                [row for row in rows if row.state in (CloneState.STARTING, CloneState.STOPPING, CloneState.DELETING)]
-            )
-        )
+        wait(clone_list.power_work_on(actor, chosen))
 
 
 @group.command("start")
@@ -136,7 +116,8 @@ def restart(names: tuple[str, ...], waits: bool) -> None:
 @wait_option
 def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
     """Delete clones with all that is on their disks."""
-    find(names)
+    for name in names:
+        _clone(name)
     if sys.stdin.isatty() and not yes:
         click.confirm(f"Delete {', '.join(names)} and all that is on their disks?", abort=True)
     _act(names, clone_actions.delete, waits)
@@ -147,7 +128,7 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
 @json_option
 def why(name: str, as_json: bool) -> None:
     """Why a clone is on its node: the verdict on every node when it was placed."""
-    (clone,) = find([name])
+    clone = _clone(name)
     decision = clone_list.why(administrator(), clone)
     if decision is None:
         raise NotFound(f"{clone.name} was not placed by a request.")

@@ -3,19 +3,22 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import click
 from flask.cli import AppGroup
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from ravada_web.errors import NotFound, RavadaError
-from ravada_web.extensions import db
-from ravada_web.models import Operation, OperationState, Role, User
+from ravada_web.errors import RavadaError
+from ravada_web.models import Operation, OperationState, User
+from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.paging import Page
+from ravada_web.services.people import users
+from ravada_web.services.transaction import read_again
 
 POLL_SECONDS = 0.2
+Item = TypeVar("Item")
 
 
 class Commands(AppGroup):
@@ -34,11 +37,16 @@ class Commands(AppGroup):
 
 def administrator() -> User:
     """In whose name the command line acts: the first administrator. Raises NotFound before `flask setup`."""
-    query = select(User).where(User.role == Role.ADMINISTRATOR, User.active).order_by(User.id)
-    user = db.session.scalar(query)
-    if user is None:
-        raise NotFound("There is no administrator yet: run `flask setup` first.")
-    return user
+    return users.first_administrator()
+
+
+def all_pages(page: Callable[[int], Page[Item]]) -> Iterator[Item]:
+    """What is on all pages of a list; `page` returns the one of that number."""
+    number, pages = 1, 1
+    while number <= pages:
+        read = page(number)
+        yield from read.items
+        number, pages = number + 1, read.pages
 
 
 def show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
@@ -56,15 +64,15 @@ def show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def wait(operation_ids: Sequence[int], timeout: float = 3600) -> list[Operation]:
+def wait(operation_ids: Sequence[int], timeout: float = 3600) -> Sequence[Operation]:
     """Wait until all these operations are over, showing progress on a terminal.
 
     Raises RavadaError with the first one's error when one has failed or was cancelled, or at the timeout (seconds).
     """
     end = time.monotonic() + timeout
     while True:
-        db.session.rollback()
-        rows = list(db.session.scalars(select(Operation).where(Operation.id.in_(operation_ids))))
+        read_again()
+        rows = operation_list.many(administrator(), operation_ids)
         _show_progress(rows)
         if all(row.over for row in rows):
             break

@@ -2,7 +2,7 @@
 
 import click
 
-from ravada_web.cli.common import Commands, administrator, json_option, show
+from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show
 from ravada_web.services.people import groups
 from ravada_web.services.people.quotas import Amounts
 
@@ -16,22 +16,19 @@ most_memory = click.option("--memory", type=int, help="The most memory of those 
 @json_option
 def list_groups(as_json: bool) -> None:
     """All groups."""
-    rows, number, pages = [], 1, 1
-    while number <= pages:
-        page = groups.page(administrator(), "", number)
-        rows += [
-            {
-                "id": row.group.id,
-                "name": row.group.name,
-                "members": row.members,
-                "bases": row.bases,
-                "clones": row.group.most_clones,
-                "running": row.group.most_running,
-                "memory_mib": row.group.most_memory_mib,
-            }
-            for row in page.items
-        ]
-        number, pages = number + 1, page.pages
+    viewer = administrator()
+    rows = [
+        {
+            "id": row.group.id,
+            "name": row.group.name,
+            "members": row.members,
+            "bases": row.bases,
+            "clones": row.group.most_clones,
+            "running": row.group.most_running,
+            "memory_mib": row.group.most_memory_mib,
+        }
+        for row in all_pages(lambda number: groups.page(viewer, "", number))
+    ]
     show(rows, as_json)
 
 
@@ -54,9 +51,10 @@ def create(name: str, description: str, clones: int | None, running: int | None,
 @most_memory
 def limit(name: str, clones: int | None, running: int | None, memory: int | None) -> None:
     """Give a group exactly these limits; those that are not named are none."""
-    found = groups.by_name(name)
+    actor = administrator()
+    limited = groups.by_name(actor, name)
     most = Amounts(clones, running, memory)
-    groups.edit(administrator(), found, name=found.name, description=found.description, most=most)
+    groups.edit(actor, limited, name=limited.name, description=limited.description, most=most)
 
 
 @group.command("add")
@@ -64,7 +62,8 @@ def limit(name: str, clones: int | None, running: int | None, memory: int | None
 @click.argument("users", nargs=-1, required=True)
 def add(name: str, users: tuple[str, ...]) -> None:
     """Add users to a group."""
-    added = groups.add_members(administrator(), groups.by_name(name), " ".join(users))
+    actor = administrator()
+    added = groups.add_members(actor, groups.by_name(actor, name), " ".join(users))
     click.echo(f"added {added}")
 
 
@@ -73,7 +72,8 @@ def add(name: str, users: tuple[str, ...]) -> None:
 @click.argument("users", nargs=-1, required=True)
 def remove(name: str, users: tuple[str, ...]) -> None:
     """Take users out of a group."""
-    count = groups.remove_members(administrator(), groups.by_name(name), " ".join(users))
+    actor = administrator()
+    count = groups.remove_members(actor, groups.by_name(actor, name), " ".join(users))
     click.echo(f"removed {count}")
 
 
@@ -81,4 +81,5 @@ def remove(name: str, users: tuple[str, ...]) -> None:
 @click.argument("name")
 def delete(name: str) -> None:
     """Delete a group; its members stay."""
-    groups.delete(administrator(), groups.by_name(name))
+    actor = administrator()
+    groups.delete(actor, groups.by_name(actor, name))

@@ -9,12 +9,12 @@ import click
 from flask import Flask, current_app
 
 from ravada_web.cli.common import administrator, wait
-from ravada_web.errors import RavadaError
-from ravada_web.extensions import db
+from ravada_web.errors import NotFound, RavadaError
 from ravada_web.models import Node, Operation
 from ravada_web.services.joining import host_keys, inspection, key_install, proof, remedies
 from ravada_web.services.lifecycle import service_state
 from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.transaction import read_again
 
 AT_ONCE = 16
 
@@ -73,8 +73,8 @@ def _outcome(app: Flask, place: Place, options: Options) -> str:
 
 
 def _join(place: Place, options: Options) -> None:
-    known = _find(place)
-    _settle(inspection.request_inspection(administrator(), known) if known else _trusted(place))
+    known = _known(place)
+    _wait_however_it_ends(inspection.request_inspection(administrator(), known) if known else _accept_host_key(place))
     if not _node(place).access and options.password:
         wait([key_install.request_key_install(administrator(), _node(place), options.password).id], timeout=180)
     elif not _node(place).access:
@@ -86,56 +86,60 @@ def _join(place: Place, options: Options) -> None:
     _prove(_node(place), options)
 
 
-def _find(place: Place) -> Node | None:
-    db.session.rollback()
-    rows = (row.node for row in node_list.listing(administrator()))
-    return next((node for node in rows if node.name == place.name and node.address == place.address), None)
+def _known(place: Place) -> Node | None:
+    """The node that was added for this place, as it is now."""
+    read_again()
+    try:
+        node = node_list.by_name(administrator(), place.name)
+    except NotFound:
+        return None
+    return node if node.address == place.address else None
 
 
 def _node(place: Place) -> Node:
-    node = _find(place)
+    node = _known(place)
     if node is None:
         raise RavadaError(f"node {place.name} was removed meanwhile")
     return node
 
 
-def _trusted(place: Place) -> Operation:
+def _accept_host_key(place: Place) -> Operation:
     """Read the host key and have it accepted: what follows is the inspection."""
     scan = host_keys.request_join(
         administrator(), name=place.name, address=place.address, port=place.port, user=place.user
     )
     (read,) = wait([scan.id], timeout=60)
-    accepted = place.fingerprint or _asked(place, read.result["fingerprint"])
+    accepted = place.fingerprint or _confirmed(place, read.result["fingerprint"])
     return host_keys.accept_join(administrator(), read.id, accepted)
 
 
-def _asked(place: Place, seen: str) -> str:
+def _confirmed(place: Place, seen: str) -> str:
     if not sys.stdin.isatty():
         raise click.ClickException(f"the host key of {place.name} is {seen}; if that is right, add --accept {seen}")
     click.confirm(f"The host key of {place.name} is {seen}. Is it the one that the host itself shows?", abort=True)
     return seen
 
 
-def _settle(operation: Operation) -> None:
+def _wait_however_it_ends(operation: Operation) -> None:
     """Wait for it, however it ends: the step after it looks at what the node is then."""
     try:
         wait([operation.id], timeout=120)
     except RavadaError:
-        db.session.rollback()
+        read_again()
 
 
 def _prove(node: Node, options: Options) -> None:
     failed = [finding for finding in node.findings if finding["state"] == "fail"]
     try:
         if failed:
-            raise RavadaError(" ".join(map(_told, failed)))
+            raise RavadaError(" ".join(map(_in_words, failed)))
         wait([proof.request_proof(administrator(), node).id], timeout=180)
     except RavadaError:
         if not options.unproved:
             raise
-        db.session.rollback()
+        read_again()
         service_state.set_service_state(administrator(), node, "enabled", unproved=True)
 
 
-def _told(finding: dict[str, str]) -> str:
+def _in_words(finding: dict[str, str]) -> str:
     return finding["text"] + (f"\n    {finding['remedy']}\n" if finding["remedy"] else "")

@@ -6,22 +6,12 @@ import click
 
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait
 from ravada_web.cli.joining import Options, Place, join_many
-from ravada_web.errors import NotFound
-from ravada_web.models import Node
 from ravada_web.services.joining import inspection, proof
 from ravada_web.services.lifecycle import removal, service_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 
 group = Commands("nodes", help="The hosts that run virtual machines.")
-
-
-def find(name: str) -> Node:
-    """The node of that name. Raises NotFound."""
-    found = next((row.node for row in node_list.listing(administrator()) if row.node.name == name), None)
-    if found is None:
-        raise NotFound(f"There is no node “{name}”.")
-    return found
 
 
 @group.command("list")
@@ -86,16 +76,18 @@ def join(
 @json_option
 def check(name: str, as_json: bool) -> None:
     """Run all the checks of a node, and show what they found."""
-    wait([inspection.request_inspection(administrator(), find(name)).id], timeout=120)
+    actor = administrator()
+    wait([inspection.request_inspection(actor, node_list.by_name(actor, name)).id], timeout=120)
     columns = ("code", "state", "text", "remedy")
-    show([{key: finding[key] for key in columns} for finding in find(name).findings], as_json)
+    show([{key: finding[key] for key in columns} for finding in node_list.by_name(actor, name).findings], as_json)
 
 
 @group.command("prove")
 @click.argument("name")
 def prove(name: str) -> None:
     """Run a tiny machine on a node, from its disk to its screen; a new node is enabled by it."""
-    (done,) = wait([proof.request_proof(administrator(), find(name)).id], timeout=180)
+    actor = administrator()
+    (done,) = wait([proof.request_proof(actor, node_list.by_name(actor, name)).id], timeout=180)
     show(done.result["steps"], as_json=False)
 
 
@@ -104,7 +96,8 @@ def prove(name: str) -> None:
 @click.option("--unproved", is_flag=True, help="Even if no guest was ever proved to run there.")
 def enable(name: str, unproved: bool) -> None:
     """Let a node be placed on."""
-    service_state.set_service_state(administrator(), find(name), "enabled", unproved=unproved)
+    actor = administrator()
+    service_state.set_service_state(actor, node_list.by_name(actor, name), "enabled", unproved=unproved)
 
 
 @group.command("disable")
@@ -112,14 +105,16 @@ def enable(name: str, unproved: bool) -> None:
 @click.option("--shut-down", is_flag=True, help="Ask what runs there to shut down too.")
 def disable(name: str, shut_down: bool) -> None:
     """Give a node no new clones and no starts."""
-    service_state.set_service_state(administrator(), find(name), "disabled", shut_down=shut_down)
+    actor = administrator()
+    service_state.set_service_state(actor, node_list.by_name(actor, name), "disabled", shut_down=shut_down)
 
 
 @group.command("remove")
 @click.argument("name")
 def remove(name: str) -> None:
     """Forget a node that has no clones."""
-    removal.remove(administrator(), find(name))
+    actor = administrator()
+    removal.remove(actor, node_list.by_name(actor, name))
 
 
 @group.command("key")

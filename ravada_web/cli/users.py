@@ -2,7 +2,7 @@
 
 import click
 
-from ravada_web.cli.common import Commands, json_option, show
+from ravada_web.cli.common import Commands, administrator, json_option, show
 from ravada_web.models import Role
 from ravada_web.services.people import groups, users
 from ravada_web.services.sign_in import passwords
@@ -23,7 +23,7 @@ def list_users(as_json: bool) -> None:
             "active": user.active,
             "signed_in": user.signed_in_at,
         }
-        for user in users.listing()
+        for user in users.listing(administrator())
     ]
     show(rows, as_json)
 
@@ -36,7 +36,7 @@ def list_users(as_json: bool) -> None:
 def create_user(name: str, role: str, password_stdin: bool, in_groups: tuple[str, ...]) -> None:
     """Make a user; a password that was drawn is printed, this once."""
     given = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else None
-    group_ids = [groups.by_name(one).id for one in in_groups]
+    group_ids = [groups.by_name(administrator(), one).id for one in in_groups]
     _user, password = users.make(None, name, role, given, group_ids=group_ids)
     click.echo(f"created {name}" if given else password)
 
@@ -45,14 +45,14 @@ def create_user(name: str, role: str, password_stdin: bool, in_groups: tuple[str
 @click.argument("name")
 def reset_password(name: str) -> None:
     """Draw a new password, printed this once, to be changed at the next sign-in; ends all sign-ins."""
-    click.echo(passwords.reset_password(None, users.by_name(name)))
+    click.echo(passwords.reset_password(None, users.by_name(administrator(), name)))
 
 
 @group.command("reset-second-factor")
 @click.argument("name")
 def reset_second_factor(name: str) -> None:
     """Take a lost second factor away; ends all sign-ins."""
-    passwords.reset_second_factor(None, users.by_name(name))
+    passwords.reset_second_factor(None, users.by_name(administrator(), name))
     click.echo(f"{name} signs in without a second factor now")
 
 
@@ -62,7 +62,7 @@ def reset_second_factor(name: str) -> None:
 @json_option
 def sessions(name: str, end: bool, as_json: bool) -> None:
     """The browsers in which a user is signed in."""
-    user = users.by_name(name)
+    user = users.by_name(administrator(), name)
     if end:
         click.echo(f"ended {sign_in_sessions.end_all(None, user)}")
         return

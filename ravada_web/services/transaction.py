@@ -47,6 +47,11 @@ def transaction() -> Iterator[Session]:
         session.info.pop(_WRITING, None)
 
 
+def read_again() -> None:
+    """End the present read transaction: what is read from now on is as it stands by then. For what waits."""
+    db.session.rollback()
+
+
 def hold_lock(session: Session, name: str) -> None:
     """Make choices of one kind serial until the transaction's end (SQLite's write lock does so already)."""
     if session.get_bind().dialect.name != "sqlite":

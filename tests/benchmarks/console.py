@@ -177,7 +177,7 @@ def prepare(cluster: Cluster) -> tuple[list[int], list[Path]]:
 def live_pages(cluster: Cluster) -> dict[str, object]:
     """A thousand open pages, told of ten changes."""
     say(f"{LIVE_PAGES} live pages ...")
-    operator = users.by_name("viewer1")
+    operator = users.by_name(users.first_administrator(), "viewer1")
     cookies = [_cookie(cluster.app, sessions.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
     gateway = cluster.pid_of("gateway")
     before, begun = cpu_seconds(gateway), time.perf_counter()

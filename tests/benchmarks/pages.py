@@ -34,8 +34,8 @@ SMALL_FILE = "/static/icon.svg"
 def furnish(fleet: Fleet) -> None:
     """The nodes, a base on all of them, and the clones: some for alice, the others the administrator's."""
     fleet.fill(NODES)
-    admin = users.by_name("admin").id
-    passwords.set_password(None, users.by_name("admin"), PASSWORD)
+    passwords.set_password(None, users.first_administrator(), PASSWORD)
+    admin = users.first_administrator().id
     alice = users.create(None, "alice", "user", PASSWORD)[0].id
     fleet.add_clones(CLONES, lambda number: alice if number < DESKTOPS else admin)
 

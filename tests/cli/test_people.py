@@ -33,7 +33,7 @@ def test_a_group_with_limits_and_members(app: Flask, people: People) -> None:
     (row,) = json.loads(run(app, "groups list --json"))
     assert (row["name"], row["members"], row["clones"], row["memory_mib"]) == ("class", 3, 2, None)
     run(app, "groups limit class --memory 512")
-    assert quotas.limits_of(users.by_name("user")) == Amounts(None, None, 512)
+    assert quotas.limits_of(users.by_name(people.administrator, "user")) == Amounts(None, None, 512)
     assert run(app, "groups remove class user other") == "removed 2\n"
     run(app, "groups delete class")
     assert db.session.scalars(select(Group)).all() == []

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from ravada_web import ROOT, create_app
-from ravada_web.cli.bases import find as find_base
 from ravada_web.cli.common import administrator, show, wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
@@ -158,7 +157,7 @@ def _main_job(cluster: Lab, guest: Path, facts: dict[str, Any]) -> None:
 
 def _make_users(passwords: dict[str, str]) -> None:
     """Alice and Bob, and the first administrator with a password that the demo knows."""
-    known = {user.name: user for user in users.listing()}
+    known = {user.name: user for user in users.listing(users.first_administrator())}
     for name in CLONES:
         if name not in known:
             users.create(None, name, "user", passwords[name])
@@ -205,7 +204,7 @@ def _make_base() -> None:
 
 
 def _base() -> Base:
-    return find_base(BASE)
+    return base_list.by_name(administrator(), BASE)
 
 
 def _allow_everywhere() -> None:
@@ -232,7 +231,7 @@ def _make_clones() -> None:
     owned = clone_list.listing(actor, clone_list.Filters()).items
     for name, count in CLONES.items():
         if not any(clone.owner.name == name for clone in owned):
-            owner = users.by_name(name)
+            owner = users.by_name(actor, name)
             wanted = clone_requests.Request(_base().id, count, f"{name}-desk", owner.name)
             clone_requests.request_clones(actor, wanted)
     making = (CloneState.REQUESTED, CloneState.CREATING)

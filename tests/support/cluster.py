@@ -91,7 +91,7 @@ class Cluster:
     def admin(self) -> User:
         """The first administrator."""
         db.session.rollback()
-        return users.by_name("admin")
+        return users.first_administrator()
 
     def node(self, name: str) -> Node:
         """A node's row, read anew."""

@@ -15,10 +15,14 @@ from ravada_web.models import (
     BaseState,
     Clone,
     Node,
+    Operation,
+    OperationState,
     Replica,
     ReplicaState,
     User,
 )
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import REPLICA
 from ravada_web.services.paging import natural
 from ravada_web.services.permissions import scopes
 
@@ -78,6 +82,25 @@ def get(viewer: User, base_id: int) -> Base:
     if base is None:
         raise NotFound(_("There is no such base."))
     return base
+
+
+def by_name(viewer: User, name: str) -> Base:
+    """The base of that name. Raises NotFound, for one that the viewer may not know of too."""
+    base = db.session.scalar(select(Base).where(Base.name == name, scopes.bases(viewer)))
+    if base is None:
+        raise NotFound(_("There is no base “%(name)s”.", name=name))
+    return base
+
+
+def copies_under_way(viewer: User, base: Base) -> Sequence[int]:
+    """The ids of the operations that bring the base's disks to nodes or remove them there, and are not over."""
+    query = select(Operation.id).where(
+        Operation.base_id == base.id,
+        Operation.kind.in_(kinds_on(REPLICA)),
+        Operation.state.in_([OperationState.WAITING, OperationState.RUNNING]),
+        scopes.operations(viewer),
+    )
+    return db.session.scalars(query).all()
 
 
 def importable() -> list[str]:

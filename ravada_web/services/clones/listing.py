@@ -10,7 +10,7 @@ from sqlalchemy.orm import defaultload, joinedload, lazyload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
-from ravada_web.models import Clone, CloneState, Node, User
+from ravada_web.models import Clone, CloneState, Decision, Node, User
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import names as user_names
 from ravada_web.services.permissions import scopes
@@ -58,6 +58,27 @@ def get(viewer: User, clone_id: int) -> Clone:
     if clone is None:
         raise NotFound(_("There is no such desktop."))
     return clone
+
+
+def by_name(viewer: User, name: str) -> Clone:
+    """The clone of that name. Raises NotFound, for one that is foreign too."""
+    clone = db.session.scalar(visible(viewer).where(Clone.name == name))
+    if clone is None:
+        raise NotFound(_("There is no clone “%(name)s”.", name=name))
+    return clone
+
+
+def of_decision(viewer: User, decision: Decision) -> Sequence[Clone]:
+    """The clones that a decision placed, as far as the viewer may know of them, in their list's order."""
+    query = visible(viewer).where(Clone.decision_id == decision.id).order_by(Clone.sort_name)
+    return db.session.scalars(query).all()
+
+
+def power_work_on(viewer: User, clone_ids: Sequence[int]) -> list[int]:
+    """The ids of the operations that start, stop or delete these clones now."""
+    states = (CloneState.STARTING, CloneState.STOPPING, CloneState.DELETING)
+    query = visible(viewer).where(Clone.id.in_(clone_ids), Clone.state.in_(states))
+    return sorted({clone.operation_id for clone in db.session.scalars(query) if clone.operation_id})
 
 
 def of_operation(viewer: User, operation_id: int) -> Sequence[Clone]:

@@ -75,6 +75,14 @@ def get(viewer: User, node_id: int) -> Node:
     return node
 
 
+def by_name(viewer: User, name: str) -> Node:
+    """The node of that name. Raises NotFound, for one that the viewer may not know of too."""
+    node = db.session.scalar(select(Node).where(Node.name == name, scopes.nodes(viewer)))
+    if node is None:
+        raise NotFound(_("There is no node “%(name)s”.", name=name))
+    return node
+
+
 def master() -> Node:
     """The master node. Raises NotFound where none has been added yet."""
     node = db.session.scalar(select(Node).where(Node.is_master))

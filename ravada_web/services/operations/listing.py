@@ -1,5 +1,6 @@
 """Operations as pages list them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
@@ -60,6 +61,16 @@ def get(viewer: User, operation_id: int, kind: str | None = None) -> Operation:
     if operation is None or kind not in (None, operation.kind):
         raise NotFound(_("There is no such operation."))
     return operation
+
+
+def many(viewer: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
+    """These operations, oldest first. Raises NotFound when one does not exist, or the viewer may not know of it."""
+    wanted = set(operation_ids)
+    query = select(Operation).where(Operation.id.in_(wanted), scopes.operations(viewer))
+    found = db.session.scalars(query.order_by(Operation.id)).all()
+    if len(found) != len(wanted):
+        raise NotFound(_("There is no such operation."))
+    return found
 
 
 def summary(viewer: User) -> dict[str, int]:

@@ -66,8 +66,9 @@ def get(viewer: User, group_id: int) -> Group:
     return group
 
 
-def by_name(name: str) -> Group:
-    """The group of that name. Raises NotFound."""
+def by_name(viewer: User, name: str) -> Group:
+    """The group of that name. Raises NotFound, and NotAllowed for who may not see users."""
+    rights.require(viewer, "users.see")
     group = db.session.scalar(select(Group).where(Group.name == name))
     if group is None:
         raise NotFound(_("There is no group “%(name)s”.", name=name))

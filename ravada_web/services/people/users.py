@@ -28,14 +28,25 @@ def find(name: str) -> User | None:
     return db.session.scalar(select(User).where(User.name == name))
 
 
-def listing() -> Sequence[User]:
-    """All users, by name."""
+def first_administrator() -> User:
+    """The first administrator who may sign in. Raises NotFound before there is one."""
+    query = select(User).where(User.role == Role.ADMINISTRATOR, User.active).order_by(User.id)
+    user = db.session.scalar(query.limit(1))
+    if user is None:
+        raise NotFound(_("There is no administrator yet: run `flask setup` first."))
+    return user
+
+
+def listing(viewer: User) -> Sequence[User]:
+    """All users, by name. Raises NotAllowed."""
+    rights.require(viewer, "users.see")
     return db.session.scalars(select(User).order_by(User.name)).all()
 
 
-def by_name(name: str) -> User:
-    """The user of that name. Raises NotFound."""
-    user = db.session.scalar(select(User).where(User.name == name))
+def by_name(viewer: User, name: str) -> User:
+    """The user of that name. Raises NotFound, and NotAllowed for who may not see users."""
+    rights.require(viewer, "users.see")
+    user = find(name)
     if user is None:
         raise NotFound(_("There is no user “%(name)s”.", name=name))
     return user

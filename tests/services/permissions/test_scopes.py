@@ -34,7 +34,7 @@ from ravada_web.services.live import subscriptions
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.operations import requests as operation_requests
-from ravada_web.services.people import operator_scopes
+from ravada_web.services.people import groups, operator_scopes, users
 from ravada_web.services.permissions import scopes
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
@@ -162,6 +162,37 @@ def test_a_foreign_clone_does_not_exist_and_is_not_touched(people: People, house
     db.session.rollback()
     assert set(db.session.scalars(select(Clone.state))) == {CloneState.STOPPED}
     assert clone_actions.start(operator, [mine]) == 1
+
+
+def test_names_are_found_by_the_same_rights_as_ids(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    assert clone_list.by_name(operator, "left-n2").id == house.clones["left-n2"]
+    assert base_list.by_name(operator, "left").id == house.left
+    assert node_list.by_name(operator, "n1").id == house.n1
+    assert users.by_name(operator, "other").id == people.other.id
+    for viewer, by_name, name in (
+        (operator, clone_list.by_name, "right-n2"),
+        (operator, base_list.by_name, "right"),
+        (operator, node_list.by_name, "n3"),
+        (people.other, clone_list.by_name, "left-n2"),
+        (people.other, base_list.by_name, "left"),
+        (people.other, node_list.by_name, "n1"),
+    ):
+        with pytest.raises(NotFound, match=name):
+            by_name(viewer, name)
+    for find in (users.by_name, groups.by_name):
+        with pytest.raises(NotAllowed):
+            find(people.other, "other")
+        with pytest.raises(NotFound, match="ghost"):
+            find(operator, "ghost")
+
+
+def test_operations_are_found_together_or_not_at_all(people: People, house: House) -> None:
+    operator = give(people, base_ids=(house.left,))
+    mine = [house.operations["left-n1"], house.operations["left-n2"]]
+    assert [row.id for row in operation_list.many(operator, mine[::-1])] == sorted(mine)
+    with pytest.raises(NotFound):
+        operation_list.many(operator, [*mine, house.operations["right-n3"]])
 
 
 def test_a_console_opens_on_ones_part_alone(people: People, house: House) -> None:
