@@ -1,10 +1,12 @@
-"""The errors that a use case raises: each carries a finished text for the person who asked."""
+"""The errors that a use case raises: each carries a message for the person who asked."""
 
 from collections.abc import Mapping
 
+from ravada_web.messages import Message, MessageError, sentences
 
-class RavadaError(Exception):
-    """Something was refused or failed; `str(error)` says what happened, why, and what to do.
+
+class RavadaError(MessageError):
+    """Something was refused or failed; `message` says what happened, why, and what to do.
 
     `status` is the HTTP status that the web answers with; the command line prints the text and exits with 1.
     """
@@ -17,8 +19,8 @@ class InvalidInput(RavadaError):
 
     status = 422
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        super().__init__("; ".join(fields.values()))
+    def __init__(self, fields: Mapping[str, Message | str]) -> None:
+        super().__init__(sentences(*fields.values()))
         self.fields = dict(fields)
 
 

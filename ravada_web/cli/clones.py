@@ -8,6 +8,7 @@ import click
 
 from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show, wait, wait_option
 from ravada_web.errors import NotFound
+from ravada_web.messages.placement import stored_reason
 from ravada_web.models import Clone, User
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
@@ -141,7 +142,7 @@ def why(name: str, as_json: bool) -> None:
             "node": verdict["node_name"],
             "took": verdict["taken"],
             "score": f"{verdict['score']:.3f}" if verdict["score"] is not None else None,
-            "reason": verdict["reason"]["text"] if verdict["reason"] else None,
+            "reason": str(stored_reason(verdict["reason"])) or None,
         }
         for verdict in decision["verdicts"]
     ]

@@ -91,7 +91,7 @@ def _show_progress(rows: Sequence[Operation]) -> None:
     over = sum(row.over for row in rows)
     percent = sum(100 if row.over else row.progress for row in rows) // len(rows)
     tail = "\n" if over == len(rows) else ""
-    click.echo(f"\r{percent:3d} %  {over}/{len(rows)} done  {rows[-1].title[:60]:60}{tail}", nl=False, err=True)
+    click.echo(f"\r{percent:3d} %  {over}/{len(rows)} done  {str(rows[-1].title)[:60]:60}{tail}", nl=False, err=True)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import libvirt
 
-from ravada_web.hypervisor.errors import HypervisorUnreachable, translated
+from ravada_web.hypervisor.errors import HypervisorUnreachable, libvirt_words, translated
+from ravada_web.messages import message
 
 # Seconds between keepalives, and how many may be missed: an open connection to a hung libvirtd is freed in about 6 s.
 KEEPALIVE_SECONDS, KEEPALIVE_MISSED = 2, 2
@@ -66,9 +67,9 @@ def _open(uri: str, deadline: float) -> libvirt.virConnect:
     try:
         found = opened.get(timeout=deadline)
     except Empty:
-        raise HypervisorUnreachable(f"it did not answer within {deadline:g} s") from None
+        raise HypervisorUnreachable(message("hypervisor.no_answer", deadline_seconds=deadline)) from None
     if isinstance(found, libvirt.libvirtError):
-        raise HypervisorUnreachable(found.get_error_message() or "no message") from found
+        raise HypervisorUnreachable(libvirt_words(found)) from found
     with suppress(libvirt.libvirtError):  # drivers without a wire have no keepalive
         found.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_MISSED)
     return found

@@ -11,6 +11,8 @@ from PIL import Image
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.domain_xml import offer_display, parse
 from ravada_web.hypervisor.errors import HypervisorError, translated
+from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
 
 # A card on a page shows no more of a screen than this.
 PICTURE_SIZE = (480, 300)
@@ -71,7 +73,7 @@ def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int
         domain = connection.lookupByUUIDString(uuid)
         graphics = parse(domain.XMLDesc()).find("./devices/graphics[@type='spice']")
         if graphics is None:
-            raise HypervisorError("it was started without a display for viewers: restart it")
+            raise HypervisorError(message("hypervisor.no_viewer_display"))
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         # Those who are in stay in: only the next one is asked for the password.
         graphics.attrib |= {"passwd": password, "passwdValidTo": until.strftime("%Y-%m-%dT%H:%M:%S")}
@@ -92,7 +94,7 @@ def picture(connection: libvirt.virConnect, uuid: str) -> bytes:
             raw += part
             if len(raw) > MOST_BYTES:
                 stream.abort()
-                raise HypervisorError("its screen is larger than any screen")
+                raise HypervisorError(message("hypervisor.screen_too_large"))
         stream.finish()
     return _small(bytes(raw))
 
@@ -106,4 +108,4 @@ def _small(raw: bytes) -> bytes:
             image.save(made, "WEBP", quality=70, method=2)
             return made.getvalue()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise HypervisorError(f"its screen cannot be read: {error}") from error
+        raise HypervisorError(message("hypervisor.screen_unreadable", said=printable(str(error)))) from error

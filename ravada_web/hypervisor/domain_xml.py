@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
 
 _MIB_OF = {
     "b": 1 / (1 << 20),
@@ -56,13 +58,13 @@ def parse(xml: str) -> ET.Element:
     """The tree of a domain's XML. Raises HypervisorError for what is none, and for entities, which libvirt never
     writes."""
     if "<!" in xml.replace("<!--", ""):
-        raise HypervisorError("this is not a domain's XML: it has a document type or entities")
+        raise HypervisorError(message("hypervisor.xml_entities"))
     try:
         root = ET.fromstring(xml)
     except ET.ParseError as error:
-        raise HypervisorError(f"this is not a domain's XML: {error}") from error
+        raise HypervisorError(message("hypervisor.xml_unreadable", said=printable(str(error)))) from error
     if root.tag != "domain":
-        raise HypervisorError(f"this is not a domain's XML but a <{root.tag}>")
+        raise HypervisorError(message("hypervisor.xml_other", tag=printable(root.tag)))
     return root
 
 
@@ -87,7 +89,7 @@ def read_hardware(xml: str) -> Hardware:
     root = parse(xml)
     memory = root.find("memory")
     if memory is None or not memory.text:
-        raise HypervisorError("the domain does not say how much memory it takes")
+        raise HypervisorError(message("hypervisor.no_memory"))
     mib = int(memory.text) * _MIB_OF[memory.get("unit", "KiB")]
     return Hardware(int(mib), int(root.findtext("vcpu") or 1), len(root.findall("./devices/interface")))
 
@@ -135,7 +137,7 @@ def generalise(xml: str) -> str:
         _drop(root, tag)
     devices = root.find("devices")
     if devices is None:
-        raise HypervisorError("the domain has no devices")
+        raise HypervisorError(message("hypervisor.no_devices"))
     for card in devices.findall("interface"):
         _drop(card, "mac")
         _drop(card, "target")
@@ -196,7 +198,7 @@ def _fit_firmware(root: ET.Element, facts: NodeFacts) -> None:
     if not _boots_by_uefi(root):
         return
     if "efi" not in facts.firmwares:
-        raise HypervisorError("the base boots by UEFI, which this node does not offer: install ovmf (edk2-ovmf) there")
+        raise HypervisorError(message("hypervisor.no_uefi"))
     system.set("firmware", "efi")
     for tag in ("loader", "nvram", "firmware"):
         _drop(system, tag)
@@ -212,8 +214,7 @@ def _fit_processor(root: ET.Element, facts: NodeFacts) -> None:
 def _require_networks(devices: ET.Element, facts: NodeFacts) -> None:
     wanted = {source.get("network", "") for source in devices.findall("./interface[@type='network']/source")}
     if missing := sorted(wanted - set(facts.networks)):
-        names = ", ".join(missing)
-        raise HypervisorError(f"the node has no active network {names}: virsh net-start {names} there")
+        raise HypervisorError(message("hypervisor.no_networks", networks=missing, first=missing[0]))
 
 
 def _name_in_smbios(root: ET.Element, name: str) -> None:

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 
 import libvirt
 
+from ravada_web.messages import Message, MessageError, message, text
+from ravada_web.messages.foreign import printable
+
 # The connection itself is gone or never was.
 _LOST = {
     libvirt.VIR_ERR_NO_CONNECT,
@@ -15,8 +18,8 @@ _LOST = {
 }
 
 
-class HypervisorError(Exception):
-    """libvirt, or QEMU under it, refused something; `str(error)` is its text, and hostile as any from a node."""
+class HypervisorError(MessageError):
+    """libvirt, or QEMU under it, refused something; its own words are hostile as any from a node."""
 
 
 class HypervisorUnreachable(HypervisorError):
@@ -29,9 +32,13 @@ def translated() -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as error:
-        text = error.get_error_message() or "no message"
         lost = error.get_error_code() in _LOST and error.get_error_domain() == libvirt.VIR_FROM_RPC
-        raise (HypervisorUnreachable if lost else HypervisorError)(text) from error
+        raise (HypervisorUnreachable if lost else HypervisorError)(libvirt_words(error)) from error
+
+
+def libvirt_words(error: libvirt.libvirtError) -> Message:
+    """What libvirt says, bounded and printable."""
+    return text(printable(error.get_error_message() or "")) or message("hypervisor.no_words")
 
 
 def is_code(error: libvirt.libvirtError, *codes: int) -> bool:

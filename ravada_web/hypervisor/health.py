@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import libvirt
 
 from ravada_web.hypervisor.errors import is_code, translated
+from ravada_web.messages import NOTHING, Message, message
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: "running",
@@ -16,16 +17,9 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: "stopped",
     libvirt.VIR_DOMAIN_PMSUSPENDED: "paused",
 }
-_STOPPED_BY_QEMU = (
-    "Its hypervisor has paused it after an error of its own. Force it off and start it again; if that does not help, "
-    "read its log on the node: /var/log/libvirt/qemu/."
-)
-_PAUSED_FOR_IO = (
-    "It is paused: its node's pool had no space for what it wrote. Nothing is lost; once there is room, start it again."
-)
-
+_STOPPED_BY_QEMU = message("hypervisor.paused_by_error")
 _PAUSED = {
-    libvirt.VIR_DOMAIN_PAUSED_IOERROR: _PAUSED_FOR_IO,
+    libvirt.VIR_DOMAIN_PAUSED_IOERROR: message("hypervisor.paused_for_space"),
     # What libvirt says where QEMU reports an internal error, such as KVM failing under it.
     libvirt.VIR_DOMAIN_PAUSED_UNKNOWN: _STOPPED_BY_QEMU,
     libvirt.VIR_DOMAIN_PAUSED_CRASHED: _STOPPED_BY_QEMU,
@@ -34,7 +28,7 @@ _PAUSED = {
 
 @dataclass(frozen=True)
 class DomainState:
-    """A domain as seen: its name (the node's text), the state in our words, and a sentence where one is due.
+    """A domain as seen: its name (the node's text), the state in our words, and why, where that is worth saying.
 
     `out_of_space` is one that QEMU has paused since a disk could not be written: by libvirt's defaults that is so where
     there was no space for it, any other error is told to the guest (QEMU's werror=enospc).
@@ -42,7 +36,7 @@ class DomainState:
 
     name: str
     state: str
-    reason: str = ""
+    reason: Message = NOTHING
     out_of_space: bool = False
 
 
@@ -82,4 +76,4 @@ def _state(name: str, stats: dict[str, int]) -> DomainState:
     if state != "paused":
         return DomainState(name, state)
     reason = stats.get("state.reason", -1)
-    return DomainState(name, state, _PAUSED.get(reason, ""), reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+    return DomainState(name, state, _PAUSED.get(reason, NOTHING), reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR)

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
 from ravada_web.models.node import Node, Pool
-from ravada_web.models.types import Id, Moment, Sentence, Word
+from ravada_web.models.types import Id, Moment, Word, Words
 
 
 class Alert(db.Model):
@@ -19,7 +19,7 @@ class Alert(db.Model):
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
     pool_id: Mapped[int | None] = mapped_column(ForeignKey("pools.id", ondelete="CASCADE"), unique=True)
     state: Mapped[Word] = mapped_column(default="", index=True)
-    text: Mapped[Sentence]
+    text: Mapped[Words]
     since: Mapped[Moment]
     # How often it changed in all; and by each channel's name the state that it was told last, and that count then.
     changes: Mapped[int] = mapped_column(default=0)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word, Words, now
 from ravada_web.models.user import User
 
 
@@ -40,7 +40,7 @@ class Base(db.Model):
     name: Mapped[Name] = mapped_column(unique=True)
     description: Mapped[Sentence]
     state: Mapped[Word] = mapped_column(default=BaseState.IMPORTED)
-    reason: Mapped[Sentence]
+    reason: Mapped[Words]
     template_xml: Mapped[str] = mapped_column(Text)
     memory_mib: Mapped[int]
     vcpus: Mapped[int]
@@ -136,7 +136,7 @@ class Replica(db.Model):
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"), index=True)
     state: Mapped[Word] = mapped_column(default=ReplicaState.WANTED)
     progress: Mapped[int] = mapped_column(default=0)
-    reason: Mapped[Sentence]
+    reason: Mapped[Words]
     directory: Mapped[str] = mapped_column(Text)
     version: Mapped[BaseVersion] = relationship(back_populates="replicas")
     node: Mapped[Node] = relationship()

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ravada_web.extensions import db
 from ravada_web.models.base import Base, BaseVersion
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word, Words, now
 from ravada_web.models.user import User
 
 
@@ -76,7 +76,7 @@ class Clone(db.Model):
     volatile: Mapped[bool] = mapped_column(default=False)
     memory_mib: Mapped[int]
     state: Mapped[Word] = mapped_column(default=CloneState.REQUESTED, index=True)
-    reason: Mapped[Sentence]
+    reason: Mapped[Words]
     start_after: Mapped[bool] = mapped_column(default=False)
     operation_id: Mapped[int | None] = mapped_column(ForeignKey("operations.id", ondelete="SET NULL"), index=True)
     created_at: Mapped[Moment] = mapped_column(default=now)

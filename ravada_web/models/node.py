@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word, Words, now
 
 
 class Wanted(StrEnum):
@@ -68,7 +68,7 @@ class Node(db.Model):
     wanted: Mapped[Word] = mapped_column(default=Wanted.ENABLED)
     observed: Mapped[Word] = mapped_column(default=Observed.UNKNOWN)
     trust: Mapped[Word] = mapped_column(default=Trust.PINNED)
-    reason: Mapped[Sentence]
+    reason: Mapped[Words]
     last_seen_at: Mapped[Moment | None]
     checked_at: Mapped[Moment | None]
     # Since when it is observed as it is; checks running in which libvirt was slow, and that were good since.

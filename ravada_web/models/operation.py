@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.types import Id, Moment, Name, Word, Words, now
 from ravada_web.models.user import User
 
 
@@ -40,12 +40,12 @@ class Operation(db.Model):
     __tablename__ = "operations"
     id: Mapped[Id]
     kind: Mapped[Word] = mapped_column(index=True)
-    title: Mapped[Sentence]
+    title: Mapped[Words]
     state: Mapped[Word] = mapped_column(default=OperationState.WAITING, index=True)
     attempt: Mapped[int] = mapped_column(default=1)
     progress: Mapped[int] = mapped_column(default=0)
-    message: Mapped[Sentence]
-    error: Mapped[Sentence]
+    message: Mapped[Words]
+    error: Mapped[Words]
     cancel_asked: Mapped[bool] = mapped_column(default=False)
     params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     result: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
@@ -83,7 +83,7 @@ class Event(db.Model):
     object_kind: Mapped[Word]
     object_id: Mapped[int | None] = mapped_column(index=True)
     object_name: Mapped[Name] = mapped_column(default="")
-    text: Mapped[Sentence]
+    text: Mapped[Words]
     # From where it was asked for ("" is the product itself, or its command line), and what came of it.
     address: Mapped[Name] = mapped_column(default="")
     result: Mapped[Word] = mapped_column(default="done")

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 from sqlalchemy import DateTime, Dialect, String, Text
 from sqlalchemy.orm import mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from ravada_web.messages import NOTHING, Message, as_message
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -25,6 +27,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class MessageText(TypeDecorator[Message]):
+    """A message, kept as a line of JSON; a plain text, as rows of before have, is read as a message that keeps it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Message | str | None, _dialect: Dialect) -> str | None:
+        return as_message(value).dumps() if value is not None else None
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> Message | None:
+        return Message.loads(value) if value is not None else None
+
+    def coerce_compared_value(self, _op: Any, value: Any) -> TypeEngine[Any]:
+        """A message is compared as it is kept; a text with what is kept."""
+        return self if isinstance(value, Message) else Text()
+
+
 def now() -> datetime:
     """This moment, in UTC."""
     return datetime.now(UTC)
@@ -34,4 +53,5 @@ Id = Annotated[int, mapped_column(primary_key=True)]
 Name = Annotated[str, mapped_column(String(64))]
 Word = Annotated[str, mapped_column(String(32))]
 Sentence = Annotated[str, mapped_column(Text, default="")]
+Words = Annotated[Message, mapped_column(MessageText, default=NOTHING)]
 Moment = Annotated[datetime, mapped_column(UtcDateTime)]

@@ -11,36 +11,36 @@ def enabled(node: NodeState, _demand: Demand) -> Reason | None:
     """Only enabled nodes. The operator sees what its administrator wants of it instead."""
     if node.wanted == "enabled":
         return None
-    return Reason("not_enabled", f"is {node.wanted}: an administrator can enable it", {"wanted": node.wanted})
+    return Reason("not_enabled", {"wanted": node.wanted})
 
 
 def runs_clones(node: NodeState, _demand: Demand) -> Reason | None:
     """A node may be kept from running clones, as the master often is."""
     if node.runs_clones:
         return None
-    return Reason("kept_free", "is kept from running clones by its settings")
+    return Reason("kept_free")
 
 
 def trusted(node: NodeState, _demand: Demand) -> Reason | None:
     """Nothing is sent to a host whose key is not the one that was accepted."""
     if node.trust == "pinned":
         return None
-    return Reason("quarantined", "shows another host key than the one accepted: an administrator must look")
+    return Reason("quarantined")
 
 
 def up(node: NodeState, _demand: Demand) -> Reason | None:
-    """Only nodes whose SSH and libvirt answered the last check. The operator sees the check's own sentence."""
+    """Only nodes whose SSH and libvirt answered the last check. The operator sees the check's own words."""
     if node.observed == "up":
         return None
-    said = f"is {node.observed}" + (f": {node.reason}" if node.reason else "")
-    return Reason("not_up", said, {"observed": node.observed})
+    why = {"why": node.reason} if node.reason else {}
+    return Reason("not_up", {"observed": node.observed, **why})
 
 
 def allowed(node: NodeState, _demand: Demand) -> Reason | None:
     """Only the nodes that are ticked in the base's Base tab."""
     if node.allowed:
         return None
-    return Reason("not_allowed", "is not ticked in the base's Base tab")
+    return Reason("not_allowed")
 
 
 def replica_ready(node: NodeState, _demand: Demand) -> Reason | None:
@@ -48,19 +48,16 @@ def replica_ready(node: NodeState, _demand: Demand) -> Reason | None:
     if node.replica == "ready":
         return None
     if node.replica is None:
-        return Reason("no_replica", "has no replica of the base")
-    return Reason("replica_not_ready", f"has its replica of the base {node.replica}", {"replica": node.replica})
+        return Reason("no_replica")
+    return Reason("replica_not_ready", {"replica": node.replica})
 
 
 def memory(node: NodeState, demand: Demand) -> Reason | None:
     """A clone that starts takes its memory now, beside what the node keeps back; one that stays stopped must at
     least be able to start there with nothing else running."""
-    if demand.start:
-        have, what = node.memory_free_mib, "free"
-    else:
-        have, what = node.memory_total_mib, "there in all"
+    have = node.memory_free_mib if demand.start else node.memory_total_mib
     if have is None:
-        return Reason("memory_unknown", "its free memory is not known, which counts as none")
+        return Reason("memory_unknown")
     usable = have - node.memory_reserve_mib
     if demand.memory_mib <= usable:
         return None
@@ -69,45 +66,32 @@ def memory(node: NodeState, demand: Demand) -> Reason | None:
         "have_mib": max(0, usable),
         "reserve_mib": node.memory_reserve_mib,
     }
-    return Reason(
-        "memory",
-        f"needs {demand.memory_mib:,} MiB of memory for each clone; {max(0, usable):,} MiB are {what} after the "
-        f"{node.memory_reserve_mib:,} MiB kept back",
-        figures,
-    )
+    return Reason("memory" if demand.start else "memory_in_all", figures)
 
 
 def processors(node: NodeState, demand: Demand) -> Reason | None:
     """A clone that starts takes its virtual processors of what the node's overcommit still promises."""
     if not demand.start or node.vcpus_free is None or demand.vcpus <= node.vcpus_free:
         return None
-    figures = {"need": demand.vcpus, "have": node.vcpus_free}
-    text = f"needs {demand.vcpus:,} virtual processors for each clone; its overcommit leaves {node.vcpus_free:,}"
-    return Reason("processors", text, figures)
+    return Reason("processors", {"need": demand.vcpus, "have": node.vcpus_free})
 
 
 def disk(node: NodeState, demand: Demand) -> Reason | None:
     """A new overlay needs room in the pool beside what is kept back; unknown room counts as none."""
     if node.disk_free_mib is None:
-        return Reason("disk_unknown", "the free space of its storage pool is not known, which counts as full")
+        return Reason("disk_unknown")
     usable = node.disk_free_mib - node.disk_reserve_mib
     if demand.disk_mib <= usable:
         return None
     figures = {"need_mib": demand.disk_mib, "have_mib": max(0, usable), "reserve_mib": node.disk_reserve_mib}
-    return Reason(
-        "disk",
-        f"needs {demand.disk_mib:,} MiB of disk for each clone; {max(0, usable):,} MiB are free after the "
-        f"{node.disk_reserve_mib:,} MiB kept back",
-        figures,
-    )
+    return Reason("disk", figures)
 
 
 def clone_limit(node: NodeState, _demand: Demand) -> Reason | None:
     """A node takes no more clones than its administrator allows, running or not."""
     if node.clone_limit is None or node.clones < node.clone_limit:
         return None
-    figures = {"clones": node.clones, "limit": node.clone_limit}
-    return Reason("clone_limit", f"has {node.clones:,} clones, its limit is {node.clone_limit:,}", figures)
+    return Reason("clone_limit", {"clones": node.clones, "limit": node.clone_limit})
 
 
 FILTERS: tuple[Filter, ...] = (

@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-Figure = int | float | str
+# A mapping is a message of the product's in plain JSON types, which placement passes on unread.
+Figure = int | float | str | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
     """A node as placement sees it, what is reserved on it already taken off. Sizes in MiB; None is unknown,
-    and counts as nothing free. `reason` is the sentence behind `observed`; `replica` the state of the base
+    and counts as nothing free. `reason` is why it is `observed` so, passed on unread; `replica` the state of the base
     version's replica there, None where it has none; `vcpus_free` may still run there, None without bound."""
 
     id: int
     name: str
     wanted: str
     observed: str
-    reason: str
+    reason: Mapping[str, Any]
     trust: str
     allowed: bool
     replica: str | None
@@ -47,10 +48,9 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a node takes none, or no more: a code, a finished sentence, and the figures in it."""
+    """Why a node takes none, or no more: a code, and the figures in it."""
 
     code: str
-    text: str
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
@@ -93,8 +93,9 @@ class Decision:
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> "Decision":
         """The decision that `to_dict` made this of."""
-        verdicts = tuple(
-            Verdict(**{**verdict, "reason": Reason(**verdict["reason"]) if verdict["reason"] else None})
-            for verdict in kept["verdicts"]
-        )
+        verdicts = tuple(Verdict(**{**verdict, "reason": _reason(verdict["reason"])}) for verdict in kept["verdicts"])
         return cls(tuple(kept["placed"]), verdicts, kept["requested"], kept["fits"])
+
+
+def _reason(kept: Mapping[str, Any] | None) -> Reason | None:
+    return Reason(kept["code"], kept["figures"]) if kept else None

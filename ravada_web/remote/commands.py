@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from ravada_web.messages import Message
+from ravada_web.messages.foreign import printable
 from ravada_web.remote import ssh
-from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, RemoteError, printable
+from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, RemoteError
 from ravada_web.remote.target import Target, Workspace
 
 # The far side stops a command by itself this much after we have given it up, so that none piles up there.
 GRACE_SECONDS = 2
-NOT_FOUND = 127
 IN_ENGLISH = ("env", "LC_ALL=C")
 
 
@@ -27,28 +28,27 @@ def run(
     deadline: float,
     stdin: bytes | None = None,
     fresh: bool = False,
-    label: str = "",
+    step: Message | str = "",
 ) -> bytes:
     """Run a command on the node, as root unless it is not to be had there; answers its standard output.
 
-
     `deadline` is in seconds. `argv` is a list of words, quoted for the far shell here; a script is
     ["sh", "-c", SCRIPT, "sh", argument…]. `fresh` makes a connection of its own: to ask a node again whose link does
-    not answer. `label` names the command in errors. Raises CommandFailed, DeadlineExceeded, and what `ssh.classify`
-    makes of a connection that failed.
+    not answer. `step` says in errors what was being done, by default the program's name. Raises CommandFailed,
+    DeadlineExceeded, and what `ssh.classify` makes of a connection that failed.
     """
-    label = label or argv[0]
+    step = step or argv[0]
     pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     process = popen(workspace, target, argv, stdin=pipe, bulk=fresh, deadline=deadline)
     with process:
         try:
             stdout, stderr = process.communicate(stdin, timeout=deadline)
         except subprocess.TimeoutExpired as error:
-            raise DeadlineExceeded(target.name, label, deadline) from error
+            raise DeadlineExceeded(target.name, step, deadline) from error
         finally:
             kill(process)
     if process.returncode:
-        raise failure(target, label, process.returncode, stderr)
+        raise failure(target, step, process.returncode, stderr)
     return stdout
 
 
@@ -95,11 +95,8 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def failure(target: Target, label: str, status: int, stderr: bytes) -> RemoteError:
+def failure(target: Target, step: Message | str, status: int, stderr: bytes) -> RemoteError:
     """The error for a command that ended with that status."""
     if status == ssh.SSH_FAILED and not target.local:
         return ssh.classify(target, stderr)
-    said = printable(stderr)
-    if status == NOT_FOUND:
-        said += " (Is it installed on the node? Debian, Ubuntu: apt install qemu-utils coreutils)"
-    return CommandFailed(target.name, label, status, said)
+    return CommandFailed(target.name, step, status, printable(stderr))

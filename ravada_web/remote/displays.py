@@ -5,6 +5,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from ravada_web.messages import message
 from ravada_web.remote import ssh
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import NodeUnreachable
@@ -41,7 +42,7 @@ def open_display(workspace: Workspace, target: Target, display: str) -> Path:
     if target.local:
         return local
     if not link_is_up(workspace, target):
-        raise NodeUnreachable("lost", f"The link to {target.name} is not up.")
+        raise NodeUnreachable("lost", message("remote.link_down", name=target.name))
     if target.user != "root":
         _admit(workspace, target, display)
     _mux(workspace, target, "forward", local, display)
@@ -64,7 +65,7 @@ def close_display(workspace: Workspace, target: Target, display: str) -> None:
 
 def _admit(workspace: Workspace, target: Target, display: str) -> None:
     argv = ["sh", "-c", ADMIT, "sh", target.user, display]
-    run(workspace, target, argv, deadline=FORWARD_SECONDS, label="letting us through to the display")
+    run(workspace, target, argv, deadline=FORWARD_SECONDS, step=message("remote.step_admit"))
 
 
 def _mux(workspace: Workspace, target: Target, verb: str, local: Path, display: str) -> None:
@@ -75,6 +76,6 @@ def _mux(workspace: Workspace, target: Target, verb: str, local: Path, display: 
             [*command, "--", target.host], capture_output=True, stdin=subprocess.DEVNULL, timeout=FORWARD_SECONDS
         )
     except subprocess.TimeoutExpired as error:
-        raise NodeUnreachable("timeout", f"The link to {target.name} does not answer.") from error
+        raise NodeUnreachable("timeout", message("remote.link_silent", name=target.name)) from error
     if done.returncode:
         raise ssh.classify(target, done.stderr)

@@ -1,20 +1,23 @@
-"""What can go wrong between us and a node; `str(error)` is a finished text for an administrator."""
+"""What can go wrong between us and a node, each error with a message for an administrator."""
 
 from typing import Literal
 
+from ravada_web.messages import Message, MessageError, message
+
 Code = Literal["unknown_address", "refused", "timeout", "not_ssh", "lost"]
-LONGEST_TAIL = 500
+# A shell's status for a program that is not there.
+NOT_INSTALLED = 127
 
 
-class RemoteError(Exception):
+class RemoteError(MessageError):
     """Something on the way to a node, or on it, failed."""
 
 
 class NodeUnreachable(RemoteError):
     """SSH to the node does not work; `code` says how, for the field of a form that it belongs to."""
 
-    def __init__(self, code: Code, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, code: Code, message: Message | str) -> None:
+        super().__init__(message)
         self.code = code
 
 
@@ -25,12 +28,10 @@ class HostKeyChanged(RemoteError):
     """
 
     def __init__(self, name: str, old: str, new: str) -> None:
-        shown = f"now shows {new}" if new else "no longer shows that key"
-        super().__init__(
-            f"The host key of {name} has changed: {old} was accepted, the host {shown}. Either it was "
-            "installed anew, or another machine answers at its address. Compare the fingerprint on the host itself "
-            "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub) before accepting the new one."
-        )
+        if new:
+            super().__init__(message("remote.host_key_changed", name=name, old=old, new=new))
+        else:
+            super().__init__(message("remote.host_key_gone", name=name, old=old))
         self.old = old
         self.new = new
 
@@ -40,24 +41,29 @@ class KeyRefused(RemoteError):
 
 
 class CommandFailed(RemoteError):
-    """A command ended with another status than 0; `stderr` is the end of what it said, made printable."""
+    """A command ended with another status than 0; `stderr` is the end of what it said, made printable.
 
-    def __init__(self, name: str, label: str, status: int, stderr: str) -> None:
-        self.label = label
+    `step` is what was being done there: a program's name, or a message.
+    """
+
+    def __init__(self, name: str, step: Message | str, status: int, stderr: Message | str) -> None:
+        self.step = step
         self.status = status
         self.stderr = stderr
-        said = f": {stderr}" if stderr else ", without a word."
-        super().__init__(f"{label} failed on {name} (exit status {status}){said}")
+        if status == NOT_INSTALLED:
+            said = message("remote.command_missing", step=step, name=name, stderr=stderr)
+        elif stderr:
+            said = message("remote.command_failed", step=step, name=name, status=status, stderr=stderr)
+        else:
+            said = message("remote.command_silent", step=step, name=name, status=status)
+        super().__init__(said)
 
 
 class DeadlineExceeded(RemoteError):
     """A command did not end in time and was stopped."""
 
-    def __init__(self, name: str, label: str, seconds: float) -> None:
-        super().__init__(
-            f"{name} did not answer within {seconds:g} s ({label}). It may be off, cut off from the network, "
-            "or overloaded."
-        )
+    def __init__(self, name: str, step: Message | str, seconds: float) -> None:
+        super().__init__(message("remote.deadline", name=name, step=step, deadline_seconds=seconds))
 
 
 class CopyFailed(RemoteError):
@@ -70,10 +76,3 @@ class ImageRefused(RemoteError):
 
 class LinksTaken(RemoteError):
     """Another process keeps the links of this folder."""
-
-
-def printable(raw: bytes | str) -> str:
-    """The end of a node's output as one line, safe to log and to show: control characters become spaces."""
-    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= LONGEST_TAIL else "…" + line[-LONGEST_TAIL:]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ravada_web.messages import message
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.target import Target, Workspace, checked_path
@@ -51,7 +52,7 @@ def list_tree(workspace: Workspace, target: Target, directories: Sequence[str], 
     if not directories:
         return []
     argv = ["sh", "-c", TREE, "sh", *map(checked_path, directories)]
-    raw = run(workspace, target, argv, deadline=deadline, label="listing the pools")
+    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_list_pools"))
     entries = (entry.split(" ", 2) for entry in raw.decode(errors="surrogateescape").split("\0") if entry)
     return [FileSeen(path, int(size), int(blocks) * BLOCK) for size, blocks, path in entries]
 
@@ -63,10 +64,10 @@ def free_space(
 
     Raises CommandFailed naming the paths that are not there.
     """
-    raw = run(workspace, target, ["sh", "-c", DF, "sh", *map(checked_path, paths)], deadline=deadline, label="df")
+    raw = run(workspace, target, ["sh", "-c", DF, "sh", *map(checked_path, paths)], deadline=deadline, step="df")
     found = parse_df(raw.decode(errors="replace").splitlines())
     if missing := [path for path in paths if path not in found]:
-        raise CommandFailed(target.name, "df", 1, f"no such folder: {', '.join(missing)}")
+        raise CommandFailed(target.name, "df", 1, message("remote.no_folder", paths=missing))
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from ravada_web.messages import message
 from ravada_web.remote.commands import failure, kill, popen, run
 from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, ImageRefused
 from ravada_web.remote.files import file_size, free_space, list_files, remove_files
@@ -92,16 +93,19 @@ def inspect(
     forced = ["-f", image_format] if image_format else []
     argv = ["qemu-img", "info", "--output=json", "-U", *forced, "--", checked_path(path)]
     try:
-        raw = run(workspace, target, argv, deadline=deadline, label="qemu-img info")
+        raw = run(workspace, target, argv, deadline=deadline, step="qemu-img info")
     except CommandFailed as error:
         if error.status != 1:
             raise
-        kind = f"a {image_format} image" if image_format else "a disk image"
-        raise ImageRefused(f"{path} on {target.name} cannot be read as {kind}: {error.stderr}") from error
+        raise ImageRefused(
+            message("remote.not_of_format", path=path, name=target.name, format=image_format, said=error.stderr)
+            if image_format
+            else message("remote.no_image", path=path, name=target.name, said=error.stderr)
+        ) from error
     try:
         return _info(json.loads(raw))
     except (KeyError, TypeError, ValueError) as error:
-        raise CommandFailed(target.name, "qemu-img info", 0, "its answer cannot be read") from error
+        raise CommandFailed(target.name, "qemu-img info", 0, message("remote.unreadable_answer")) from error
 
 
 def _info(seen: dict[str, object]) -> ImageInfo:
@@ -124,17 +128,11 @@ def _text(value: object) -> str | None:
 def ensure_self_contained(info: ImageInfo) -> None:
     """Raise ImageRefused for an encrypted image, or one that names other files: it could read any of the host's."""
     if info.backing_file:
-        raise ImageRefused(
-            f"The image stands on a backing file ({info.backing_file!r}). Flatten it first: "
-            "qemu-img convert -O qcow2 IMAGE FLAT."
-        )
+        raise ImageRefused(message("remote.backing_file", path=info.backing_file))
     if info.data_file:
-        raise ImageRefused(
-            f"The image keeps its data in another file ({info.data_file!r}). Make it one file first: "
-            "qemu-img convert -O qcow2 IMAGE WHOLE."
-        )
+        raise ImageRefused(message("remote.data_file", path=info.data_file))
     if info.encrypted:
-        raise ImageRefused("The image is encrypted, and there is no key here to read it. Decrypt it first.")
+        raise ImageRefused(message("remote.encrypted"))
 
 
 def flatten(
@@ -150,7 +148,7 @@ def flatten(
 
     `on_progress` gets percent; what it raises ends the work here (the far process goes on until it is done).
     """
-    label = "qemu-img convert"
+    step = "qemu-img convert"
     paths = [checked_path(source), checked_path(dest)]
     argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", "qcow2", "--", *paths]
     end = monotonic() + deadline
@@ -159,7 +157,7 @@ def flatten(
         try:
             while True:
                 if not select.select([process.stdout], [], [], max(0.0, end - monotonic()))[0]:
-                    raise DeadlineExceeded(target.name, label, deadline)
+                    raise DeadlineExceeded(target.name, step, deadline)
                 if not (said := os.read(process.stdout.fileno(), 65536)):
                     break
                 if on_progress and (percents := PERCENT.findall(said)):
@@ -169,13 +167,13 @@ def flatten(
         finally:
             kill(process)
     if process.returncode:
-        raise failure(target, label, process.returncode, stderr)
+        raise failure(target, step, process.returncode, stderr)
 
 
 def sha256(workspace: Workspace, target: Target, path: str, deadline: float = HASH_SECONDS) -> str:
     """The file's SHA-256, in hex."""
     argv = ["sh", "-c", HASH_FILE, "sh", checked_path(path)]
-    return _digests(target, run(workspace, target, argv, deadline=deadline, label="hashing"))[0]
+    return _digests(target, run(workspace, target, argv, deadline=deadline, step=message("remote.step_hash")))[0]
 
 
 def block_manifest(
@@ -188,14 +186,14 @@ def block_manifest(
 ) -> list[str]:
     """The SHA-256, in hex, of each block of `block_size` bytes, the last one being what is left."""
     argv = ["sh", "-c", HASH_BLOCKS, "sh", checked_path(path), str(block_size)]
-    raw = run(workspace, target, argv, deadline=deadline, label="hashing blocks")
+    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_hash"))
     return _digests(target, raw) if raw else []
 
 
 def _digests(target: Target, raw: bytes) -> list[str]:
     found = [line.split()[0] if line.strip() else "" for line in raw.decode(errors="replace").splitlines()]
     if not found or not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in found):
-        raise CommandFailed(target.name, "hashing", 0, "the answer is not a list of SHA-256 hashes")
+        raise CommandFailed(target.name, message("remote.step_hash"), 0, message("remote.unreadable_answer"))
     return found
 
 
@@ -215,11 +213,8 @@ def publish(
     paths = [checked_path(temporary), checked_path(final)]
     argv = ["sh", "-c", PUBLISH, "sh", *paths, digest]
     try:
-        run(workspace, target, argv, deadline=deadline, label="publishing")
+        run(workspace, target, argv, deadline=deadline, step=message("remote.step_publish"))
     except CommandFailed as error:
         if error.status != TAKEN:
             raise
-        raise ImageRefused(
-            f"{final} on {target.name} is there already with other content, or its copy has gone. Nothing "
-            "was overwritten. Move that file away if it is not needed, then retry."
-        ) from error
+        raise ImageRefused(message("remote.name_taken", path=final, name=target.name)) from error

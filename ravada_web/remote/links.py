@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.remote import ssh
 from ravada_web.remote.errors import LinksTaken
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
@@ -30,7 +31,7 @@ class LinkState:
 
     up: bool
     since: float
-    reason: str
+    reason: Message
 
 
 class Link:
@@ -38,7 +39,7 @@ class Link:
 
     def __init__(self, workspace: Workspace, target: Target, remote_socket: str) -> None:
         self.target = target
-        self.state = LinkState(False, time.time(), f"The link to {target.name} is being set up.")
+        self.state = LinkState(False, time.time(), message("remote.link_starting", name=target.name))
         self.retry_at = 0.0
         self._workspace = workspace
         self._remote_socket = remote_socket
@@ -85,7 +86,7 @@ class Link:
         if self._process.poll() is not None:
             self._fell()
         elif not self.state.up and link_is_up(self._workspace, self.target):
-            self._turn(True, "")
+            self._turn(True, NOTHING)
         elif not self.state.up and time.monotonic() - self._started > START_SECONDS:
             self._said = b"Connection timed out"
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -102,10 +103,10 @@ class Link:
         good = self.state.up and time.monotonic() - self._started >= GOOD_LIFE
         self._delay = FIRST_DELAY if good or not self._delay else min(2 * self._delay, LONGEST_DELAY)
         self.retry_at = time.monotonic() + self._delay
-        self._turn(False, str(ssh.classify(self.target, self._said)))
+        self._turn(False, ssh.classify(self.target, self._said).message)
         self.stop()
 
-    def _turn(self, up: bool, reason: str) -> None:
+    def _turn(self, up: bool, reason: Message) -> None:
         since = self.state.since if up == self.state.up else time.time()
         self.state = LinkState(up, since, reason)
 
@@ -143,8 +144,7 @@ class LinkKeeper:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.close()
-            text = f"Another links process keeps the links in {workspace.run_dir}. Stop it first; one is enough."
-            raise LinksTaken(text) from error
+            raise LinksTaken(message("remote.links_taken", folder=str(workspace.run_dir))) from error
         self._sweep()
 
     def _sweep(self) -> None:
@@ -166,7 +166,7 @@ class LinkKeeper:
             if not target.local and target.node_id not in self._links:
                 self._links[target.node_id] = Link(self._workspace, target, self._remote_socket)
         self._start_some()
-        here = LinkState(True, self._began, "")
+        here = LinkState(True, self._began, NOTHING)
         return {i: here if target.local else self._links[i].state for i, target in wanted.items()}
 
     def _start_some(self) -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import paramiko
 
+from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, HostKeyChanged, KeyRefused, NodeUnreachable
 from ravada_web.remote.ssh import fingerprint_of
@@ -48,19 +50,26 @@ def examine_login(workspace: Workspace, target: Target, deadline: float) -> Logi
     """
     try:
         argv = ["sh", "-c", EXAMINE]
-        raw = run(workspace, replace(target, root=False), argv, deadline=deadline, fresh=True, label="login")
+        raw = run(
+            workspace,
+            replace(target, root=False),
+            argv,
+            deadline=deadline,
+            fresh=True,
+            step=message("remote.step_login"),
+        )
     except DeadlineExceeded as error:
-        raise NodeUnreachable("timeout", str(error)) from error
+        raise NodeUnreachable("timeout", error.message) from error
     except CommandFailed as error:
-        raise KeyRefused(f"{target.user} is let in on {target.name}, but cannot run commands there: {error}") from error
+        raise KeyRefused(
+            message("remote.no_commands", user=target.user, name=target.name, why=error.message)
+        ) from error
     said = dict(line.partition(" ")[::2] for line in raw.decode(errors="replace").splitlines())
     match said.get("may"):
         case "root" | "sudo" | "libvirt" as power:
             return Login(power, _address(said.get("from", "")), "socket" in said)
-    raise KeyRefused(
-        f"{target.user} is let in on {target.name}, but may neither act as root there nor use libvirt. Allow it sudo "
-        f"without a password: {sudo_command(target.user)}"
-    )
+    remedy = sudo_command(target.user)
+    raise KeyRefused(message("remote.powerless", user=target.user, name=target.name, command=remedy))
 
 
 def _address(text: str) -> str:
@@ -91,8 +100,10 @@ def run_with_password(target: Target, password: str, command: str, deadline: flo
     try:
         plug = socket.create_connection((target.host, target.port), timeout=deadline)
     except OSError as error:
-        what = f"{target.name} did not answer at {target.host} port {target.port} ({error})."
-        raise NodeUnreachable("timeout", what) from error
+        silent = message(
+            "remote.no_answer_because", name=target.name, host=target.host, port=target.port, said=printable(str(error))
+        )
+        raise NodeUnreachable("timeout", silent) from error
     with plug, paramiko.Transport(plug) as transport:
         transport.set_log_channel(QUIET)
         _log_in(transport, target, password, deadline)
@@ -101,7 +112,7 @@ def run_with_password(target: Target, password: str, command: str, deadline: flo
         channel.exec_command(command)
         said = channel.makefile_stderr("rb").read(2000)
         if status := channel.recv_exit_status():
-            raise CommandFailed(target.name, "installing the key", status, said.decode(errors="replace"))
+            raise CommandFailed(target.name, message("remote.step_install_key"), status, printable(said))
 
 
 def _log_in(transport: paramiko.Transport, target: Target, password: str, deadline: float) -> None:
@@ -114,11 +125,10 @@ def _log_in(transport: paramiko.Transport, target: Target, password: str, deadli
         transport.auth_timeout = deadline
         transport.auth_password(target.user, password)
     except paramiko.BadAuthenticationType as error:
-        raise KeyRefused(
-            f"{target.name} takes no passwords from {target.user} (it offers: {', '.join(error.allowed_types)}). "
-            "Install the key by the command on this page instead."
-        ) from error
+        offers = [printable(kind) for kind in error.allowed_types]
+        raise KeyRefused(message("remote.no_passwords", name=target.name, user=target.user, offers=offers)) from error
     except paramiko.AuthenticationException as error:
-        raise KeyRefused(f"{target.name} did not accept this password for {target.user}. Type it again.") from error
+        raise KeyRefused(message("remote.wrong_password", name=target.name, user=target.user)) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise NodeUnreachable("lost", f"The connection to {target.name} broke while logging in: {error}") from error
+        broke = message("remote.login_broke", name=target.name, said=printable(str(error)))
+        raise NodeUnreachable("lost", broke) from error

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from posixpath import basename, dirname
 
+from ravada_web.messages import message
 from ravada_web.remote.commands import run
 from ravada_web.remote.target import Target, Workspace, checked_path
 
@@ -46,7 +47,7 @@ def make_template(
     """Make (or make anew) the empty overlay of `backing`; `virtual_size` in bytes, by default the backing's."""
     size = [] if virtual_size is None else [str(virtual_size)]
     argv = ["sh", "-c", TEMPLATE, "sh", checked_path(backing), checked_path(template), *size]
-    run(workspace, target, argv, deadline=deadline, label="making the overlay template")
+    run(workspace, target, argv, deadline=deadline, step=message("remote.step_make_template"))
 
 
 def make_overlays(
@@ -64,4 +65,4 @@ def make_overlays(
         raise ValueError("overlays are made in one folder, under a token that is a plain name")
     names = [basename(path) for path in paths]
     argv = ["sh", "-c", OVERLAYS, "sh", checked_path(template), directories.pop(), token, *names]
-    run(workspace, target, argv, deadline=deadline, label="making overlays")
+    run(workspace, target, argv, deadline=deadline, step=message("remote.step_make_overlays"))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ravada_web.messages import message
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.files import DF, parse_df
@@ -38,11 +39,13 @@ def sample(workspace: Workspace, target: Target, paths: Sequence[str], deadline:
     """Ask a node how it is; `paths` are its pools' folders. Raises what `run` raises; `fresh` as there."""
     script = WITH_DISKS if paths else SCRIPT
     argv = ["sh", "-c", script, "sh", *map(checked_path, paths)]
-    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, label="node check")
+    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=message("remote.step_check"))
     try:
         return _parse(raw.decode(errors="replace").splitlines())
     except (KeyError, ValueError) as error:
-        raise CommandFailed(target.name, "node check", 0, "its answer cannot be read") from error
+        raise CommandFailed(
+            target.name, message("remote.step_check"), 0, message("remote.unreadable_answer")
+        ) from error
 
 
 def _parse(lines: Sequence[str]) -> Sample:

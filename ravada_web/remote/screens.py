@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
 from ravada_web.remote.errors import RemoteError
 
 _VERSION = b"RFB 003.008\n"
@@ -45,27 +47,28 @@ def first_frame(path: Path, deadline: float) -> Frame:
                 if frame.colours > 1:
                     return frame
                 if time.monotonic() > end:
-                    raise NoPicture(f"the screen of {width} × {height} stayed blank for {deadline:g} s")
+                    raise NoPicture(message("remote.blank", width=width, height=height, deadline_seconds=deadline))
                 time.sleep(_AGAIN_SECONDS)
     except (OSError, EOFError) as error:
-        raise NoPicture(f"the display does not answer ({error or 'it hung up'})") from error
+        said = printable(str(error)) or message("remote.hung_up")
+        raise NoPicture(message("remote.display_silent", said=said)) from error
 
 
 def _greet(plug: socket.socket) -> tuple[int, int]:
     if _read(plug, 12)[:4] != b"RFB ":
-        raise NoPicture("what answers is no VNC display")
+        raise NoPicture(message("remote.no_vnc"))
     plug.sendall(_VERSION)
     offered = _read(plug, _read(plug, 1)[0])
     if _NO_SECURITY not in offered:
-        raise NoPicture("the display asks for a password")
+        raise NoPicture(message("remote.display_locked"))
     plug.sendall(_NO_SECURITY)
     if _read(plug, 4) != bytes(4):
-        raise NoPicture("the display refused us")
+        raise NoPicture(message("remote.display_refused"))
     plug.sendall(_SHARED)
     width, height, _format, name = struct.unpack("!HH16sI", _read(plug, 24))
     _read(plug, name)
     if not 0 < width * height <= _MOST_PIXELS:
-        raise NoPicture(f"the screen of {width} × {height} is none")
+        raise NoPicture(message("remote.screen_impossible", width=width, height=height))
     plug.sendall(struct.pack("!BxHi", 2, 1, _RAW))
     return width, height
 
@@ -79,7 +82,7 @@ def _frame(plug: socket.socket, width: int, height: int) -> Frame:
     for _rectangle in range(count):
         _x, _y, wide, high, encoding = struct.unpack("!HHHHi", _read(plug, 12))
         if encoding != _RAW or wide * high > _MOST_PIXELS:
-            raise NoPicture("the display draws in a way that was not asked for")
+            raise NoPicture(message("remote.display_confused"))
         pixels = _read(plug, wide * high * 4)
         colours |= {pixels[at : at + 4] for at in range(0, len(pixels), 4)}
     return Frame(width, height, len(colours))
@@ -93,7 +96,7 @@ def _pass_over(plug: socket.socket, kind: int) -> None:
     elif kind == 3:
         _read(plug, struct.unpack("!3xI", _read(plug, 7))[0])
     elif kind != 2:
-        raise NoPicture(f"the display said something unknown ({kind})")
+        raise NoPicture(message("remote.display_unknown", kind=kind))
 
 
 def _read(plug: socket.socket, count: int) -> bytes:

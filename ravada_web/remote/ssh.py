@@ -7,7 +7,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from ravada_web.remote.errors import Code, HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError, printable
+from ravada_web.messages import Message, message
+from ravada_web.messages.foreign import printable
+from ravada_web.remote.errors import Code, HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError
 from ravada_web.remote.target import Target, Workspace
 
 # ssh(1): its own failures, as opposed to the far command's.
@@ -37,36 +39,6 @@ OPTIONS = (
     "ServerAliveCountMax=2",
     "ControlMaster=no",
     "ControlPersist=no",
-)
-
-# The message, what it is, and the sentence about the node `{name}` at `{place}`. The first match holds.
-MESSAGES: tuple[tuple[str, Code, str], ...] = (
-    (
-        r"Could not resolve hostname",
-        "unknown_address",
-        "The address of {name}, {host}, is not known here. Check its spelling, or give an IP address.",
-    ),
-    (
-        r"connect to (host|address) .*Connection refused",
-        "refused",
-        "{name} refused the connection to {place}: nothing listens there. Check the port, and that sshd runs.",
-    ),
-    (
-        r"timed out|No route to host|Network is unreachable|Host is unreachable",
-        "timeout",
-        "{name} did not answer at {place}. It may be off, cut off from the network, or behind a firewall.",
-    ),
-    (
-        r"invalid format|banner line contains|Bad remote protocol|Protocol major versions|no matching .* found"
-        r"|Bad packet length|message authentication code incorrect",
-        "not_ssh",
-        "What answers at {place} is no SSH server that we can speak with. Check the port of {name}.",
-    ),
-    (
-        r"Timeout, server .* not responding",
-        "lost",
-        "{name} stopped answering over SSH. It may be off, cut off from the network, or overloaded.",
-    ),
 )
 
 
@@ -123,19 +95,49 @@ def fingerprint_of(line: str) -> str:
 
 
 def classify(target: Target, stderr: bytes | str) -> RemoteError:
-    """What ssh's own failure (status 255) means, in words for an administrator."""
-    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
-    if "Host key verification failed" in text or "REMOTE HOST IDENTIFICATION HAS CHANGED" in text:
-        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]+)", text)
+    """What ssh's own failure (status 255) means, for an administrator."""
+    said = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+    if "Host key verification failed" in said or "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
+        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]+)", said)
         return HostKeyChanged(target.name, fingerprint_of(target.host_key), shown[1] if shown else "")
-    if re.search(r"Permission denied \(|Too many authentication failures", text):
-        return KeyRefused(
-            f"{target.name} answers, but does not accept our key for user {target.user}. Add the product's "
-            f"public key to ~{target.user}/.ssh/authorized_keys there, and check that sshd lets this user in."
-        )
-    place = f"{target.host} port {target.port}"
-    for pattern, code, sentence in MESSAGES:
-        if re.search(pattern, text):
-            return NodeUnreachable(code, sentence.format(name=target.name, host=target.host, place=place))
-    said = printable(text) or "the connection closed without a word"
-    return NodeUnreachable("lost", f"The SSH connection to {target.name} ({place}) broke: {said}")
+    if re.search(r"Permission denied \(|Too many authentication failures", said):
+        return KeyRefused(message("remote.key_refused", name=target.name, user=target.user))
+    for pattern, code, meaning in _meanings(target.name, target.host, target.port):
+        if re.search(pattern, said):
+            return NodeUnreachable(code, meaning)
+    why = printable(said) or message("remote.closed_silently")
+    return NodeUnreachable(
+        "lost", message("remote.broke", name=target.name, host=target.host, port=target.port, said=why)
+    )
+
+
+def _meanings(name: str, host: str, port: int) -> tuple[tuple[str, Code, Message], ...]:
+    """What ssh says (a pattern), what it is, and our message. The first match holds."""
+    return (
+        (
+            r"Could not resolve hostname",
+            "unknown_address",
+            message("remote.unknown_address_of", name=name, host=host),
+        ),
+        (
+            r"connect to (host|address) .*Connection refused",
+            "refused",
+            message("remote.refused", name=name, host=host, port=port),
+        ),
+        (
+            r"timed out|No route to host|Network is unreachable|Host is unreachable",
+            "timeout",
+            message("remote.no_answer", name=name, host=host, port=port),
+        ),
+        (
+            r"invalid format|banner line contains|Bad remote protocol|Protocol major versions|no matching .* found"
+            r"|Bad packet length|message authentication code incorrect",
+            "not_ssh",
+            message("remote.not_ssh", name=name, host=host, port=port),
+        ),
+        (
+            r"Timeout, server .* not responding",
+            "lost",
+            message("remote.stopped_answering", name=name),
+        ),
+    )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ravada_web.messages import message
 from ravada_web.remote.commands import run
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 
@@ -88,7 +89,8 @@ class Survey:
 def survey(workspace: Workspace, target: Target, deadline: float = SURVEY_SECONDS) -> Survey:
     """Survey a host. Raises what `run` raises."""
     sent, started = time.time(), time.monotonic()
-    raw = run(workspace, target, ["sh", "-c", _SCRIPT], deadline=deadline, fresh=True, label="the survey")
+    argv = ["sh", "-c", _SCRIPT]
+    raw = run(workspace, target, argv, deadline=deadline, fresh=True, step=message("remote.step_survey"))
     took = time.monotonic() - started
     words = raw.decode(errors="replace").split("\0")
     return _survey(dict(zip(words[::2], words[1::2], strict=False)), sent + took / 2, took)

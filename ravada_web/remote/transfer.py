@@ -7,7 +7,9 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
+from ravada_web.messages import Message, message
 from ravada_web.remote.commands import failure, kill, popen
 from ravada_web.remote.errors import CopyFailed
 from ravada_web.remote.target import Target, Workspace, checked_path
@@ -17,6 +19,28 @@ REPORT_SECONDS = 0.5
 WRITE = 'umask 077; exec cat > "$1"'
 
 Process = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """Which copy it is, for errors: the file, the nodes' names, and after how many seconds it is given up."""
+
+    path: str
+    source: str
+    dest: str
+    stall: float
+
+    def stalled(self) -> CopyFailed:
+        names = {"path": self.path, "source": self.source, "dest": self.dest}
+        return CopyFailed(message("remote.copy_stalled", **names, stall_seconds=self.stall))
+
+    def unfinished(self, name: str) -> CopyFailed:
+        names = {"path": self.path, "source": self.source, "dest": self.dest, "name": name}
+        return CopyFailed(message("remote.copy_unfinished", **names, stall_seconds=self.stall))
+
+    def of_other_length(self, copied: int, expected: int) -> CopyFailed:
+        names = {"path": self.path, "source": self.source, "dest": self.dest}
+        return CopyFailed(message("remote.copy_length", **names, copied_bytes=copied, expected_bytes=expected))
 
 
 def copy_file(
@@ -43,19 +67,16 @@ def copy_file(
         ends.callback(kill, reader)
         writer = ends.enter_context(popen(workspace, dest, write, stdin=subprocess.PIPE, bulk=True))
         ends.callback(kill, writer)
-        what = f"The copy of {source_path} from {source.name} to {dest.name}"
-        copied = _pump(reader, writer, on_progress, stall, what)
-        _end(writer, dest, "writing the copy", stall, what)
-        _end(reader, source, "reading the original", stall, what)
+        copy = _Copy(source_path, source.name, dest.name, stall)
+        copied = _pump(reader, writer, on_progress, copy)
+        _end(writer, dest, message("remote.step_write_copy"), copy)
+        _end(reader, source, message("remote.step_read_original"), copy)
     if copied != size:
-        raise CopyFailed(
-            f"{what} ended after {copied} bytes, {size} were expected: the original is not as it was when it "
-            "was prepared. Compare it with its hash; prepare the base anew if it was changed."
-        )
+        raise copy.of_other_length(copied, size)
     on_progress(copied)
 
 
-def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], stall: float, what: str) -> int:
+def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], copy: _Copy) -> int:
     """Move all bytes; return how many. Ends early, without an error of its own, when the writer ends."""
     assert reader.stdout and writer.stdin
     source, dest = reader.stdout.fileno(), writer.stdin.fileno()
@@ -63,9 +84,9 @@ def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], 
         os.set_blocking(pipe, False)
         _widen(pipe)
     copied, reported = 0, time.monotonic()
-    while block := _read(source, stall, what):
+    while block := _read(source, copy):
         try:
-            _write(dest, block, stall, what)
+            _write(dest, block, copy)
         except BrokenPipeError:
             kill(reader)
             break
@@ -83,33 +104,31 @@ def _widen(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, BLOCK)
 
 
-def _read(pipe: int, stall: float, what: str) -> bytes:
-    _wait(pipe, select.POLLIN, stall, what)
+def _read(pipe: int, copy: _Copy) -> bytes:
+    _wait(pipe, select.POLLIN, copy)
     return os.read(pipe, BLOCK)
 
 
-def _write(pipe: int, block: bytes, stall: float, what: str) -> None:
+def _write(pipe: int, block: bytes, copy: _Copy) -> None:
     rest = memoryview(block)
     while rest:
-        _wait(pipe, select.POLLOUT, stall, what)
+        _wait(pipe, select.POLLOUT, copy)
         rest = rest[os.write(pipe, rest) :]
 
 
-def _wait(pipe: int, event: int, stall: float, what: str) -> None:
+def _wait(pipe: int, event: int, copy: _Copy) -> None:
     poll = select.poll()
     poll.register(pipe, event)
-    if not poll.poll(stall * 1000):
-        raise CopyFailed(
-            f"{what} stood still for {stall:g} s and was given up. Check both nodes and the network; retry."
-        )
+    if not poll.poll(copy.stall * 1000):
+        raise copy.stalled()
 
 
-def _end(process: Process, target: Target, label: str, stall: float, what: str) -> None:
+def _end(process: Process, target: Target, step: Message, copy: _Copy) -> None:
     """Wait for an end of the copy to finish; raise its error if it failed by itself."""
     try:
-        process.wait(stall)
+        process.wait(copy.stall)
     except subprocess.TimeoutExpired as error:
-        raise CopyFailed(f"{what}: {target.name} did not finish within {stall:g} s of the last byte. Retry.") from error
+        raise copy.unfinished(target.name) from error
     assert process.stderr
     if process.returncode:
-        raise failure(target, label, process.returncode, process.stderr.read())
+        raise failure(target, step, process.returncode, process.stderr.read())

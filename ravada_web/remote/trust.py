@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import paramiko
 
-from ravada_web.remote.errors import Code, NodeUnreachable
+from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
+from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.ssh import fingerprint_of
 
 # paramiko logs a traceback for what we raise as a sentence.
@@ -44,34 +46,23 @@ def fetch_host_key(host: str, port: int, deadline: float = 5.0) -> HostKey:
             transport.start_client(timeout=max(0.1, end - time.monotonic()))
             key = transport.get_remote_server_key()
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise _unreachable(
-                "not_ssh",
-                host,
-                port,
-                f"speaks SSH, but no key was agreed upon ({error}). Check its sshd's log",
-            ) from error
+            no_key = message("remote.no_key", host=host, port=port, said=printable(str(error)))
+            raise NodeUnreachable("not_ssh", no_key) from error
         finally:
             transport.close()
     line = f"{key.get_name()} {key.get_base64()}"
     return HostKey(line, fingerprint_of(line), source)
 
 
-def _unreachable(code: Code, host: str, port: int, what: str) -> NodeUnreachable:
-    return NodeUnreachable(code, f"{host} port {port} {what}.")
-
-
 def _connect(host: str, port: int, deadline: float) -> socket.socket:
     try:
         return socket.create_connection((host, port), timeout=deadline)
     except (socket.gaierror, UnicodeError) as error:
-        text = f"The address {host} is not known. Check its spelling, or give an IP address."
-        raise NodeUnreachable("unknown_address", text) from error
+        raise NodeUnreachable("unknown_address", message("remote.unknown_address", host=host)) from error
     except ConnectionRefusedError as error:
-        what = "refused the connection: nothing listens there. Check the port, and that sshd runs on that host"
-        raise _unreachable("refused", host, port, what) from error
+        raise NodeUnreachable("refused", message("remote.port_refused", host=host, port=port)) from error
     except OSError as error:
-        what = "did not answer. Check the address, that the host is on, and that no firewall is between"
-        raise _unreachable("timeout", host, port, what) from error
+        raise NodeUnreachable("timeout", message("remote.port_no_answer", host=host, port=port)) from error
 
 
 def _expect_ssh(connection: socket.socket, host: str, port: int, end: float) -> None:
@@ -80,10 +71,8 @@ def _expect_ssh(connection: socket.socket, host: str, port: int, end: float) -> 
     try:
         first = connection.recv(4, socket.MSG_PEEK)
     except TimeoutError as error:
-        what = "accepts connections but says nothing: no SSH server, or an overloaded one. Check the port"
-        raise _unreachable("timeout", host, port, what) from error
+        raise NodeUnreachable("timeout", message("remote.port_silent", host=host, port=port)) from error
     except OSError:
         first = b""
     if not first or not b"SSH-".startswith(first):
-        what = "is open, but what answers there is not SSH. Check the port"
-        raise _unreachable("not_ssh", host, port, what)
+        raise NodeUnreachable("not_ssh", message("remote.port_not_ssh", host=host, port=port))

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-import humanize
 from flask import Flask, g
 from markupsafe import Markup, escape
 
+from ravada_web.messages import formats
+from ravada_web.messages.placement import stored_reason
 from ravada_web.models import now
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.nodes import endpoints
@@ -27,12 +28,15 @@ def init_app(app: Flask) -> None:
         browser=browser,
         bytesize=bytesize,
         duration=duration,
+        fixed=formats.fixed,
+        number=formats.number,
         fingerprint=endpoints.fingerprint,
         level=pools.level,
         mib=mib,
         moment=moment,
         percent=percent,
         place=place,
+        why=stored_reason,
     )
     app.jinja_env.globals.update(
         here=here,
@@ -69,10 +73,7 @@ def _distance(seconds: float) -> str:
 
 def duration(time: timedelta) -> str:
     """How long something took, as “1.2 s” or “3 min 20 s”."""
-    seconds = time.total_seconds()
-    if seconds < 60:
-        return _("%(seconds)s s", seconds=f"{seconds:.1f}" if seconds < 10 else round(seconds))
-    return _("%(minutes)s min %(seconds)s s", minutes=int(seconds) // 60, seconds=int(seconds) % 60)
+    return formats.seconds(time.total_seconds())
 
 
 def moment(seconds: float) -> datetime:
@@ -114,7 +115,7 @@ def mib(value: int | None) -> str:
 
 def bytesize(value: int | None) -> str:
     """Bytes as “614.0 MiB”."""
-    return "–" if value is None else humanize.naturalsize(value, binary=True)
+    return "–" if value is None else formats.size(value)
 
 
 def percent(part: float | None, whole: float | None = 1.0) -> int | None:

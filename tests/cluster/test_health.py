@@ -27,25 +27,25 @@ def test_a_long_hang_of_libvirt_is_degraded_and_over_after_ten_good_checks(clust
     try:
         while cluster.node("rvt2").slow_checks < SLOW_RUN:
             assert checked(cluster, "rvt2") == Observed.DEGRADED
-        assert "libvirt does not" in cluster.node("rvt2").reason
+        assert "libvirt does not" in str(cluster.node("rvt2").reason)
         with pytest.raises(NodeRefuses, match="rvt2"):
             clone_actions.start(cluster.admin, [clone.id])
     finally:
         cluster.lab.nodes[1].resume()
     assert checked(cluster, "rvt2") == Observed.DEGRADED
-    assert f"of the {GOOD_RUN} good ones in a row" in cluster.node("rvt2").reason
+    assert f"of the {GOOD_RUN} good checks needed" in str(cluster.node("rvt2").reason)
     good = 1
     while checked(cluster, "rvt2") == Observed.DEGRADED:
         good += 1
         assert good < GOOD_RUN
-    assert cluster.node("rvt2").observed == Observed.UP and cluster.node("rvt2").reason == ""
+    assert cluster.node("rvt2").observed == Observed.UP and not cluster.node("rvt2").reason
     assert good >= GOOD_RUN - 4, "but for the few that the product itself made meanwhile, all ten were waited for"
 
 
 def test_a_full_process_table_is_one_nodes_trouble_alone(cluster: Cluster) -> None:
     with full_process_table(cluster.lab.nodes[1]):
         seconds_until(lambda: cluster.node("rvt2").observed == Observed.DOWN, 12, "it is down")
-        assert "rvt2" in cluster.node("rvt2").reason
+        assert "rvt2" in str(cluster.node("rvt2").reason)
         cluster.create("full", 4)
         assert cluster.spread("full") == {"rvt1": 2, "rvt2": 0, "rvt3": 2}
         end = time.monotonic() + 10

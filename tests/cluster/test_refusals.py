@@ -42,7 +42,7 @@ def test_a_host_that_does_not_answer_is_refused_beside_its_field(
     scan = host_keys.request_join(cluster.admin, name="new", address=address, port=free_port(), user="root")
     failed = ended(scan.id)
     assert failed.state == OperationState.FAILED
-    assert failed.result["field"] == field and text in failed.error
+    assert failed.result["field"] == field and text in str(failed.error)
     assert count(Node) == before
 
 
@@ -113,7 +113,7 @@ def test_what_is_no_image_or_names_other_files_is_refused(cluster: Cluster, path
     )
     failed = ended(begun.id)
     assert failed.state == OperationState.FAILED and failed.result["field"] == "paths"
-    assert text in failed.error
+    assert text in str(failed.error)
     assert count(Base) == before
 
 

@@ -51,7 +51,7 @@ def test_below_its_floor_a_pool_takes_nothing_and_says_the_figure(cluster: Clust
         made = cluster.create("elsewhere", 4)
         assert name not in {other.node.name for other in made}
         verdicts = {verdict["node_name"]: verdict for verdict in made[0].decision.verdicts["verdicts"]}
-        assert f"{free + 100:,} MiB kept back" in verdicts[name]["reason"]["text"]
+        assert verdicts[name]["reason"]["figures"]["reserve_mib"] == free + 100
     finally:
         set_floor(cluster, name, None)
     clone_actions.start(cluster.admin, [clone.id])

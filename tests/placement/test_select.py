@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ravada_web.placement.explain import explain_shortage
+from ravada_web.messages import message
+from ravada_web.messages.placement import reason_message, shortage, stored_reason
 from ravada_web.placement.filters import FILTERS, first_reason
 from ravada_web.placement.select import charge, place
 from ravada_web.placement.types import Decision, Demand, NodeState
@@ -18,7 +19,7 @@ GOOD = NodeState(
     name="n1",
     wanted="enabled",
     observed="up",
-    reason="",
+    reason={},
     trust="pinned",
     allowed=True,
     replica="ready",
@@ -32,6 +33,7 @@ GOOD = NodeState(
     running=2,
     clone_limit=None,
 )
+SILENT = message("remote.link_down", name="n1")
 ONE = Demand(count=1, memory_mib=1024, disk_mib=16, start=True, vcpus=2)
 
 numbers = st.integers(0, 20_000)
@@ -70,16 +72,16 @@ demands = st.builds(
     [
         ({"wanted": "disabled"}, "not_enabled", "is disabled"),
         ({"wanted": "draining"}, "not_enabled", "is draining"),
-        ({"runs_clones": False}, "kept_free", "kept from running clones"),
+        ({"runs_clones": False}, "kept_free", "does not run clones"),
         ({"trust": "changed"}, "quarantined", "another host key"),
-        ({"observed": "down", "reason": "SSH does not answer."}, "not_up", "is down: SSH does not answer."),
+        ({"observed": "down", "reason": SILENT.to_json()}, "not_up", "is down: The connection to n1 is down."),
         ({"observed": "degraded"}, "not_up", "is degraded"),
-        ({"allowed": False}, "not_allowed", "Base tab"),
-        ({"replica": None}, "no_replica", "no replica"),
-        ({"replica": "copying"}, "replica_not_ready", "copying"),
-        ({"memory_free_mib": 1535}, "memory", "needs 1,024 MiB of memory for each clone; 1,023 MiB are free"),
+        ({"allowed": False}, "not_allowed", "Nodes tab"),
+        ({"replica": None}, "no_replica", "no copy"),
+        ({"replica": "copying"}, "replica_not_ready", "being copied"),
+        ({"memory_free_mib": 1535}, "memory", "needs 1 GiB of memory for each clone; 1,023 MiB are free"),
         ({"memory_free_mib": None}, "memory_unknown", "not known"),
-        ({"disk_free_mib": 1039}, "disk", "needs 16 MiB of disk for each clone; 15 MiB are free after the 1,024 MiB"),
+        ({"disk_free_mib": 1039}, "disk", "needs 16 MiB of disk for each clone; 15 MiB are free after the 1 GiB"),
         ({"disk_free_mib": None}, "disk_unknown", "counts as full"),
         ({"vcpus_free": 1}, "processors", "needs 2 virtual processors for each clone; its overcommit leaves 1"),
         ({"clone_limit": 3}, "clone_limit", "has 3 clones, its limit is 3"),
@@ -88,7 +90,7 @@ demands = st.builds(
 def test_each_filter_answers_with_its_reason_and_figures(changes: dict[str, object], code: str, text: str) -> None:
     reason = first_reason(replace(GOOD, **changes), ONE)
     assert reason is not None
-    assert reason.code == code and text in reason.text
+    assert reason.code == code and text in str(reason_message(reason))
 
 
 def test_a_node_in_order_is_passed_by_every_filter() -> None:
@@ -99,7 +101,8 @@ def test_a_clone_that_stays_stopped_needs_no_free_memory_but_must_fit_in_all() -
     full = replace(GOOD, memory_free_mib=0)
     assert first_reason(full, replace(ONE, start=False)) is None
     reason = first_reason(full, replace(ONE, start=False, memory_mib=8000))
-    assert reason is not None and "there in all" in reason.text
+    assert reason is not None and reason.code == "memory_in_all"
+    assert "it has 7.5 GiB in all" in str(reason_message(reason))
 
 
 def test_twelve_on_three_equal_nodes_are_four_each() -> None:
@@ -187,16 +190,32 @@ def test_charging_takes_memory_only_from_what_starts() -> None:
     assert charge(GOOD, replace(ONE, start=False)).memory_free_mib == 6144
 
 
+def explained(decision: Decision) -> str:
+    return str(shortage(decision.requested, decision.fits, decision.verdicts))
+
+
+def test_a_reason_is_worded_as_it_is_stored() -> None:
+    reason = first_reason(replace(GOOD, observed="down", reason=SILENT.to_json()), ONE)
+    assert reason is not None
+    stored = json.loads(json.dumps({"code": reason.code, "figures": reason.figures}))
+    assert stored_reason(stored) == reason_message(reason)
+
+
+def test_a_reason_of_before_keeps_its_sentence() -> None:
+    assert str(stored_reason({"code": "memory", "text": "needs 9 MiB", "figures": {"need_mib": 9}})) == "needs 9 MiB"
+    assert not stored_reason(None)
+
+
 def test_a_shortage_is_told_with_alike_reasons_grouped() -> None:
     nodes = [
         replace(GOOD, id=1, name="n1", clone_limit=3),
         replace(GOOD, id=2, name="n2", wanted="disabled"),
         replace(GOOD, id=3, name="n3", wanted="disabled"),
     ]
-    said = explain_shortage(place(nodes, replace(ONE, count=5)))
+    said = explained(place(nodes, replace(ONE, count=5)))
     assert said.startswith("0 of the 5 clones fit, so none was created.")
-    assert "n2, n3: is disabled" in said and "n1: has 3 clones, its limit is 3" in said
+    assert "n2 and n3: is disabled" in said and "n1: has 3 clones, its limit is 3" in said
 
 
 def test_without_any_node_it_says_so() -> None:
-    assert "no nodes yet" in explain_shortage(place([], ONE))
+    assert "no nodes yet" in explained(place([], ONE))

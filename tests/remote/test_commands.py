@@ -53,8 +53,8 @@ def test_the_locale_is_the_plain_one(place: Place, node: Target) -> None:
 
 def test_a_failure_has_its_status_and_what_was_said(place: Place, node: Target) -> None:
     with pytest.raises(CommandFailed) as caught:
-        run(place.workspace, node, ["sh", "-c", "printf 'no\\033[2Jgood' >&2; exit 3"], deadline=10, label="trying")
-    assert (caught.value.status, caught.value.label, caught.value.stderr) == (3, "trying", "no [2Jgood")
+        run(place.workspace, node, ["sh", "-c", "printf 'no\\033[2Jgood' >&2; exit 3"], deadline=10, step="trying")
+    assert (caught.value.status, caught.value.step, caught.value.stderr) == (3, "trying", "no [2Jgood")
     assert str(caught.value) == f"trying failed on {node.name} (exit status 3): no [2Jgood"
 
 

@@ -75,7 +75,7 @@ def test_a_text_is_no_qcow2(place: Place, tmp_path: Path) -> None:
 def test_an_image_with_a_backing_file_is_refused(place: Place, tmp_path: Path) -> None:
     # It need not be there, nor be an image: it is a way to read any file of the host.
     qemu_img("create", "-u", "-f", "qcow2", "-F", "raw", "-b", "/etc/shadow", tmp_path / "thief", "1M")
-    with pytest.raises(ImageRefused, match=r"backing file \('/etc/shadow'\)"):
+    with pytest.raises(ImageRefused, match=r"backing file \(/etc/shadow\)"):
         images.ensure_self_contained(inspect(place, tmp_path / "thief"))
 
 

@@ -79,9 +79,9 @@ def link_process(place: Place) -> int:
 def test_a_link_forwards_the_far_socket(keeper: LinkKeeper, place: Place) -> None:
     first = keeper.reconcile([place.target])[7]
     assert not first.up
-    assert "being set up" in first.reason
+    assert "Connecting" in str(first.reason)
     state = wait_for(keeper, place, True)
-    assert state.reason == ""
+    assert not state.reason
     assert ask(place.workspace.libvirt_socket(place.target)) == b"HELLO\n"
     assert place.workspace.libvirt_socket(place.target).stat().st_mode & 0o077 == 0
     assert link_is_up(place.workspace, place.target)
@@ -109,7 +109,7 @@ def test_a_killed_link_is_restarted(keeper: LinkKeeper, place: Place) -> None:
     wait_for(keeper, place, True)
     os.kill(link_process(place), signal.SIGKILL)
     down = wait_for(keeper, place, False)
-    assert "kvm7" in down.reason
+    assert "kvm7" in str(down.reason)
     assert not place.workspace.libvirt_socket(place.target).exists()
     up = wait_for(keeper, place, True)
     assert up.since >= down.since
@@ -120,7 +120,7 @@ def test_a_dead_node_is_down_with_a_reason_and_comes_back(keeper: LinkKeeper, pl
     wait_for(keeper, place, True)
     place.sshd.stop()
     wait_for(keeper, place, False)
-    wait_until(lambda: "refused" in keeper.reconcile([place.target])[7].reason, 10, "the reason is the refusal")
+    wait_until(lambda: "refused" in str(keeper.reconcile([place.target])[7].reason), 10, "the reason is the refusal")
     assert not link_is_up(place.workspace, place.target)
     again = start_sshd(place.folder / "sshd", place.sshd.port)
     try:
@@ -137,7 +137,7 @@ def test_a_node_that_falls_silent_is_given_up_by_keepalive(keeper: LinkKeeper, p
         run(place.workspace, place.target, ["true"], deadline=0.5)
     state = wait_for(keeper, place, False)
     assert time.monotonic() - began < 8
-    assert "stopped answering" in state.reason
+    assert "stopped answering" in str(state.reason)
 
 
 def test_retries_are_spaced_out(keeper: LinkKeeper, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_another_name_keeps_the_link_and_another_key_makes_it_anew(keeper: LinkK
     assert link_process(place) == before
     foreign = replace(place.target, host_key=place.target.host_key[:-4] + "AAAA")
     assert not keeper.reconcile([foreign])[7].up
-    wait_until(lambda: "has changed" in keeper.reconcile([foreign])[7].reason, 10, "the host key is refused")
+    wait_until(lambda: "has changed" in str(keeper.reconcile([foreign])[7].reason), 10, "the host key is refused")
 
 
 def test_this_host_needs_no_link(keeper: LinkKeeper, place: Place) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ravada_web.messages.foreign import printable
 from ravada_web.remote.commands import far_line
-from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable, printable
+from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable
 from ravada_web.remote.ssh import classify, command
 from ravada_web.remote.target import Target, Workspace, checked_path
 

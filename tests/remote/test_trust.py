@@ -133,6 +133,6 @@ def test_a_login_at_a_listener_that_never_speaks(place: Place) -> None:
 def test_a_login_at_a_listener_that_is_not_ssh(place: Place) -> None:
     with listener(lambda connection: connection.sendall(b"* OK IMAP4\r\n" * 2000)) as port:
         target = replace(place.target, port=port)
-        with pytest.raises(NodeUnreachable, match="no SSH server") as caught:
+        with pytest.raises(NodeUnreachable, match="not an SSH server") as caught:
             examine_login(place.workspace, target, 10)
     assert caught.value.code == "not_ssh"

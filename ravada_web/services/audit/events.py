@@ -6,6 +6,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING, Message, as_message
 from ravada_web.models import Base, Clone, Event, Group, Node, Operation, User
 from ravada_web.services.audit import origin
 
@@ -14,7 +15,12 @@ SYSTEM = "system"
 
 
 def record(
-    session: Session, actor: User | None, action: str, subject: Subject, text: str = "", result: str = "done"
+    session: Session,
+    actor: User | None,
+    action: str,
+    subject: Subject,
+    text: Message | str = NOTHING,
+    result: str = "done",
 ) -> None:
     """Append one line, in the transaction of the change that it tells of. `result`: done, refused or failed."""
     session.flush()
@@ -25,7 +31,7 @@ def record(
             object_kind=type(subject).__name__.lower(),
             object_id=subject.id,
             object_name=getattr(subject, "name", ""),
-            text=text,
+            text=as_message(text),
             address=origin.address.get(),
             result=result,
         )
@@ -47,10 +53,10 @@ def record_refused_sign_in(session: Session, user: User | None, name: str) -> No
     )
 
 
-def record_users(session: Session, actor: User, lines: Collection[tuple[int, str, str]], text: str) -> None:
+def record_users(session: Session, actor: User, lines: Collection[tuple[int, str, str]], text: Message | str) -> None:
     """Append a line for each of many users at once: (id, name, action)."""
     session.flush()
-    common = {"actor": actor.name, "object_kind": "user", "text": text, "address": origin.address.get()}
+    common = {"actor": actor.name, "object_kind": "user", "text": as_message(text), "address": origin.address.get()}
     rows = [common | {"object_id": id_, "object_name": name, "action": action} for id_, name, action in lines]
     if rows:
         session.execute(insert(Event), rows)

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.messages import NOTHING
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -103,7 +104,7 @@ def prepare(actor: User, base: Base) -> Operation:
         if base.state in (BaseState.PREPARING, BaseState.READY):
             raise Conflict(_("%(base)s is %(state)s already.", base=base.name, state=base.state))
         _require_reachable(base.node)
-        base.state, base.reason = BaseState.PREPARING, ""
+        base.state, base.reason = BaseState.PREPARING, NOTHING
         events.record(session, actor, "prepare", base)
         title = _("Prepare %(base)s", base=base.name)
         return request(session, "base_prepare", title, actor=actor, node=base.node, base_id=base.id)

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING
 from ravada_web.models import Base, BaseVersion, Clone, Node, Replica, ReplicaState, User
 from ravada_web.services.operations.requests import request
 from ravada_web.services.permissions import scopes
@@ -27,7 +28,7 @@ def ensure(session: Session, actor: User | None, base: Base, nodes: Iterable[Nod
             session.add(replica)
         elif replica.state not in (ReplicaState.FAILED, ReplicaState.REMOVING):
             continue
-        replica.state, replica.progress, replica.reason = ReplicaState.WANTED, 0, ""
+        replica.state, replica.progress, replica.reason = ReplicaState.WANTED, 0, NOTHING
         session.flush()
         title = _("Copy %(base)s to %(node)s", base=base.name, node=node.name)
         params = {"replica_id": replica.id}

@@ -10,6 +10,7 @@ from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domain_xml, domains
 from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.messages import NOTHING
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -51,7 +52,7 @@ def import_base(handle: Handle) -> None:
             )
             images.ensure_self_contained(info)
     except ImageRefused as error:
-        raise InvalidInput({field: str(error)}) from error
+        raise InvalidInput({field: error.message}) from error
     handle.check()
     handle.result = {"base_id": _write(handle, node, xml, sources)}
 
@@ -63,7 +64,7 @@ def _from_domain(handle: Handle, node: Node) -> tuple[str, Sequence[domain_xml.D
             xml = domains.domain_xml(connection, name)
             running = {found: state for found, _uuid, state in domains.list_domains(connection)}
     except HypervisorError as error:
-        raise InvalidInput({"domain": str(error)}) from error
+        raise InvalidInput({"domain": error.message}) from error
     if running.get(name) != "stopped":
         raise InvalidInput(
             {"domain": _("%(name)s is running: shut it down, so that its disks stand still.", name=name)}
@@ -192,7 +193,7 @@ def _write_version(
     replica = Replica(node_id=node.id, state=ReplicaState.READY, progress=100, directory=directory)
     version = BaseVersion(number=number, prepared_at=now(), disks=made, replicas=[replica])
     base.versions.append(version)
-    base.state, base.reason = BaseState.READY, ""
+    base.state, base.reason = BaseState.READY, NOTHING
     session.flush()
     allowed = session.scalars(
         select(Node).join(AllowedNode, AllowedNode.node_id == Node.id).where(AllowedNode.base_id == base.id)

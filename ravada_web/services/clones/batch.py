@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING, Message
 from ravada_web.models import Clone, CloneState, now
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.transaction import transaction
@@ -18,7 +19,9 @@ def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
     return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
 
 
-def set_state(handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: str = "", display: str = "") -> None:
+def set_state(
+    handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: Message | str = NOTHING, display: str = ""
+) -> None:
     """Write where clones have come to; one that another operation has taken over since is that one's to write."""
     moment = now()
     started = {"started_at": moment} if state == CloneState.STARTING else {}

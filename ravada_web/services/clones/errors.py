@@ -1,6 +1,7 @@
 """The refusals of a request for clones that carry more than a text."""
 
 from ravada_web.errors import Conflict, RavadaError
+from ravada_web.messages import Message
 from ravada_web.placement.types import Decision
 from ravada_web.services.clones.obstacles import Obstacle
 
@@ -10,8 +11,8 @@ class NoRoom(RavadaError):
 
     status = 422
 
-    def __init__(self, text: str, decision: Decision) -> None:
-        super().__init__(text)
+    def __init__(self, message: Message | str, decision: Decision) -> None:
+        super().__init__(message)
         self.decision = decision
 
 
@@ -20,14 +21,14 @@ class NoNodeAllowed(RavadaError):
 
     status = 422
 
-    def __init__(self, text: str, base_id: int) -> None:
-        super().__init__(text)
+    def __init__(self, message: Message | str, base_id: int) -> None:
+        super().__init__(message)
         self.base_id = base_id
 
 
 class NodeRefuses(Conflict):
     """The clone's node does not take the work now; `obstacle` names the cause, for who must not read of nodes."""
 
-    def __init__(self, text: str, obstacle: Obstacle) -> None:
-        super().__init__(text)
+    def __init__(self, message: Message | str, obstacle: Obstacle) -> None:
+        super().__init__(message)
         self.obstacle = obstacle

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import InvalidInput
+from ravada_web.messages.placement import shortage
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
-from ravada_web.placement.explain import explain_shortage
 from ravada_web.services.audit import events
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
 from ravada_web.services.operations import outbox
@@ -68,7 +68,7 @@ def place_and_write(session: Session, actor: User, wanted: Request, among: Selec
     version = _version(session, base)
     choice = placement_choice.choose(session, base, version, wanted.count, wanted.start_after, among)
     if not choice.complete:
-        raise NoRoom(explain_shortage(choice), choice)
+        raise NoRoom(shortage(choice.requested, choice.fits, choice.verdicts), choice)
     decision = placement_choice.record(session, base, actor, choice)
     rows = _write(session, wanted, owner, version, decision, choice.placed)
     _queue(session, actor, base, rows)

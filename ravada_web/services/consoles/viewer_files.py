@@ -77,7 +77,7 @@ def admit(handle: Handle) -> None:
     if found.tls_port > 0:
         read = ["sh", "-c", CA_SCRIPT]
         authority = run(
-            endpoints.workspace(), endpoints.target(node), read, deadline=CA_SECONDS, label="SPICE's authority"
+            endpoints.workspace(), endpoints.target(node), read, deadline=CA_SECONDS, step="SPICE's authority"
         )
         where["ca"] = authority.decode(errors="replace")
     kept = json.dumps(where | {"password": password, "title": name})

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING
 from ravada_web.models import Access, Node, Observed, Operation, OperationState, Trust, User, Wanted
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.trust import fetch_host_key
@@ -57,7 +58,7 @@ def scan(handle: Handle) -> None:
     try:
         key = fetch_host_key(handle.params["address"], handle.params["port"], deadline=SCAN_SECONDS)
     except NodeUnreachable as error:
-        raise InvalidInput({"port" if error.code == "refused" else "address": str(error)}) from error
+        raise InvalidInput({"port" if error.code == "refused" else "address": error.message}) from error
     handle.result = {
         "fingerprint": key.fingerprint,
         "host_key": key.line,
@@ -92,7 +93,7 @@ def _pinned(session: Session, actor: User, found: Operation) -> Node:
     node = session.get(Node, known) if known else _new_node(found)
     if node is None:
         raise NotFound(_("There is no such node."))
-    node.host_key, node.trust, node.reason = found.result["host_key"], Trust.PINNED, ""
+    node.host_key, node.trust, node.reason = found.result["host_key"], Trust.PINNED, NOTHING
     session.add(node)
     text = f"{node.address}:{node.port} {found.result['fingerprint']}"
     events.record(session, actor, "accept_key" if known else "join", node, text)

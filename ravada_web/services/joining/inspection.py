@@ -17,6 +17,7 @@ from ravada_web.hypervisor.connection import open_connection, socket_uri
 from ravada_web.hypervisor.domain_xml import read_needs
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, read_facts
+from ravada_web.messages import Message
 from ravada_web.models import Access, Base, Node, Operation, OperationState, Trust, User
 from ravada_web.models import now as this_moment
 from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError
@@ -97,15 +98,15 @@ def let_in(where: Target) -> tuple[Login, float]:
     try:
         return examine_login(endpoints.workspace(), where, deadline=LOGIN_SECONDS), time.monotonic() - started
     except HostKeyChanged as error:
-        quarantine(where.node_id, str(error))
+        quarantine(where.node_id, error.message)
         raise
     except KeyRefused as error:
-        raise InvalidInput({"user": str(error)}) from error
+        raise InvalidInput({"user": error.message}) from error
     except NodeUnreachable as error:
-        raise InvalidInput({"address": str(error)}) from error
+        raise InvalidInput({"address": error.message}) from error
 
 
-def quarantine(node_id: int, reason: str) -> None:
+def quarantine(node_id: int, reason: Message) -> None:
     """Send nothing more to a node whose host key has changed."""
     with transaction() as session:
         changed = update(Node).where(Node.id == node_id).values(trust=Trust.CHANGED, reason=reason)

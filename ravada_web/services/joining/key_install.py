@@ -69,12 +69,12 @@ def install_key(handle: Handle) -> None:
     try:
         run_with_password(where, password, line, INSTALL_SECONDS)
     except HostKeyChanged as error:
-        inspection.quarantine(where.node_id, str(error))
+        inspection.quarantine(where.node_id, error.message)
         raise
     except KeyRefused as error:
-        raise InvalidInput({"password": str(error)}) from error
+        raise InvalidInput({"password": error.message}) from error
     except CommandFailed as error:
-        raise InvalidInput({"user": str(error)}) from error
+        raise InvalidInput({"user": error.message}) from error
     except NodeUnreachable as error:
-        raise InvalidInput({"address": str(error)}) from error
+        raise InvalidInput({"address": error.message}) from error
     inspection.inspect(handle)

@@ -13,6 +13,7 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.proving import boot, end, proof_xml
+from ravada_web.messages import NOTHING
 from ravada_web.models import Node, Observed, Operation, User, Wanted
 from ravada_web.models import now as this_moment
 from ravada_web.remote.commands import run
@@ -131,7 +132,7 @@ def _passed(handle: Handle) -> None:
         node = session.get_one(Node, handle.node_id)
         # It has just been seen to work: no need to wait for the next check, and none that was asked before counts.
         node.proved_at = node.checked_at = node.last_seen_at = this_moment()
-        node.observed, node.reason = Observed.UP, ""
+        node.observed, node.reason = Observed.UP, NOTHING
         events.record(session, actor, "prove", node)
         if node.wanted == Wanted.NEW:
             node.wanted = Wanted.ENABLED

@@ -69,7 +69,7 @@ def fix(handle: Handle) -> None:
 def _run(where: Target, finding: dict[str, Any]) -> None:
     what = _("The remedy of “%(code)s”", code=finding["code"])
     argv = ["sh", "-c", finding["remedy"]]
-    run(endpoints.workspace(), where, argv, deadline=MEND_SECONDS, fresh=True, label=what)
+    run(endpoints.workspace(), where, argv, deadline=MEND_SECONDS, fresh=True, step=what)
     if finding["code"] == "firewall":
         _keep_the_rules(where)
 

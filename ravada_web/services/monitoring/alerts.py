@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING, Message, as_message
 from ravada_web.models import Alert, Level, Node, Observed, Pool, Trust, User, Wanted
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.storage import pools as storage_pools
@@ -39,31 +40,32 @@ def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
                 _note(session, known, node, pool, _pool_trouble(node, pool), moment)
 
 
-Trouble = tuple[str, str]
+Trouble = tuple[str, Message]
 
 
 def _trouble(node: Node) -> Trouble:
     if node.wanted in QUIET:
-        return "", ""
+        return "", NOTHING
     if node.trust == Trust.CHANGED:
         return "quarantined", node.reason
-    return ("", "") if node.observed in (Observed.UP, Observed.UNKNOWN) else (node.observed, node.reason)
+    return ("", NOTHING) if node.observed in (Observed.UP, Observed.UNKNOWN) else (node.observed, node.reason)
 
 
 def _pool_trouble(node: Node, pool: Pool) -> Trouble:
     state = storage_pools.level(pool)
     if node.wanted in QUIET or state == Level.OK:
-        return "", ""
+        return "", NOTHING
     used = storage_pools.used_percent(pool)
     if used is None:
-        return state, _("How much is free in pool %(pool)s is not known, which counts as full.", pool=pool.name)
+        unknown = _("How much is free in pool %(pool)s is not known, which counts as full.", pool=pool.name)
+        return state, as_message(unknown)
     text = _(
         "Pool %(pool)s is %(used)s %% full: %(free)s MiB are free.",
         pool=pool.name,
         used=int(used),
         free=f"{pool.free_mib:,}",
     )
-    return state, text
+    return state, as_message(text)
 
 
 def _note(

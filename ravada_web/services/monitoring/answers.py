@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import NodeHealth
+from ravada_web.messages import NOTHING, Message
 from ravada_web.models import Observed, Trust
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.target import Target
@@ -24,11 +25,11 @@ class Question:
 
 @dataclass
 class Answer:
-    """What one check saw of one node; `reason` is a sentence where all is not well."""
+    """What one check saw of one node; `reason` says why where all is not well."""
 
     node_id: int
     observed: Observed
-    reason: str = ""
+    reason: Message = NOTHING
     trust: Trust = Trust.PINNED
     sample: Sample | None = None
     health: NodeHealth | None = None

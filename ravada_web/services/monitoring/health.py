@@ -7,8 +7,7 @@ over only after GOOD_RUN good ones; a shorter one, such as a restart of libvirtd
 
 from typing import TYPE_CHECKING
 
-from flask_babel import gettext as _
-
+from ravada_web.messages import message
 from ravada_web.models import Node, Observed
 
 if TYPE_CHECKING:
@@ -35,11 +34,11 @@ def _bad(node: Node, answer: "Answer") -> None:
     node.slow_checks, node.good_checks = node.slow_checks + 1, 0
     if node.slow_checks >= SLOW_RUN and not answer.libvirt_silent:
         node.observed = Observed.DEGRADED
-        node.reason = _(
-            "SSH answers; libvirt was slow in %(count)s checks running: it took %(seconds)s s, more than %(most)s s.",
+        node.reason = message(
+            "nodes.slow_libvirt",
             count=node.slow_checks,
-            seconds=f"{answer.libvirt_seconds:.1f}",
-            most=f"{SLOW_SECONDS:g}",
+            took_seconds=answer.libvirt_seconds,
+            limit_seconds=SLOW_SECONDS,
         )
 
 
@@ -49,9 +48,4 @@ def _good(node: Node) -> None:
         return
     node.good_checks += 1
     node.observed = Observed.DEGRADED
-    node.reason = _(
-        "libvirt answers again after %(bad)s bad checks: %(good)s of the %(most)s good ones in a row that it takes.",
-        bad=node.slow_checks,
-        good=node.good_checks,
-        most=GOOD_RUN,
-    )
+    node.reason = message("nodes.recovering", bad=node.slow_checks, good=node.good_checks, needed=GOOD_RUN)

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.extensions import db
@@ -20,6 +19,7 @@ from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import read_facts
 from ravada_web.hypervisor.health import read_health
+from ravada_web.messages import message
 from ravada_web.models import Node, Observed, Trust, now
 from ravada_web.remote.errors import HostKeyChanged, RemoteError
 from ravada_web.remote.links import link_is_up
@@ -127,7 +127,7 @@ class Round:
     def _late(self, waiting: Collection[int]) -> list[Answer]:
         """What is written of those whose turn came long ago."""
         over = time.monotonic() - ROUND_SECONDS
-        reason = _("The check did not end within %(seconds)s s: something on the node hangs.", seconds=ROUND_SECONDS)
+        reason = message("nodes.check_hangs", deadline_seconds=ROUND_SECONDS)
         late = [node_id for node_id in waiting if node_id in self._begun and self._begun[node_id] < over]
         return [Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True) for node_id in late]
 
@@ -142,13 +142,13 @@ def ask(question: Question, workspace: Workspace) -> Answer:
     try:
         seen = _sample(question, workspace)
     except HostKeyChanged as error:
-        return Answer(node_id, Observed.DOWN, str(error), trust=Trust.CHANGED)
+        return Answer(node_id, Observed.DOWN, error.message, trust=Trust.CHANGED)
     except RemoteError as error:
-        return Answer(node_id, Observed.DOWN, str(error))
+        return Answer(node_id, Observed.DOWN, error.message)
     answer = Answer(node_id, Observed.UP, sample=seen, ssh_seconds=time.monotonic() - started)
     if not link_is_up(workspace, question.target):
         answer.observed = Observed.DEGRADED
-        answer.reason = _("SSH answers; the node's link is being set up, which takes a few seconds.")
+        answer.reason = message("nodes.link_starting")
         return answer
     _ask_libvirt(question, answer)
     return answer
@@ -174,4 +174,4 @@ def _ask_libvirt(question: Question, answer: Answer) -> None:
             answer.facts = read_facts(connection) if question.want_facts else None
     except HypervisorError as error:
         answer.observed, answer.libvirt_silent = Observed.DEGRADED, True
-        answer.reason = _("SSH answers, libvirt does not: %(error)s", error=str(error))
+        answer.reason = message("nodes.libvirt_silent", why=error.message)

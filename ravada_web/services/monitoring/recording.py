@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.hypervisor.health import NodeHealth
+from ravada_web.messages import as_message
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
@@ -75,7 +76,8 @@ def _store_checked_facts(node: Node, answer: "Answer") -> None:
         return
     if node.host_uuid and node.host_uuid != answer.facts.host_uuid:
         node.observed = Observed.DEGRADED
-        node.reason = _("Another machine answers at this address: its host UUID is not the one that joined.")
+        other = _("Another machine answers at this address: its host UUID is not the one that joined.")
+        node.reason = as_message(other)
         return
     store_facts(node, answer.facts)
 
@@ -100,7 +102,8 @@ def _store_clone_state(clone: Clone, health: NodeHealth) -> None:
         clone.state, clone.out_of_space = CloneState(seen.state), seen.out_of_space
     elif clone.state != CloneState.FAILED:
         clone.state = CloneState.FAILED
-        clone.reason = _("The node has no such virtual machine any more: somebody removed it there.")
+        gone = _("The node has no such virtual machine any more: somebody removed it there.")
+        clone.reason = as_message(gone)
 
 
 def _lose_clones(session: Session, node: Node) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from ravada_web.extensions import queues
+from ravada_web.messages import Message
 from ravada_web.remote.links import LinkState
 
 KEY = "ravada:links"
@@ -21,12 +22,12 @@ class Shown:
 
     up: bool
     since: float
-    reason: str
+    reason: Message
 
 
 def tell(states: Mapping[int, LinkState]) -> None:
     """Tell how all links are now. Without Redis nobody is told, and the links go on."""
-    told = {str(node_id): [state.up, state.since, state.reason] for node_id, state in states.items()}
+    told = {str(node_id): [state.up, state.since, state.reason.to_json()] for node_id, state in states.items()}
     try:
         queues.redis.set(KEY, json.dumps({"at": time.time(), "links": told}), ex=KEPT_SECONDS)
     except RedisError:
@@ -41,4 +42,5 @@ def read() -> dict[int, Shown] | None:
         return None
     if not isinstance(kept, bytes):
         return None
-    return {int(node_id): Shown(*state) for node_id, state in json.loads(kept)["links"].items()}
+    told = json.loads(kept)["links"].items()
+    return {int(node_id): Shown(up, since, Message.from_json(reason)) for node_id, (up, since, reason) in told}

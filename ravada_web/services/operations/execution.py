@@ -9,18 +9,16 @@ import structlog
 from flask_babel import gettext as _
 from sqlalchemy import CursorResult, select, update
 
-from ravada_web.errors import InvalidInput, RavadaError
+from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
-from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.messages import NOTHING, Message, MessageError, as_message
 from ravada_web.models import Operation, OperationState, attempt_id, now
-from ravada_web.remote.errors import RemoteError
 from ravada_web.services.operations.kinds import KINDS
 from ravada_web.services.operations.processes import this_process
 from ravada_web.services.transaction import transaction
 
 log = structlog.get_logger()
 REPORT_EVERY = 0.5
-EXPECTED = (RavadaError, RemoteError, HypervisorError)
 
 
 class Superseded(Exception):
@@ -63,7 +61,7 @@ class Handle:
         if row.cancel_asked:
             raise Cancelled
 
-    def progress(self, percent: float, message: str = "") -> None:
+    def progress(self, percent: float, message: Message | str = NOTHING) -> None:
         """Show how far the work is, at most twice a second; raises as `check` does."""
         if time.monotonic() - self._reported < REPORT_EVERY:
             return
@@ -80,7 +78,7 @@ Work = Callable[[Handle], None]
 def run(operation_id: int, attempt: int, work: Work) -> None:
     """Do one attempt of an operation, if it is still to be done: the body of every job that has an operation.
 
-    What is expected to go wrong fails the operation with its text; anything else does so too, with the
+    What is expected to go wrong fails the operation with its message; anything else does so too, with the
     exception's, and is raised on for the log.
     """
     handle = _claim(operation_id, attempt)
@@ -94,18 +92,19 @@ def run(operation_id: int, attempt: int, work: Work) -> None:
             db.session.rollback()
             log.warning("superseded")
         except Cancelled:
-            _end(handle, OperationState.CANCELLED, _("Cancelled."))
-        except EXPECTED as error:
+            _end(handle, OperationState.CANCELLED, as_message(_("Cancelled.")))
+        except MessageError as error:
             if isinstance(error, InvalidInput):
                 handle.result["field"] = next(iter(error.fields))
             log.warning("failed", error=str(error))
-            _end(handle, OperationState.FAILED, str(error))
+            _end(handle, OperationState.FAILED, error.message)
         except Exception as error:
             log.exception("unexpected")
-            _end(handle, OperationState.FAILED, _("An unexpected error: %(error)s", error=repr(error)))
+            unexpected = _("An unexpected error: %(error)s", error=repr(error))
+            _end(handle, OperationState.FAILED, as_message(unexpected))
             raise
         else:
-            _end(handle, OperationState.DONE, "")
+            _end(handle, OperationState.DONE, NOTHING)
 
 
 def _claim(operation_id: int, attempt: int) -> Handle | None:
@@ -116,7 +115,7 @@ def _claim(operation_id: int, attempt: int) -> Handle | None:
             Operation.attempt == attempt,
             Operation.state == OperationState.WAITING,
         )
-        values = {"state": OperationState.RUNNING, "started_at": now(), "worker": this_process(), "error": ""}
+        values = {"state": OperationState.RUNNING, "started_at": now(), "worker": this_process(), "error": NOTHING}
         claimed = session.execute(taken.values(**values))
         if isinstance(claimed, CursorResult) and claimed.rowcount == 0:
             return None
@@ -124,7 +123,7 @@ def _claim(operation_id: int, attempt: int) -> Handle | None:
         return Handle(row.id, attempt, row.kind, row.node_id, row.base_id, row.user_id, dict(row.params))
 
 
-def _end(handle: Handle, state: OperationState, error: str) -> None:
+def _end(handle: Handle, state: OperationState, error: Message) -> None:
     db.session.rollback()
     with transaction() as session:
         row = session.get_one(Operation, handle.operation_id)

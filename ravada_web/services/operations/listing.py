@@ -9,10 +9,8 @@ from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
-from ravada_web.models import (
-    Operation,
-    User,
-)
+from ravada_web.models import Operation, User
+from ravada_web.models.mentions import mentions
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import names as user_names
 from ravada_web.services.permissions import rights, scopes
@@ -48,7 +46,7 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
     if filters.user:
         query = query.where(Operation.user.has(user_names.named_like(filters.user)))
     if filters.search:
-        query = query.where(Operation.title.icontains(filters.search, autoescape=True))
+        query = query.where(mentions(Operation.title, filters.search))
     return paginate(query.order_by(Operation.id.desc()), page)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
+from ravada_web.messages import NOTHING, Message, as_message
 from ravada_web.models import (
     Node,
     Operation,
@@ -25,7 +26,7 @@ from ravada_web.services.transaction import transaction
 def request(
     session: Session,
     kind: str,
-    title: str,
+    title: Message | str,
     *,
     actor: User | None,
     node: Node | None = None,
@@ -35,7 +36,7 @@ def request(
     """Write an operation's row in the present transaction; its job is queued when that commits."""
     operation = Operation(
         kind=kind,
-        title=title,
+        title=as_message(title),
         user_id=actor.id if actor else None,
         node_id=node.id if node else None,
         base_id=base_id,
@@ -95,7 +96,7 @@ def next_attempt(session: Session, row: Operation) -> None:
     row.attempt += 1
     row.state = OperationState.WAITING
     row.cancel_asked = False
-    row.error, row.message, row.progress, row.worker, row.finished_at = "", "", 0, "", None
+    row.error, row.message, row.progress, row.worker, row.finished_at = NOTHING, NOTHING, 0, "", None
     outbox.post(session, row, at_once(row.kind, row.node))
 
 
@@ -116,6 +117,6 @@ def _stop(session: Session, row: Operation, actor: User) -> None:
     row.cancel_asked = True
     if row.state == OperationState.WAITING:
         reason = _("Cancelled by %(name)s.", name=actor.name)
-        row.state, row.error = OperationState.CANCELLED, reason
-        KINDS[row.kind].subject.release(session, row, reason)
+        row.state, row.error = OperationState.CANCELLED, as_message(reason)
+        KINDS[row.kind].subject.release(session, row, row.error)
     events.record(session, actor, "cancel", row, row.title)

@@ -8,13 +8,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
+from ravada_web.messages import Message
 from ravada_web.models import Base, BaseState, Clone, CloneState, Operation, Replica, ReplicaState
 
 
 class Subject:
     """Rows that say nothing of the operation: nothing to free, nothing to put back."""
 
-    def release(self, session: Session, operation: Operation, reason: str) -> None:
+    def release(self, session: Session, operation: Operation, reason: Message) -> None:
         """Move the rows out of the states that say work is under way, with the reason why it ended early."""
 
     def resume(self, session: Session, operation: Operation) -> None:
@@ -35,7 +36,7 @@ class Clones(Subject):
     }
     working: CloneState
 
-    def release(self, session: Session, operation: Operation, reason: str) -> None:
+    def release(self, session: Session, operation: Operation, reason: Message) -> None:
         for state, fallback in self.FALLBACK.items():
             owned = update(Clone).where(Clone.operation_id == operation.id, Clone.state == state)
             session.execute(owned.values(state=fallback, reason=reason))
@@ -47,7 +48,7 @@ class Clones(Subject):
             raise Conflict(text)
         for clone in clones:
             if state := self.resumed(clone):
-                clone.state, clone.reason = state, ""
+                clone.state, clone.reason = state, Message()
 
     def resumed(self, clone: Clone) -> CloneState | None:
         """The state in which a retry takes the clone up again; None leaves it as it is."""
@@ -73,7 +74,7 @@ class RestartedClones(Clones):
 class OneReplica(Subject):
     """The replica that the operation's parameters name."""
 
-    def release(self, session: Session, operation: Operation, reason: str) -> None:
+    def release(self, session: Session, operation: Operation, reason: Message) -> None:
         replica_id = operation.params["replica_id"]
         broken = update(Replica).where(Replica.id == replica_id, Replica.state != ReplicaState.READY)
         session.execute(broken.values(state=ReplicaState.FAILED, reason=reason))
@@ -86,7 +87,7 @@ class OneReplica(Subject):
 class PreparedBase(Subject):
     """The base that is being prepared."""
 
-    def release(self, session: Session, operation: Operation, reason: str) -> None:
+    def release(self, session: Session, operation: Operation, reason: Message) -> None:
         preparing = update(Base).where(Base.id == operation.base_id, Base.state == BaseState.PREPARING)
         session.execute(preparing.values(state=BaseState.FAILED, reason=reason))
 

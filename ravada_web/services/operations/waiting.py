@@ -77,7 +77,7 @@ def _titles(viewer: User, seen: _Queues) -> dict[str, str]:
         return {}
     query = select(Operation.id, Operation.title).where(Operation.id.in_(set(jobs.values())))
     known = dict(db.session.execute(query.where(scopes.operations(viewer))).all())
-    return {job_id: known[number] for job_id, number in jobs.items() if number in known}
+    return {job_id: str(known[number]) for job_id, number in jobs.items() if number in known}
 
 
 def _usual_seconds(kinds: set[str]) -> dict[str, float]:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import humanize
 from flask_babel import gettext as _
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
+from ravada_web.messages import formats
 from ravada_web.models import USING_MEMORY, Clone, CloneState, Group, GroupMember, User
 from ravada_web.services.permissions import rights
 
@@ -137,4 +137,4 @@ def _ask() -> str:
 
 
 def _size(mib: int) -> str:
-    return humanize.naturalsize(mib << 20, binary=True)
+    return formats.size(mib << 20)

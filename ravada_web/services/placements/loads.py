@@ -112,7 +112,7 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
         name=node.name,
         wanted=node.wanted,
         observed=node.observed,
-        reason=node.reason,
+        reason=node.reason.to_json() if node.reason else {},
         trust=node.trust,
         allowed=allowed,
         replica=replica,

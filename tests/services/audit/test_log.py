@@ -80,4 +80,4 @@ def test_refusals_are_written_once_a_minute(people: People) -> None:
         refusals.note_refused(people.user, "GET /nodes")
     refusals.note_refused(people.user, "GET /audit")
     rows = db.session.query(Event).filter_by(result="refused").all()
-    assert [row.text for row in rows] == ["GET /nodes", "GET /audit"]
+    assert [str(row.text) for row in rows] == ["GET /nodes", "GET /audit"]

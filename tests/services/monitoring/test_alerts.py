@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -214,7 +215,7 @@ def test_a_test_message_says_how_each_channel_did(people: People, mailbox: Mailb
     operation = notifications.request_test(people.administrator)
     run(operation.id, operation.attempt, notifications.send_test)
     db.session.refresh(operation)
-    assert operation.state == "failed" and operation.error.startswith("mail: ") and "refused" in operation.error
+    assert operation.state == "failed" and re.match("mail: .*refused", str(operation.error))
     assert "refused" in str((channels.last(config)["mail"] or {})["error"])
     with pytest.raises(NotAllowed):
         notifications.request_test(people.operator)
@@ -233,7 +234,7 @@ def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: P
         session.get_one(Node, second).wanted = Wanted.DISABLED
     seen([first, second], Observed.UP)
     (alert,) = alerts.current(people.administrator)
-    assert (alert.state, alert.node_id) == ("warning", first) and "85 % full" in alert.text
+    assert (alert.state, alert.node_id) == ("warning", first) and "85 % full" in str(alert.text)
     with transaction() as session:
         session.get_one(Node, first).pools[0].free_mib = 5_000
         session.get_one(Node, first).trust = Trust.CHANGED

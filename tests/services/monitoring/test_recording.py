@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from ravada_web.extensions import db
 from ravada_web.hypervisor.health import DomainState, NodeHealth
+from ravada_web.messages import text
 from ravada_web.models import Clone, CloneState, Event, Node, Observed, Operation, Trust
 from ravada_web.remote.sampling import Sample
 from ravada_web.services.clones.requests import Request, request_clones
@@ -71,8 +72,8 @@ def test_a_pool_that_is_not_there_any_more_counts_as_full(node_id: int) -> None:
 
 
 def test_a_dead_nodes_clones_are_unreachable_and_come_back_with_it(node_id: int) -> None:
-    record([Answer(node_id, Observed.DOWN, "SSH does not answer.", asked_at=time.time() + 1)])
-    assert (node().observed, node().reason) == (Observed.DOWN, "SSH does not answer.")
+    record([Answer(node_id, Observed.DOWN, text("SSH does not answer."), asked_at=time.time() + 1)])
+    assert (node().observed, str(node().reason)) == (Observed.DOWN, "SSH does not answer.")
     assert clone().state == CloneState.UNREACHABLE
     record([seen(node_id, asked_at=time.time() + 2)])
     assert clone().state == CloneState.STOPPED
@@ -80,13 +81,13 @@ def test_a_dead_nodes_clones_are_unreachable_and_come_back_with_it(node_id: int)
 
 def test_a_change_of_state_is_one_event_and_no_change_is_none(node_id: int) -> None:
     for later in (1, 2, 3):
-        record([Answer(node_id, Observed.DOWN, "Gone.", asked_at=time.time() + later)])
+        record([Answer(node_id, Observed.DOWN, text("Gone."), asked_at=time.time() + later)])
     events = db.session.scalars(select(Event).where(Event.action == "observed")).all()
-    assert [event.text for event in events] == ["down: Gone."]
+    assert [str(event.text) for event in events] == ["down: Gone."]
 
 
 def test_a_changed_key_quarantines(node_id: int) -> None:
-    record([Answer(node_id, Observed.DOWN, "Another key.", trust=Trust.CHANGED, asked_at=time.time() + 1)])
+    record([Answer(node_id, Observed.DOWN, text("Another key."), trust=Trust.CHANGED, asked_at=time.time() + 1)])
     record([seen(node_id, asked_at=time.time() + 2)])
     assert node().trust == Trust.CHANGED, "only an administrator's acceptance ends it"
 
@@ -112,7 +113,7 @@ def test_what_was_seen_before_the_last_move_is_no_news(node_id: int) -> None:
 
 def test_a_domain_that_somebody_removed_is_said_to_be_missing(node_id: int) -> None:
     record([seen(node_id, None)])
-    assert clone().state == CloneState.FAILED and "no such virtual machine" in clone().reason
+    assert clone().state == CloneState.FAILED and "no such virtual machine" in str(clone().reason)
 
 
 def test_the_domains_of_others_are_offered_for_import(node_id: int) -> None:

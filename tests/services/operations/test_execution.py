@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from ravada_web.config import Settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db, queues
+from ravada_web.messages import text
 from ravada_web.models import Clone, CloneState, Operation, OperationState
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.operations import listing as operation_list
@@ -113,7 +114,7 @@ def test_an_expected_error_fails_with_its_text_and_an_unexpected_one_is_named_to
         raise Conflict("The node is down.")
 
     run(operation, 1, refused)
-    assert db.session.get_one(Operation, operation).error == "The node is down."
+    assert db.session.get_one(Operation, operation).error == text("The node is down.")
 
     other = new_operation()
 
@@ -123,7 +124,7 @@ def test_an_expected_error_fails_with_its_text_and_an_unexpected_one_is_named_to
     with pytest.raises(ZeroDivisionError):
         run(other, 1, broken)
     db.session.rollback()
-    assert "by nought" in db.session.get_one(Operation, other).error
+    assert "by nought" in str(db.session.get_one(Operation, other).error)
 
 
 def test_cancelling_a_running_operation_stops_it_at_its_next_step(app: Flask, people: People) -> None:
@@ -146,7 +147,7 @@ def test_cancelling_a_waiting_creation_fails_its_clones_with_the_reason(people: 
     operation_requests.cancel(people.operator, [operation])
     rows = db.session.scalars(select(Clone)).all()
     assert {row.state for row in rows} == {CloneState.FAILED}
-    assert all("Cancelled by operator" in row.reason for row in rows)
+    assert all("Cancelled by operator" in str(row.reason) for row in rows)
     run(operation, 1, nothing)
     assert state(operation) == OperationState.CANCELLED
 
@@ -178,10 +179,10 @@ def test_a_user_sees_only_their_own_operations(people: People) -> None:
     with transaction() as session:
         mine = request(session, "node_scan", "mine", actor=people.user).id
         foreign = request(session, "node_scan", "foreign", actor=people.other).id
-    assert operation_list.get(people.user, mine).title == "mine"
+    assert operation_list.get(people.user, mine).title == text("mine")
     with pytest.raises(NotFound):
         operation_list.get(people.user, foreign)
-    assert operation_list.get(people.operator, foreign).title == "foreign"
+    assert operation_list.get(people.operator, foreign).title == text("foreign")
 
 
 def test_a_running_operation_whose_process_died_goes_to_a_fresh_attempt(app: Flask) -> None:

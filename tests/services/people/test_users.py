@@ -30,7 +30,7 @@ def lines(action: str) -> list[tuple[str, str]]:
     query = select(Event.object_name, Event.text).where(
         Event.action == action, Event.object_kind.in_(["user", "group"])
     )
-    return [(name, text) for name, text in db.session.execute(query.order_by(Event.id))]
+    return [(name, str(text)) for name, text in db.session.execute(query.order_by(Event.id))]
 
 
 def save(people: People, user: User, **changes: object) -> None:

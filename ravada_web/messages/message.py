@@ -1,0 +1,124 @@
+"""A message: what is stored and raised in place of a finished sentence."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Union
+
+from markupsafe import Markup, escape
+
+Figure = Union[str, int, float, bool, None, datetime, "Message", Sequence["str | int | Message"]]
+
+# Two kinds have no text of their own: a sentence kept as it is, and messages after one another.
+TEXT = "text"
+SENTENCES = "sentences"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A kind ("operations.cancelled_by") and the figures in it ({"name": "alice"}); false when it is empty.
+
+    `str()` words it in the language of whoever reads now, and never raises. A name's last word is its unit:
+    `_mib`, `_bytes`, `_seconds`, `_ms`, `_percent`, `_at` (a moment); see formats.py.
+    """
+
+    kind: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        from ravada_web.messages.wording import worded  # the texts are made of what is defined here
+
+        return worded(self)
+
+    def __html__(self) -> Markup:
+        return escape(str(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.kind)
+
+    def __hash__(self) -> int:
+        return hash(self.dumps())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON types, for a JSON column or Redis."""
+        return {"kind": self.kind, "figures": {name: _plain(value) for name, value in self.figures.items()}}
+
+    @classmethod
+    def from_json(cls, kept: object) -> "Message":
+        """The message that `to_json` made this of. A plain text, as stored before, becomes a message that keeps it."""
+        if isinstance(kept, Mapping) and isinstance(kept.get("kind"), str):
+            figures = kept.get("figures")
+            known = figures if isinstance(figures, Mapping) else {}
+            return cls(kept["kind"], {name: _figure(value) for name, value in known.items()})
+        return text(str(kept)) if kept else NOTHING
+
+    def dumps(self) -> str:
+        """As a compact line of JSON, "" for an empty one: what a column holds."""
+        if not self:
+            return ""
+        return json.dumps(self.to_json(), ensure_ascii=False, separators=(",", ":"), default=str)
+
+    @classmethod
+    def loads(cls, kept: str) -> "Message":
+        """The message that `dumps` made this of; any other text becomes a message that keeps it as it is."""
+        if not kept.startswith("{"):
+            return text(kept)
+        try:
+            found = json.loads(kept)
+        except ValueError:
+            return text(kept)
+        return cls.from_json(found if isinstance(found, dict) and isinstance(found.get("kind"), str) else kept)
+
+
+NOTHING = Message()
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Message():
+            return value.to_json()
+        case datetime():
+            return value.isoformat()
+        case list() | tuple():
+            return [_plain(item) for item in value]
+    return value
+
+
+def _figure(value: Any) -> Any:
+    match value:
+        case {"kind": str()}:
+            return Message.from_json(value)
+        case list():
+            return [_figure(item) for item in value]
+    return value
+
+
+def message(kind: str, /, **figures: Figure) -> Message:
+    """A message of that kind; its text stands under the same kind in the package's file of that topic.
+
+    A figure is a text, a number, a moment, another message, or a list of texts or messages. Write what a person
+    or a program has named as text, and what the product says as a message.
+    """
+    return Message(kind, figures)
+
+
+def text(sentence: str) -> Message:
+    """A sentence kept as it is: another program's words, or a row of before there were kinds."""
+    return Message(TEXT, {"text": sentence}) if sentence else NOTHING
+
+
+def sentences(*parts: "Message | str") -> Message:
+    """These after one another, the empty ones left out; one alone is itself."""
+    said = [part for part in map(as_message, parts) if part]
+    if len(said) < 2:
+        return said[0] if said else NOTHING
+    return Message(SENTENCES, {"items": said})
+
+
+def as_message(said: "Message | str") -> Message:
+    """The message itself; a finished sentence becomes one that is kept as it is."""
+    return said if isinstance(said, Message) else text(str(said))

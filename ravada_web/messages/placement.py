@@ -1,0 +1,108 @@
+"""Why a node takes no clone, or no more, and why a request did not fit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ravada_web.messages.marks import N_, Plural, Template
+from ravada_web.messages.message import NOTHING, Message, message
+
+TEXTS: dict[str, Template] = {
+    # Each follows the name of a node
+    "placement.not_enabled": N_("is %(wanted)s: an administrator can enable it"),
+    "placement.kept_free": N_("does not run clones, by its settings"),
+    "placement.quarantined": N_("shows another host key than the one accepted: an administrator must look"),
+    "placement.not_up": N_("is %(observed)s"),
+    "placement.not_up_because": N_("is %(observed)s: %(why)s"),
+    "placement.not_allowed": N_("is not selected on the Nodes tab of the base"),
+    "placement.no_replica": N_("has no copy of the base"),
+    "placement.replica_not_ready": N_("has a copy of the base that is %(replica)s"),
+    "placement.memory": N_(
+        "needs %(need_mib)s of memory for each clone; %(have_mib)s are free after the %(reserve_mib)s reserved"
+    ),
+    "placement.memory_in_all": N_(
+        "needs %(need_mib)s of memory for each clone; it has %(have_mib)s in all after the %(reserve_mib)s reserved"
+    ),
+    "placement.memory_unknown": N_("its free memory is not known, which counts as none"),
+    "placement.processors": N_("needs %(need)s virtual processors for each clone; its overcommit leaves %(have)s"),
+    "placement.disk": N_(
+        "needs %(need_mib)s of disk for each clone; %(have_mib)s are free after the %(reserve_mib)s reserved"
+    ),
+    "placement.disk_unknown": N_("the free space of its storage pool is not known, which counts as full"),
+    "placement.clone_limit": N_("has %(clones)s clones, its limit is %(limit)s"),
+    # The states in those
+    "placement.wanted_new": N_("new"),
+    "placement.wanted_draining": N_("draining"),
+    "placement.wanted_maintenance": N_("in maintenance"),
+    "placement.wanted_disabled": N_("disabled"),
+    "placement.observed_unknown": N_("not checked yet"),
+    "placement.observed_degraded": N_("degraded"),
+    "placement.observed_down": N_("down"),
+    "placement.replica_wanted": N_("waiting to be copied"),
+    "placement.replica_copying": N_("being copied"),
+    "placement.replica_verifying": N_("being verified"),
+    "placement.replica_failed": N_("failed"),
+    "placement.replica_removing": N_("being removed"),
+    # A request that did not fit
+    "placement.shortage": Plural(
+        "%(fits)s of the %(count)s clone fits, so none was created. Why not more: %(blocked_clauses)s.",
+        "%(fits)s of the %(count)s clones fit, so none was created. Why not more: %(blocked_clauses)s.",
+    ),
+    "placement.no_nodes": Plural(
+        "%(fits)s of the %(count)s clone fits, so none was created. There are no nodes yet.",
+        "%(fits)s of the %(count)s clones fit, so none was created. There are no nodes yet.",
+    ),
+    "placement.blocked": N_("%(nodes)s: %(reason)s"),
+}
+
+
+class Reason(Protocol):
+    """Placement's reason against a node."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def figures(self) -> Mapping[str, Any]: ...
+
+
+class Verdict(Protocol):
+    """Placement's verdict on a node."""
+
+    @property
+    def node_name(self) -> str: ...
+    @property
+    def reason(self) -> Reason | None: ...
+
+
+def reason_message(reason: Reason) -> Message:
+    """Why a node takes no clone, or no more, to follow the node's name."""
+    return stored_reason({"code": reason.code, "figures": reason.figures})
+
+
+def stored_reason(kept: Mapping[str, Any] | None) -> Message:
+    """The same of a reason as a decision's row keeps it; rows of before keep a finished text beside it."""
+    if not kept:
+        return NOTHING
+    if kept.get("text"):
+        return Message.from_json(kept["text"])
+    figures = {name: _figure(name, value) for name, value in kept["figures"].items()}
+    code = "not_up_because" if "why" in figures else kept["code"]
+    return message(f"placement.{code}", **figures)
+
+
+def _figure(name: str, value: Any) -> Any:
+    """A figure of a reason: a state by the word for it, a message as that."""
+    if isinstance(value, Mapping):
+        return Message.from_json(value)
+    return message(f"placement.{name}_{value}") if f"placement.{name}_{value}" in TEXTS else value
+
+
+def shortage(requested: int, fits: int, verdicts: Sequence[Verdict]) -> Message:
+    """How many of the requested clones fit, and what blocks the next one on each node; alike reasons are grouped."""
+    blocked: dict[Message, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.reason is not None:
+            blocked.setdefault(reason_message(verdict.reason), []).append(verdict.node_name)
+    if not blocked:
+        return message("placement.no_nodes", count=requested, fits=fits)
+    groups = [message("placement.blocked", nodes=nodes, reason=reason) for reason, nodes in blocked.items()]
+    return message("placement.shortage", count=requested, fits=fits, blocked_clauses=groups)

@@ -1,0 +1,137 @@
+"""What goes wrong on the way to a node, or with a command there."""
+
+from ravada_web.messages.marks import N_, Template
+
+TEXTS: dict[str, Template] = {
+    "remote.host_key_changed": N_(
+        "The host key of %(name)s has changed: %(old)s was accepted, the host now shows %(new)s. Either the host was "
+        "reinstalled, or another machine answers at its address. Compare the fingerprint on the host itself "
+        "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub) before you accept the new key."
+    ),
+    "remote.host_key_gone": N_(
+        "The host key of %(name)s has changed: %(old)s was accepted, the host no longer shows that key. Either the "
+        "host was reinstalled, or another machine answers at its address. Compare the fingerprint on the host itself "
+        "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub) before you accept the new key."
+    ),
+    "remote.command_failed": N_("%(step)s failed on %(name)s (exit status %(status)s): %(stderr)s"),
+    "remote.command_silent": N_("%(step)s failed on %(name)s (exit status %(status)s) without an error message."),
+    "remote.command_missing": N_(
+        "%(step)s failed on %(name)s (exit status 127): %(stderr)s (Is it installed on the node? Debian, Ubuntu: "
+        "apt install qemu-utils coreutils)"
+    ),
+    "remote.deadline": N_(
+        "%(name)s did not answer within %(deadline_seconds)s (%(step)s). It may be off, cut off from the network, or "
+        "overloaded."
+    ),
+    "remote.step_admit": N_("access to the display"),
+    "remote.step_list_pools": N_("listing the pools"),
+    "remote.step_hash": N_("hashing"),
+    "remote.step_publish": N_("publishing"),
+    "remote.step_login": N_("login"),
+    "remote.step_install_key": N_("installing the key"),
+    "remote.step_make_template": N_("making the overlay template"),
+    "remote.step_make_overlays": N_("making overlays"),
+    "remote.step_check": N_("node check"),
+    "remote.step_survey": N_("survey"),
+    "remote.step_read_original": N_("reading the original"),
+    "remote.step_write_copy": N_("writing the copy"),
+    "remote.unreadable_answer": N_("unexpected output"),
+    "remote.no_folder": N_("no such folder: %(paths)s"),
+    # The connection of a node
+    "remote.link_starting": N_("Connecting to %(name)s."),
+    "remote.link_down": N_("The connection to %(name)s is down."),
+    "remote.link_silent": N_("The connection to %(name)s does not answer."),
+    "remote.links_taken": N_("Another links process is using %(folder)s. Stop it first; only one can run."),
+    "remote.key_refused": N_(
+        "%(name)s answers, but does not accept our key for user %(user)s. Add the public key of this installation to "
+        "~%(user)s/.ssh/authorized_keys there, and check that sshd lets this user in."
+    ),
+    "remote.unknown_address_of": N_(
+        "The address of %(name)s, %(host)s, could not be resolved. Check its spelling, or enter an IP address."
+    ),
+    "remote.refused": N_(
+        "%(name)s refused the connection to %(host)s port %(port)s: nothing listens there. Check the port and that "
+        "sshd is running."
+    ),
+    "remote.no_answer": N_(
+        "%(name)s did not answer at %(host)s port %(port)s. It may be off, cut off from the network, or behind a "
+        "firewall."
+    ),
+    "remote.no_answer_because": N_("%(name)s did not answer at %(host)s port %(port)s (%(said)s)."),
+    "remote.not_ssh": N_("%(host)s port %(port)s is not an SSH server we can talk to. Check the port of %(name)s."),
+    "remote.stopped_answering": N_(
+        "%(name)s stopped answering over SSH. It may be off, cut off from the network, or overloaded."
+    ),
+    "remote.closed_silently": N_("closed without an error message"),
+    "remote.broke": N_("The SSH connection to %(name)s (%(host)s port %(port)s) was lost: %(said)s"),
+    # A host that is being added
+    "remote.unknown_address": N_(
+        "The address %(host)s could not be resolved. Check its spelling, or enter an IP address."
+    ),
+    "remote.port_refused": N_(
+        "%(host)s port %(port)s refused the connection: nothing listens there. Check the port and that sshd is "
+        "running on that host."
+    ),
+    "remote.port_no_answer": N_(
+        "%(host)s port %(port)s did not answer. Check the address, that the host is on, and that no firewall is in "
+        "the way."
+    ),
+    "remote.port_silent": N_(
+        "%(host)s port %(port)s accepts connections but sends nothing: it is not an SSH server, or it is overloaded. "
+        "Check the port."
+    ),
+    "remote.port_not_ssh": N_("%(host)s port %(port)s is open, but what answers there is not SSH. Check the port."),
+    "remote.no_key": N_(
+        "%(host)s port %(port)s speaks SSH, but the key exchange failed (%(said)s). Check the log of its sshd."
+    ),
+    # Logging in
+    "remote.no_commands": N_("%(user)s can log in to %(name)s, but cannot run commands there: %(why)s"),
+    "remote.powerless": N_(
+        "%(user)s can log in to %(name)s, but can neither become root there nor use libvirt. Allow sudo without a "
+        "password: %(command)s"
+    ),
+    "remote.no_passwords": N_(
+        "%(name)s does not accept passwords from %(user)s (it offers %(offers)s). Install the key with the command on "
+        "this page instead."
+    ),
+    "remote.wrong_password": N_("%(name)s did not accept this password for %(user)s. Enter it again."),
+    "remote.login_broke": N_("The connection to %(name)s was lost during login: %(said)s"),
+    # Disk images
+    "remote.not_of_format": N_("%(path)s on %(name)s cannot be read as a %(format)s image: %(said)s"),
+    "remote.no_image": N_("%(path)s on %(name)s cannot be read as a disk image: %(said)s"),
+    "remote.backing_file": N_(
+        "The image has a backing file (%(path)s). Flatten it first: qemu-img convert -O qcow2 IMAGE FLAT."
+    ),
+    "remote.data_file": N_(
+        "The image keeps its data in another file (%(path)s). Make it a single file first: "
+        "qemu-img convert -O qcow2 IMAGE WHOLE."
+    ),
+    "remote.encrypted": N_("The image is encrypted, and there is no key here to read it. Decrypt it first."),
+    "remote.name_taken": N_(
+        "%(path)s on %(name)s already exists with other content, or its copy has gone. Nothing was overwritten. Move "
+        "that file away if it is not needed, then retry."
+    ),
+    # Copies from node to node
+    "remote.copy_length": N_(
+        "The copy of %(path)s from %(source)s to %(dest)s ended after %(copied_bytes)s instead of %(expected_bytes)s: "
+        "the original has changed since it was prepared. Check its hash; prepare the base again if it was changed."
+    ),
+    "remote.copy_stalled": N_(
+        "The copy of %(path)s from %(source)s to %(dest)s made no progress for %(stall_seconds)s and was stopped. "
+        "Check both nodes and the network, then retry."
+    ),
+    "remote.copy_unfinished": N_(
+        "The copy of %(path)s from %(source)s to %(dest)s: %(name)s did not finish within %(stall_seconds)s of the "
+        "last byte. Retry."
+    ),
+    # Displays
+    "remote.blank": N_("the screen (%(width)s × %(height)s) stayed blank for %(deadline_seconds)s"),
+    "remote.display_silent": N_("the display does not answer (%(said)s)"),
+    "remote.hung_up": N_("it hung up"),
+    "remote.no_vnc": N_("what answers is not a VNC display"),
+    "remote.display_locked": N_("the display asks for a password"),
+    "remote.display_refused": N_("the display refused the connection"),
+    "remote.screen_impossible": N_("the display reports an impossible screen size, %(width)s × %(height)s"),
+    "remote.display_confused": N_("the display uses an encoding that was not requested"),
+    "remote.display_unknown": N_("the display sent an unknown message (%(kind)s)"),
+}

@@ -1,0 +1,44 @@
+"""Searching messages as columns keep them: in their figures, and in the texts of their kinds."""
+
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, Text, or_, type_coerce
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from ravada_web.messages import Message
+from ravada_web.messages.wording import kinds_saying
+
+
+def mentions(column: InstrumentedAttribute[Message], text: str) -> ColumnElement[bool]:
+    """Whether a message has this text, upper or lower case: in a figure, in a sentence that it keeps, or in what the
+    reader's language says for its kind."""
+    kept = type_coerce(column, Text)
+    kinds = [kept.startswith(f'{{"kind":"{kind}",', autoescape=True) for kind in kinds_saying(text)]
+    pattern = "".join(f"/{char}" if char in "/%_" else char for char in text.lower())
+    return or_(_figures_like(kept, f"%{pattern}%"), *kinds)
+
+
+class _figures_like(FunctionElement[bool]):
+    """figures_like(column, pattern): a text among the figures, at any depth, is LIKE the pattern (escaped by /)."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_figures_like, "sqlite")
+def _by_json_tree(element: _figures_like, compiler: SQLCompiler, **options: Any) -> str:
+    column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
+    tree = f"json_tree(CASE WHEN json_valid({column}) THEN {column} ELSE json_array({column}) END)"
+    found = f"type = 'text' AND key IS NOT 'kind' AND lower(atom) LIKE {pattern} ESCAPE '/'"
+    return f"EXISTS (SELECT 1 FROM {tree} WHERE {found})"  # noqa: S608  clauses that SQLAlchemy has compiled
+
+
+@compiles(_figures_like, "postgresql")
+def _without_names(element: _figures_like, compiler: SQLCompiler, **options: Any) -> str:
+    """Kinds and names of figures are taken out; a quotation mark inside of a figure has a backslash before it."""
+    column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
+    names = """'"kind":"[a-z_.]*"|"[a-z_]+":'"""
+    return f"lower(regexp_replace({column}, {names}, '', 'g')) LIKE {pattern} ESCAPE '/'"
