@@ -1,4 +1,4 @@
-"""Menus, buttons and tabs that the administrators' pages name in italics are called so in the product."""
+"""Menus, buttons and tabs that the guides name in italics are called so in the product, and its errors read so."""
 
 import re
 from functools import cache
@@ -23,3 +23,11 @@ def test_labels_are_those_of_the_pages(guide: str) -> None:
     named = _ITALICS.findall(markdown.prose((markdown.ROOT / guide).read_text()))
     labels = {label for path in named for label in " ".join(path.split()).split(" › ")}
     assert {label for label in labels if f'"{label}' not in texts()} == set()
+
+
+def test_errors_of_the_guide_are_those_of_the_product() -> None:
+    guide = (markdown.ROOT / "docs" / "nodes.md").read_text()
+    rows = markdown.rows(guide.partition("## Troubleshooting")[2].partition("\n## ")[0])
+    said = " ".join(re.sub(r"%\(\w+\)s", "…", texts()).split())
+    assert rows
+    assert [error for error, _cause, _help in rows if error not in said] == []
