@@ -59,7 +59,7 @@ class Consoles:
     ) -> None:
         """One console, from its handshake to its end."""
         if not from_our_page(head, caller):
-            await answer(writer, HTTPStatus.FORBIDDEN, "Consoles open from this site's own pages alone.")
+            await answer(writer, HTTPStatus.FORBIDDEN, "Consoles can only be opened from this site.")
             return
         browser = Browser(reader, writer)
         if not await browser.shake_hands(head):

@@ -63,7 +63,7 @@ class Front:
             await self._consoles.serve(head, caller, reader, writer)
             return False
         if head.words[2] not in ("HTTP/1.1", "HTTP/1.0"):
-            raise BadRequest("Only HTTP/1.1 is spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+            raise BadRequest("Only HTTP/1.1 is supported.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         return await self._pages.pass_on(head, caller, reader, writer)
 
     def _caller(self, head: Head, writer: asyncio.StreamWriter) -> Caller:

@@ -46,15 +46,15 @@ class Head:
     def length(self) -> int:
         """The body's bytes. Raises BadRequest for lengths that two servers could read differently."""
         if self.get("transfer-encoding"):
-            raise BadRequest("Send the length of the body.", HTTPStatus.LENGTH_REQUIRED)
+            raise BadRequest("Content-Length is required.", HTTPStatus.LENGTH_REQUIRED)
         said = {value.strip() for key, value in self.headers if key.lower() == "content-length"}
         if not said:
             return 0
         text = said.pop()
         if said or not (text.isascii() and text.isdecimal()):
-            raise BadRequest("The length of the body is not clear.")
+            raise BadRequest("The length of the body is ambiguous.")
         if len(text) > 12 or int(text) > LARGEST_BODY:
-            raise BadRequest("What was sent is larger than 4 MiB. Send less.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            raise BadRequest("Requests are limited to 4 MiB.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return int(text)
 
     def written(self, drop: set[str], add: tuple[tuple[str, str], ...]) -> bytes:
@@ -74,7 +74,7 @@ async def read_head(reader: asyncio.StreamReader, seconds: float = HEAD_SECONDS)
     except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
         return None
     except asyncio.LimitOverrunError as error:
-        raise BadRequest("The headers are too long.", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) from error
+        raise BadRequest("Headers too long.", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) from error
     return parse(raw)
 
 
@@ -85,12 +85,12 @@ def parse(raw: bytes) -> Head:
     if len(words) == 2:  # a response without a reason
         words.append("")
     if len(words) != 3 or "\n" in raw.decode("latin-1").replace("\r\n", "") or "\0" in first:
-        raise BadRequest("This is not HTTP.")
+        raise BadRequest("Not an HTTP request.")
     headers = []
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name or not all(letter.isalnum() or letter in "-_.!#$%&'*+^`|~" for letter in name):
-            raise BadRequest("A header cannot be read.")
+            raise BadRequest("Invalid header.")
         headers.append((name, value.strip(" \t")))
     return Head((words[0], words[1], words[2]), tuple(headers), raw)
 

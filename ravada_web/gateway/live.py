@@ -48,7 +48,7 @@ class Streams:
             return
         listener, names = granted
         if self._of[listener.sign_in_id] >= MOST_STREAMS:
-            await answer(writer, HTTPStatus.TOO_MANY_REQUESTS, "Too many pages are open at once.")
+            await answer(writer, HTTPStatus.TOO_MANY_REQUESTS, "Too many pages are open.")
             return
         await self._stream(listener, names, number, reader, writer)
 

@@ -55,7 +55,7 @@ class Pages:
             try:
                 await stack.enter_async_context(self._turns.turn(caller.address))
             except TimeoutError:
-                await _away(writer, "Too much comes from your address at once. Try again in a moment.")
+                await _away(writer, "Too many requests from your address. Try again in a moment.")
                 return False
             body = await _take_body(head, length, reader, writer)
             keep = await self._ask(head, caller, body, writer)
@@ -66,7 +66,7 @@ class Pages:
         try:
             up_reader, up_writer = await _connect(self._web)
         except OSError:
-            await _away(writer, "The pages are not running. Try again in a moment.")
+            await _away(writer, "The web server is not running. Try again in a moment.")
             return False
         try:
             added = (("X-Forwarded-For", caller.address), ("X-Forwarded-Proto", caller.scheme), ("Connection", "close"))
@@ -99,7 +99,7 @@ async def _take_body(head: Head, length: int, reader: asyncio.StreamReader, writ
     try:
         return await asyncio.wait_for(reader.readexactly(length), BODY_SECONDS)
     except TimeoutError:
-        raise BadRequest("What was sent took too long to come.", HTTPStatus.REQUEST_TIMEOUT) from None
+        raise BadRequest("The request took too long.", HTTPStatus.REQUEST_TIMEOUT) from None
     except asyncio.IncompleteReadError:
         raise ConnectionResetError from None
 
@@ -108,7 +108,7 @@ async def _bring_back(request: Head, reader: asyncio.StreamReader, writer: async
     """Copy the answer; True when it came whole and the browser can tell where it ended."""
     head = await read_head(reader, ANSWER_SECONDS)
     if head is None:
-        await answer(writer, HTTPStatus.BAD_GATEWAY, "The pages broke off. Try again.")
+        await answer(writer, HTTPStatus.BAD_GATEWAY, "The web server closed the connection. Try again.")
         return False
     bodiless = request.words[0] == "HEAD" or head.words[1] in ("204", "304")
     chunked, said = head.get("transfer-encoding").lower() == "chunked", head.get("content-length")

@@ -84,7 +84,7 @@ def add_members(group_id: int) -> ResponseReturnValue:
     found, form = groups.get(me(), group_id), MembersForm()
     if accepted := form.submit(lambda: groups.add_members(me(), found, form.names.data)):
         added = accepted.result
-        return done(_page(group_id), ngettext("%(num)s member is new.", "%(num)s members are new.", added))
+        return done(_page(group_id), ngettext("%(num)s member added.", "%(num)s members added.", added))
     return _group(found, form, 422)
 
 
