@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, CloneState, Node, Observed, Operation, Trust, User, now
+from ravada_web.models import Base, Clone, CloneState, Node, Observed, Operation, Pool, Trust, User, now
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.consoles import screenshots
@@ -119,13 +119,26 @@ def test_what_is_in_the_way_is_said_and_nothing_can_be_pressed(
     assert is_page(page) and words in page.text
 
 
-def test_a_full_node_may_be_tried_again(world: World, sign_in: SignIn) -> None:
-    change(Node, memory_free_mib=10)
+@pytest.mark.parametrize(
+    ("table", "values", "words", "for_administrators"),
+    [
+        (Node, {"memory_free_mib": 10}, "Its host has no memory left", "the node is out of memory"),
+        (Pool, {"free_mib": 10}, "Its host has no disk space left", "the node's disk is full"),
+    ],
+)
+def test_a_full_node_is_said_to_be_full_of_what_and_may_be_tried_again(
+    world: World, sign_in: SignIn, table: type, values: dict[str, object], words: str, for_administrators: str
+) -> None:
+    change(table, **values)
     client = sign_in("user")
-    text = client.get("/").text
-    assert "Its host has no memory left for it right now" in text
-    assert f'action="/desktops/{world.mine}/launch"' in text
-    assert client.post(f"/desktops/{world.mine}/launch").status_code == 409
+    for address in ("/", f"/clones/{world.mine}"):
+        text = client.get(address).text
+        assert words in text
+        assert f'action="/desktops/{world.mine}/launch"' in text
+    refused = client.post(f"/desktops/{world.mine}/launch")
+    assert refused.status_code == 409 and words in refused.text
+    text = sign_in("administrator").get(f"/clones/{world.mine}").text
+    assert for_administrators in text and words not in text
 
 
 def test_a_start_that_failed_and_one_that_is_broken(world: World, sign_in: SignIn) -> None:

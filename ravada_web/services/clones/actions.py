@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
-from ravada_web.models import Clone, CloneState, Node, Trust, User, Wanted, now
+from ravada_web.models import Clone, CloneState, Node, Trust, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.clones.errors import NodeRefuses
 from ravada_web.services.clones.listing import out_of_space
-from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.clones.obstacles import Circumstances, Obstacle, circumstances, obstacle_of, of_node
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.requests import request
 from ravada_web.services.people import quotas
@@ -27,8 +27,8 @@ from ravada_web.services.transaction import hold_lock, transaction
 def start(actor: User, clone_ids: Sequence[int]) -> int:
     """Start stopped clones, and let paused ones go on; those that run already are left. Returns how many start.
 
-    Raises Conflict when a node cannot take the start: down, disabled, or short of memory; or when it would take the
-    owner over a limit.
+    Raises Conflict when a node cannot take the start: down, disabled, its disk full, or short of memory; or when it
+    would take the owner over a limit.
     """
     outbox.require_queue()
     with transaction() as session:
@@ -36,9 +36,7 @@ def start(actor: User, clone_ids: Sequence[int]) -> int:
         chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.PAUSED, CloneState.RUNNING))
         to_start = [clone for clone in chosen if clone.state != CloneState.RUNNING]
         quotas.require_for(session, actor, to_start)
-        _require_open(to_start)
-        # A paused clone still holds its memory.
-        _require_memory(session, [clone for clone in to_start if clone.state == CloneState.STOPPED])
+        _require_startable(session, to_start)
         _move(session, actor, to_start, "clones_start", CloneState.STARTING)
         return len(to_start)
 
@@ -125,9 +123,9 @@ def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Seq
     if not chosen or len(chosen) != len(set(clone_ids)):
         raise NotFound(_("There is no such desktop."))
     for clone in chosen:
-        if not clone.node.is_reachable:
+        if why := of_node(clone.node.observed, clone.node.trust):
             text = _("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(clone.node))
-            raise NodeRefuses(text, Obstacle.AWAY if clone.node.trust == Trust.PINNED else Obstacle.QUARANTINED)
+            raise NodeRefuses(text, why)
         if clone.state not in states:
             raise Conflict(_("%(clone)s is %(state)s now; that does not go.", clone=clone.name, state=clone.state))
     return chosen
@@ -139,36 +137,37 @@ def _absence(node: Node) -> str:
     return _("node %(node)s is %(state)s. %(why)s", node=node.name, state=node.observed, why=node.reason)
 
 
-def _require_open(chosen: Sequence[Clone]) -> None:
-    """Refuse starts on nodes that their administrator has disabled, or whose disks are full."""
-    for clone in chosen:
-        if clone.node.wanted != Wanted.ENABLED and clone.state == CloneState.STOPPED:
-            text = _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=clone.node.name)
-            raise NodeRefuses(text, Obstacle.CLOSED)
-        if why := pools.no_room(clone.node):
-            raise NodeRefuses(_("%(clone)s cannot start: %(why)s", clone=clone.name, why=why), Obstacle.FULL)
+def _require_startable(session: Session, to_start: Sequence[Clone]) -> None:
+    """Refuse starts that their nodes do not take now, or not all of them."""
+    startable = placements_loads.startable(session, {clone.node for clone in to_start})
+    earlier = dict.fromkeys(startable, 0)
+    for clone in to_start:
+        found = circumstances(clone, startable[clone.node_id], earlier[clone.node_id])
+        if why := obstacle_of(found):
+            raise NodeRefuses(_refusal(clone, why, found), why)
+        if clone.state == CloneState.STOPPED:
+            earlier[clone.node_id] = found.needs_mib
 
 
-def _require_memory(session: Session, stopped: Sequence[Clone]) -> None:
-    """Refuse starts that their nodes' memory cannot hold."""
-    loads = placements_loads.node_loads(session, {clone.node_id for clone in stopped})
-    needs: dict[int, int] = {}
-    for clone in stopped:
-        node = clone.node
-        needs[node.id] = needs.get(node.id, 0) + clone.memory_mib
-        free = placements_loads.startable_mib(node, loads[node.id])
-        if needs[node.id] > free:
-            raise NodeRefuses(
-                _(
-                    "Node %(node)s has not enough memory: %(need)s MiB are needed, %(free)s MiB are free after "
-                    "the %(reserve)s MiB kept back. Shut other desktops down, or try later.",
-                    node=node.name,
-                    need=needs[node.id],
-                    free=free,
-                    reserve=node.memory_reserve_mib,
-                ),
-                Obstacle.FULL,
+def _refusal(clone: Clone, why: Obstacle, found: Circumstances) -> str:
+    """The refusal of a start in the words of administrators."""
+    node = clone.node
+    match why:
+        case Obstacle.CLOSED:
+            return _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=node.name)
+        case Obstacle.NO_SPACE:
+            return _("%(clone)s cannot start: %(why)s", clone=clone.name, why=pools.no_room(node))
+        case Obstacle.NO_MEMORY:
+            return _(
+                "Node %(node)s has not enough memory: %(need)s MiB are needed, %(free)s MiB are free after "
+                "the %(reserve)s MiB kept back. Shut other desktops down, or try later.",
+                node=node.name,
+                need=found.needs_mib,
+                free=found.startable_mib,
+                reserve=node.memory_reserve_mib,
             )
+        case Obstacle.AWAY | Obstacle.QUARANTINED:
+            return _("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(node))
 
 
 def _move(

@@ -7,11 +7,11 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, Trust, User, Wanted
+from ravada_web.models import Base, Clone, CloneState, Operation, OperationState, User
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
-from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.clones.obstacles import Obstacle, circumstances, obstacle_of
 from ravada_web.services.consoles import screenshots
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import RESTARTED_CLONES
@@ -53,9 +53,9 @@ class Desktop:
 
     @property
     def launchable(self) -> bool:
-        """Whether launching is worth a try: memory may become free at any moment, a closed node stays closed."""
+        """Whether launching is worth a try: memory or space may be freed at any moment, a closed node stays closed."""
         waits = self.clone.state in (CloneState.STOPPED, CloneState.PAUSED)
-        return waits and self.obstacle in (None, Obstacle.FULL)
+        return waits and self.obstacle in (None, Obstacle.NO_SPACE, Obstacle.NO_MEMORY)
 
     @property
     def opens(self) -> bool:
@@ -78,7 +78,11 @@ def explain(obstacle: Obstacle) -> str:
             "Its host is being taken out of service, so it does not start there now. Nothing on it is lost; "
             "ask your administrator when it comes back."
         ),
-        Obstacle.FULL: _(
+        Obstacle.NO_SPACE: _(
+            "Its host has no disk space left right now. Nothing on it is lost; tell your administrator, and try "
+            "again when there is room."
+        ),
+        Obstacle.NO_MEMORY: _(
             "Its host has no memory left for it right now. Try again in a few minutes, when others have shut "
             "their desktops down."
         ),
@@ -116,7 +120,8 @@ def desktop_of(viewer: User, base_id: int) -> Clone | None:
 def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
     """The cards of clones, in a handful of queries whatever their number."""
     operations = _operations(rows)
-    free = _startable([row.node for row in rows if row.state == CloneState.STOPPED])
+    stopped = {row.node for row in rows if row.state == CloneState.STOPPED}
+    free = placements_loads.startable(db.session(), stopped)
     shown = screenshots.times([row.id for row in rows if row.state in (CloneState.RUNNING, CloneState.PAUSED)])
     return [_card(viewer, row, operations.get(row.operation_id or 0), free, shown.get(row.id)) for row in rows]
 
@@ -128,39 +133,18 @@ def _operations(rows: Sequence[Clone]) -> dict[int, tuple[str, str]]:
     return {found: (kind, state) for found, kind, state in db.session.execute(query)} if wanted else {}
 
 
-def _startable(nodes: Sequence[Node]) -> dict[int, int]:
-    """MiB that clones may take which start on each of these nodes."""
-    if not nodes:
-        return {}
-    loads = placements_loads.node_loads(db.session(), {node.id for node in nodes})
-    return {node.id: placements_loads.startable_mib(node, loads[node.id]) for node in nodes}
-
-
 def _card(
     viewer: User, clone: Clone, operation: tuple[str, str] | None, free: Mapping[int, int], picture: int | None
 ) -> Desktop:
     restarts = bool(operation and operation[0] in kinds_on(RESTARTED_CLONES) and clone.state == CloneState.STOPPING)
     return Desktop(
         clone=clone,
-        obstacle=_obstacle(clone, free),
+        obstacle=obstacle_of(circumstances(clone, free.get(clone.node_id, 0))),
         step=_step(clone, operation, restarts),
         restarts=restarts,
         picture=picture,
         may_delete=clone_actions.may_delete(viewer, clone),
     )
-
-
-def _obstacle(clone: Clone, free: Mapping[int, int]) -> Obstacle | None:
-    node = clone.node
-    if node.trust != Trust.PINNED:
-        return Obstacle.QUARANTINED
-    if not node.is_reachable or clone.state == CloneState.UNREACHABLE:
-        return Obstacle.AWAY
-    if clone.state != CloneState.STOPPED:
-        return None
-    if node.wanted != Wanted.ENABLED:
-        return Obstacle.CLOSED
-    return Obstacle.FULL if clone.memory_mib > free[node.id] else None
 
 
 def _step(clone: Clone, operation: tuple[str, str] | None, restarts: bool) -> int | None:

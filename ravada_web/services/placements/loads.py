@@ -105,6 +105,12 @@ def startable_mib(node: Node, load: Load) -> int:
     return max(0, (memory_free(node, load) or 0) - node.memory_reserve_mib)
 
 
+def startable(session: Session, nodes: Collection[Node]) -> dict[int, int]:
+    """`startable_mib` of each of these nodes, by its id."""
+    loads = node_loads(session, {node.id for node in nodes}) if nodes else {}
+    return {node.id: startable_mib(node, loads.get(node.id, Load())) for node in nodes}
+
+
 def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeState:
     pool = pools.working_pool(node)
     return NodeState(
