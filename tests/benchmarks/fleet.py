@@ -16,7 +16,7 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy import func, insert, select
 
-from jobs.ticker import queue_checks
+from jobs.periodic import periodic_work
 from ravada_web import create_app
 from ravada_web.cli import local_libvirt
 from ravada_web.config import Settings
@@ -25,6 +25,7 @@ from ravada_web.hypervisor.connection import open_connection, socket_uri
 from ravada_web.hypervisor.facts import read_facts
 from ravada_web.models import BaseVersion, Clone, CloneState, Node, Observed, Pool, now
 from ravada_web.remote.target import LIBVIRT_SOCKET
+from ravada_web.services.monitoring import rounds
 from ravada_web.services.nodes import link_states
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.transaction import transaction
@@ -135,14 +136,20 @@ class Fleet:
     def check_all(self) -> float:
         """One round, as the ticker queues it; returns the seconds until every node's row was written by it."""
         begun, moment = time.monotonic(), now()
-        queue_checks(600)
+        self._queue_round()
         wait_until(lambda: self._older(moment) == 0, 120, "all rows are written", poll=0.02)
         return time.monotonic() - begun
+
+    def _queue_round(self) -> None:
+        """Queue checks of all nodes, as the ticker would if an interval had one part."""
+        (checks,) = [work for work in periodic_work(self.settings) if work.name == "checks"]
+        for node_ids in rounds.part():
+            checks.enqueue(*node_ids)
 
     def healthy_seconds(self) -> float:
         """The seconds of a round until the last node that answers was written."""
         begun, moment = time.monotonic(), now()
-        queue_checks(600)
+        self._queue_round()
         wait_until(lambda: self._older(moment, Node.address.startswith(GOOD)) == 0, 120, "the healthy ones", poll=0.02)
         took = time.monotonic() - begun
         wait_until(lambda: self._older(moment) == 0, 120, "all rows are written", poll=0.02)

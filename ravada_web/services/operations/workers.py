@@ -12,6 +12,7 @@ from rq.serializers import JSONSerializer
 
 from ravada_web.extensions import queues
 from ravada_web.models import now, operation_of
+from ravada_web.services.operations import outbox
 from ravada_web.services.operations.kinds import KINDS, QUEUES
 from ravada_web.services.operations.limits import limit_of
 
@@ -77,6 +78,11 @@ def listing() -> list[WorkerRow]:
 
 def _aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def count(name: str) -> int:
+    """Returns how many workers Redis knows of on the queue of that name. Raises RedisError."""
+    return Worker.count(queue=outbox.queue(name))
 
 
 def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -11,8 +12,8 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
-from ravada_web.extensions import db
-from ravada_web.models import BaseVersion, Clone, Node, Operation, Pool, Replica, User, now
+from ravada_web.extensions import db, queues
+from ravada_web.models import BaseVersion, Clone, Node, Observed, Operation, Pool, Replica, User, now
 from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.files import FileSeen, list_tree
 from ravada_web.remote.target import Target, Workspace
@@ -31,6 +32,10 @@ AT_ONCE = 10
 KINDS = ("base", "clone", "orphan", "other")
 BIGGEST = 40
 COUNT_SECONDS = 60.0
+# A count holds for so long: listing a pool of thousands of files is a second's work for its node.
+COUNTED_SECONDS = 600.0
+# So many nodes are worth a job of their own.
+A_JOB = 50
 # The names that we give: templates and temporary files, overlays (clone_files), and the proof's disk.
 OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.[a-z]{3}\.qcow2|ravada-(base|proof)-.+)")
 
@@ -58,6 +63,21 @@ def count(handle: Handle) -> None:
     """The job's part. Raises RemoteError where the node does not list its files."""
     asked = _questions([handle.node_id or 0])[0]
     _keep(asked, _listed(asked, endpoints.workspace()))
+
+
+def due() -> list[list[int]]:
+    """Returns the ids of nodes that are up and have a pool that was not counted for long, those of one job together.
+
+    Each is returned once in that time: one whose files cannot be listed is not asked again and again.
+    """
+    old = Pool.counted_at.is_(None) | (Pool.counted_at < now() - timedelta(seconds=COUNTED_SECONDS))
+    query = select(Node.id).where(Node.observed == Observed.UP, Node.pools.any(Pool.active & old)).order_by(Node.id)
+    found = [
+        node_id
+        for node_id in db.session.scalars(query)
+        if queues.redis.set(f"ravada:counting:{node_id}", 1, nx=True, ex=int(COUNTED_SECONDS))
+    ]
+    return [found[first : first + A_JOB] for first in range(0, len(found), A_JOB)]
 
 
 def count_nodes(node_ids: Sequence[int]) -> None:

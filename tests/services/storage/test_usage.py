@@ -1,7 +1,15 @@
-"""Whose the files of a pool are, hostile names among them."""
+"""Whose the files of a pool are, hostile names among them; and when they are counted again."""
 
+from datetime import timedelta
+
+from flask import Flask
+
+from ravada_web.models import Node, Observed, now
 from ravada_web.remote.files import FileSeen
+from ravada_web.services.storage import usage
 from ravada_web.services.storage.usage import MIB, Owner, summed
+from ravada_web.services.transaction import transaction
+from tests.support.factories import make_nodes
 
 OWNERS = {
     "/p/base.qcow2": Owner("base", "linux v1", 1),
@@ -43,3 +51,13 @@ def test_a_name_of_any_bytes_can_be_kept_and_shown() -> None:
 
 def test_a_clone_larger_than_its_disk_grows_no_more() -> None:
     assert summed([seen("/p/a-1.0123abcd.vda.qcow2", 120)], OWNERS)["growth_mib"] == 0
+
+
+def test_pools_are_counted_that_were_not_for_ten_minutes(app: Flask) -> None:
+    nodes = make_nodes(4)
+    with transaction() as session:
+        for node_id, minutes in zip(nodes[1:], (3, 11, 11), strict=True):
+            session.get_one(Node, node_id).pools[0].counted_at = now() - timedelta(minutes=minutes)
+        session.get_one(Node, nodes[3]).observed = Observed.DOWN
+    assert usage.due() == [[nodes[0], nodes[2]]]
+    assert usage.due() == [], "what did not come of it is not asked for at once again"

@@ -1,0 +1,65 @@
+"""The periodic work, one entry each: what the ticker queues, and how often it asks what of it is due."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ravada_web.config import Settings
+from ravada_web.services.consoles import screenshot_work
+from ravada_web.services.monitoring import notifications
+from ravada_web.services.monitoring.rounds import Rounds
+from ravada_web.services.operations.outbox import queue as queue_of
+from ravada_web.services.storage import usage
+
+# The coarser samples are made of the finest that often, each time the last two of every step.
+THIN_SECONDS = 240.0
+NOTIFY_SECONDS = 3.0
+COUNT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Work that comes again and again.
+
+    Every `every` seconds `due` is asked for the arguments of the jobs to queue now, ids alone. RQ drops a job that was
+    not begun within `ttl` seconds, and the next one does its work; it is killed after `timeout` seconds.
+    """
+
+    name: str
+    every: float
+    due: Callable[[], Sequence[Sequence[int]]]
+    job: str
+    queue: str
+    ttl: float
+    timeout: int
+
+    def enqueue(self, *ids: int) -> None:
+        """Queue one job, which leaves nothing when it is done."""
+        ttl = max(1, int(self.ttl))
+        queue_of(self.queue).enqueue(
+            self.job, args=ids, ttl=ttl, job_timeout=self.timeout, result_ttl=0, failure_ttl=3600
+        )
+
+
+def periodic_work(settings: Settings) -> list[Periodic]:
+    """Returns all of it, for these settings."""
+    check, picture = settings.check_interval, settings.picture_interval
+    rounds = Rounds(check)
+    return [
+        Periodic("checks", rounds.pause, rounds.due, "jobs.nodes.check", "checks", 2 * check, 60),
+        Periodic("screenshots", picture, screenshot_work.due, "jobs.clones.pictures", "default", picture, 60),
+        Periodic("notifications", NOTIFY_SECONDS, _notifications, "jobs.alerts.tell", "checks", NOTIFY_SECONDS, 90),
+        Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
+        Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),
+    ]
+
+
+# One job without arguments.
+_ONE: Sequence[Sequence[int]] = ((),)
+
+
+def _always() -> Sequence[Sequence[int]]:
+    return _ONE
+
+
+def _notifications() -> Sequence[Sequence[int]]:
+    return _ONE if notifications.is_due() else ()

@@ -1,0 +1,56 @@
+"""Which nodes are to be checked now, and which of them by one job."""
+
+import math
+
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Access, Node, Observed
+from ravada_web.services.operations import outbox, workers
+
+QUEUE = "checks"
+# So many nodes are worth a job of their own, and so many a part of a round.
+A_JOB, A_PART, MOST_PARTS = 50, 10, 10
+
+
+class Rounds:
+    """All nodes once an interval, a part of them about every second: pages need not wait for a burst.
+
+    Where the workers do not keep up, the next part waits, so that all nodes are checked less often alike.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._parts, self._next = max(1, min(MOST_PARTS, int(interval))), 0
+        self.pause = interval / self._parts
+
+    def due(self) -> list[list[int]]:
+        """Returns the ids of the next part's nodes, those of one job together; [] while it has to wait."""
+        if outbox.queue(QUEUE).count > 2 * _workers():
+            return []
+        found = part(self._next, self._parts)
+        self._next = (self._next + 1) % self._parts
+        return found
+
+
+def part(number: int = 0, parts: int = 1) -> list[list[int]]:
+    """Returns the ids of the nodes that let us in and belong to that part, as many for each worker.
+
+    Of those that are well this part; of few nodes the first part is all. Those that are not go apart, with the first
+    part, and last: no healthy one waits for them.
+    """
+    db.session.rollback()
+    found = select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)
+    nodes = db.session.execute(found).all()
+    parts = max(1, min(parts, len(nodes) // A_PART))
+    well = [node_id for node_id, observed in nodes if observed == Observed.UP and node_id % parts == number]
+    unwell = [node_id for node_id, observed in nodes if observed != Observed.UP and number == 0]
+    return [*_lots(well), *_lots(unwell)]
+
+
+def _lots(node_ids: list[int]) -> list[list[int]]:
+    size = max(A_JOB, math.ceil(len(node_ids) / _workers()))
+    return [node_ids[first : first + size] for first in range(0, len(node_ids), size)]
+
+
+def _workers() -> int:
+    return max(1, workers.count(QUEUE))
