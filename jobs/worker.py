@@ -40,7 +40,7 @@ class DesktopWorker(Worker):
         """Say that it lives; a Redis that was started anew is told first who it is."""
         if not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
             self.connection.delete(self.key)
-            self.register_birth()
+            self.register_birth()  # type: ignore[no-untyped-call]
         super().heartbeat(timeout, pipeline)
 
     def prepare_execution(self, job: Job) -> Execution:
@@ -60,6 +60,7 @@ class DesktopWorker(Worker):
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """In the fork: die with the parent, so that a killed worker's operations can be handed on at once."""
+        assert self.pid is not None
         die_with(self.pid)
         set_name(f"job {job.id} of {queue.name}")
         db.engine.dispose(close=False)
