@@ -12,6 +12,7 @@ from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.models import Clone, CloneState, Node, Trust, User, now
 from ravada_web.services.audit import events
+from ravada_web.services.batches import grouped_batches
 from ravada_web.services.clones.errors import NodeRefuses
 from ravada_web.services.clones.listing import out_of_space
 from ravada_web.services.clones.obstacles import Circumstances, Obstacle, circumstances, obstacle_of, of_node
@@ -179,15 +180,10 @@ def _move(
     params: dict[str, Any] | None = None,
 ) -> None:
     """Set the working state and queue one operation for each node and batch."""
-    by_node: dict[int, list[Clone]] = {}
     for clone in chosen:
-        by_node.setdefault(clone.node_id, []).append(clone)
         events.record(session, actor, kind.removeprefix("clones_"), clone)
-    size = settings().clone_batch
-    for mine in by_node.values():
-        for first in range(0, len(mine), size):
-            batch = mine[first : first + size]
-            _ask_for(session, actor, batch[0].node, batch, kind, state, params or {})
+    for node, batch in grouped_batches(chosen, lambda clone: clone.node, settings().clone_batch):
+        _ask_for(session, actor, node, batch, kind, state, params or {})
 
 
 def _ask_for(

@@ -5,6 +5,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -16,6 +17,7 @@ from ravada_web.errors import InvalidInput
 from ravada_web.messages.placement import shortage
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
 from ravada_web.services.audit import events
+from ravada_web.services.batches import grouped_batches
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
@@ -123,8 +125,8 @@ def _write(
     version: BaseVersion,
     decision: Decision,
     placed: Sequence[int],
-) -> list[dict[str, object]]:
-    """Write the clones' rows in bulk, in the order of their numbers; returns them as mappings with `id`."""
+) -> list[tuple[int, int]]:
+    """Write the clones' rows in bulk, in the order of their numbers; returns each one's id and its node's."""
     names = free_names(session, wanted.prefix, wanted.count)
     moment = now()
     rows = [
@@ -153,7 +155,7 @@ def _write(
     ]
     if cards:
         session.execute(insert(CloneNic), cards)
-    return [row | {"id": clone_id} for row, clone_id in zip(rows, ids, strict=True)]
+    return list(zip(ids, placed, strict=True))
 
 
 def free_names(session: Session, prefix: str, count: int) -> list[str]:
@@ -178,27 +180,19 @@ def _mac() -> str:
     return ":".join([MAC_PREFIX, *(f"{byte:02x}" for byte in secrets.token_bytes(3))])
 
 
-def _queue(session: Session, actor: User, base: Base, rows: Sequence[dict[str, object]]) -> None:
+def _queue(session: Session, actor: User, base: Base, placed: Sequence[tuple[int, int]]) -> None:
     """One operation for each node and up to `clone_batch` clones; the rows refer to it."""
-    by_node: dict[int, list[dict[str, object]]] = {}
-    for row in rows:
-        by_node.setdefault(int(str(row["node_id"])), []).append(row)
-    for node in session.scalars(select(Node).where(Node.id.in_(by_node))):
-        mine = by_node[node.id]
-        for first in range(0, len(mine), settings().clone_batch):
-            batch = mine[first : first + settings().clone_batch]
-            num = len(batch)
-            title = ngettext(
-                "Create %(num)s clone of %(base)s on %(node)s",
-                "Create %(num)s clones of %(base)s on %(node)s",
-                num,
-                base=base.name,
-                node=node.name,
-            )
-            operation = operation_requests.request(
-                session, "clones_create", title, actor=actor, node=node, base_id=base.id
-            )
-            assign(session, operation.id, [int(str(row["id"])) for row in batch])
+    for node_id, batch in grouped_batches(placed, itemgetter(1), settings().clone_batch):
+        node = session.get_one(Node, node_id)
+        title = ngettext(
+            "Create %(num)s clone of %(base)s on %(node)s",
+            "Create %(num)s clones of %(base)s on %(node)s",
+            len(batch),
+            base=base.name,
+            node=node.name,
+        )
+        operation = operation_requests.request(session, "clones_create", title, actor=actor, node=node, base_id=base.id)
+        assign(session, operation.id, [clone_id for clone_id, _node_id in batch])
 
 
 def assign(session: Session, operation_id: int, clone_ids: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from ravada_web.hypervisor.displays import picture
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.models import Clone, CloneState, Node, Observed, SignIn, Trust, now
 from ravada_web.services import changes
+from ravada_web.services.batches import batched
 from ravada_web.services.consoles import screenshots
 from ravada_web.services.nodes import endpoints
 
@@ -27,7 +28,7 @@ JOB_SECONDS = 15.0
 LIBVIRT_SECONDS = 2.0
 
 
-def due() -> list[list[int]]:
+def due() -> list[Sequence[int]]:
     """The ids of running clones whose users are about, in lots for one job each, a node's together."""
     about = select(SignIn.user_id).where(SignIn.seen_at > now() - ABOUT)
     query = (
@@ -38,7 +39,7 @@ def due() -> list[list[int]]:
         .order_by(Clone.node_id, Clone.id)
     )
     ids = list(db.session.scalars(query))
-    return [ids[first : first + AT_ONCE] for first in range(0, len(ids), AT_ONCE)]
+    return list(batched(ids, AT_ONCE))
 
 
 def take(clone_ids: Sequence[int]) -> None:

@@ -1,11 +1,13 @@
 """Which nodes are to be checked now, and which of them by one job."""
 
 import math
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.models import Access, Node, Observed
+from ravada_web.services.batches import batched
 from ravada_web.services.operations import outbox, workers
 
 QUEUE = "checks"
@@ -23,7 +25,7 @@ class Rounds:
         self._parts, self._next = max(1, min(MOST_PARTS, int(interval))), 0
         self.pause = interval / self._parts
 
-    def due(self) -> list[list[int]]:
+    def due(self) -> list[Sequence[int]]:
         """Returns the ids of the next part's nodes, those of one job together; [] while it has to wait."""
         if outbox.queue(QUEUE).count > 2 * _workers():
             return []
@@ -32,7 +34,7 @@ class Rounds:
         return found
 
 
-def part(number: int = 0, parts: int = 1) -> list[list[int]]:
+def part(number: int = 0, parts: int = 1) -> list[Sequence[int]]:
     """Returns the ids of the nodes that let us in and belong to that part, as many for each worker.
 
     Of those that are well this part; of few nodes the first part is all. Those that are not go apart, with the first
@@ -47,9 +49,9 @@ def part(number: int = 0, parts: int = 1) -> list[list[int]]:
     return [*_lots(well), *_lots(unwell)]
 
 
-def _lots(node_ids: list[int]) -> list[list[int]]:
+def _lots(node_ids: list[int]) -> list[Sequence[int]]:
     size = max(A_JOB, math.ceil(len(node_ids) / _workers()))
-    return [node_ids[first : first + size] for first in range(0, len(node_ids), size)]
+    return list(batched(node_ids, size))
 
 
 def _workers() -> int:

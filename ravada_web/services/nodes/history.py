@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from ravada_web.extensions import db
 from ravada_web.models import Node, NodeSample, Pool, PoolSample
 from ravada_web.models import now as this_moment
+from ravada_web.services.batches import batched
 from ravada_web.services.transaction import transaction
 
 # Seconds of a step, and for how long samples of it are kept: a chart of each span has 240 to 370 points.
@@ -79,8 +80,8 @@ def _upsert(session: Session, table: type[Any], lines: Sequence[dict[str, Any]],
     """Insert the lines; where the step has one already, make it the running average of both."""
     make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     keys = [column.name for column in table.__table__.primary_key]
-    for first in range(0, len(lines), LOT):
-        statement = make(table).values(lines[first : first + LOT])
+    for lot in batched(lines, LOT):
+        statement = make(table).values(lot)
         new = {name: _average(getattr(table, name), statement.excluded[name], table.count) for name in figures}
         updates = new | {"count": table.count + 1}
         session.execute(statement.on_conflict_do_update(index_elements=keys, set_=updates))

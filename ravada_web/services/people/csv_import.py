@@ -17,6 +17,7 @@ from ravada_web.identity.passwords import hash_password
 from ravada_web.models import Group, GroupMember, Role, SignIn, User
 from ravada_web.services import csv_cells
 from ravada_web.services.audit import events
+from ravada_web.services.batches import batched, grouped
 from ravada_web.services.people import csv_rows
 from ravada_web.services.people.csv_rows import COLUMNS, LIMITS, Row, keeps_oneself, own_row
 from ravada_web.services.permissions import rights
@@ -93,14 +94,10 @@ def _preview(key: str, rows: Mapping[str, Row]) -> Preview:
 
 def _present(session: Session, names: Iterable[str]) -> dict[str, User]:
     found: dict[str, User] = {}
-    for some in _chunks(list(names)):
+    for some in batched(list(names), _CHUNK):
         query = select(User).where(User.name.in_(some)).options(selectinload(User.groups))
         found |= {user.name: user for user in session.scalars(query)}
     return found
-
-
-def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (items[first : first + _CHUNK] for first in range(0, len(items), _CHUNK))
 
 
 def differs(user: User, row: Row) -> bool:
@@ -141,18 +138,18 @@ def import_rows(actor: User, key: str) -> Preview:
 
 def _write(session: Session, rows: Mapping[str, Row], done: Preview) -> dict[str, int]:
     """Insert and update the users in bulk; returns the ids of all of them by name."""
-    for some in _chunks(done.made):
+    for some in batched(done.made, _CHUNK):
         session.execute(insert(User), [_new(rows[name]) for name in some])
     ids: dict[str, int] = {}
-    for some in _chunks([*done.made, *done.changed]):
+    for some in batched([*done.made, *done.changed], _CHUNK):
         ids |= dict(session.execute(select(User.name, User.id).where(User.name.in_(some))).all())
     changes = [{"id": ids[name]} | _changes(rows[name]) for name in done.changed]
     for alike in _by_columns(changes):
         session.execute(update(User), alike)
     # Who is switched off, or has another password, is signed out.
-    out = [ids[name] for name in done.changed if rows[name].active is False or rows[name].password_hash]
-    for some in _chunks(out):
-        session.execute(delete(SignIn).where(SignIn.user_id.in_(some)))
+    signed_out = [ids[name] for name in done.changed if rows[name].active is False or rows[name].password_hash]
+    for ended in batched(signed_out, _CHUNK):
+        session.execute(delete(SignIn).where(SignIn.user_id.in_(ended)))
     return ids
 
 
@@ -180,17 +177,13 @@ def _changes(row: Row) -> dict[str, Any]:
 
 def _by_columns(changes: Sequence[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
     """Apart by the columns that they set, as a bulk update wants them; those that set none are left out."""
-    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for change in changes:
-        if len(change) > 1:
-            alike.setdefault(tuple(sorted(change)), []).append(change)
-    return alike.values()
+    return grouped([change for change in changes if len(change) > 1], lambda change: tuple(sorted(change))).values()
 
 
 def _join(session: Session, rows: Sequence[Row], ids: Mapping[str, int], groups: Mapping[str, int]) -> None:
     """Put the users whose rows name groups into exactly these."""
     placed = [row for row in rows if row.groups is not None]
-    for some in _chunks(placed):
+    for some in batched(placed, _CHUNK):
         session.execute(delete(GroupMember).where(GroupMember.user_id.in_([ids[row.name] for row in some])))
         pairs = [{"user_id": ids[row.name], "group_id": groups[name]} for row in some for name in row.groups or ()]
         if pairs:

@@ -11,6 +11,7 @@ from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.messages import formats
 from ravada_web.models import USING_MEMORY, Clone, CloneState, Group, GroupMember, User
+from ravada_web.services.batches import grouped
 from ravada_web.services.permissions import rights
 
 # One that is being deleted is not had any more.
@@ -78,11 +79,8 @@ def require_for(session: Session, actor: User, starting: Sequence[Clone]) -> Non
     others knowingly, and is not refused. Those that hold memory already are not counted again. Raises Conflict."""
     if rights.can(actor, "clones.control_all"):
         return
-    by_owner: dict[int, list[Clone]] = {}
-    for clone in starting:
-        if clone.state not in USING_MEMORY:
-            by_owner.setdefault(clone.owner_id, []).append(clone)
-    for owner_id, mine in by_owner.items():
+    off = [clone for clone in starting if clone.state not in USING_MEMORY]
+    for owner_id, mine in grouped(off, lambda clone: clone.owner_id).items():
         memory = sum(clone.memory_mib for clone in mine)
         owner = session.get_one(User, owner_id)
         require(session, owner, starting=len(mine), memory_mib=memory, actor=actor)

@@ -17,6 +17,7 @@ from ravada_web.models import BaseVersion, Clone, Node, Observed, Operation, Poo
 from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.files import FileSeen, list_tree
 from ravada_web.remote.target import Target, Workspace
+from ravada_web.services.batches import batched
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.execution import Handle
@@ -65,7 +66,7 @@ def count(handle: Handle) -> None:
     _keep(asked, _listed(asked, endpoints.workspace()))
 
 
-def due() -> list[list[int]]:
+def due() -> list[Sequence[int]]:
     """Returns the ids of nodes that are up and have a pool that was not counted for long, those of one job together.
 
     Each is returned once in that time: one whose files cannot be listed is not asked again and again.
@@ -77,7 +78,7 @@ def due() -> list[list[int]]:
         for node_id in db.session.scalars(query)
         if queues.redis.set(f"ravada:counting:{node_id}", 1, nx=True, ex=int(COUNTED_SECONDS))
     ]
-    return [found[first : first + A_JOB] for first in range(0, len(found), A_JOB)]
+    return list(batched(found, A_JOB))
 
 
 def count_nodes(node_ids: Sequence[int]) -> None:
