@@ -80,6 +80,9 @@ test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab o
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto --dist loadgroup
 	$(BIN)/python -m pytest $(NO_LAB) -m clock
 
+translations: $(VENV)/installed ## gather the texts for the catalogues; says how much of each language is there
+	@$(BIN)/python -m ravada_web.translations
+
 test: packages-test test-fast ## all tests: those of test-fast, then the lab's and the browser's, one after another
 	$(BIN)/python -m pytest tests/cluster tests/browser
 

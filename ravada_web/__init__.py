@@ -21,8 +21,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("ravada_web", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(_flask_config(settings))
     app.extensions["settings"] = settings
-    for extension in (db, login, csrf, babel, limiter, queues):
+    for extension in (db, login, csrf, limiter, queues):
         extension.init_app(app)
+    babel.init_app(app, default_locale=settings.language)
     migrate.init_app(app, directory=str(ROOT / "migrations"))
     _fill_rooms(app)
     return app

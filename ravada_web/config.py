@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     redis_url: str = ""
     # "local": this host's own libvirt is the master node. "ssh": the first node added is.
     master: Literal["local", "ssh"] = "local"
+    # Of mail, webhooks and commands, and of pages where neither the account nor the browser says another.
+    language: Literal["en", "es"] = "en"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     # Set where HTTPS ends in front of us: cookies are then sent over HTTPS alone.

@@ -17,6 +17,8 @@ from redis.retry import Retry
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
+from ravada_web.translations import Catalogues
+
 WRITE = "ravada_write"
 
 
@@ -39,6 +41,7 @@ migrate = Migrate(db=db, render_as_batch=True)
 login = LoginManager()
 csrf = CSRFProtect()
 babel = Babel()
+babel.domain_instance = Catalogues()
 limiter = Limiter(key_func=get_remote_address)
 
 

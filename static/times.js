@@ -3,7 +3,7 @@
 
 (() => {
   const told = document.querySelector("meta[name=served-at]");
-  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const exact = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
   const SIZES = [86400, 3600, 60, 1];
   const units = told.dataset.units.split(" ");
   // How far this clock is behind the server's, so that nothing seems to be in the future.

@@ -40,5 +40,6 @@ def _by_json_tree(element: _figures_like, compiler: SQLCompiler, **options: Any)
 def _without_names(element: _figures_like, compiler: SQLCompiler, **options: Any) -> str:
     """Kinds and names of figures are taken out; a quotation mark inside of a figure has a backslash before it."""
     column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
-    names = """'"kind":"[a-z_.]*"|"[a-z_]+":'"""
-    return f"lower(regexp_replace({column}, {names}, '', 'g')) LIKE {pattern} ESCAPE '/'"
+    names = """'"kind":"[a-z0-9_.]*"|"[a-z0-9_]+":'"""
+    figures = f"""replace(regexp_replace({column}, {names}, '', 'g'), '\\"', '"')"""
+    return f"lower({figures}) LIKE {pattern} ESCAPE '/'"

@@ -37,6 +37,8 @@ class User(Limits, UserMixin, db.Model):
     must_change_password: Mapped[bool] = mapped_column(default=False)
     role: Mapped[Word] = mapped_column(default=Role.USER)
     active: Mapped[bool] = mapped_column(default=True)
+    # Of its pages; "" is the browser's.
+    language: Mapped[Word] = mapped_column(default="")
     created_at: Mapped[Moment] = mapped_column(default=now)
     signed_in_at: Mapped[Moment | None]
     # The second factor's secret, encrypted; it counts from the moment it was proved. The last time step that was

@@ -57,5 +57,5 @@ def add_headers(response: Response) -> Response:
         response.headers["Cache-Control"] = kept
     else:
         response.headers.setdefault("Cache-Control", "no-store")
-        response.vary.update(("HX-Request", "HX-Request-Type", "Cookie"))
+        response.vary.update(("HX-Request", "HX-Request-Type", "Cookie", "Accept-Language"))
     return response

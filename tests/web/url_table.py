@@ -10,6 +10,7 @@ sign-in and account. Forms are sent empty, but for the object that a selection n
 TABLE: dict[str, str] = {
     "GET /":                                              "sign in | 200 | 200 | 200 | 200",
     "GET /account":                                       "sign in | 200 | 200 | 200 | 200",
+    "POST /account/language":                            "sign in | 422 | 422 | 422 | 422",
     "GET /account/password":                              "sign in | 200 | 200 | 200 | 200",
     "POST /account/password":                             "sign in | 422 | 422 | 422 | 422",
     "GET /account/second-factor":                         "sign in | 200 | 200 | 200 | 200",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, random_password
+from ravada_web.messages import message
 from ravada_web.models import Clone, Group, GroupMember, Role, User
 from ravada_web.services.audit import events
 from ravada_web.services.paging import Page, paginate
@@ -19,6 +20,7 @@ from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
 from ravada_web.services.transaction import transaction
+from ravada_web.translations import LANGUAGES
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 
@@ -278,6 +280,14 @@ def switch_on(actor: User, user: User) -> None:
     with transaction() as session:
         user.active = True
         events.record(session, actor, "switch_on", user)
+
+
+def set_language(user: User, language: str) -> None:
+    """Choose the language of one's own pages, "" for the browser's. Raises InvalidInput for one that is not there."""
+    if language and language not in LANGUAGES:
+        raise InvalidInput({"language": message("people.no_language")})
+    with transaction():
+        user.language = language
 
 
 def delete(actor: User, user: User) -> None:

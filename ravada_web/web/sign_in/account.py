@@ -1,4 +1,4 @@
-"""One's own account: password, sign-ins, second factor."""
+"""One's own account: language, password, sign-ins, second factor."""
 
 from flask import Blueprint, Response, g, url_for
 from flask.typing import ResponseReturnValue
@@ -6,10 +6,12 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ravada_web.identity.second_factor import picture
+from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords, second_factor, sessions
+from ravada_web.web import language
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
-from ravada_web.web.sign_in.forms import CodeForm, ConfirmForm, PasswordForm
+from ravada_web.web.sign_in.forms import CodeForm, ConfirmForm, LanguageForm, PasswordForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -19,14 +21,24 @@ def index() -> Response:
     return _page(ConfirmForm())
 
 
-def _page(confirm: ConfirmForm, status: int = 200) -> Response:
+def _page(confirm: ConfirmForm, status: int = 200, languages: LanguageForm | None = None) -> Response:
     found = {
+        "languages": languages or LanguageForm(formdata=None, language=me().language),
         "rows": sessions.listing(me()),
         "this": g.sign_in_id,
         "codes_left": second_factor.codes_left(me()),
         "demanded": second_factor.demanded(me()),
     }
     return show("account/index.html", "account/_account.html", status, confirm=confirm, **found)
+
+
+@blueprint.post("/language")
+def set_language() -> ResponseReturnValue:
+    form = LanguageForm()
+    if form.submit(lambda: users.set_language(me(), form.language.data)):
+        language.choose_again()
+        return done(url_for("account.index"), _("Language changed."))
+    return _page(ConfirmForm(formdata=None), 422, form)
 
 
 @blueprint.get("/password")

@@ -2,11 +2,13 @@
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import PasswordField, StringField
+from wtforms import PasswordField, SelectField, StringField
+from wtforms.fields import SelectChoice
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from ravada_web.errors import InvalidInput
 from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
+from ravada_web.translations import LANGUAGES
 from ravada_web.web.forms import Form
 
 # argon2 takes any length; a form does not have to.
@@ -48,3 +50,15 @@ class ConfirmForm(Form):
     """Something that asks for the password once more."""
 
     password = PasswordField(_l("Your password"), [InputRequired(_l("Enter your password.")), LONGEST])
+
+
+class LanguageForm(Form):
+    """The language of one's own pages."""
+
+    language = SelectField(
+        _l("Language"),
+        choices=[
+            SelectChoice("", _l("Same as browser")),
+            *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
+        ],
+    )
