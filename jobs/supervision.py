@@ -12,7 +12,7 @@ import structlog
 from ravada_web.process import die_with, set_name
 
 log = structlog.get_logger()
-ENDING = (signal.SIGTERM, signal.SIGINT)
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SIGNALS = (*ENDING, signal.SIGCHLD)
 # One that lived for so long was sound: when it ends, it is started again at once. One that ends again and again is
 # given a pause that doubles each time.
@@ -86,7 +86,7 @@ class Supervisor:
         self._children = [child for stage in stages for child in stage]
 
     def run(self) -> None:
-        """Keep all running until SIGTERM or SIGINT comes, then end them; a second one kills those that take time."""
+        """Keep all running until SIGTERM, SIGINT or SIGHUP comes, then end them; a second one kills those that take time."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         while True:
             self._start_due()
