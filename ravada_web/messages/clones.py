@@ -1,5 +1,70 @@
-"""What is said of clones."""
+"""What is said of clones: what cannot be done to them, how work on them ended, and the titles of that work."""
 
-from ravada_web.messages.marks import Template
+from ravada_web.messages.marks import N_, Plural, Template
+from ravada_web.messages.message import Message, message
 
-TEXTS: dict[str, Template] = {}
+TEXTS: dict[str, Template] = {
+    # What cannot be done
+    "clones.not_found": N_("This desktop does not exist."),
+    "clones.no_such_name": N_("There is no clone named “%(name)s”."),
+    "clones.not_while": N_("You can't do that while %(clone)s is %(state)s."),
+    "clones.node_quarantined": N_(
+        "%(clone)s cannot be reached: node %(node)s presented a different host key from the accepted one."
+    ),
+    "clones.node_away": N_("%(clone)s cannot be reached: node %(node)s is not responding. %(why)s"),
+    "clones.node_disabled": N_("%(clone)s cannot start: its node %(node)s is disabled."),
+    "clones.no_space": N_("%(clone)s cannot start: %(why)s"),
+    "clones.no_memory": N_(
+        "Node %(node)s does not have enough memory: %(need_mib)s needed, %(free_mib)s free after the %(reserve_mib)s "
+        "reserved. Shut down other desktops, or try again later."
+    ),
+    # The states in those
+    "clones.state_requested": N_("waiting to be created"),
+    "clones.state_creating": N_("being created"),
+    "clones.state_stopped": N_("off"),
+    "clones.state_starting": N_("starting"),
+    "clones.state_running": N_("running"),
+    "clones.state_paused": N_("paused"),
+    "clones.state_stopping": N_("shutting down"),
+    "clones.state_failed": N_("in a failed state"),
+    "clones.state_unreachable": N_("unreachable"),
+    "clones.state_deleting": N_("being deleted"),
+    # A request for new ones
+    "clones.count_range": N_("Enter a number between 1 and %(most)s."),
+    "clones.prefix_malformed": N_("Use lower-case letters, digits and dashes, at most 40, with no dash at either end."),
+    "clones.no_active_user": N_("No active user has this name."),
+    "clones.base_not_prepared": N_("Select a base that has been prepared."),
+    "clones.no_node_allowed": N_("No node may run %(base)s yet. Select nodes on its Nodes tab."),
+    "clones.requested_for": Plural("%(count)s clone for %(owner)s", "%(count)s clones for %(owner)s"),
+    # How work on them ended
+    "clones.replica_gone": N_("Node %(node)s no longer has a copy of this base."),
+    "clones.names_taken_on_node": N_(
+        "Node %(node)s already has virtual machines with these names: %(names)s. Delete these clones and create them "
+        "with another prefix."
+    ),
+    "clones.waiting_for_guests": N_("Waiting for the guests"),
+    "clones.still_running": Plural(
+        "%(count)s desktop did not shut down within %(limit_seconds)s and is still running. Force it off if needed.",
+        "%(count)s desktops did not shut down within %(limit_seconds)s and are still running. Force them off if "
+        "needed.",
+    ),
+    "clones.failure_of": N_("%(clone)s: %(why)s"),
+    "clones.failures": N_("Failed: %(failed_clauses)s."),
+    # The titles of that work
+    "clones.title_create": Plural(
+        "Create %(count)s clone of %(base)s on %(node)s", "Create %(count)s clones of %(base)s on %(node)s"
+    ),
+    "clones.title_start": Plural("Start %(count)s clone on %(node)s", "Start %(count)s clones on %(node)s"),
+    "clones.title_stop": Plural("Stop %(count)s clone on %(node)s", "Stop %(count)s clones on %(node)s"),
+    "clones.title_restart": Plural("Restart %(count)s clone on %(node)s", "Restart %(count)s clones on %(node)s"),
+    "clones.title_delete": Plural("Delete %(count)s clone on %(node)s", "Delete %(count)s clones on %(node)s"),
+    "clones.title_one_start": N_("Start %(clone)s on %(node)s"),
+    "clones.title_one_stop": N_("Stop %(clone)s on %(node)s"),
+    "clones.title_one_restart": N_("Restart %(clone)s on %(node)s"),
+    "clones.title_one_delete": N_("Delete %(clone)s on %(node)s"),
+}
+
+
+def state_message(state: str) -> Message:
+    """A clone's state, as it stands in a sentence."""
+    return message(f"clones.state_{state}")

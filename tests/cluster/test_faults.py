@@ -191,7 +191,7 @@ def test_while_redis_is_away_pages_show_and_nothing_is_half_written(cluster: Clu
     with redis_away(cluster):
         assert page_seconds(cluster) < 3
         refused = cluster.flask("clones", "create", "linux", "--prefix", "redis", check=False)
-        assert refused.returncode == 1 and "queue is not reachable" in refused.stderr
+        assert refused.returncode == 1 and "temporarily unavailable" in refused.stderr
         assert cluster.clones("redis") == []
     cluster.create("redis", 2)
     wait_until(

@@ -147,7 +147,7 @@ def test_without_a_queue_pages_show_and_actions_say_so(world: World, people: Peo
     assert 'id="queue-down"' in client.get("/operations").text
     answer = client.post("/clones/start", data={"id": world.mine})
     assert answer.status_code == 503
-    assert "queue is not reachable" in answer.text
+    assert "temporarily unavailable" in answer.text
     assert db.session.get_one(Clone, world.mine).state == "stopped"
 
 

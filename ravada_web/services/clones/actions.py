@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
+from ravada_web.messages import NOTHING, Message, message
+from ravada_web.messages.clones import state_message
 from ravada_web.models import Clone, CloneState, Node, Trust, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.batches import grouped_batches
@@ -122,20 +122,19 @@ def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Seq
     theirs = select(Clone).where(Clone.id.in_(clone_ids), scopes.clones(actor, "clones.control_all"))
     chosen = list(session.scalars(theirs.options(joinedload(Clone.node)).order_by(Clone.id)))
     if not chosen or len(chosen) != len(set(clone_ids)):
-        raise NotFound(_("There is no such desktop."))
+        raise NotFound(message("clones.not_found"))
     for clone in chosen:
         if why := of_node(clone.node.observed, clone.node.trust):
-            text = _("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(clone.node))
-            raise NodeRefuses(text, why)
+            raise NodeRefuses(_absence(clone.name, clone.node), why)
         if clone.state not in states:
-            raise Conflict(_("%(clone)s is %(state)s now; that does not go.", clone=clone.name, state=clone.state))
+            raise Conflict(message("clones.not_while", clone=clone.name, state=state_message(clone.state)))
     return chosen
 
 
-def _absence(node: Node) -> str:
+def _absence(clone: str, node: Node) -> Message:
     if node.trust != Trust.PINNED:
-        return _("node %(node)s has another host key than the one accepted.", node=node.name)
-    return _("node %(node)s is %(state)s. %(why)s", node=node.name, state=node.observed, why=node.reason)
+        return message("clones.node_quarantined", clone=clone, node=node.name)
+    return message("clones.node_away", clone=clone, node=node.name, why=node.reason)
 
 
 def _require_startable(session: Session, to_start: Sequence[Clone]) -> None:
@@ -150,25 +149,24 @@ def _require_startable(session: Session, to_start: Sequence[Clone]) -> None:
             earlier[clone.node_id] = found.needs_mib
 
 
-def _refusal(clone: Clone, why: Obstacle, found: Circumstances) -> str:
+def _refusal(clone: Clone, why: Obstacle, found: Circumstances) -> Message:
     """The refusal of a start in the words of administrators."""
     node = clone.node
     match why:
         case Obstacle.CLOSED:
-            return _("%(clone)s cannot start: its node %(node)s is disabled.", clone=clone.name, node=node.name)
+            return message("clones.node_disabled", clone=clone.name, node=node.name)
         case Obstacle.NO_SPACE:
-            return _("%(clone)s cannot start: %(why)s", clone=clone.name, why=pools.no_room(node))
+            return message("clones.no_space", clone=clone.name, why=pools.no_room(node))
         case Obstacle.NO_MEMORY:
-            return _(
-                "Node %(node)s has not enough memory: %(need)s MiB are needed, %(free)s MiB are free after "
-                "the %(reserve)s MiB kept back. Shut other desktops down, or try later.",
+            return message(
+                "clones.no_memory",
                 node=node.name,
-                need=found.needs_mib,
-                free=found.startable_mib,
-                reserve=node.memory_reserve_mib,
+                need_mib=found.needs_mib,
+                free_mib=found.startable_mib,
+                reserve_mib=node.memory_reserve_mib,
             )
         case Obstacle.AWAY | Obstacle.QUARANTINED:
-            return _("%(clone)s cannot be reached: %(why)s", clone=clone.name, why=_absence(node))
+            return _absence(clone.name, node)
 
 
 def _move(
@@ -196,18 +194,13 @@ def _ask_for(
     params: dict[str, Any],
 ) -> None:
     operation = request(session, kind, _title(kind, batch, node), actor=actor, node=node, params=params)
-    values: dict[str, Any] = {"state": state, "reason": "", "operation_id": operation.id, "changed_at": now()}
+    values: dict[str, Any] = {"state": state, "reason": NOTHING, "operation_id": operation.id, "changed_at": now()}
     if state == CloneState.STARTING:
         values["started_at"] = now()
     session.execute(update(Clone).where(Clone.id.in_([clone.id for clone in batch])).values(**values))
 
 
-def _title(kind: str, batch: Sequence[Clone], node: Node) -> str:
-    verb = {
-        "clones_start": _("Start"),
-        "clones_stop": _("Stop"),
-        "clones_restart": _("Restart"),
-        "clones_delete": _("Delete"),
-    }[kind]
-    what = batch[0].name if len(batch) == 1 else ngettext("%(num)s clone", "%(num)s clones", len(batch))
-    return _("%(verb)s %(what)s on %(node)s", verb=verb, what=what, node=node.name)
+def _title(kind: str, batch: Sequence[Clone], node: Node) -> Message:
+    if len(batch) == 1:
+        return message(f"clones.title_one_{kind.removeprefix('clones_')}", clone=batch[0].name, node=node.name)
+    return message(f"clones.title_{kind.removeprefix('clones_')}", count=len(batch), node=node.name)

@@ -20,7 +20,7 @@ def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
 
 
 def set_state(
-    handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: Message | str = NOTHING, display: str = ""
+    handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: Message = NOTHING, display: str = ""
 ) -> None:
     """Write where clones have come to; one that another operation has taken over since is that one's to write."""
     moment = now()

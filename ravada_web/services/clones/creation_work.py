@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import libvirt
-from flask_babel import gettext as _
 from sqlalchemy import select, update
 
 from ravada_web.errors import Conflict
@@ -13,6 +12,7 @@ from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.messages import message
 from ravada_web.models import BaseDisk, BaseVersion, Clone, CloneState, Node, Replica, User
 from ravada_web.remote import overlays
 from ravada_web.remote.target import Target
@@ -99,7 +99,7 @@ def _replica_directory(version: BaseVersion, node: Node) -> str:
     query = select(Replica.directory).where(Replica.version_id == version.id, Replica.node_id == node.id)
     directory = db.session.scalar(query)
     if directory is None:
-        raise Conflict(_("Node %(node)s has no replica of this base any more.", node=node.name))
+        raise Conflict(message("clones.replica_gone", node=node.name))
     return directory
 
 
@@ -108,14 +108,7 @@ def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
     there = {name: uuid for uuid, name in domains.existing(connection).items()}
     taken = [mine.name for mine in plan.identities if there.get(mine.name, mine.uuid) != mine.uuid]
     if taken:
-        raise Conflict(
-            _(
-                "Node %(node)s has machines of its own with these names: %(names)s. Delete these clones and "
-                "ask for them with another prefix.",
-                node=plan.where.name,
-                names=", ".join(taken),
-            )
-        )
+        raise Conflict(message("clones.names_taken_on_node", node=plan.where.name, names=taken))
 
 
 def _start_those_asked_for(handle: Handle, plan: Plan) -> None:

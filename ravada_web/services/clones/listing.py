@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import Select, select
 from sqlalchemy.orm import defaultload, joinedload, lazyload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import Clone, CloneState, Decision, Node, User
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import names as user_names
@@ -56,7 +56,7 @@ def get(viewer: User, clone_id: int) -> Clone:
     """One clone. Raises NotFound, for a foreign one too."""
     clone = db.session.scalar(visible(viewer).where(Clone.id == clone_id))
     if clone is None:
-        raise NotFound(_("There is no such desktop."))
+        raise NotFound(message("clones.not_found"))
     return clone
 
 
@@ -64,7 +64,7 @@ def by_name(viewer: User, name: str) -> Clone:
     """The clone of that name. Raises NotFound, for one that is foreign too."""
     clone = db.session.scalar(visible(viewer).where(Clone.name == name))
     if clone is None:
-        raise NotFound(_("There is no clone “%(name)s”.", name=name))
+        raise NotFound(message("clones.no_such_name", name=name))
     return clone
 
 
@@ -92,7 +92,7 @@ def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
     wanted = set(clone_ids)
     found = db.session.scalars(visible(viewer).where(Clone.id.in_(wanted)).order_by(Clone.sort_name)).all()
     if len(found) != len(wanted):
-        raise NotFound(_("There is no such desktop."))
+        raise NotFound(message("clones.not_found"))
     return found
 
 

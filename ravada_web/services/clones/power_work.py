@@ -4,14 +4,13 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import Conflict
 from ravada_web.hypervisor import displays, domains
 from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Clone, CloneState
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.batch import claimed_clones, set_state
@@ -49,23 +48,23 @@ def restart(handle: Handle) -> None:
     A clone that is off is starting from then on, never stopped: no check throws a volatile one away in between,
     and an attempt that takes this up again knows how far each has come.
     """
-    problems: list[str] = []
+    problems: list[Message] = []
     try:
         if batch := claimed_clones(handle, CloneState.STOPPING):
             _shut_down(handle, batch, CloneState.STARTING)
     except Conflict as error:
-        problems.append(str(error))
+        problems.append(error.message)
     try:
         start(handle)
     except Conflict as error:
-        problems.append(str(error))
+        problems.append(error.message)
     if problems:
-        raise Conflict(" ".join(problems))
+        raise Conflict(sentences(*problems))
 
 
 def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: CloneState, kept: CloneState) -> None:
     """Do one thing to each domain over one connection, and write each one's outcome as it comes."""
-    failures: list[str] = []
+    failures: list[Message] = []
     each = [(clone.id, clone.uuid, clone.name) for clone in batch]
     if not each:
         return
@@ -75,13 +74,13 @@ def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: C
             try:
                 display = act(connection, clone_uuid) or ""
             except HypervisorError as error:
-                failures.append(f"{name}: {error}")
-                set_state(handle, [clone_id], kept, str(error))
+                failures.append(message("clones.failure_of", clone=name, why=error.message))
+                set_state(handle, [clone_id], kept, error.message)
             else:
                 set_state(handle, [clone_id], reached, display=display)
             handle.progress(100 * done / len(each))
     if failures:
-        raise Conflict("; ".join(failures))
+        raise Conflict(message("clones.failures", failed_clauses=failures))
 
 
 def _shut_down(handle: Handle, batch: Sequence[Clone], reached: CloneState) -> None:
@@ -97,18 +96,11 @@ def _shut_down(handle: Handle, batch: Sequence[Clone], reached: CloneState) -> N
             off = [clone_uuid for clone_uuid in waiting if states.get(clone_uuid, "stopped") == "stopped"]
             if off:
                 set_state(handle, [waiting.pop(clone_uuid) for clone_uuid in off], reached)
-            handle.progress(100 * (1 - len(waiting) / count), _("Waiting for the guests"))
+            handle.progress(100 * (1 - len(waiting) / count), message("clones.waiting_for_guests"))
             if waiting:
                 time.sleep(POLL_SECONDS)
     if waiting:
-        raise Conflict(
-            ngettext(
-                "%(num)s guest did not shut down within %(seconds)s s and runs on. Force it off if you must.",
-                "%(num)s guests did not shut down within %(seconds)s s and run on. Force them off if you must.",
-                len(waiting),
-                seconds=round(SHUT_DOWN_SECONDS),
-            )
-        )
+        raise Conflict(message("clones.still_running", count=len(waiting), limit_seconds=SHUT_DOWN_SECONDS))
 
 
 def _throw_volatile_away(handle: Handle) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import Select, insert, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import InvalidInput
+from ravada_web.messages import Message, message
 from ravada_web.messages.placement import shortage
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
 from ravada_web.services.audit import events
@@ -74,7 +73,7 @@ def place_and_write(session: Session, actor: User, wanted: Request, among: Selec
     decision = placement_choice.record(session, base, actor, choice)
     rows = _write(session, wanted, owner, version, decision, choice.placed)
     _queue(session, actor, base, rows)
-    text = ngettext("%(num)s clone for %(owner)s", "%(num)s clones for %(owner)s", wanted.count, owner=owner.name)
+    text = message("clones.requested_for", count=wanted.count, owner=owner.name)
     events.record(session, actor, "clone", base, text)
     return decision
 
@@ -85,20 +84,20 @@ def _checked(session: Session, wanted: Request) -> tuple[Base, User]:
     base = session.get(Base, wanted.base_id)
     owner = session.scalar(select(User).where(User.name == wanted.owner))
     if not 1 <= wanted.count <= most:
-        wrong["count"] = _("Between 1 and %(most)s.", most=most)
+        wrong["count"] = message("clones.count_range", most=most)
     if not PREFIX.fullmatch(wanted.prefix):
-        wrong["prefix"] = _("Lower-case letters, digits and dashes, at most 40; no dash at either end.")
+        wrong["prefix"] = message("clones.prefix_malformed")
     if base is None or base.current is None:
         wrong["base_id"] = _no_base()
     if owner is None or not owner.active:
-        wrong["owner"] = _("Enter the name of a user who may sign in.")
+        wrong["owner"] = message("clones.no_active_user")
     if wrong or base is None or owner is None:
         raise InvalidInput(wrong)
     return base, owner
 
 
-def _no_base() -> str:
-    return _("Choose a base that has been prepared.")
+def _no_base() -> Message:
+    return message("clones.base_not_prepared")
 
 
 def _require_within_limits(session: Session, actor: User, owner: User, base: Base, wanted: Request) -> None:
@@ -111,7 +110,7 @@ def _require_within_limits(session: Session, actor: User, owner: User, base: Bas
 
 def _version(session: Session, base: Base) -> BaseVersion:
     if session.scalar(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id).limit(1)) is None:
-        text = _("No node is allowed to run %(base)s: tick one in its Base tab.", base=base.name)
+        text = message("clones.no_node_allowed", base=base.name)
         raise NoNodeAllowed(text, base.id)
     version = base.current
     assert version is not None, "checked above"
@@ -184,13 +183,7 @@ def _queue(session: Session, actor: User, base: Base, placed: Sequence[tuple[int
     """One operation for each node and up to `clone_batch` clones; the rows refer to it."""
     for node_id, batch in grouped_batches(placed, itemgetter(1), settings().clone_batch):
         node = session.get_one(Node, node_id)
-        title = ngettext(
-            "Create %(num)s clone of %(base)s on %(node)s",
-            "Create %(num)s clones of %(base)s on %(node)s",
-            len(batch),
-            base=base.name,
-            node=node.name,
-        )
+        title = message("clones.title_create", count=len(batch), base=base.name, node=node.name)
         operation = operation_requests.request(session, "clones_create", title, actor=actor, node=node, base_id=base.id)
         assign(session, operation.id, [clone_id for clone_id, _node_id in batch])
 

@@ -89,7 +89,7 @@ def desks(people: People) -> list[int]:
     ("table", "values", "why", "words"),
     [
         (Node, {"observed": Observed.DOWN, "reason": "No answer."}, Obstacle.AWAY, "desk-1 cannot be reached: node n1"),
-        (Node, {"trust": Trust.CHANGED}, Obstacle.QUARANTINED, "another host key"),
+        (Node, {"trust": Trust.CHANGED}, Obstacle.QUARANTINED, "a different host key"),
         (Node, {"wanted": Wanted.DISABLED}, Obstacle.CLOSED, "desk-1 cannot start: its node n1 is disabled"),
         (Pool, {"free_mib": 10}, Obstacle.NO_SPACE, "desk-1 cannot start: pool default on node n1 has 10 MiB free"),
         (Pool, {"active": False}, Obstacle.NO_SPACE, "no active storage pool"),
@@ -108,7 +108,7 @@ def test_an_administrator_is_told_the_cause_with_its_figures(
 
 def test_memory_is_counted_over_all_that_start_on_a_node(people: People, desks: list[int]) -> None:
     change(Node, memory_free_mib=1023)
-    with pytest.raises(NodeRefuses, match="1024 MiB are needed, 1023 MiB are free") as refused:
+    with pytest.raises(NodeRefuses, match="1 GiB needed, 1,023 MiB free") as refused:
         actions.start(people.administrator, desks)
     assert refused.value.obstacle == Obstacle.NO_MEMORY
     assert actions.start(people.administrator, desks[:1]) == 1

@@ -112,7 +112,7 @@ def test_no_node_ticked_points_to_the_base_tab(people: People) -> None:
     base = make_base(make_nodes(1))
     with transaction() as session:
         session.query(AllowedNode).delete()
-    with pytest.raises(NoNodeAllowed, match="Base tab") as refused:
+    with pytest.raises(NoNodeAllowed, match="Nodes tab") as refused:
         request_clones(people.administrator, wanted(people, base))
     assert refused.value.base_id == base
 
@@ -151,7 +151,7 @@ def test_users_may_not_ask_for_clones(people: People) -> None:
 def test_without_redis_nothing_is_written(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     base = make_base(make_nodes(1))
     monkeypatch.setattr(queues, "redis", queues.redis.from_url("unix:///nowhere.sock"))
-    with pytest.raises(QueueUnreachable, match="not reachable"):
+    with pytest.raises(QueueUnreachable, match="temporarily unavailable"):
         request_clones(people.administrator, wanted(people, base))
     assert db.session.scalar(select(func.count()).select_from(Clone)) == 0
 
@@ -192,6 +192,6 @@ def test_a_start_is_refused_with_the_figures_when_memory_is_short(people: People
         session.execute(update(Clone).values(state=CloneState.STOPPED))
     ids = db.session.scalars(select(Clone.id)).all()
     clone_actions.start(people.administrator, ids[:1])
-    with pytest.raises(Conflict, match=r"1024 MiB are needed, 512 MiB are free"):
+    with pytest.raises(Conflict, match=r"1 GiB needed, 512 MiB free"):
         clone_actions.start(people.administrator, ids[1:])
     assert db.session.scalars(select(Clone.state).order_by(Clone.id)).all() == ["starting", "stopped", "stopped"]
