@@ -32,7 +32,7 @@ NICE = {"checks": 10}
 
 
 def run(app: Flask) -> None:
-    """Run all processes until SIGTERM, SIGINT or SIGHUP. Exits with a message where they run already, on the same data."""
+    """Run all processes until told to stop. Exits with a message where they run already, on the same data."""
     settings: Settings = app.extensions["settings"]
     with app.app_context(), _alone(settings.run_dir / "parent.pid"):
         set_name("parent")

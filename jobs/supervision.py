@@ -86,7 +86,7 @@ class Supervisor:
         self._children = [child for stage in stages for child in stage]
 
     def run(self) -> None:
-        """Keep all running until SIGTERM, SIGINT or SIGHUP comes, then end them; a second one kills those that take time."""
+        """Keep all running until a signal to end comes, then end them; a second one kills those that take time."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         while True:
             self._start_due()
