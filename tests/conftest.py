@@ -9,17 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import hypothesis
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2 import FileSystemBytecodeCache
 from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
 from ravada_web.identity import passwords
@@ -28,13 +25,11 @@ from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.people import users
 from tests.lab import missing_requirements
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.installation import Installation
 from tests.support.servers import redis_server, wait_until
 
 pytest_plugins = ["tests.support.databases", "tests.support.house"]
 PASSWORD = "correct horse battery"
-# An example may take its time on a busy machine; how long a test may take is pytest's to say.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
 # The product's own hasher, and the hash that it checks for unknown names, before the tests put a quick one in place.
 DEAR = passwords._hasher, passwords._NOBODY
 
@@ -85,29 +80,23 @@ def dear_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """The templates as compiled by the first test that needed each."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+def installation(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path) -> Iterator[Installation]:
+    """What the tests of this process have one after the other."""
+    kept = Installation(tmp_path_factory.mktemp("i"), f"unix://{redis_socket}")
+    yield kept
+    kept.remove()
 
 
 @pytest.fixture
-def settings(tmp_path: Path, empty_database: Path, redis_url: str) -> Iterator[Settings]:
-    """An installation of its own, its tables made, its queue empty."""
-    data = tmp_path / "data"
-    data.mkdir()
-    shutil.copy(empty_database, data / "ravada.sqlite")
-    made = Settings(data=data, redis_url=redis_url, master="ssh")
-    yield made
-    # Where the path of the data folder is long, the sockets' folder is outside of it.
-    shutil.rmtree(made.run_dir, ignore_errors=True)
+def settings(installation: Installation, empty_database: Path, redis_url: str) -> Settings:
+    """Those of an installation with its tables made and its queue empty."""
+    return installation.reset(empty_database)
 
 
 @pytest.fixture
-def app(settings: Settings, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
+def app(settings: Settings, installation: Installation) -> Iterator[Flask]:
     """The application, its context pushed."""
-    app = create_app(settings)
-    app.config["TESTING"] = True
-    app.jinja_env.bytecode_cache = compiled_templates
+    app = installation.application()
     with app.app_context():
         yield app
         db.session.remove()

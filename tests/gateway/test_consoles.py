@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
-from ravada_web.models import Base, CloneState, Console, Event, Node, Observed, Role, Ticket, User, now
+from ravada_web.models import Base, CloneState, Console, Event, Node, Observed, Role, Ticket, Trust, User, now
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles import open_consoles
 from ravada_web.services.consoles import rights as console_rights
@@ -370,13 +370,19 @@ def test_a_restart_of_the_gateway_leaves_no_console_open_in_the_books(house: Hou
         console.recv(5)
 
 
-def test_a_node_that_is_quarantined_shows_nothing(house: House, alice: Person, clone: int) -> None:
+@pytest.mark.parametrize(
+    ("column", "value"), [("observed", Observed.DOWN), ("trust", Trust.CHANGED)], ids=["down", "quarantined"]
+)
+def test_a_node_that_is_not_reachable_shows_nothing(
+    house: House, alice: Person, clone: int, column: str, value: str
+) -> None:
     with transaction() as session:
-        session.get_one(Node, 1).observed = Observed.DOWN
+        before = getattr(session.get_one(Node, 1), column)
+        setattr(session.get_one(Node, 1), column, value)
     try:
         with pytest.raises(ConsoleRefused) as refused:
             house.ticket(alice, clone)
         assert refused.value.cause == Cause.UNREACHABLE
     finally:
         with transaction() as session:
-            session.get_one(Node, 1).observed = Observed.UP
+            setattr(session.get_one(Node, 1), column, before)

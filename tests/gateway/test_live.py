@@ -3,15 +3,16 @@
 import http.client
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
 from ravada_web.extensions import db, queues
-from ravada_web.models import CloneState, Node, Operation, Role, User
+from ravada_web.models import Clone, CloneState, Node, Operation, Role, User
 from ravada_web.services import changes
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
+from tests.support.factories import make_operation
 from tests.support.house import House, Person
 
 TOLD_WITHIN = 2.0
@@ -70,6 +71,7 @@ def alice(house: House) -> Person:
     return house.sign_in("alice")
 
 
+@pytest.mark.clock
 def test_a_change_is_told_within_two_seconds(house: House, alice: Person, operator: Person) -> None:
     clone = house.clone(alice, "desk")
     with stream(house, operator, "clones nodes operations bases") as opened:
@@ -79,8 +81,7 @@ def test_a_change_is_told_within_two_seconds(house: House, alice: Person, operat
         with transaction() as session:
             session.get_one(Node, 1).cpu_load = 0.5
         assert opened.told("nodes") < TOLD_WITHIN
-        with transaction() as session:
-            session.add(Operation(kind="clones_start", title="Start desk"))
+        make_operation()
         assert opened.told("operations") < TOLD_WITHIN
 
 
@@ -90,14 +91,8 @@ def test_statements_that_change_rows_in_bulk_are_told_too(house: House, alice: P
         with transaction() as session:
             session.query(Operation).update({"message": "none of it"})
         with transaction() as session:
-            session.execute(db.update(house_clone()).values(reason="in bulk"))
+            session.execute(db.update(Clone).values(reason="in bulk"))
         assert opened.event() == {"clones"}
-
-
-def house_clone() -> type:
-    from ravada_web.models import Clone
-
-    return Clone
 
 
 def test_what_was_missed_during_a_cut_is_told_first(house: House, alice: Person, operator: Person) -> None:
@@ -115,11 +110,10 @@ def test_a_rollback_tells_nothing(house: House, alice: Person, operator: Person)
     clone = house.clone(alice, "desk")
     with stream(house, operator, "clones operations") as opened:
         with pytest.raises(ZeroDivisionError), transaction() as session:
-            session.get_one(house_clone(), clone).reason = "never"
+            session.get_one(Clone, clone).reason = "never"
             session.flush()
             _ = 1 / 0
-        with transaction() as session:
-            session.add(Operation(kind="clones_start", title="after it"))
+        make_operation()
         assert opened.event() == {"operations"}
 
 
@@ -129,9 +123,9 @@ def test_a_user_is_told_of_their_own_desktops_alone(house: House, alice: Person)
     with stream(house, alice, "desktops") as opened:
         # The first change after a page was opened is told to it in any case: it may be one that was missed.
         house.change(theirs, reason="not hers")
-        assert opened.told("desktops") < TOLD_WITHIN
+        opened.told("desktops")
         house.change(mine, reason="hers")
-        assert opened.told("desktops") < TOLD_WITHIN
+        opened.told("desktops")
         house.change(theirs, reason="not hers either")
         with pytest.raises(TimeoutError):
             opened.event()
@@ -141,7 +135,7 @@ def test_one_clones_page_is_told_of_it(house: House, alice: Person) -> None:
     clone = house.clone(alice, "desk")
     with stream(house, alice, f"clone-{clone}") as opened:
         house.change(clone, state=CloneState.STOPPING)
-        assert opened.told(f"clone-{clone}") < TOLD_WITHIN
+        opened.told(f"clone-{clone}")
 
 
 @pytest.mark.parametrize(
@@ -164,10 +158,7 @@ def test_one_clones_page_is_told_of_it(house: House, alice: Person) -> None:
 )
 def test_a_user_hears_of_nothing_else(house: House, alice: Person, topics: str, status: int) -> None:
     foreign = house.clone(house.sign_in("bob"), "bobs")
-    with transaction() as session:
-        session.add(row := Operation(kind="clones_start", title="not hers"))
-        session.flush()
-        asked = topics.format(foreign=foreign, operation=row.id).replace("'", "%27")
+    asked = topics.format(foreign=foreign, operation=make_operation().id).replace("'", "%27")
     with stream(house, alice, asked, status=status):
         pass
 
@@ -205,21 +196,18 @@ def test_after_a_cut_from_redis_everything_may_have_changed(house: House, operat
         assert opened.event() == {"nodes", "bases"}
         with transaction() as session:
             session.get_one(Node, 1).cpu_load = 0.25
-        assert opened.told("nodes") < TOLD_WITHIN
+        opened.told("nodes")
 
 
+@pytest.mark.clock
 def test_hundreds_of_pages_are_told_at_once(house: House, operator: Person) -> None:
     people = [house.sign_in("operator", Role.OPERATOR) for _browser in range(12)]
-    with transaction() as session:
-        session.add(Operation(kind="clones_start", title="before"))
+    make_operation()
     opened: list[Stream] = []
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         for number in range(240):
             opened.append(stack.enter_context(stream(house, people[number % 12], "operations")))
-        with transaction() as session:
-            session.add(Operation(kind="clones_start", title="for all"))
+        make_operation()
         begun = time.monotonic()
         for each in opened:
             assert "operations" in each.event()

@@ -96,6 +96,7 @@ def test_libvirts_own_errors_do_not_leave_the_room(connection: libvirt.virConnec
         other.lookupByName("no such")
 
 
+@pytest.mark.clock
 def test_nothing_there_is_unreachable_at_once(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(HypervisorUnreachable), open_connection(socket_uri(tmp_path / "none")):
@@ -103,6 +104,7 @@ def test_nothing_there_is_unreachable_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 2
 
 
+@pytest.mark.clock
 def test_what_accepts_and_never_answers_is_given_up_at_the_deadline(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as silent:

@@ -92,11 +92,11 @@ class LabNode:
         script = Path(__file__).with_name("node.sh")
         private = ["unshare", "--mount", "--uts", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child"]
         command = ["ip", "netns", "exec", self.space, *private, "sh", str(script), str(self.folder), self.name]
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        (self.folder / "pid").write_text(str(process.pid))
+        with (self.folder / "log").open("ab") as log, Path(os.devnull).open("rb") as nothing:
+            # It outlives this process, so it is nobody's subprocess.Popen, which would have to be waited for.
+            streams = [(os.POSIX_SPAWN_DUP2, each.fileno(), number) for number, each in enumerate((nothing, log, log))]
+            pid = os.posix_spawnp(command[0], command, os.environ, file_actions=streams, setsid=True)
+        (self.folder / "pid").write_text(str(pid))
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Wait until SSH and libvirt answer."""

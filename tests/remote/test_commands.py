@@ -64,6 +64,7 @@ def test_a_program_that_is_missing_on_a_node_is_named(place: Place, node: Target
     assert caught.value.status == 127
 
 
+@pytest.mark.clock
 def test_the_deadline_ends_the_command(place: Place, node: Target) -> None:
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded, match=r"within 0.5 s \(sleep\)"):

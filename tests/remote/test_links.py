@@ -129,6 +129,7 @@ def test_a_dead_node_is_down_with_a_reason_and_comes_back(keeper: LinkKeeper, pl
         again.stop()
 
 
+@pytest.mark.clock
 def test_a_node_that_falls_silent_is_given_up_by_keepalive(keeper: LinkKeeper, place: Place) -> None:
     wait_for(keeper, place, True)
     place.sshd.freeze()

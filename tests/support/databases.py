@@ -19,6 +19,7 @@ from flask_migrate import upgrade
 from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db
+from tests.support.installation import Browser
 from tests.support.postgresql import Postgresql, programs
 
 SHARED = pytest.StashKey[Path]()
@@ -128,6 +129,7 @@ def migrated_app(database_url: str, tmp_path: Path, redis_url: str) -> Iterator[
     """The application on both kinds of database, its tables made, its context pushed."""
     data = tmp_path / "data"
     app = create_app(Settings(data=data, redis_url=redis_url, master="ssh", database_url=database_url))
+    app.test_client_class = Browser
     with app.app_context():
         yield app
         db.session.remove()

@@ -1,7 +1,13 @@
-"""Rows for tests that need no host: nodes as a check would have left them, and a base that is ready on them."""
+"""Rows for tests that need no host, one factory a table: nodes as a check would have left them, a base ready on them.
+
+Each writes and commits; what a test does not name has a value that gets in nobody's way.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, update
 
 from ravada_web.hypervisor.domain_xml import new_template
 from ravada_web.hypervisor.facts import NodeFacts
@@ -9,13 +15,18 @@ from ravada_web.models import (
     AllowedNode,
     Base,
     BaseDisk,
+    BaseOffer,
     BaseState,
     BaseVersion,
+    Group,
     Node,
     Observed,
+    Operation,
     Pool,
     Replica,
     ReplicaState,
+    Role,
+    User,
     now,
 )
 from ravada_web.services.transaction import transaction
@@ -96,3 +107,42 @@ def make_base(node_ids: Sequence[int], *, name: str = "linux", memory_mib: int =
         session.add(base)
         session.flush()
         return base.id
+
+
+def make_user(name: str, role: Role = Role.USER, **values: Any) -> User:
+    """Somebody who has no password to sign in with, unless their `password_hash` is given."""
+    with transaction() as session:
+        user = User(name=name, role=role, **{"password_hash": "-"} | values)
+        session.add(user)
+        session.flush()
+        return user
+
+
+def make_group(name: str = "class", *users: User, **values: Any) -> Group:
+    """A group of these users, without quotas of its own."""
+    with transaction() as session:
+        group = Group(name=name, users=list(users), **values)
+        session.add(group)
+        session.flush()
+        return group
+
+
+def make_offer(base_id: int, user: User) -> None:
+    """Offer a base to somebody."""
+    with transaction() as session:
+        session.add(BaseOffer(base_id=base_id, user_id=user.id))
+
+
+def make_operation(kind: str = "clones_start", **values: Any) -> Operation:
+    """An operation that waits and is not queued."""
+    with transaction() as session:
+        operation = Operation(kind=kind, **{"title": "A test"} | values)
+        session.add(operation)
+        session.flush()
+        return operation
+
+
+def change(table: type, *which: ColumnElement[bool], **values: Any) -> None:
+    """Change rows of a table, as a job or a check would have: all of them, or those that fulfil every condition."""
+    with transaction() as session:
+        session.execute(update(table).where(*which).values(**values))

@@ -23,9 +23,10 @@ from ravada_web.models import Clone, CloneState, Node, Role, SignIn, User
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.consoles import tickets
+from ravada_web.services.people import users
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes, make_user
 from tests.support.rfb import Viewer
 from tests.support.servers import redis_server, wait_until
 
@@ -86,7 +87,7 @@ class House:
     def start_gateway(self) -> None:
         """The gateway, and wait until it listens."""
         self.start("gateway", sys.executable, "-m", "ravada_web.gateway")
-        wait_until(lambda: listens(self.port), 20, f"the gateway listens; see {self.settings.data}/gateway.log")
+        wait_until(lambda: listens(self.port), 60, f"the gateway listens; see {self.settings.data}/gateway.log")
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
@@ -102,12 +103,7 @@ class House:
 
     def sign_in(self, name: str, role: Role = Role.USER) -> Person:
         """A new browser of that user, who is made if need be."""
-        with transaction() as session:
-            user = session.query(User).filter_by(name=name).one_or_none()
-            if user is None:
-                user = User(name=name, role=role, password_hash=hash_password(PASSWORD))
-                session.add(user)
-                session.flush()
+        user = users.find(name) or make_user(name, role, password_hash=hash_password(PASSWORD))
         token = sessions.begin(user, "127.0.0.1", "a test")
         serializer = self.app.session_interface.get_signing_serializer(self.app)  # type: ignore[attr-defined]
         cookie = serializer.dumps({"_user_id": token, "_fresh": True})
@@ -177,6 +173,7 @@ def free_port() -> int:
         return port
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what uses the one house together, on one worker of a parallel run."""
     for item in items:
@@ -243,6 +240,8 @@ def house(running_house: House) -> Iterator[House]:
     with running_house.app.app_context():
         if "web" not in running_house.processes:
             running_house.start_web()
+        if "gateway" not in running_house.processes:
+            running_house.start_gateway()
         yield running_house
         running_house.opened.close()
         with transaction() as session:

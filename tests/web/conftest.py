@@ -17,7 +17,7 @@ from ravada_web.services.joining import host_keys
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes, make_user
 
 FINGERPRINT = "SHA256:mVPwvezndPv/ARoIadVY98vAC0g+P/5633yTC4d/wXE"
 
@@ -31,10 +31,7 @@ def password_hash() -> str:
 @pytest.fixture
 def people(app: Flask, password_hash: str) -> People:
     roles = {"user": Role.USER, "other": Role.USER, "operator": Role.OPERATOR, "administrator": Role.ADMINISTRATOR}
-    with transaction() as session:
-        made = {name: User(name=name, role=role, password_hash=password_hash) for name, role in roles.items()}
-        session.add_all(made.values())
-    return People(**made)
+    return People(**{name: make_user(name, role, password_hash=password_hash) for name, role in roles.items()})
 
 
 @pytest.fixture

@@ -7,25 +7,20 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Node, Observed, Operation, Pool, Trust, User, now
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.consoles import screenshots
-from ravada_web.services.transaction import transaction
 from ravada_web.web.filters import ago
 from tests.conftest import People
+from tests.support.factories import change
 from tests.web.asking import fragment, is_page
 from tests.web.conftest import World
 
 SignIn = Callable[[User | str], FlaskClient]
-
-
-def change(table: type, **values: object) -> None:
-    with transaction() as session:
-        session.execute(update(table).values(**values))
 
 
 def test_a_desktop_that_is_off_has_one_button(world: World, sign_in: SignIn) -> None:

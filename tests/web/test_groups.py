@@ -13,6 +13,7 @@ from ravada_web.services.bases import offers
 from ravada_web.services.people import groups
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
+from tests.support.factories import make_user
 from tests.web.asking import fragment, is_page
 from tests.web.conftest import World
 
@@ -114,8 +115,9 @@ def test_members_are_added_and_taken_out(people: People, group: Group, sign_in: 
 
 
 def test_many_members_come_in_pages(people: People, group: Group, sign_in: SignInAs) -> None:
-    with transaction() as session:
-        session.add_all(User(name=f"many{number:03}", password_hash="", groups=[group]) for number in range(70))
+    with transaction():
+        for number in range(70):
+            make_user(f"many{number:03}", groups=[group])
     client = sign_in("operator")
     text = client.get(f"/groups/{group.id}?page=2").text
     assert "many069" in text and "many001" not in text
@@ -189,9 +191,7 @@ def test_operators_look_at_the_offers_and_do_not_change_them(world: World, peopl
 
 
 def test_a_user_sees_what_is_offered_as_soon_as_it_is(world: World, people: People, sign_in: SignInAs) -> None:
-    third = User(name="third", password_hash="")
-    with transaction() as session:
-        session.add(third)
+    third = make_user("third")
     assert "linux" not in sign_in(third).get("/").text
     base = db.session.get_one(Base, world.base)
     offers.set_offers(

@@ -42,9 +42,10 @@ def test_headers_on_every_answer(world: World, people: People, sign_in: SignIn, 
 def test_no_page_needs_what_the_policy_forbids(world: World, people: People, sign_in: SignIn, address: str) -> None:
     text = sign_in(people.administrator).get(world.path(address), follow_redirects=True).text
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|javascript:|\[.*\]\"\s+hx-swap", text)
-    assert all(tag.startswith('src="/static/') for tag in re.findall(r"<script ([^>]*)>", text))
+    scripts = re.findall(r"<script\b\s*([^>]*)>", text)
+    assert scripts and all(tag.startswith('src="/static/') for tag in scripts)
     ids = re.findall(r'\sid="([^"]+)"', text)
-    assert len(ids) == len(set(ids))
+    assert ids and len(ids) == len(set(ids))
 
 
 def test_static_files_that_carry_their_version_are_kept(client: FlaskClient) -> None:
@@ -54,7 +55,9 @@ def test_static_files_that_carry_their_version_are_kept(client: FlaskClient) -> 
 
 
 def test_vendored_files_have_their_licence_and_name_no_source_map(app: Flask) -> None:
-    for folder in (Path(str(app.static_folder)) / "vendor").iterdir():
+    folders = list((Path(str(app.static_folder)) / "vendor").iterdir())
+    assert folders
+    for folder in folders:
         assert (folder / "LICENSE").is_file(), folder
         assert all("sourceMappingURL" not in path.read_text() for path in folder.rglob("*") if path.is_file())
 

@@ -53,6 +53,7 @@ def test_one_answer_for_every_wrong_way(client: FlaskClient, people: People) -> 
     assert len(texts) == 1
 
 
+@pytest.mark.clock
 def test_five_hundred_wrong_passwords_stop_nobody_else(app: Flask, people: People) -> None:
     app.config["WTF_CSRF_ENABLED"] = False
     owner, attacker, neighbour = (app.test_client() for _browser in range(3))

@@ -11,10 +11,11 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 
-from ravada_web.models import Base, Group, Operation, User
+from ravada_web.models import Base, User
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
+from tests.support.factories import make_group, make_operation
 from tests.web.conftest import World
 from tests.web.url_table import TABLE
 
@@ -33,14 +34,10 @@ ASKERS = (
 def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
     """For each name in an address, the id of the user's own object and of a foreign one."""
     with transaction() as session:
-        mine = Operation(kind="viewer_offer", title="mine", user_id=people.user.id, params={"clone_id": world.mine})
-        theirs = Operation(
-            kind="viewer_offer", title="theirs", user_id=people.other.id, params={"clone_id": world.foreign}
-        )
-        group = Group(name="class")
-        session.add_all([mine, theirs, group])
+        mine = make_operation("viewer_offer", user_id=people.user.id, params={"clone_id": world.mine})
+        theirs = make_operation("viewer_offer", user_id=people.other.id, params={"clone_id": world.foreign})
+        group = make_group()
         session.get_one(Base, world.base).users_may_refuse = True
-        session.flush()
         operations, group_id = (mine.id, theirs.id), group.id
     found = {
         user.name: sessions.find(sessions.begin(user, "192.0.2.1", "a test")) for user in (people.user, people.other)

@@ -297,7 +297,10 @@ def test_a_bad_table_is_shown_line_by_line(people: People, sign_in: SignInAs) ->
     status, _leads, text = upload(client, "name,<script>\n")
     assert status == 422 and "&lt;script&gt;" in text and "<script>\n" not in text
     assert client.post("/users/upload", data={}).status_code == 422
-    assert upload(client, b"name\n" + b"x" * (4 << 20))[0] == 413
+    head = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="users.csv"\r\n\r\nname\n'
+    body = head + b"x" * (4 << 20) + b"\r\n--edge--"
+    kind = "multipart/form-data; boundary=edge"
+    assert client.post("/users/upload", data=body, content_type=kind).status_code == 413
 
 
 def test_a_foreign_table_is_not_looked_at(people: People, sign_in: SignInAs) -> None:

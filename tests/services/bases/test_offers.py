@@ -9,11 +9,11 @@ from sqlalchemy import delete, event, select, update
 
 from ravada_web.errors import InvalidInput, NotAllowed, NotFound
 from ravada_web.extensions import db
-from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Event, Group, User
+from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Event, User
 from ravada_web.services.bases import offers
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_group, make_nodes
 
 NOBODY = {
     "to_all": False,
@@ -29,14 +29,6 @@ NOBODY = {
 def base_id(people: People) -> int:
     """A base that is ready and offered to nobody."""
     return make_base(make_nodes(2))
-
-
-def make_group(name: str, *users: User) -> int:
-    with transaction() as session:
-        group = Group(name=name, users=list(users))
-        session.add(group)
-        session.flush()
-        return group.id
 
 
 def offer(people: People, base_id: int, **changes: object) -> Base:
@@ -77,7 +69,7 @@ def test_to_everybody(people: People, base_id: int) -> None:
 
 
 def test_to_a_group_is_to_its_members_alone(people: People, base_id: int) -> None:
-    offer(people, base_id, group_ids=[make_group("class", people.user)])
+    offer(people, base_id, group_ids=[make_group("class", people.user).id])
     assert (names(people.user), names(people.other)) == (["linux"], [])
 
 
@@ -87,7 +79,7 @@ def test_to_a_user_is_to_nobody_else(people: People, base_id: int) -> None:
 
 
 def test_whoever_is_offered_it_in_three_ways_sees_it_once(people: People, base_id: int) -> None:
-    groups = [make_group("one", people.user), make_group("two", people.user)]
+    groups = [make_group("one", people.user).id, make_group("two", people.user).id]
     offer(people, base_id, to_all=True, group_ids=groups, user_ids=[people.user.id])
     assert names(people.user) == ["linux"]
 
@@ -106,7 +98,7 @@ def test_one_without_a_node_or_not_ready_is_not_offered(people: People, base_id:
 def test_they_come_by_name_in_one_query_however_many(app: Flask, people: People, base_id: int) -> None:
     nodes = list(db.session.scalars(select(AllowedNode.node_id)))
     ids = [make_base(nodes, name=f"base {number:02}") for number in range(30, 0, -1)]
-    group = make_group("class", people.user)
+    group = make_group("class", people.user).id
     for number, each in enumerate(ids):
         offer(people, each, to_all=number % 3 == 0, group_ids=[group], user_ids=[people.user.id])
     user_id = people.user.id
@@ -118,7 +110,7 @@ def test_they_come_by_name_in_one_query_however_many(app: Flask, people: People,
 
 
 def test_what_is_set_replaces_what_was_and_leaves_the_rest(people: People, base_id: int) -> None:
-    group = make_group("class")
+    group = make_group("class").id
     offer(people, base_id, group_ids=[group], user_ids=[people.user.id], volatile=True, users_may_delete=True)
     kept = db.session.scalars(select(BaseOffer.id).where(BaseOffer.group_id == group)).one()
     base = offer(people, base_id, group_ids=[group], user_ids=[people.other.id], users_may_refuse=True)
@@ -129,7 +121,7 @@ def test_what_is_set_replaces_what_was_and_leaves_the_rest(people: People, base_
 
 
 def test_it_is_written_down_for_whom(people: People, base_id: int) -> None:
-    offer(people, base_id, to_all=True, group_ids=[make_group("class")], user_ids=[people.user.id, people.other.id])
+    offer(people, base_id, to_all=True, group_ids=[make_group("class").id], user_ids=[people.user.id, people.other.id])
     line = db.session.scalars(select(Event).where(Event.action == "offer")).one()
     assert (line.actor, line.object_name, str(line.text)) == ("administrator", "linux", "everybody, 1 group, 2 users")
 

@@ -19,7 +19,7 @@ from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.operations.outbox import queue
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import change, make_base, make_nodes
 
 
 def wanted(people: People, base_id: int, **changes: Any) -> Request:
@@ -28,11 +28,6 @@ def wanted(people: People, base_id: int, **changes: Any) -> Request:
 
 def spread() -> dict[int, int]:
     return dict(Counter(db.session.scalars(select(Clone.node_id))))
-
-
-def set_node(node_id: int, **values: object) -> None:
-    with transaction() as session:
-        session.execute(update(Node).where(Node.id == node_id).values(**values))
 
 
 def test_twelve_clones_land_four_on_each_of_three_nodes(people: People) -> None:
@@ -81,7 +76,7 @@ def test_the_jobs_are_queued_once_the_rows_are_committed(people: People) -> None
 def test_a_node_that_must_not_be_used_gets_none(people: People, values: dict[str, object], code: str) -> None:
     nodes = make_nodes(3)
     base = make_base(nodes)
-    set_node(nodes[1], **values)
+    change(Node, Node.id == nodes[1], **values)
     decision = request_clones(people.administrator, wanted(people, base))
     assert spread() == {nodes[0]: 6, nodes[2]: 6}
     assert decision.verdicts["verdicts"][1]["reason"]["code"] == code

@@ -3,7 +3,6 @@
 import threading
 
 from flask import Flask
-from sqlalchemy import update
 
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Console, Role, User
@@ -12,8 +11,7 @@ from ravada_web.services.clones.requests import Request
 from ravada_web.services.consoles import open_consoles
 from ravada_web.services.consoles import tickets as consoles_tickets
 from ravada_web.services.sign_in import sessions
-from ravada_web.services.transaction import transaction
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import change, make_base, make_nodes, make_user
 
 TABS = 6
 ROUNDS = 5
@@ -37,12 +35,9 @@ def redeem_at_once(app: Flask, tickets: list[str], token: str) -> None:
 
 
 def test_of_many_tabs_one_has_the_desktop(migrated_app: Flask) -> None:
-    with transaction() as session:
-        alice = User(name="alice", role=Role.ADMINISTRATOR, password_hash="-")
-        session.add(alice)
+    alice = make_user("alice", Role.ADMINISTRATOR)
     clone_requests.request_clones(alice, Request(make_base(make_nodes(1)), 1, "desk", "alice"))
-    with transaction() as session:
-        session.execute(update(Clone).values(state=CloneState.RUNNING))
+    change(Clone, state=CloneState.RUNNING)
     token = sessions.begin(alice, "192.0.2.1", "a test")
     found = sessions.find(token)
     assert found is not None

@@ -6,14 +6,13 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.models import (
     AllowedNode,
     Base,
-    BaseOffer,
     Clone,
     CloneState,
     Node,
@@ -32,7 +31,7 @@ from ravada_web.services.desktops import cards
 from ravada_web.services.desktops.launching import launch, launch_new, prefix
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import change, make_base, make_nodes, make_offer
 
 
 @pytest.fixture
@@ -50,11 +49,6 @@ def desk(people: People, base_id: int) -> int:
     change(Clone, state=CloneState.STOPPED)
     change(Operation, state=OperationState.DONE)
     return db.session.scalars(select(Clone.id)).one()
-
-
-def change(table: type, **values: object) -> None:
-    with transaction() as session:
-        session.execute(update(table).values(**values))
 
 
 def fresh(clone_id: int) -> Clone:
@@ -199,8 +193,7 @@ def test_a_base_that_is_not_offered_does_not_exist(people: People, base_id: int)
     for person in (people.user, people.other):
         with pytest.raises(NotFound):
             launch_new(person, base_id)
-    with transaction() as session:
-        session.add(BaseOffer(base_id=base_id, user_id=people.user.id))
+    make_offer(base_id, people.user)
     assert launch_new(people.user, base_id).owner_id == people.user.id
     with pytest.raises(NotFound):
         launch_new(people.other, base_id)

@@ -1,25 +1,20 @@
 """The first steps: each is done by what the rows say, and looking costs one query however much there is."""
 
 import pytest
-from sqlalchemy import delete, event, update
+from sqlalchemy import delete, event
 
 from ravada_web.extensions import db
-from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, User
+from ravada_web.models import AllowedNode, Base, BaseState, User
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.installation import first_steps
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import change, make_base, make_nodes, make_offer
 
 
 def done() -> tuple[bool, ...]:
     db.session.rollback()
     return first_steps.read().done
-
-
-def set_base(**values: object) -> None:
-    with transaction() as session:
-        session.execute(update(Base).values(**values))
 
 
 def test_an_empty_installation_has_all_before_it(people: People) -> None:
@@ -33,9 +28,9 @@ def test_step_by_step(people: People) -> None:
     nodes = make_nodes(3)
     assert done() == (True, False, False, False, True)
     base = make_base(nodes[:1])
-    set_base(state=BaseState.IMPORTED)
+    change(Base, state=BaseState.IMPORTED)
     assert (first_steps.read().base_id, first_steps.read().next) == (base, 1)
-    set_base(state=BaseState.READY)
+    change(Base, state=BaseState.READY)
     assert done() == (True, True, False, False, True)
     with transaction() as session:
         session.add(AllowedNode(base_id=base, node_id=nodes[1]))
@@ -53,10 +48,9 @@ def test_one_node_is_enough_where_there_is_one(people: People) -> None:
 @pytest.mark.parametrize("to_all", [True, False])
 def test_an_offer_is_as_good_as_clones(people: People, to_all: bool) -> None:
     base = make_base(make_nodes(1))
-    set_base(offered_to_all=to_all)
+    change(Base, offered_to_all=to_all)
     if not to_all:
-        with transaction() as session:
-            session.add(BaseOffer(base_id=base, user_id=people.user.id))
+        make_offer(base, people.user)
     assert first_steps.read().next is None
 
 
@@ -64,8 +58,7 @@ def test_the_base_that_has_come_farthest_counts(people: People) -> None:
     nodes = make_nodes(1)
     ready = make_base(nodes)
     make_base(nodes, name="newer")
-    with transaction() as session:
-        session.execute(update(Base).where(Base.id != ready).values(state=BaseState.FAILED))
+    change(Base, Base.id != ready, state=BaseState.FAILED)
     found = first_steps.read()
     assert (found.base_id, found.prepared) == (ready, True)
 

@@ -48,26 +48,27 @@ class Mailbox:
             if verb == b"QUIT":
                 break
         writer.close()
+        await writer.wait_closed()
 
 
 @pytest.fixture
 def mailbox(app: Flask) -> Iterator[Mailbox]:
     """A mail server, and the product told to use it."""
-    box, loop, ready = Mailbox(), asyncio.new_event_loop(), threading.Event()
+    box, loop, ready, over = Mailbox(), asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
-    async def start() -> None:
-        server = await asyncio.start_server(box.serve, "127.0.0.1", 0)
-        box.port = server.sockets[0].getsockname()[1]
-        ready.set()
+    async def serve() -> None:
+        async with await asyncio.start_server(box.serve, "127.0.0.1", 0) as server:
+            box.port = server.sockets[0].getsockname()[1]
+            ready.set()
+            await over.wait()
 
-    loop.create_task(start())
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     assert ready.wait(10)
     config = settings()
     config.smtp_host, config.smtp_port, config.mail_to = "127.0.0.1", box.port, ["ops@example.org"]
     yield box
-    loop.call_soon_threadsafe(loop.stop)
+    loop.call_soon_threadsafe(over.set)
     thread.join()
     loop.close()
 

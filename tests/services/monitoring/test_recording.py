@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.hypervisor.health import DomainState, NodeHealth
@@ -16,7 +16,7 @@ from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes.facts import store_facts
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import FACTS, POOL, make_base, make_nodes
+from tests.support.factories import FACTS, POOL, change, make_base, make_nodes
 
 GIB = 1 << 30
 
@@ -26,8 +26,7 @@ def node_id(people: People) -> int:
     """A node with one clone, stopped."""
     (found,) = make_nodes(1)
     request_clones(people.administrator, Request(make_base([found]), 1, "desk", people.user.name))
-    with transaction() as session:
-        session.execute(update(Clone).values(state=CloneState.STOPPED))
+    change(Clone, state=CloneState.STOPPED)
     return found
 
 
@@ -100,8 +99,7 @@ def test_an_answer_older_than_what_is_known_is_passed_over(node_id: int) -> None
 
 @pytest.mark.parametrize("state", [CloneState.CREATING, CloneState.STARTING, CloneState.STOPPING, CloneState.DELETING])
 def test_a_state_that_an_operation_owns_is_not_overwritten(node_id: int, state: CloneState) -> None:
-    with transaction() as session:
-        session.execute(update(Clone).values(state=state))
+    change(Clone, state=state)
     record([seen(node_id, "running")])
     assert clone().state == state
 
@@ -123,12 +121,10 @@ def test_the_domains_of_others_are_offered_for_import(node_id: int) -> None:
 
 
 def test_a_volatile_clone_that_ran_and_stopped_is_thrown_away(node_id: int) -> None:
-    with transaction() as session:
-        session.execute(update(Clone).values(volatile=True))
+    change(Clone, volatile=True)
     record([seen(node_id)])
     assert clone().state == CloneState.STOPPED, "it has never run"
-    with transaction() as session:
-        session.execute(update(Clone).values(started_at=clone().created_at))
+    change(Clone, started_at=clone().created_at)
     record([seen(node_id, asked_at=time.time() + 2)])
     assert clone().state == CloneState.DELETING
     db.session.rollback()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from ravada_web.config import Settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
@@ -27,7 +27,7 @@ from ravada_web.services.operations.requests import request
 from ravada_web.services.operations.sweep import LOST_AFTER, MOST_ATTEMPTS, Sweep, alive, hand_back
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import change, make_base, make_nodes
 from tests.support.servers import wait_until
 
 
@@ -39,11 +39,6 @@ def new_operation(kind: str = "node_scan") -> int:
 def state(operation_id: int) -> str:
     db.session.rollback()
     return db.session.get_one(Operation, operation_id).state
-
-
-def set_row(operation_id: int, **values: object) -> None:
-    with transaction() as session:
-        session.execute(update(Operation).where(Operation.id == operation_id).values(**values))
 
 
 def nothing(_handle: Handle) -> None:
@@ -170,9 +165,9 @@ def test_only_what_failed_can_be_retried_and_only_by_operators(people: People) -
     operation = new_operation()
     with pytest.raises(Conflict):
         operation_requests.retry(people.operator, [operation])
-    for change in (operation_requests.retry, operation_requests.cancel):
+    for act in (operation_requests.retry, operation_requests.cancel):
         with pytest.raises(NotAllowed):
-            change(people.user, [operation])
+            act(people.user, [operation])
 
 
 def test_a_user_sees_only_their_own_operations(people: People) -> None:
@@ -187,12 +182,11 @@ def test_a_user_sees_only_their_own_operations(people: People) -> None:
 
 def test_a_running_operation_whose_process_died_goes_to_a_fresh_attempt(app: Flask) -> None:
     operation = new_operation()
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    host = this_process().rsplit(":", 2)[0]
-    set_row(operation, state=OperationState.RUNNING, worker=f"{host}:{child.pid}:{process_start(child.pid)}")
-    assert Sweep().run() == 0
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        worker = f"{this_process().rsplit(':', 2)[0]}:{child.pid}:{process_start(child.pid)}"
+        change(Operation, Operation.id == operation, state=OperationState.RUNNING, worker=worker)
+        assert Sweep().run() == 0
+        child.kill()
     assert Sweep().run() == 1
     row = db.session.get_one(Operation, operation)
     assert (row.state, row.attempt) == (OperationState.WAITING, 2)
@@ -201,13 +195,13 @@ def test_a_running_operation_whose_process_died_goes_to_a_fresh_attempt(app: Fla
 def test_a_recycled_process_id_is_not_taken_for_the_worker(app: Flask) -> None:
     operation = new_operation()
     host = this_process().rsplit(":", 2)[0]
-    set_row(operation, state=OperationState.RUNNING, worker=f"{host}:{os.getpid()}:1")
+    change(Operation, Operation.id == operation, state=OperationState.RUNNING, worker=f"{host}:{os.getpid()}:1")
     assert not alive(db.session.get_one(Operation, operation))
 
 
 def test_a_worker_on_another_host_lives_by_its_heartbeat(app: Flask) -> None:
     operation = new_operation()
-    set_row(operation, state=OperationState.RUNNING, worker="elsewhere:1:1")
+    change(Operation, Operation.id == operation, state=OperationState.RUNNING, worker="elsewhere:1:1")
     row = db.session.get_one(Operation, operation)
     assert not alive(row)
     queues.redis.set(f"ravada:alive:{row.job_id}", "w", ex=4)
@@ -236,6 +230,7 @@ def test_handing_back_frees_the_slot_of_the_dead_job_at_once(people: People) -> 
     assert len(outbox.queue("default").get_job_ids()) == 2, "the waiting one was let through in its place"
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("victim", ["horse", "parent", "both"])
 def test_a_worker_killed_with_9_has_its_work_handed_back_within_5_seconds(
     app: Flask, settings: Settings, tmp_path: Path, victim: str, drain: Callable[[], None]

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, CloneState, Group, Node, Operation, OperationState, User
+from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, User
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.desktops.launching import launch, launch_new
@@ -17,7 +17,7 @@ from ravada_web.services.people import quotas
 from ravada_web.services.people.quotas import Amounts
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import change, make_base, make_group, make_nodes
 
 
 @pytest.fixture
@@ -37,21 +37,6 @@ def desks(people: People, base_id: int) -> list[int]:
     return list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
 
 
-def change(table: type, **values: object) -> None:
-    with transaction() as session:
-        session.execute(update(table).values(**values))
-
-
-def limit(user: User, **values: int | None) -> None:
-    with transaction() as session:
-        session.execute(update(User).where(User.id == user.id).values(**values))
-
-
-def group(name: str, user: User, **values: int) -> None:
-    with transaction() as session:
-        session.add(Group(name=name, users=[user], **values))
-
-
 def states() -> dict[int, str]:
     db.session.rollback()
     return dict(db.session.execute(select(Clone.id, Clone.state)).all())
@@ -62,16 +47,16 @@ def test_without_any_there_is_no_limit(people: People) -> None:
 
 
 def test_the_largest_of_the_groups_counts_and_one_without_does_not(people: People) -> None:
-    group("one", people.user, most_clones=2, most_running=1)
-    group("two", people.user, most_clones=5)
-    group("three", people.user)
-    group("foreign", people.other, most_clones=99, most_memory_mib=1)
+    make_group("one", people.user, most_clones=2, most_running=1)
+    make_group("two", people.user, most_clones=5)
+    make_group("three", people.user)
+    make_group("foreign", people.other, most_clones=99, most_memory_mib=1)
     assert quotas.limits_of(people.user) == Amounts(5, 1, None)
 
 
 def test_the_users_own_wins_whether_larger_or_smaller_and_though_it_is_none_at_all(people: People) -> None:
-    group("one", people.user, most_clones=5, most_running=5, most_memory_mib=4096)
-    limit(people.user, most_clones=2, most_running=9, most_memory_mib=0)
+    make_group("one", people.user, most_clones=5, most_running=5, most_memory_mib=4096)
+    change(User, User.id == people.user.id, most_clones=2, most_running=9, most_memory_mib=0)
     assert quotas.limits_of(people.user) == Amounts(2, 9, 0)
 
 
@@ -88,7 +73,7 @@ def test_what_runs_or_is_about_to_counts_and_what_is_being_deleted_does_not(peop
 
 
 def test_a_start_up_to_the_limit_passes_and_the_next_is_refused(people: People, desks: list[int]) -> None:
-    limit(people.user, most_running=2)
+    change(User, User.id == people.user.id, most_running=2)
     clone_actions.start(people.user, desks[:2])
     with pytest.raises(Conflict, match=r"^You have 2 of at most 2 desktops running: shut one down first\.$"):
         clone_actions.start(people.user, desks[2:])
@@ -96,25 +81,25 @@ def test_a_start_up_to_the_limit_passes_and_the_next_is_refused(people: People, 
 
 
 def test_three_at_once_over_the_limit_do_not_start_at_all(people: People, desks: list[int]) -> None:
-    limit(people.user, most_running=2)
+    change(User, User.id == people.user.id, most_running=2)
     with pytest.raises(Conflict, match=r"^You may have at most 2 desktops running, and this would be 3\."):
         clone_actions.start(people.user, desks)
     assert set(states().values()) == {"stopped"}
 
 
 def test_the_memory_of_what_runs_is_limited(people: People, desks: list[int]) -> None:
-    limit(people.user, most_memory_mib=2048)
+    change(User, User.id == people.user.id, most_memory_mib=2048)
     clone_actions.start(people.user, desks[:2])
     with pytest.raises(Conflict, match=r"have 2\.0 GiB of at most 2\.0 GiB of memory, this needs 1\.0 GiB: shut one"):
         clone_actions.start(people.user, desks[2:])
-    limit(people.user, most_memory_mib=512)
+    change(User, User.id == people.user.id, most_memory_mib=512)
     clone_actions.force_off(people.user, desks[:2])
     with pytest.raises(Conflict, match=r"needs 1\.0 GiB of memory, and your running desktops may have at most 512"):
         clone_actions.start(people.user, desks[2:])
 
 
 def test_a_paused_one_holds_its_place_and_goes_on(people: People, desks: list[int]) -> None:
-    limit(people.user, most_running=1, most_memory_mib=1024)
+    change(User, User.id == people.user.id, most_running=1, most_memory_mib=1024)
     with transaction() as session:
         session.get_one(Clone, desks[0]).state = CloneState.PAUSED
     assert clone_actions.start(people.user, desks[:1]) == 1
@@ -123,14 +108,14 @@ def test_a_paused_one_holds_its_place_and_goes_on(people: People, desks: list[in
 
 
 def test_restarting_at_the_limit_is_no_new_start(people: People, desks: list[int]) -> None:
-    limit(people.user, most_running=1)
+    change(User, User.id == people.user.id, most_running=1)
     with transaction() as session:
         session.get_one(Clone, desks[0]).state = CloneState.RUNNING
     assert clone_actions.restart(people.user, desks[:1]) == 1
 
 
 def test_launching_is_refused_alike(people: People, desks: list[int]) -> None:
-    limit(people.user, most_running=1)
+    change(User, User.id == people.user.id, most_running=1)
     launch(people.user, desks[0])
     with pytest.raises(Conflict, match="You have 1 of at most 1 desktops running"):
         launch(people.user, desks[1])
@@ -139,27 +124,27 @@ def test_launching_is_refused_alike(people: People, desks: list[int]) -> None:
 def test_a_new_one_counts_in_all_and_as_running_once_made(people: People, base_id: int) -> None:
     second = make_base(list(db.session.scalars(select(Node.id))), name="second", memory_mib=1024)
     change(Base, offered_to_all=True)
-    limit(people.user, most_clones=1)
+    change(User, User.id == people.user.id, most_clones=1)
     launch_new(people.user, base_id)
     with pytest.raises(Conflict, match="You have 1 of at most 1 desktops: delete one first, or ask"):
         launch_new(people.user, second)
-    limit(people.user, most_clones=None, most_running=1)
+    change(User, User.id == people.user.id, most_clones=None, most_running=1)
     with pytest.raises(Conflict, match="You have 1 of at most 1 desktops running"):
         launch_new(people.user, second)
-    limit(people.user, most_running=None, most_memory_mib=1024)
+    change(User, User.id == people.user.id, most_running=None, most_memory_mib=1024)
     with pytest.raises(Conflict, match=r"have 1\.0 GiB of at most 1\.0 GiB of memory"):
         launch_new(people.user, second)
     assert len(states()) == 1
 
 
 def test_a_limit_of_none_at_all_is_said_so(people: People, base_id: int) -> None:
-    limit(people.user, most_clones=0)
+    change(User, User.id == people.user.id, most_clones=0)
     with pytest.raises(Conflict, match="You may have at most 0 desktops, you have 0, and this would be 1 more"):
         launch_new(people.user, base_id)
 
 
 def test_who_controls_all_clones_acts_for_others_without_a_limit(people: People, desks: list[int]) -> None:
-    limit(people.user, most_clones=0, most_running=0, most_memory_mib=0)
+    change(User, User.id == people.user.id, most_clones=0, most_running=0, most_memory_mib=0)
     assert clone_actions.start(people.operator, desks) == 3
     base_id = db.session.scalars(select(Base.id)).one()
     request_clones(people.operator, Request(base_id, 2, "more", people.user.name, start_after=True))
@@ -167,7 +152,7 @@ def test_who_controls_all_clones_acts_for_others_without_a_limit(people: People,
 
 
 def test_somebody_else_is_named(people: People, desks: list[int]) -> None:
-    limit(people.user, most_clones=3, most_running=0, most_memory_mib=0)
+    change(User, User.id == people.user.id, most_clones=3, most_running=0, most_memory_mib=0)
     cases: list[tuple[dict[str, int], str]] = [
         ({"new_clones": 1}, "^user has 3 of at most 3 desktops"),
         ({"new_clones": 0, "starting": 1}, "^user may have at most 0 desktops running"),
@@ -178,7 +163,7 @@ def test_somebody_else_is_named(people: People, desks: list[int]) -> None:
 
 
 def test_two_starts_at_once_do_not_both_pass(app: Flask, people: People, desks: list[int]) -> None:
-    limit(people.user, most_running=1)
+    change(User, User.id == people.user.id, most_running=1)
     user_id, begin, outcomes = people.user.id, threading.Barrier(2), []
     db.session.rollback()
 

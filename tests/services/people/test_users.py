@@ -17,7 +17,7 @@ from ravada_web.services.permissions import rights
 from ravada_web.services.sign_in import passwords, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
-from tests.support.factories import make_base, make_nodes
+from tests.support.factories import make_base, make_nodes, make_offer, make_user
 
 
 def names(people: People, **filters: object) -> list[str]:
@@ -60,8 +60,9 @@ def test_filters_and_search(people: People) -> None:
 
 
 def test_pages(people: People) -> None:
-    with transaction() as session:
-        session.add_all(User(name=f"many{number:03}", password_hash="") for number in range(60))
+    with transaction():
+        for number in range(60):
+            make_user(f"many{number:03}")
     first = users.page(people.operator, Filters(search="many"))
     second = users.page(people.operator, Filters(search="many"), 2)
     assert (len(first.items), len(second.items), first.pages, first.total) == (50, 10, 2, 60)
@@ -212,8 +213,7 @@ def test_all_that_hangs_on_somebody_goes_too(people: People) -> None:
     make_group(people, "class", people.operator)
     operator_scopes.give_scope(people.administrator, people.operator, [], [base])
     sessions.begin(people.operator, "192.0.2.1", "a test")
-    with transaction() as session:
-        session.add(BaseOffer(base_id=base, user_id=people.operator.id))
+    make_offer(base, people.operator)
     users.delete(people.administrator, people.operator)
     for table in (GroupMember, OperatorScope, SignIn, BaseOffer):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0, table
