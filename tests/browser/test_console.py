@@ -114,7 +114,7 @@ def test_an_operator_looks_on_and_is_refused(open_as: Opener, cluster: Cluster, 
     expect(user.locator("[data-state=watched]")).to_be_visible()
     assert "not-mine" not in "".join(shown(user))
     user.get_by_role("button", name="Block").click()
-    expect(operator.get_by_text(re.compile("does not want anybody to look on")).first).to_be_visible()
+    expect(operator.get_by_text(re.compile("blocked screen viewing")).first).to_be_visible()
     expect(user.locator("[data-state=blocked]")).to_be_visible()
 
 

@@ -125,5 +125,5 @@ def test_nothing_else_listens_on_the_network(cluster: Cluster, offered: Clone) -
 
 def test_a_node_that_offers_none_says_why(cluster: Cluster) -> None:
     (clone,) = cluster.create("none", 1)
-    with pytest.raises(Conflict, match="offers screens on no address"):
+    with pytest.raises(Conflict, match="not enabled for this desktop"):
         viewer_files.offer(cluster.admin, clone.id)

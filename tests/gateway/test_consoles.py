@@ -281,7 +281,7 @@ def test_an_operator_looks_on_beside_the_user_and_may_be_refused(
     console_rights.block_onlookers(db.session.get_one(User, alice.user_id), clone, refused=True)
     assert cause_of(theirs) == Cause.REFUSED
     answers(mine, my_viewer)
-    with pytest.raises(Exception, match="does not want anybody to look on"):
+    with pytest.raises(Exception, match="blocked screen viewing"):
         house.ticket(operator, clone)
     mine.close()
 

@@ -91,9 +91,9 @@ def test_the_steps_of_a_start(world: World, sign_in: SignIn) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"observed": Observed.DOWN, "reason": "n1 did not answer"}, "Its host does not answer right now"),
-        ({"trust": Trust.CHANGED}, "Its host is locked until your administrator has checked"),
-        ({"wanted": "draining"}, "Its host is being taken out of service"),
+        ({"observed": Observed.DOWN, "reason": "n1 did not answer"}, "The host is not responding"),
+        ({"trust": Trust.CHANGED}, "The host is locked until your administrator has verified"),
+        ({"wanted": "draining"}, "The host is out of service"),
     ],
 )
 def test_what_is_in_the_way_is_said_and_nothing_can_be_pressed(
@@ -117,8 +117,8 @@ def test_what_is_in_the_way_is_said_and_nothing_can_be_pressed(
 @pytest.mark.parametrize(
     ("table", "values", "words", "for_administrators"),
     [
-        (Node, {"memory_free_mib": 10}, "Its host has no memory left", "the node is out of memory"),
-        (Pool, {"free_mib": 10}, "Its host has no disk space left", "the node's disk is full"),
+        (Node, {"memory_free_mib": 10}, "The host is out of memory", "the node is out of memory"),
+        (Pool, {"free_mib": 10}, "The host is out of disk space", "the node's disk is full"),
     ],
 )
 def test_a_full_node_is_said_to_be_full_of_what_and_may_be_tried_again(
@@ -140,10 +140,10 @@ def test_a_start_that_failed_and_one_that_is_broken(world: World, sign_in: SignI
     change(Clone, reason="the monitor was closed")
     client = sign_in("user")
     text = client.get("/").text
-    assert "It did not start. Launch it once more" in text and "<q>the monitor was closed</q>" in text
+    assert "The last start failed" in text and "<q>the monitor was closed</q>" in text
     change(Clone, state=CloneState.FAILED)
     text = client.get("/").text
-    assert "Show this to your administrator" in text and "/launch" not in text
+    assert "Please show this message to your administrator" in text and "/launch" not in text
 
 
 def test_another_users_desktop_cannot_be_launched(world: World, sign_in: SignIn) -> None:

@@ -224,10 +224,10 @@ def test_a_password_that_was_reset_is_changed_first(client: FlaskClient, people:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"present": WRONG}, "not your present password"),
+        ({"present": WRONG}, "Wrong current password"),
         ({"again": "something else"}, "don’t match"),
         ({"password": "short", "again": "short"}, "At least 8"),
-        ({"password": PASSWORD, "again": PASSWORD}, "that you have already"),
+        ({"password": PASSWORD, "again": PASSWORD}, "different from the current one"),
         ({"present": ""}, "Enter your current password"),
     ],
 )

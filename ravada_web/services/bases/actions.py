@@ -81,12 +81,12 @@ def invalid_name(session: Session, name: str) -> dict[str, str]:
 
 def _invalid_source(source: str, domain: str, files: list[str], memory_mib: int, vcpus: int) -> dict[str, str]:
     if source == "domain":
-        return {} if domain else {"domain": _("Choose a virtual machine of the master.")}
+        return {} if domain else {"domain": _("Choose a virtual machine on the master.")}
     wrong = {}
     if not files:
-        wrong["paths"] = _("Give the path of at least one qcow2 file on the master.")
+        wrong["paths"] = _("Enter the path of at least one qcow2 file on the master.")
     elif any(not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts for path in files):
-        wrong["paths"] = _("Absolute paths on the master, one a line, without “..”.")
+        wrong["paths"] = _("Absolute paths on the master, one per line, without “..”.")
     elif len(set(files)) != len(files):
         wrong["paths"] = _("A file can be only one of the disks.")
     if not LEAST_MEMORY_MIB <= memory_mib <= MOST_MEMORY_MIB:

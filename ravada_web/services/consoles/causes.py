@@ -39,19 +39,19 @@ PASSING = frozenset(
     }
 )
 SENTENCES: dict[Cause, LazyString] = {
-    Cause.TICKET: _l("The ticket for this console was used already, or is too old. A new one is asked for."),
-    Cause.SIGN_IN: _l("Your sign-in has ended. Sign in again to go on."),
-    Cause.REFUSED: _l("You may not see this desktop, or its user does not want anybody to look on."),
+    Cause.TICKET: _l("The console ticket has expired. Requesting a new one."),
+    Cause.SIGN_IN: _l("Your session has ended. Sign in to continue."),
+    Cause.REFUSED: _l("You don’t have access to this desktop, or its user has blocked screen viewing."),
     Cause.NOT_RUNNING: _l("The desktop is not running."),
-    Cause.STOPPED: _l("The desktop's screen has closed: it was shut down, or is restarting."),
+    Cause.STOPPED: _l("The desktop was shut down or is restarting."),
     Cause.UNREACHABLE: _l(
-        "The desktop's host does not answer. Nothing on it is lost; it comes back when the host does."
+        "The desktop’s host is not responding. Your data is safe; the desktop returns when the host is back."
     ),
     Cause.TAKEN_OVER: _l("This desktop was opened in another window or on another device."),
-    Cause.TOO_MANY: _l("Too many consoles are open at once. Close one first."),
-    Cause.SILENT: _l("Your browser has not answered for a while, so the connection was given up."),
-    Cause.SHUTDOWN: _l("The gateway is being restarted."),
+    Cause.TOO_MANY: _l("Too many consoles open. Close one and try again."),
+    Cause.SILENT: _l("Your browser stopped responding; connection closed."),
+    Cause.SHUTDOWN: _l("The console service is restarting."),
     Cause.LEFT: _l("You have left the desktop."),
-    Cause.BROKEN: _l("Something went wrong on our side. It is written down; the desktop itself is as it was."),
-    Cause.TOO_FAST: _l("Your browser sent more than any keyboard and mouse can, so the connection was closed."),
+    Cause.BROKEN: _l("Something went wrong. The error has been logged; your desktop is not affected."),
+    Cause.TOO_FAST: _l("Too much input from your browser; connection closed."),
 }

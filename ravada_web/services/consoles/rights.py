@@ -26,7 +26,7 @@ def require_view(viewer: User, clone: Clone) -> None:
         return
     rights.require(viewer, "consoles.look_on")
     if clone.viewers_refused and clone.base.users_may_refuse:
-        raise NotAllowed(_("The user of %(clone)s does not want anybody to look on now.", clone=clone.name))
+        raise NotAllowed(_("The user of %(clone)s has blocked screen viewing.", clone=clone.name))
 
 
 def onlookers(clone: Clone) -> Sequence[Console]:
@@ -43,8 +43,8 @@ def block_onlookers(actor: User, clone_id: int, refused: bool) -> None:
     with transaction() as session:
         clone = clone_list.get(actor, clone_id)
         if is_onlooker(actor, clone):
-            raise NotAllowed(_("Only the desktop's own user decides this."))
+            raise NotAllowed(_("Only the desktop’s user can change this."))
         if not clone.base.users_may_refuse:
-            raise Conflict(_("Operators may look on at every desktop of this base."))
+            raise Conflict(_("Screen viewing can’t be blocked for desktops of this base."))
         clone.viewers_refused = refused
         events.record(session, actor, "refuse_viewers" if refused else "allow_viewers", clone)

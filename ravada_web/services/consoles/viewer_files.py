@@ -37,13 +37,13 @@ CA_SECONDS = 5.0
 def impossible(viewer: User, clone: Clone) -> str:
     """Why there is no such file for the clone now; "" where there is."""
     if clone.owner_id != viewer.id:
-        return _("Only a desktop's own user opens it in a viewer.")
+        return _("Only the desktop’s user can open it in virt-viewer.")
     if not clone.node.display_address:
-        return _("Its host offers screens on no address. Use the screen in the browser.")
+        return _("Opening in virt-viewer is not enabled for this desktop. Use the screen in the browser.")
     if not endpoints.display_address(clone.node):
-        return _("The QEMU of its host has no SPICE. Use the screen in the browser.")
+        return _("QEMU on the host does not support SPICE. Use the screen in the browser.")
     if not clone.node.is_reachable:
-        return _("Its host does not answer right now.")
+        return _("The host is not responding.")
     if clone.state != CloneState.RUNNING:
         return _("Launch it first.")
     return ""
@@ -56,7 +56,7 @@ def offer(viewer: User, clone_id: int) -> Operation:
         clone = clone_list.get(viewer, clone_id)
         if reason := impossible(viewer, clone):
             raise Conflict(reason)
-        title = _("Let a viewer into %(clone)s", clone=clone.name)
+        title = _("Open %(clone)s in virt-viewer", clone=clone.name)
         params = {"clone_id": clone.id}
         events.record(session, viewer, "open_viewer", clone)
         return request(session, "viewer_offer", title, actor=viewer, node=clone.node, params=params)
@@ -66,7 +66,7 @@ def admit(handle: Handle) -> None:
     """The job: set a fresh password on the display, and leave what the file needs where it is fetched once."""
     clone = db.session.get(Clone, handle.params["clone_id"])
     if clone is None:
-        raise NotFound(_("There is no such desktop."))
+        raise NotFound(_("Desktop not found."))
     node, name, uuid = clone.node, clone.name, clone.uuid
     outside = node.nat_address or node.display_address
     password = secrets.token_urlsafe(24)
@@ -92,10 +92,10 @@ def file_of(viewer: User, clone_id: int, operation_id: int) -> str:
     """The file's text, once. Raises NotFound for somebody else's, one that was fetched, and one that is too old."""
     operation = db.session.get(Operation, operation_id)
     if operation is None or operation.user_id != viewer.id or operation.params.get("clone_id") != clone_id:
-        raise NotFound(_("There is no such operation."))
+        raise NotFound(_("Operation not found."))
     kept = queues.redis.getdel(_key(operation_id))
     if not isinstance(kept, bytes):
-        raise NotFound(_("This file was fetched already, or is too old. Ask for a new one."))
+        raise NotFound(_("This file has expired or was already downloaded. Create a new one."))
     return _text(json.loads(kept))
 
 

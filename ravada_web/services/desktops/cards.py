@@ -46,9 +46,9 @@ class Desktop:
         if self.obstacle:
             return explain(self.obstacle)
         if self.clone.state == CloneState.FAILED:
-            return _("It is broken, and cannot be started. Show this to your administrator:")
+            return _("This desktop can’t be started. Please show this message to your administrator:")
         if self.clone.reason and self.clone.state == CloneState.STOPPED:
-            return _("It did not start. Launch it once more; if that fails too, show this to your administrator:")
+            return _("The last start failed. Try again; if it keeps failing, show this message to your administrator:")
         return ""
 
     @property
@@ -67,24 +67,23 @@ def explain(obstacle: Obstacle) -> str:
     """What keeps a desktop from starting, in the words of who knows nothing of nodes, and what to do."""
     texts = {
         Obstacle.AWAY: _(
-            "Its host does not answer right now. Nothing on it is lost; it comes back when the host does. "
-            "If that takes long, tell your administrator."
+            "The host is not responding. Your data is safe; the desktop returns when the host is back. "
+            "If it takes long, tell your administrator."
         ),
         Obstacle.QUARANTINED: _(
-            "Its host is locked until your administrator has checked that it is the right machine. "
-            "Nothing on it is lost; tell your administrator."
+            "The host is locked until your administrator has verified its identity. "
+            "Your data is safe; tell your administrator."
         ),
         Obstacle.CLOSED: _(
-            "Its host is being taken out of service, so it does not start there now. Nothing on it is lost; "
-            "ask your administrator when it comes back."
+            "The host is out of service, so the desktop can’t be started there. Your data is safe; "
+            "ask your administrator when it will be back."
         ),
         Obstacle.NO_SPACE: _(
-            "Its host has no disk space left right now. Nothing on it is lost; tell your administrator, and try "
-            "again when there is room."
+            "The host is out of disk space. Your data is safe; tell your administrator, and try "
+            "again when there is space."
         ),
         Obstacle.NO_MEMORY: _(
-            "Its host has no memory left for it right now. Try again in a few minutes, when others have shut "
-            "their desktops down."
+            "The host is out of memory. Try again in a few minutes, when others have shut down their desktops."
         ),
     }
     return texts[obstacle]

@@ -55,11 +55,15 @@ def _on_its_way(clone: Clone) -> bool:
 
 def _why_not(clone: Clone) -> str:
     texts = {
-        CloneState.REQUESTED: _("%(name)s is still being made. Try again in a moment.", name=clone.name),
-        CloneState.CREATING: _("%(name)s is still being made. Try again in a moment.", name=clone.name),
+        CloneState.REQUESTED: _("%(name)s is still being created. Try again in a moment.", name=clone.name),
+        CloneState.CREATING: _("%(name)s is still being created. Try again in a moment.", name=clone.name),
         CloneState.STOPPING: _("%(name)s is shutting down. Launch it once it is off.", name=clone.name),
         CloneState.DELETING: _("%(name)s is being deleted.", name=clone.name),
-        CloneState.FAILED: _("%(name)s is broken. Tell your administrator: %(why)s", name=clone.name, why=clone.reason),
+        CloneState.FAILED: _(
+            "%(name)s can’t be started. Please show this message to your administrator: %(why)s",
+            name=clone.name,
+            why=clone.reason,
+        ),
         CloneState.UNREACHABLE: f"{clone.name}: {cards.explain(Obstacle.AWAY)}",
     }
     return texts[CloneState(clone.state)]

@@ -45,10 +45,10 @@ def request_proof(actor: User, node: Node) -> Operation:
     with transaction() as session:
         inspection.require_own_host(node)
         if not node.allows_root:
-            text = _("The proof needs root on %(node)s, or sudo: it makes a disk there.", node=node.name)
+            text = _("The test requires root or sudo on %(node)s: it creates a disk there.", node=node.name)
             raise Conflict(text)
         inspection.require_idle(session, node)
-        return request(session, "node_prove", _("Prove %(node)s", node=node.name), actor=actor, node=node)
+        return request(session, "node_prove", _("Test %(node)s", node=node.name), actor=actor, node=node)
 
 
 @dataclass
@@ -86,10 +86,10 @@ def prove(handle: Handle) -> None:
     disk = pools.in_pool(pools.require_pool(node).path, f"{name}.qcow2")
     db.session.rollback()
     steps = _Steps(where.node_id)
-    with steps.step("link", _("Its link is up")):
+    with steps.step("link", _("Connection up")):
         _wait_for_link(endpoints.workspace(), where)
     try:
-        with steps.step("disk", _("A disk is made in its pool")):
+        with steps.step("disk", _("Disk created")):
             argv = ["qemu-img", "create", "-q", "-f", "qcow2", disk, DISK_SIZE]
             run(endpoints.workspace(), where, argv, deadline=DISK_SECONDS)
         _run_machine(steps, where, name, proof_xml(name, disk, facts))
@@ -103,16 +103,16 @@ def prove(handle: Handle) -> None:
 def _run_machine(steps: _Steps, where: Target, name: str, xml: str) -> None:
     workspace = endpoints.workspace()
     with open_connection(endpoints.libvirt_uri(where)) as connection:
-        with steps.step("start", _("A machine starts from it")):
+        with steps.step("start", _("VM started")):
             display = boot(connection, xml)
         try:
-            with steps.step("display", _("Its display is reached, as a desktop's is")):
+            with steps.step("display", _("Display reachable")):
                 local = open_display(workspace, where, display)
-            with steps.step("frame", _("Its screen shows something")):
+            with steps.step("frame", _("Screen shows a picture")):
                 first_frame(local, FRAME_SECONDS)
         finally:
             close_display(workspace, where, display)
-        with steps.step("remove", _("All of it is removed")):
+        with steps.step("remove", _("Everything removed")):
             end(connection, name)
 
 
@@ -121,7 +121,7 @@ def _wait_for_link(workspace: Workspace, where: Target) -> None:
     until = time.monotonic() + LINK_SECONDS
     while not (where.local or link_is_up(workspace, where)):
         if time.monotonic() > until:
-            text = _("The link to %(name)s did not come up. Does the links process run?", name=where.name)
+            text = _("The connection to %(name)s did not come up. Is the links process running?", name=where.name)
             raise NodeUnreachable("lost", text)
         time.sleep(0.05)
 

@@ -43,13 +43,13 @@ def request_fix(actor: User, node: Node, codes: Collection[str]) -> Operation:
     outbox.require_queue()
     with transaction() as session:
         if not node.allows_root:
-            raise Conflict(_("We may not act as root on %(node)s: run the command there yourself.", node=node.name))
+            raise Conflict(_("Ravada has no root access on %(node)s. Run the command there yourself.", node=node.name))
         inspection.require_idle(session, node)
         chosen = remedies(node, codes)
         if not codes or not chosen:
-            raise InvalidInput({"codes": _("There is nothing of that to mend any more. Run the checks again.")})
+            raise InvalidInput({"codes": _("Nothing left to fix here. Run the checks again.")})
         kept = [finding["code"] for finding in chosen]
-        title = _("Mend %(what)s on %(node)s", what=", ".join(kept), node=node.name)
+        title = _("Fix %(what)s on %(node)s", what=", ".join(kept), node=node.name)
         events.record(session, actor, "mend", node, ", ".join(kept))
         return request(session, "node_mend", title, actor=actor, node=node, params={"codes": kept})
 

@@ -37,9 +37,9 @@ def set_password(actor: User | None, user: User, password: str) -> None:
 def change_password(user: User, present: str, password: str, keep_sign_in: int) -> int:
     """Change one's own password; returns how many other sign-ins were ended. Raises InvalidInput."""
     if not matches(present, user.password_hash):
-        raise InvalidInput({"present": _("This is not your present password.")})
+        raise InvalidInput({"present": _("Wrong current password.")})
     if matches(password, user.password_hash):
-        raise InvalidInput({"password": _("This is the password that you have already.")})
+        raise InvalidInput({"password": _("Choose a password different from the current one.")})
     if len(password) < SHORTEST_PASSWORD:
         raise InvalidInput({"password": _("At least %(count)s characters.", count=SHORTEST_PASSWORD)})
     with transaction() as session:

@@ -30,7 +30,7 @@ def owed(user: User) -> bool:
 def begin(user: User) -> str:
     """The secret to be set up: drawn at the first time, the same until it is proved. Raises Conflict once it is."""
     if user.has_second_factor:
-        raise Conflict(_("You have a second factor already. Switch it off first to set up another one."))
+        raise Conflict(_("You already have a second factor. Disable it first to set up another one."))
     if user.totp_secret and (kept := second_factor.unseal(user.totp_secret, settings().secret_key())):
         return kept
     secret = second_factor.new_secret()
@@ -47,7 +47,7 @@ def prove(user: User, code: str) -> list[str]:
     with transaction() as session:
         step = _step(user, code)
         if user.has_second_factor or step is None:
-            raise InvalidInput({"code": _("This is not the code of now. Check the clock of your device.")})
+            raise InvalidInput({"code": _("That code is not valid. Check your device’s clock.")})
         user.totp_since, user.totp_step = now(), step
         events.record(session, user, "second_factor_on", user)
         return _fresh_codes(session, user)
@@ -118,7 +118,7 @@ def switch_off(user: User, password: str) -> None:
 
 def _require_password(user: User, password: str) -> None:
     if not matches(password, user.password_hash):
-        raise InvalidInput({"password": _("This is not your password.")})
+        raise InvalidInput({"password": _("Wrong password.")})
 
 
 def reset(actor: User | None, user: User) -> None:

@@ -90,7 +90,7 @@ def end(actor: User, sign_in_id: int) -> None:
     with transaction() as session:
         found = session.get(SignIn, sign_in_id)
         if found is None or not (found.user_id == actor.id or rights.can(actor, "users.change")):
-            raise NotFound(_("There is no such sign-in."))
+            raise NotFound(_("Session not found."))
         events.record(session, actor, "end_sign_in", found.user, found.agent)
         session.delete(found)
 

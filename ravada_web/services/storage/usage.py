@@ -56,7 +56,7 @@ def request_count(actor: User, node: Node) -> Operation:
     rights.require(actor, "nodes.see")
     outbox.require_queue()
     with transaction() as session:
-        title = _("Count what uses the pools of %(node)s", node=node.name)
+        title = _("Scan the storage pools of %(node)s", node=node.name)
         return request(session, "pools_count", title, actor=actor, node=node)
 
 

@@ -88,7 +88,7 @@ def test_one_that_is_made_and_will_start_by_itself_is_left(people: People, desk:
     change(Clone, state=CloneState.CREATING, start_after=True)
     assert launch(people.user, desk).id == desk
     change(Clone, start_after=False)
-    with pytest.raises(Conflict, match="still being made"):
+    with pytest.raises(Conflict, match="still being created"):
         launch(people.user, desk)
 
 
@@ -110,12 +110,12 @@ def test_a_foreign_one_does_not_exist_for_a_user_but_an_operator_may(people: Peo
 
 
 OBSTACLES = [
-    ({"observed": Observed.DOWN, "reason": "SSH does not answer."}, "does not answer right now. Nothing on it is lost"),
-    ({"observed": Observed.DEGRADED, "reason": "libvirt does not answer."}, "does not answer right now"),
-    ({"trust": Trust.CHANGED}, "locked until your administrator has checked"),
-    ({"wanted": Wanted.DRAINING}, "being taken out of service"),
-    ({"wanted": Wanted.DISABLED}, "being taken out of service"),
-    ({"memory_free_mib": 100}, "no memory left for it right now. Try again in a few minutes"),
+    ({"observed": Observed.DOWN, "reason": "SSH does not answer."}, "host is not responding. Your data is safe"),
+    ({"observed": Observed.DEGRADED, "reason": "libvirt does not answer."}, "host is not responding"),
+    ({"trust": Trust.CHANGED}, "locked until your administrator has verified"),
+    ({"wanted": Wanted.DRAINING}, "host is out of service"),
+    ({"wanted": Wanted.DISABLED}, "host is out of service"),
+    ({"memory_free_mib": 100}, "host is out of memory. Try again in a few minutes"),
 ]
 
 
@@ -135,10 +135,13 @@ def test_what_keeps_it_from_starting_is_said_in_the_users_words(
 
 def test_a_broken_one_and_one_whose_node_is_gone(people: People, desk: int) -> None:
     change(Clone, state=CloneState.FAILED, reason="No space left on device")
-    with pytest.raises(Conflict, match=r"desk-1 is broken\. Tell your administrator: No space left on device"):
+    with pytest.raises(
+        Conflict,
+        match=r"desk-1 can’t be started\. Please show this message to your administrator: No space left on device",
+    ):
         launch(people.user, desk)
     change(Clone, state=CloneState.UNREACHABLE, reason="Its node n1 is down.")
-    with pytest.raises(Conflict, match="Its host does not answer"):
+    with pytest.raises(Conflict, match="The host is not responding"):
         launch(people.user, desk)
 
 
@@ -257,7 +260,7 @@ def test_a_card_says_how_far_it_is(people: People, base_id: int) -> None:
 def test_a_start_that_failed_is_told(people: People, desk: int) -> None:
     change(Clone, reason="internal error: qemu unexpectedly closed the monitor")
     (card,) = cards.page_of(people.user).items
-    assert "Launch it once more" in card.note
+    assert "The last start failed" in card.note
     assert card.launchable
 
 
