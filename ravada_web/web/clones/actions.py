@@ -1,113 +1,145 @@
-"""What can be done to clones from a page: the service for each, the question before it, the word after it."""
+"""What can be done to clones from a page: for each action its service, the question before it, the word after it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from flask import url_for
+from flask_babel import LazyString, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
+from flask_babel import lazy_gettext as _l
 
 from ravada_web.models import Clone, User
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.web.confirm import Question
 
-SERVICES: dict[str, Callable[[User, Sequence[int]], int]] = {
-    "start": clone_actions.start,
-    "shut-down": clone_actions.shut_down,
-    "restart": clone_actions.restart,
-    "force-off": clone_actions.force_off,
-    "delete": clone_actions.delete,
-}
+Chosen = Sequence[Clone]
 
 
-def question(action: str, chosen: Sequence[Clone], back: str) -> Question:
+@dataclass(frozen=True)
+class Action:
+    """`of_one` (with the name) and `of_many` ask about one and about several clones; `effects` say what is lost;
+    `outcome` says for how many it was requested."""
+
+    service: Callable[[User, Sequence[int]], int]
+    button: LazyString
+    of_one: LazyString
+    of_many: Callable[[int], str]
+    effects: Callable[[Chosen], list[str]]
+    outcome: Callable[[int], str]
+    danger: bool = True
+
+
+def question(name: str, chosen: Chosen, back: str) -> Question:
     """Ask before doing it to these clones, saying what is lost."""
+    action = ACTIONS[name]
+    alone = len(chosen) == 1
     return Question(
-        title=_title(action, chosen),
-        effects=_effects(action, chosen),
-        action=url_for("clones.act", action=action),
-        button=_button(action),
+        title=str(action.of_one) % {"name": chosen[0].name} if alone else action.of_many(len(chosen)),
+        effects=action.effects(chosen),
+        action=url_for("clones.act", action=name),
+        button=str(action.button),
         back=back,
         names=[clone.name for clone in chosen],
         fields=[("id", str(clone.id)) for clone in chosen],
-        danger=action != "start",
+        danger=action.danger,
     )
 
 
-def _title(action: str, chosen: Sequence[Clone]) -> str:
-    count = len(chosen)
-    if count == 1:
-        of_one = {
-            "start": _("Start %(name)s?", name=chosen[0].name),
-            "shut-down": _("Shut down %(name)s?", name=chosen[0].name),
-            "restart": _("Restart %(name)s?", name=chosen[0].name),
-            "force-off": _("Force off %(name)s?", name=chosen[0].name),
-            "delete": _("Delete %(name)s?", name=chosen[0].name),
-        }
-        return of_one[action]
-    of_many = {
-        "start": ngettext("Start %(num)s desktop?", "Start %(num)s desktops?", count),
-        "shut-down": ngettext("Shut down %(num)s desktop?", "Shut down %(num)s desktops?", count),
-        "restart": ngettext("Restart %(num)s desktop?", "Restart %(num)s desktops?", count),
-        "force-off": ngettext("Force off %(num)s desktop?", "Force off %(num)s desktops?", count),
-        "delete": ngettext("Delete %(num)s desktop?", "Delete %(num)s desktops?", count),
-    }
-    return of_many[action]
+def outcome(name: str, count: int) -> str:
+    """The message once it is asked for."""
+    return ACTIONS[name].outcome(count) if count else _("No selected desktop needed this.")
 
 
-def _effects(action: str, chosen: Sequence[Clone]) -> list[str]:
-    running = sum(clone.state == "running" for clone in chosen)
-    volatile = sum(clone.volatile for clone in chosen)
-    effects = {
-        "start": [],
-        "shut-down": [_("The guest OS is asked to shut down. Anyone using it is interrupted.")],
-        "restart": [_("The guest OS is asked to shut down, then started again. Anyone using it is interrupted.")],
-        "force-off": [_("The power is cut immediately: unsaved work is lost, and files may be damaged.")],
-        "delete": [
-            ngettext(
-                "All data saved on this desktop is permanently deleted.",
-                "All data saved on these desktops is permanently deleted.",
-                len(chosen),
-            )
-        ],
-    }[action]
-    if running and action == "delete":
-        text = ngettext("%(num)s of them is running.", "%(num)s of them are running.", running)
-        effects.append(text if len(chosen) > 1 else _("It is running."))
-    if volatile and action == "restart":
+def _lost_by_shutting_down(chosen: Chosen) -> list[str]:
+    return [_("The guest OS is asked to shut down. Anyone using it is interrupted."), *_lost_with_volatile(chosen)]
+
+
+def _lost_by_restarting(chosen: Chosen) -> list[str]:
+    effects = [_("The guest OS is asked to shut down, then started again. Anyone using it is interrupted.")]
+    if any(clone.volatile for clone in chosen):
         effects.append(_("Volatile desktops keep their data, unless the restart fails."))
-    if volatile and action in ("shut-down", "force-off"):
-        text = ngettext(
-            "%(num)s of them is volatile: it is deleted, with all its data, when it shuts down.",
-            "%(num)s of them are volatile: they are deleted, with all their data, when they shut down.",
-            volatile,
-        )
-        alone = _("This desktop is volatile: it is deleted, with all its data, when it shuts down.")
-        effects.append(text if len(chosen) > 1 else alone)
     return effects
 
 
-def _button(action: str) -> str:
-    words = {
-        "start": _("Start"),
-        "shut-down": _("Shut down"),
-        "restart": _("Restart"),
-        "force-off": _("Force off"),
-        "delete": _("Delete"),
-    }
-    return words[action]
+def _lost_by_force(chosen: Chosen) -> list[str]:
+    effect = _("The power is cut immediately: unsaved work is lost, and files may be damaged.")
+    return [effect, *_lost_with_volatile(chosen)]
 
 
-def outcome(action: str, count: int) -> str:
-    """The message once it is asked for."""
-    if not count:
-        return _("No selected desktop needed this.")
-    texts = {
-        "start": ngettext("%(num)s desktop is starting.", "%(num)s desktops are starting.", count),
-        "shut-down": ngettext("%(num)s desktop is shutting down.", "%(num)s desktops are shutting down.", count),
-        "restart": ngettext("%(num)s desktop is restarting.", "%(num)s desktops are restarting.", count),
-        "force-off": ngettext(
+def _lost_by_deleting(chosen: Chosen) -> list[str]:
+    effects = [
+        ngettext(
+            "All data saved on this desktop is permanently deleted.",
+            "All data saved on these desktops is permanently deleted.",
+            len(chosen),
+        )
+    ]
+    if running := sum(clone.state == "running" for clone in chosen):
+        text = ngettext("%(num)s of them is running.", "%(num)s of them are running.", running)
+        effects.append(text if len(chosen) > 1 else _("It is running."))
+    return effects
+
+
+def _lost_with_volatile(chosen: Chosen) -> list[str]:
+    volatile = sum(clone.volatile for clone in chosen)
+    if not volatile:
+        return []
+    if len(chosen) == 1:
+        return [_("This desktop is volatile: it is deleted, with all its data, when it shuts down.")]
+    text = ngettext(
+        "%(num)s of them is volatile: it is deleted, with all its data, when it shuts down.",
+        "%(num)s of them are volatile: they are deleted, with all their data, when they shut down.",
+        volatile,
+    )
+    return [text]
+
+
+ACTIONS = {
+    "start": Action(
+        service=clone_actions.start,
+        button=_l("Start"),
+        of_one=_l("Start %(name)s?"),
+        of_many=lambda count: ngettext("Start %(num)s desktop?", "Start %(num)s desktops?", count),
+        effects=lambda chosen: [],
+        outcome=lambda count: ngettext("%(num)s desktop is starting.", "%(num)s desktops are starting.", count),
+        danger=False,
+    ),
+    "shut-down": Action(
+        service=clone_actions.shut_down,
+        button=_l("Shut down"),
+        of_one=_l("Shut down %(name)s?"),
+        of_many=lambda count: ngettext("Shut down %(num)s desktop?", "Shut down %(num)s desktops?", count),
+        effects=_lost_by_shutting_down,
+        outcome=lambda count: ngettext(
+            "%(num)s desktop is shutting down.", "%(num)s desktops are shutting down.", count
+        ),
+    ),
+    "restart": Action(
+        service=clone_actions.restart,
+        button=_l("Restart"),
+        of_one=_l("Restart %(name)s?"),
+        of_many=lambda count: ngettext("Restart %(num)s desktop?", "Restart %(num)s desktops?", count),
+        effects=_lost_by_restarting,
+        outcome=lambda count: ngettext("%(num)s desktop is restarting.", "%(num)s desktops are restarting.", count),
+    ),
+    "force-off": Action(
+        service=clone_actions.force_off,
+        button=_l("Force off"),
+        of_one=_l("Force off %(name)s?"),
+        of_many=lambda count: ngettext("Force off %(num)s desktop?", "Force off %(num)s desktops?", count),
+        effects=_lost_by_force,
+        outcome=lambda count: ngettext(
             "%(num)s desktop is being powered off.", "%(num)s desktops are being powered off.", count
         ),
-        "delete": ngettext("%(num)s desktop is being deleted.", "%(num)s desktops are being deleted.", count),
-    }
-    return texts[action]
+    ),
+    "delete": Action(
+        service=clone_actions.delete,
+        button=_l("Delete"),
+        of_one=_l("Delete %(name)s?"),
+        of_many=lambda count: ngettext("Delete %(num)s desktop?", "Delete %(num)s desktops?", count),
+        effects=_lost_by_deleting,
+        outcome=lambda count: ngettext(
+            "%(num)s desktop is being deleted.", "%(num)s desktops are being deleted.", count
+        ),
+    ),
+}

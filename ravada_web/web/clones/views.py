@@ -26,7 +26,7 @@ from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
 
 blueprint = Blueprint("clones", __name__, url_prefix="/clones")
-ACTION = "any('start','shut-down','restart','force-off','delete')"
+ACTION = f"any({','.join(map(repr, clone_actions.ACTIONS))})"
 
 
 @blueprint.get("")
@@ -91,7 +91,7 @@ def confirm(action: str) -> Response:
 
 @blueprint.post(f"/<{ACTION}:action>")
 def act(action: str) -> ResponseReturnValue:
-    count = clone_actions.SERVICES[action](me(), request.form.getlist("id", type=asked.number))
+    count = clone_actions.ACTIONS[action].service(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), clone_actions.outcome(action, count))
 
 
