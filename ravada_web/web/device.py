@@ -1,5 +1,5 @@
 """The device cookie: says in which people's names this browser has signed in before. It opens nothing; it only keeps
-others' guesses from counting against it (services/guessing.py)."""
+others' guesses from counting against it (services/sign_in/throttling.py)."""
 
 import secrets
 
@@ -18,8 +18,8 @@ def _serializer() -> URLSafeSerializer:
     return URLSafeSerializer(str(current_app.secret_key), salt="device")
 
 
-def _known() -> dict[str, str]:
-    """The words of the people who have signed in here, by their ids."""
+def words() -> dict[str, str]:
+    """This browser's words of the users who have signed in here before, by their ids."""
     try:
         found = _serializer().loads(request.cookies.get(COOKIE, ""))
     except BadSignature:
@@ -27,14 +27,9 @@ def _known() -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def word_for(user: User | None) -> str:
-    """This browser's own word for a user who has signed in here before; "" for anybody else."""
-    return str(_known().get(str(user.id), "")) if user is not None else ""
-
-
 def remember(answer: Response, user: User) -> None:
     """Know this browser as the user's from now on."""
-    known = dict(list(_known().items())[-MOST_PEOPLE:])
+    known = dict(list(words().items())[-MOST_PEOPLE:])
     known.setdefault(str(user.id), secrets.token_urlsafe(12))
     answer.set_cookie(
         COOKIE,

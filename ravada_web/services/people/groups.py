@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.extensions import db
-from ravada_web.models import BaseOffer, Group, GroupMember, User
+from ravada_web.models import BaseOffer, Event, Group, GroupMember, User
 from ravada_web.services.audit import events
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import users
@@ -75,16 +75,28 @@ def by_name(viewer: User, name: str) -> Group:
     return group
 
 
+@dataclass(frozen=True)
+class GroupPage:
+    """A group: one page of its members, how many bases it is offered, and what has happened."""
+
+    group: Group
+    members: Page[User]
+    bases: int
+    events: Sequence[Event]
+
+
+def group_page(viewer: User, group_id: int, number: int = 1) -> GroupPage:
+    """One group, with the page of that number of its members. Raises NotFound and NotAllowed."""
+    group = get(viewer, group_id)
+    bases = _count(BaseOffer.group_id, [group.id]).get(group.id, 0)
+    return GroupPage(group, members(viewer, group, number), bases, events.recent("group", group.id))
+
+
 def members(viewer: User, group: Group, number: int = 1) -> Page[User]:
     """One page of a group's members, by name. Raises NotAllowed."""
     rights.require(viewer, "users.see")
     theirs = select(GroupMember.user_id).where(GroupMember.group_id == group.id)
     return paginate(select(User).where(User.id.in_(theirs)).order_by(func.lower(User.name), User.name), number)
-
-
-def bases_of(group: Group) -> int:
-    """How many bases the group is offered."""
-    return _count(BaseOffer.group_id, [group.id]).get(group.id, 0)
 
 
 def create(actor: User, *, name: str, description: str = "", most: Amounts = users.NO_LIMITS) -> Group:

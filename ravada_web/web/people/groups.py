@@ -6,7 +6,6 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ravada_web.models import Group
-from ravada_web.services.audit import events
 from ravada_web.services.people import groups
 from ravada_web.web import asked
 from ravada_web.web.confirm import Question, ask
@@ -53,13 +52,12 @@ def _form(form: GroupForm, status: int = 200, group: Group | None = None) -> Res
 @blueprint.get("/<int:group_id>")
 @needs("users.see")
 def group(group_id: int) -> Response:
-    return _group(groups.get(me(), group_id), MembersForm(formdata=None))
+    return _group(group_id, MembersForm(formdata=None))
 
 
-def _group(found: Group, form: MembersForm, status: int = 200) -> Response:
-    members, history = groups.members(me(), found, asked.page()), events.recent("group", found.id)
-    shown = {"members": members, "events": history, "bases": groups.bases_of(found), "form": form}
-    return show("groups/group.html", "groups/_group.html", status, group=found, **shown)
+def _group(group_id: int, form: MembersForm, status: int = 200) -> Response:
+    shown = vars(groups.group_page(me(), group_id, asked.page()))
+    return show("groups/group.html", "groups/_group.html", status, form=form, **shown)
 
 
 @blueprint.get("/<int:group_id>/edit")
@@ -85,7 +83,7 @@ def add_members(group_id: int) -> ResponseReturnValue:
     if accepted := form.submit(lambda: groups.add_members(me(), found, form.names.data)):
         added = accepted.result
         return done(_page(group_id), ngettext("%(num)s member added.", "%(num)s members added.", added))
-    return _group(found, form, 422)
+    return _group(group_id, form, 422)
 
 
 @blueprint.post("/<int:group_id>/members/<int:user_id>/remove")

@@ -5,14 +5,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ravada_web.models import Role, User
-from ravada_web.services.audit import events
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.nodes import listing as node_list
-from ravada_web.services.people import groups, operator_scopes, quotas, users
+from ravada_web.services.people import groups, operator_scopes, users
+from ravada_web.services.people import listing as people_list
 from ravada_web.services.people import names as user_names
 from ravada_web.services.people.users import Filters
 from ravada_web.services.permissions import rights, scopes
-from ravada_web.services.sign_in import second_factor, sessions
 from ravada_web.web import asked
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -88,19 +87,8 @@ def _page(user_id: int) -> str:
 @blueprint.get("/<int:user_id>")
 @needs("users.see")
 def person(user_id: int) -> Response:
-    user = users.get(me(), user_id)
-    changes = rights.can(me(), "users.change")
-    found = {
-        "row": users.row_of(me(), user),
-        "most": quotas.limits_of(user),
-        "used": quotas.used_by(user) if changes else None,
-        "part": scopes.names(user) if changes else None,
-        "sign_ins": sessions.listing(user) if changes else [],
-        "this": g.sign_in_id,
-        "demanded": second_factor.demanded(user),
-        "events": events.recent("user", user_id),
-    }
-    return show("people/person.html", "people/_person.html", user=user, **found)
+    shown = vars(people_list.person(me(), user_id))
+    return show("people/person.html", "people/_person.html", this=g.sign_in_id, **shown)
 
 
 @blueprint.get("/<int:user_id>/edit")

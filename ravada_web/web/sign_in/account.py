@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.identity.second_factor import picture
 from ravada_web.services.people import users
+from ravada_web.services.sign_in import listing as sign_in_list
 from ravada_web.services.sign_in import passwords, second_factor, sessions
 from ravada_web.web import language
 from ravada_web.web.guard import me
@@ -22,14 +22,13 @@ def index() -> Response:
 
 
 def _page(confirm: ConfirmForm, status: int = 200, languages: LanguageForm | None = None) -> Response:
-    found = {
+    shown = {
+        "confirm": confirm,
         "languages": languages or LanguageForm(formdata=None, language=me().language),
-        "rows": sessions.listing(me()),
         "this": g.sign_in_id,
-        "codes_left": second_factor.codes_left(me()),
-        "demanded": second_factor.demanded(me()),
+        **vars(sign_in_list.account(me())),
     }
-    return show("account/index.html", "account/_account.html", status, confirm=confirm, **found)
+    return show("account/index.html", "account/_account.html", status, **shown)
 
 
 @blueprint.post("/language")
@@ -89,8 +88,7 @@ def prove() -> ResponseReturnValue:
 
 
 def _set_up_form(form: CodeForm, status: int = 200) -> Response:
-    secret = second_factor.begin(me())
-    shown = {"secret": secret, "picture": picture(secret, me().name), "demanded": second_factor.owed(me())}
+    shown = vars(sign_in_list.set_up(me()))
     return show("account/second_factor.html", "account/_second_factor.html", status, form=form, **shown)
 
 

@@ -13,13 +13,9 @@ from flask_babel import gettext as _
 from flask_login import current_user, logout_user
 
 from ravada_web.config import settings
-from ravada_web.extensions import db
 from ravada_web.models import User
-from ravada_web.services import rate_limits
-from ravada_web.services.audit import origin
-from ravada_web.services.people import users
-from ravada_web.services.sign_in import passwords, second_factor, sessions, throttling
-from ravada_web.services.sign_in import refusals as sign_in_refusals
+from ravada_web.services.sign_in import attempts, sessions
+from ravada_web.services.sign_in.attempts import TooManyAttempts
 from ravada_web.web import device
 from ravada_web.web.guard import enter, me, open_to_all
 from ravada_web.web.htmx import local_path, show
@@ -46,14 +42,11 @@ def sign_in() -> ResponseReturnValue:
     form = SignInForm()
     if not form.validate():
         return _form(form, 422)
-    name, address = form.values["name"], origin.address.get()
-    counters = throttling.password_counters(name, address, device.word_for(users.find(name)))
-    if not rate_limits.allowed(counters):
-        return _too_many(form)
-    user = passwords.authenticate(name, form.password.data)
+    try:
+        user = attempts.by_password(form.values["name"], form.password.data, device.words())
+    except TooManyAttempts as error:
+        return _too_many(form, error)
     if user is None:
-        rate_limits.count_failure(counters)
-        sign_in_refusals.note_refused(name)
         form.form_errors.append(_("Wrong name or password."))
         return _form(form, 422)
     back = local_path(request.form.get("next"))
@@ -63,9 +56,9 @@ def sign_in() -> ResponseReturnValue:
     return _let_in(user, back)
 
 
-def _too_many(form: SignInForm | CodeForm) -> Response:
-    form.form_errors.append(_("Too many failed attempts. Wait a minute and try again."))
-    answer = _form(form, 429) if isinstance(form, SignInForm) else _code_form(form, 429)
+def _too_many(form: SignInForm | CodeForm, error: TooManyAttempts) -> Response:
+    form.form_errors.append(str(error))
+    answer = _form(form, error.status) if isinstance(form, SignInForm) else _code_form(form, error.status)
     answer.headers["Retry-After"] = "60"
     return answer
 
@@ -94,14 +87,13 @@ def enter_code() -> ResponseReturnValue:
     user, form = _half_way(), CodeForm()
     if user is None:
         return redirect(url_for("auth.login", next=local_path(request.form.get("next"))), 303)
-    counters = throttling.code_counters(user.id, origin.address.get())
-    if not rate_limits.allowed(counters):
-        return _too_many(form)
     if not form.validate():
         return _code_form(form, 422)
-    if not second_factor.accepts(user, form.values["code"]):
-        rate_limits.count_failure(counters)
-        sign_in_refusals.note_refused(user.name)
+    try:
+        right = attempts.by_code(user, form.values["code"])
+    except TooManyAttempts as error:
+        return _too_many(form, error)
+    if not right:
         form.refuse_code()
         return _code_form(form, 422)
     return _let_in(user, local_path(request.form.get("next")))
@@ -112,8 +104,7 @@ def _half_way() -> User | None:
     mark = session.get(HALF_WAY)
     if not isinstance(mark, dict) or time.time() - mark["at"] > HALF_WAY_SECONDS:
         return None
-    user = db.session.get(User, mark["user"])
-    return user if user is not None and user.active and user.has_second_factor else None
+    return attempts.awaiting_code(mark["user"])
 
 
 def _code_form(form: CodeForm, status: int = 200) -> Response:

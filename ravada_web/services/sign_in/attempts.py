@@ -1,0 +1,58 @@
+"""Attempts to sign in: a password, then a code where the user has a second factor; guesses are counted and slowed."""
+
+from collections.abc import Mapping
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from ravada_web.errors import RavadaError
+from ravada_web.extensions import db
+from ravada_web.models import User
+from ravada_web.services import rate_limits
+from ravada_web.services.audit import origin
+from ravada_web.services.sign_in import passwords, second_factor, throttling
+from ravada_web.services.sign_in.refusals import note_refused
+
+
+class TooManyAttempts(RavadaError):
+    """So many guesses have failed that none is looked at for a while."""
+
+    status = 429
+
+
+def by_password(name: str, password: str, devices: Mapping[str, str]) -> User | None:
+    """The user of that name and password; None where either is wrong, which is counted and noted.
+
+    `devices` are the words of the users, by their ids, that have signed in from this browser before. Raises
+    TooManyAttempts.
+    """
+    user_id = db.session.scalar(select(User.id).where(User.name == name))
+    counters = throttling.password_counters(name, origin.address.get(), devices.get(str(user_id), ""))
+    _require_allowed(counters)
+    user = passwords.authenticate(name, password)
+    if user is None:
+        rate_limits.count_failure(counters)
+        note_refused(name)
+    return user
+
+
+def by_code(user: User, code: str) -> bool:
+    """Whether the code is the user's, which uses it up; a wrong one is counted and noted. Raises TooManyAttempts."""
+    counters = throttling.code_counters(user.id, origin.address.get())
+    _require_allowed(counters)
+    if second_factor.accepts(user, code):
+        return True
+    rate_limits.count_failure(counters)
+    note_refused(user.name)
+    return False
+
+
+def awaiting_code(user_id: int) -> User | None:
+    """The user whose right password is to be followed by a code; None who may not sign in, or needs no code."""
+    user = db.session.get(User, user_id)
+    return user if user is not None and user.active and user.has_second_factor else None
+
+
+def _require_allowed(counters: list[rate_limits.Counter]) -> None:
+    if not rate_limits.allowed(counters):
+        raise TooManyAttempts(_("Too many failed attempts. Wait a minute and try again."))

@@ -1,0 +1,37 @@
+"""What the pages of one's own account show of how one signs in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ravada_web.identity.second_factor import picture
+from ravada_web.models import SignIn, User
+from ravada_web.services.sign_in import second_factor, sessions
+
+
+@dataclass(frozen=True)
+class Account:
+    """The sessions that hold, the recovery codes not used yet, and whether the role must have a second factor."""
+
+    rows: Sequence[SignIn]
+    codes_left: int
+    demanded: bool
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """A second factor to be set up: its secret, that as a picture (an SVG), and whether nothing else goes before."""
+
+    secret: str
+    picture: str
+    demanded: bool
+
+
+def account(user: User) -> Account:
+    """How the user signs in."""
+    return Account(sessions.listing(user), second_factor.codes_left(user), second_factor.demanded(user))
+
+
+def set_up(user: User) -> SetUp:
+    """The second factor that the user is setting up. Raises Conflict where there is one already."""
+    secret = second_factor.begin(user)
+    return SetUp(secret, picture(secret, user.name), second_factor.owed(user))
