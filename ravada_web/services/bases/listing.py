@@ -14,6 +14,7 @@ from ravada_web.models import (
     Base,
     BaseState,
     Clone,
+    Event,
     Node,
     Operation,
     OperationState,
@@ -21,6 +22,7 @@ from ravada_web.models import (
     ReplicaState,
     User,
 )
+from ravada_web.services.audit import events
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import REPLICA
 from ravada_web.services.paging import natural
@@ -101,6 +103,21 @@ def copies_under_way(viewer: User, base: Base) -> Sequence[int]:
         scopes.operations(viewer),
     )
     return db.session.scalars(query).all()
+
+
+@dataclass(frozen=True)
+class BasePage:
+    """A base, a line for every node that the viewer may know of, and what has happened to it."""
+
+    base: Base
+    rows: Sequence[TabRow]
+    events: Sequence[Event]
+
+
+def base_page(viewer: User, base_id: int) -> BasePage:
+    """What the page of one base shows. Raises NotFound."""
+    base = get(viewer, base_id)
+    return BasePage(base, tab(viewer, base), events.recent("base", base_id))
 
 
 def importable() -> list[str]:

@@ -19,8 +19,6 @@ from ravada_web.services.paging import Page, paginate
 from ravada_web.services.placements import loads as placements_loads
 
 PER_PAGE = 60
-# With fewer than these everything is seen at a glance, and nothing needs to be searched.
-SEARCHED_FROM = 12
 MAKING = (CloneState.REQUESTED, CloneState.CREATING)
 # One that is being deleted stands in nobody's way.
 _STAYS = Clone.state != CloneState.DELETING

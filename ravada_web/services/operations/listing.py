@@ -9,8 +9,10 @@ from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
-from ravada_web.models import Operation, User
+from ravada_web.models import Event, Operation, User
 from ravada_web.models.mentions import mentions
+from ravada_web.services.audit import events
+from ravada_web.services.operations.waiting import Waiting, explain
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import names as user_names
 from ravada_web.services.permissions import rights, scopes
@@ -59,6 +61,21 @@ def get(viewer: User, operation_id: int, kind: str | None = None) -> Operation:
     if operation is None or kind not in (None, operation.kind):
         raise NotFound(_("There is no such operation."))
     return operation
+
+
+@dataclass(frozen=True)
+class OperationPage:
+    """An operation, what it waits for (by its id, {} where it does not wait), and what has happened to it."""
+
+    operation: Operation
+    waiting: dict[int, Waiting]
+    events: Sequence[Event]
+
+
+def operation_page(viewer: User, operation_id: int) -> OperationPage:
+    """What the page of one operation shows. Raises NotFound."""
+    operation = get(viewer, operation_id)
+    return OperationPage(operation, explain(viewer, [operation]), events.recent("operation", operation_id))
 
 
 def many(viewer: User, operation_ids: Sequence[int]) -> Sequence[Operation]:

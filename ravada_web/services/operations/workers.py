@@ -123,6 +123,23 @@ class _Known:
     names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Overview:
+    """The queues and the workers; both are empty while Redis is away, which is said in another place."""
+
+    queues: Sequence[QueueRow]
+    rows: Sequence[WorkerRow]
+
+
+def overview() -> Overview:
+    """What the page of workers shows."""
+    try:
+        rows = listing()
+        return Overview(queue_rows(rows), rows)
+    except RedisError:
+        return Overview((), ())
+
+
 def unserved() -> tuple[str, ...]:
     """The queues that no living worker serves; () while Redis is away, which is said in another place."""
     if time.monotonic() - _Known.at >= ASKED_EVERY:

@@ -4,7 +4,6 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.services.audit import events
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.web import asked
@@ -24,9 +23,7 @@ def index() -> Response:
 @blueprint.get("/<int:base_id>")
 @needs("bases.see")
 def base(base_id: int) -> Response:
-    found = base_list.get(me(), base_id)
-    rows, history = base_list.tab(me(), found), events.recent("base", base_id)
-    return show("bases/base.html", "bases/_overview.html", base=found, rows=rows, events=history)
+    return show("bases/base.html", "bases/_overview.html", **vars(base_list.base_page(me(), base_id)))
 
 
 @blueprint.get("/<int:base_id>/base")

@@ -9,13 +9,11 @@ from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
 from ravada_web.models import Clone
-from ravada_web.services.audit import events
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
-from ravada_web.services.clones.requests import Request
-from ravada_web.services.clones.requests import request_clones as request_clones
-from ravada_web.services.desktops import cards
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.desktops import listing as desktop_list
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.permissions import rights
 from ravada_web.web import asked
@@ -74,14 +72,7 @@ def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
 
 @blueprint.get("/<int:clone_id>")
 def clone(clone_id: int) -> Response:
-    found = clone_list.get(me(), clone_id)
-    manages = rights.can(me(), "clones.see_all")
-    decision = clone_list.why(me(), found) if manages else None
-    history = events.recent("clone", clone_id) if manages else []
-    desktop = cards.card(me(), found)
-    return show(
-        "clones/clone.html", "clones/_clone.html", clone=found, desktop=desktop, decision=decision, events=history
-    )
+    return show("clones/clone.html", "clones/_clone.html", **vars(desktop_list.clone_page(me(), clone_id)))
 
 
 @blueprint.get(f"/<{ACTION}:action>")

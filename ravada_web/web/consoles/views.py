@@ -4,14 +4,12 @@ from flask import Blueprint, Response, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import NotFound, RavadaError
-from ravada_web.models import Clone, Operation
-from ravada_web.services.clones import listing as clone_list
+from ravada_web.errors import RavadaError
+from ravada_web.services.consoles import listing as console_list
 from ravada_web.services.consoles import rights as console_rights
 from ravada_web.services.consoles import tickets, viewer_files
 from ravada_web.services.consoles.causes import CODES, PASSING, SENTENCES, Cause
 from ravada_web.services.consoles.tickets import ConsoleRefused
-from ravada_web.services.operations import listing as operation_list
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
 
@@ -20,18 +18,8 @@ blueprint = Blueprint("console", __name__, url_prefix="/console")
 
 @blueprint.get("/<int:clone_id>")
 def page(clone_id: int) -> Response:
-    clone = clone_list.get(me(), clone_id)
-    console_rights.require_view(me(), clone)
-    return show("console/page.html", "console/_status.html", **_context(clone), causes=_causes())
-
-
-def _context(clone: Clone) -> dict[str, object]:
-    return {
-        "clone": clone,
-        "looks_on": console_rights.is_onlooker(me(), clone),
-        "viewers": console_rights.onlookers(clone),
-        "no_file": viewer_files.impossible(me(), clone),
-    }
+    shown = vars(console_list.console(me(), clone_id))
+    return show("console/page.html", "console/_status.html", **shown, causes=_causes())
 
 
 def _causes() -> dict[int, dict[str, object]]:
@@ -69,21 +57,14 @@ def offer(clone_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:clone_id>/viewer/<int:operation_id>")
 def offered(clone_id: int, operation_id: int) -> Response:
     """How far the file is; it is fetched once."""
-    clone, operation = clone_list.get(me(), clone_id), _operation(clone_id, operation_id)
-    return show("console/viewer.html", "console/_viewer.html", clone=clone, operation=operation)
+    shown = vars(console_list.viewer_file(me(), clone_id, operation_id))
+    return show("console/viewer.html", "console/_viewer.html", **shown)
 
 
 @blueprint.get("/<int:clone_id>/viewer/<int:operation_id>/file")
 def file(clone_id: int, operation_id: int) -> Response:
-    clone, operation = clone_list.get(me(), clone_id), _operation(clone_id, operation_id)
-    text = viewer_files.file_of(me(), clone_id, operation.id)
+    clone = console_list.viewer_file(me(), clone_id, operation_id).clone
+    text = viewer_files.file_of(me(), clone_id, operation_id)
     answer = Response(text, mimetype="application/x-virt-viewer")
     answer.headers["Content-Disposition"] = f'attachment; filename="{clone.name}.vv"'
     return answer
-
-
-def _operation(clone_id: int, operation_id: int) -> Operation:
-    operation = operation_list.get(me(), operation_id, "viewer_offer")
-    if operation.params.get("clone_id") != clone_id:
-        raise NotFound(_("Operation not found."))
-    return operation

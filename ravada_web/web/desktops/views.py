@@ -3,7 +3,8 @@
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ravada_web.services.desktops import cards, launching
+from ravada_web.services.desktops import launching
+from ravada_web.services.desktops import listing as desktop_list
 from ravada_web.web import asked
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
@@ -14,12 +15,8 @@ blueprint = Blueprint("desktops", __name__)
 @blueprint.get("/")
 def index() -> Response:
     search = request.args.get("search", "").strip()
-    page = cards.page_of(me(), search, asked.page())
-    offered = [] if search or page.page > 1 else cards.new_offers(me())
-    searches = bool(search) or page.total > cards.SEARCHED_FROM
-    return show(
-        "desktops/index.html", "desktops/_list.html", page=page, offered=offered, search=search, searches=searches
-    )
+    shown = vars(desktop_list.front_page(me(), search, asked.page()))
+    return show("desktops/index.html", "desktops/_list.html", search=search, **shown)
 
 
 @blueprint.post("/desktops/<int:clone_id>/launch")

@@ -4,8 +4,8 @@ from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.config import settings
-from ravada_web.services.monitoring import alerts, channels, notifications
+from ravada_web.services.monitoring import listing as alert_list
+from ravada_web.services.monitoring import notifications
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
 
@@ -15,8 +15,7 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 @blueprint.get("")
 @needs("nodes.see")
 def index() -> Response:
-    now, over = alerts.current(me()), alerts.ended(me())
-    return show("alerts/index.html", "alerts/_alerts.html", alerts=now, over=over, channels=channels.last(settings()))
+    return show("alerts/index.html", "alerts/_alerts.html", **vars(alert_list.alerts_page(me())))
 
 
 @blueprint.get("/banner")

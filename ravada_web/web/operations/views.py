@@ -4,7 +4,6 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 
-from ravada_web.services.audit import events
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.nodes import listing as node_list
@@ -38,14 +37,9 @@ def index() -> Response:
 
 @blueprint.get("/<int:operation_id>")
 def operation(operation_id: int) -> Response:
-    found = operation_list.get(me(), operation_id)
-    shown = {
-        "operation": found,
-        "waiting": waiting.explain(me(), [found]),
-        "clones": clone_list.of_operation(me(), operation_id),
-        "events": events.recent("operation", operation_id),
-    }
-    return show("operations/operation.html", "operations/_operation.html", **shown)
+    shown = vars(operation_list.operation_page(me(), operation_id))
+    clones = clone_list.of_operation(me(), operation_id)
+    return show("operations/operation.html", "operations/_operation.html", clones=clones, **shown)
 
 
 @blueprint.get("/badge")
