@@ -63,7 +63,7 @@ def _row(clone: Clone) -> dict[str, object]:
 def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start_after: bool, waits: bool) -> None:
     """Make clones, balanced over the nodes that the base is allowed on."""
     actor = administrator()
-    wanted = clone_requests.Request(
+    request = clone_requests.Request(
         base_id=base_list.by_name(actor, base).id,
         count=count,
         prefix=prefix,
@@ -71,7 +71,7 @@ def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start
         volatile=volatile,
         start_after=start_after,
     )
-    decision = clone_requests.request_clones(actor, wanted)
+    decision = clone_requests.request_clones(actor, request)
     clones = clone_list.of_decision(actor, decision)
     first, last = clones[0].name, clones[-1].name
     if waits:

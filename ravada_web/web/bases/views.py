@@ -29,15 +29,15 @@ def base(base_id: int) -> Response:
 @blueprint.get("/<int:base_id>/base")
 @needs("bases.see")
 def tab(base_id: int) -> Response:
-    found = base_list.get(me(), base_id)
-    return show("bases/tab.html", "bases/_nodes.html", base=found, rows=base_list.tab(me(), found))
+    base = base_list.get(me(), base_id)
+    return show("bases/tab.html", "bases/_nodes.html", base=base, rows=base_list.tab(me(), base))
 
 
 @blueprint.post("/<int:base_id>/base")
 @needs("bases.change")
 def allow(base_id: int) -> ResponseReturnValue:
-    found = base_list.get(me(), base_id)
-    base_actions.allow(me(), found, request.form.getlist("node", type=asked.number))
+    base = base_list.get(me(), base_id)
+    base_actions.allow(me(), base, request.form.getlist("node", type=asked.number))
     return done(url_for("bases.tab", base_id=base_id), _("Saved."))
 
 
@@ -51,9 +51,9 @@ def prepare(base_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:base_id>/remove")
 @needs("bases.change")
 def ask_remove(base_id: int) -> Response:
-    found = base_list.get(me(), base_id)
+    base = base_list.get(me(), base_id)
     question = Question(
-        title=_("Remove %(base)s?", base=found.name),
+        title=_("Remove %(base)s?", base=base.name),
         effects=[
             _("Its prepared disks are deleted on every node. The original virtual machine or files are kept."),
             _("Not possible while desktops of it exist."),
@@ -68,7 +68,7 @@ def ask_remove(base_id: int) -> Response:
 @blueprint.post("/<int:base_id>/remove")
 @needs("bases.change")
 def remove(base_id: int) -> ResponseReturnValue:
-    found = base_list.get(me(), base_id)
-    name = found.name
-    base_actions.remove(me(), found)
+    base = base_list.get(me(), base_id)
+    name = base.name
+    base_actions.remove(me(), base)
     return done(url_for("bases.index"), _("Removing %(base)s.", base=name))

@@ -14,9 +14,9 @@ blueprint = Blueprint("pictures", __name__)
 @blueprint.get("/desktops/<int:clone_id>/picture")
 def show(clone_id: int) -> Response:
     """The screen as last seen; its address names the moment, so that a browser may keep it for a while."""
-    found = screenshots.picture(clone_list.get(me(), clone_id).id)
-    if found is None:
+    picture = screenshots.picture(clone_list.get(me(), clone_id).id)
+    if picture is None:
         raise NotFound(_("There is no picture of this desktop."))
-    answer = Response(found, mimetype="image/webp")
+    answer = Response(picture, mimetype="image/webp")
     answer.cache_control.private, answer.cache_control.max_age = True, screenshots.KEPT_SECONDS
     return answer

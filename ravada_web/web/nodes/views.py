@@ -44,20 +44,20 @@ def index() -> Response:
 @blueprint.get("/<int:node_id>")
 @needs("nodes.see")
 def node(node_id: int) -> Response:
-    found = node_list.get(me(), node_id)
+    node = node_list.get(me(), node_id)
     history = events.recent("node", node_id)
     span = request.args.get("span", "hour")
     span = span if span in node_history.SPANS else "hour"
     return show(
         "nodes/node.html",
         "nodes/_node.html",
-        node=found,
-        row=node_list.row_of(found),
-        pools=storage_overview.of_node(found),
-        replicas=replicas.on_node(me(), found),
+        node=node,
+        row=node_list.row_of(node),
+        pools=storage_overview.of_node(node),
+        replicas=replicas.on_node(me(), node),
         events=history,
         span=span,
-        ranges=[] if wants_fragment() else node_history.ranges(node_history.history(found, span)),
+        ranges=[] if wants_fragment() else node_history.ranges(node_history.history(node, span)),
     )
 
 
@@ -65,10 +65,10 @@ def node(node_id: int) -> Response:
 @needs("nodes.see")
 def samples_of(node_id: int) -> ResponseReturnValue:
     """The figures of the node's charts, over one span."""
-    found, span = node_list.get(me(), node_id), request.args.get("span", "hour")
+    node, span = node_list.get(me(), node_id), request.args.get("span", "hour")
     if span not in node_history.SPANS:
         raise NotFound(_("Charts cover an hour, a day, a week or a month."))
-    seen = node_history.history(found, span)
+    seen = node_history.history(node, span)
     until = seen.since + node_history.SPANS[span][1].total_seconds()
     return {"step": seen.step, "since": seen.since, "until": until, "node": seen.node, "pools": seen.pools}
 
@@ -76,39 +76,39 @@ def samples_of(node_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:node_id>/edit")
 @needs("nodes.change")
 def edit(node_id: int) -> Response:
-    found = node_list.get(me(), node_id)
-    return show("nodes/edit.html", "nodes/_edit_form.html", node=found, form=NodeSettingsForm.of(found))
+    node = node_list.get(me(), node_id)
+    return show("nodes/edit.html", "nodes/_edit_form.html", node=node, form=NodeSettingsForm.of(node))
 
 
 @blueprint.post("/<int:node_id>/edit")
 @needs("nodes.change")
 def save(node_id: int) -> ResponseReturnValue:
-    found = node_list.get(me(), node_id)
+    node = node_list.get(me(), node_id)
     # This host has no address to enter; its form does not show those fields.
-    fixed: dict[str, Any] = {"address": found.address, "port": found.port, "user": found.user} if found.local else {}
+    fixed: dict[str, Any] = {"address": node.address, "port": node.port, "user": node.user} if node.local else {}
     form = NodeSettingsForm(data=fixed)
     for name in fixed:
         del form[name]
-    if form.submit(lambda: node_settings.edit(me(), found, form.settings(fixed))):
+    if form.submit(lambda: node_settings.edit(me(), node, form.settings(fixed))):
         return done(_page(node_id), _("Settings saved."))
-    return show("nodes/edit.html", "nodes/_edit_form.html", 422, node=found, form=form)
+    return show("nodes/edit.html", "nodes/_edit_form.html", 422, node=node, form=form)
 
 
 @blueprint.post("/<int:node_id>/enable")
 @needs("nodes.change")
 def enable(node_id: int) -> ResponseReturnValue:
-    found = node_list.get(me(), node_id)
-    service_state.set_service_state(me(), found, "enabled", unproved="unproved" in request.args)
-    return done(_back(node_id), _("%(node)s enabled.", node=found.name))
+    node = node_list.get(me(), node_id)
+    service_state.set_service_state(me(), node, "enabled", unproved="unproved" in request.args)
+    return done(_back(node_id), _("%(node)s enabled.", node=node.name))
 
 
 @blueprint.get("/<int:node_id>/enable")
 @needs("nodes.change")
 def ask_enable(node_id: int) -> Response:
     """For a node that never passed its proof: whether to go without."""
-    found = node_list.get(me(), node_id)
+    node = node_list.get(me(), node_id)
     question = Question(
-        title=_("Enable %(node)s without a test?", node=found.name),
+        title=_("Enable %(node)s without a test?", node=node.name),
         effects=[
             _("No VM has been tested on this node. Desktops placed here may not start."),
             _("Your choice is recorded in the audit log."),
@@ -123,9 +123,9 @@ def ask_enable(node_id: int) -> Response:
 @blueprint.get("/<int:node_id>/disable")
 @needs("nodes.change")
 def ask_disable(node_id: int) -> Response:
-    found = node_list.get(me(), node_id)
+    node = node_list.get(me(), node_id)
     question = Question(
-        title=_("Disable %(node)s?", node=found.name),
+        title=_("Disable %(node)s?", node=node.name),
         effects=[_("No new desktops are placed here, and stopped ones can’t be started, until you enable it again.")],
         action=url_for("nodes.disable", node_id=node_id),
         button=_("Disable"),
@@ -141,17 +141,17 @@ def ask_disable(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/disable")
 @needs("nodes.change")
 def disable(node_id: int) -> ResponseReturnValue:
-    found = node_list.get(me(), node_id)
-    service_state.set_service_state(me(), found, "disabled", shut_down=request.form.get("choice") == "shut_down")
-    return done(_back(node_id), _("%(node)s disabled.", node=found.name))
+    node = node_list.get(me(), node_id)
+    service_state.set_service_state(me(), node, "disabled", shut_down=request.form.get("choice") == "shut_down")
+    return done(_back(node_id), _("%(node)s disabled.", node=node.name))
 
 
 @blueprint.get("/<int:node_id>/remove")
 @needs("nodes.change")
 def ask_remove(node_id: int) -> Response:
-    found = node_list.get(me(), node_id)
+    node = node_list.get(me(), node_id)
     question = Question(
-        title=_("Remove %(node)s?", node=found.name),
+        title=_("Remove %(node)s?", node=node.name),
         effects=[
             _("Ravada stops managing this host. Nothing is deleted on the host itself."),
             _("Not possible while it holds desktops or base copies."),
@@ -166,9 +166,9 @@ def ask_remove(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/remove")
 @needs("nodes.change")
 def remove(node_id: int) -> ResponseReturnValue:
-    found = node_list.get(me(), node_id)
-    name = found.name
-    removal.remove(me(), found)
+    node = node_list.get(me(), node_id)
+    name = node.name
+    removal.remove(me(), node)
     return done(url_for("nodes.index"), _("%(node)s removed.", node=name))
 
 

@@ -30,9 +30,9 @@ def index() -> Response:
         **{name: given.get(name, type=asked.number) for name in ("node_id", "base_id")},
     )
     page = operation_list.listing(me(), filters, asked.page())
-    found = {"filters": filters, "page": page, "waiting": waiting.explain(me(), page.items)}
+    shown = {"filters": filters, "page": page, "waiting": waiting.explain(me(), page.items)}
     lists = {"nodes": node_list.choices(me()), "bases": base_list.choices(me())}
-    return show("operations/index.html", "operations/_table.html", **found, **lists)
+    return show("operations/index.html", "operations/_table.html", **shown, **lists)
 
 
 @blueprint.get("/<int:operation_id>")

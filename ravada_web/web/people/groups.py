@@ -63,24 +63,24 @@ def _group(group_id: int, form: MembersForm, status: int = 200) -> Response:
 @blueprint.get("/<int:group_id>/edit")
 @needs("users.change")
 def edit(group_id: int) -> Response:
-    found = groups.get(me(), group_id)
-    return _form(GroupForm(formdata=None, obj=found), group=found)
+    group = groups.get(me(), group_id)
+    return _form(GroupForm(formdata=None, obj=group), group=group)
 
 
 @blueprint.post("/<int:group_id>/edit")
 @needs("users.change")
 def save(group_id: int) -> ResponseReturnValue:
-    found, form = groups.get(me(), group_id), GroupForm()
-    if form.submit(lambda: groups.edit(me(), found, **form.settings)):
+    group, form = groups.get(me(), group_id), GroupForm()
+    if form.submit(lambda: groups.edit(me(), group, **form.settings)):
         return done(_page(group_id), _("Settings saved."))
-    return _form(form, 422, found)
+    return _form(form, 422, group)
 
 
 @blueprint.post("/<int:group_id>/members")
 @needs("users.change")
 def add_members(group_id: int) -> ResponseReturnValue:
-    found, form = groups.get(me(), group_id), MembersForm()
-    if accepted := form.submit(lambda: groups.add_members(me(), found, form.names.data)):
+    group, form = groups.get(me(), group_id), MembersForm()
+    if accepted := form.submit(lambda: groups.add_members(me(), group, form.names.data)):
         added = accepted.result
         return done(_page(group_id), ngettext("%(num)s member added.", "%(num)s members added.", added))
     return _group(group_id, form, 422)
@@ -96,10 +96,10 @@ def remove_member(group_id: int, user_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:group_id>/delete")
 @needs("users.change")
 def ask_delete(group_id: int) -> Response:
-    found = groups.get(me(), group_id)
-    count = groups.members(me(), found).total
+    group = groups.get(me(), group_id)
+    count = groups.members(me(), group).total
     question = Question(
-        title=_("Delete %(name)s?", name=found.name),
+        title=_("Delete %(name)s?", name=group.name),
         effects=[
             ngettext("%(num)s member loses this group’s bases and quota.",
                      "%(num)s members lose this group’s bases and quota.", count),
@@ -115,7 +115,7 @@ def ask_delete(group_id: int) -> Response:
 @blueprint.post("/<int:group_id>/delete")
 @needs("users.change")
 def delete(group_id: int) -> ResponseReturnValue:
-    found = groups.get(me(), group_id)
-    name = found.name
-    groups.delete(me(), found)
+    group = groups.get(me(), group_id)
+    name = group.name
+    groups.delete(me(), group)
     return done(url_for("groups.index"), _("%(name)s deleted.", name=name))
