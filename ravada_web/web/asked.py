@@ -24,10 +24,10 @@ def init_app(app: Flask) -> None:
 
 def number(text: str) -> int:
     """An id or a page's number in a query or a form: for `type=`. Raises ValueError for what no row can have."""
-    found = int(text)
-    if not -LARGEST <= found <= LARGEST:
+    value = int(text)
+    if not -LARGEST <= value <= LARGEST:
         raise ValueError(text)
-    return found
+    return value
 
 
 def page() -> int:

@@ -36,6 +36,6 @@ class Question:
         return len(self.names) - len(self.shown)
 
 
-def ask(question: Question) -> Response:
+def show_question(question: Question) -> Response:
     """Show the question: in the dialog of the page in view, or as a page of its own without JavaScript."""
     return show("confirm/page.html", "confirm/_question.html", question=question)

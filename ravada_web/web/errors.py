@@ -13,7 +13,7 @@ from ravada_web.errors import NotAllowed, RavadaError
 from ravada_web.extensions import db
 from ravada_web.services.audit import refusals
 from ravada_web.web.guard import me
-from ravada_web.web.htmx import tell, wants_fragment
+from ravada_web.web.htmx import add_toast, wants_fragment
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ def problem(status: int, text: str) -> Response:
     if wants_fragment():
         response = make_response("", status)
         response.headers["HX-Reswap"] = "none"
-        return tell(response, text, "danger")
+        return add_toast(response, text, "danger")
     title = TITLES.get(status, TITLES[400])
     return make_response(render_template("errors/error.html", status=status, title=title, text=text), status)
 

@@ -44,13 +44,13 @@ def sent_to(url: str, status: int = 204) -> Response:
 def done(url: str, text: str = "", kind: str = "success") -> Response:
     """Answer a change that went well: on to `url` with the message, or, when that is the page in view, refresh it."""
     if wants_fragment() and browser_path() == url:
-        return tell(Response(status=204), text, kind, refresh=True)
+        return add_toast(Response(status=204), text, kind, refresh=True)
     if text:
         flash(text, kind)
     return sent_to(url) if wants_fragment() else redirect(url, 303)  # type: ignore[return-value]
 
 
-def tell(response: Response, text: str, kind: str, refresh: bool = False) -> Response:
+def add_toast(response: Response, text: str, kind: str, refresh: bool = False) -> Response:
     """Add a toast to the answer of a partial request, and have the live parts of the page fetched again."""
     events: dict[str, Any] = {"toast": {"text": text, "kind": kind}} if text else {}
     if refresh:

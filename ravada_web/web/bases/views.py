@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.web import asked
-from ravada_web.web.confirm import Question, ask
+from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
 
@@ -50,7 +50,7 @@ def prepare(base_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<int:base_id>/remove")
 @needs("bases.change")
-def ask_remove(base_id: int) -> Response:
+def confirm_remove(base_id: int) -> Response:
     base = base_list.get(me(), base_id)
     question = Question(
         title=_("Remove %(base)s?", base=base.name),
@@ -62,7 +62,7 @@ def ask_remove(base_id: int) -> Response:
         button=_("Remove base"),
         back=url_for("bases.base", base_id=base_id),
     )
-    return ask(question)
+    return show_question(question)
 
 
 @blueprint.post("/<int:base_id>/remove")

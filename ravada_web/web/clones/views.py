@@ -19,7 +19,7 @@ from ravada_web.services.permissions import rights
 from ravada_web.web import asked
 from ravada_web.web.clones import actions as clone_actions
 from ravada_web.web.clones.forms import ClonesForm
-from ravada_web.web.confirm import ask
+from ravada_web.web.confirm import show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
 
@@ -77,7 +77,7 @@ def clone(clone_id: int) -> Response:
 
 @blueprint.get(f"/<{ACTION}:action>")
 def confirm(action: str) -> Response:
-    return ask(clone_actions.question(action, _chosen(), _back()))
+    return show_question(clone_actions.question(action, _chosen(), _back()))
 
 
 @blueprint.post(f"/<{ACTION}:action>")

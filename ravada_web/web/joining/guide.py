@@ -8,7 +8,7 @@ from flask_babel import ngettext
 from ravada_web.services.joining import inspection, key_install, proof, remedies
 from ravada_web.services.joining import progress as joining_progress
 from ravada_web.services.nodes import listing as node_list
-from ravada_web.web.confirm import Question, ask
+from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
 from ravada_web.web.joining.forms import PasswordForm
@@ -50,7 +50,7 @@ def key(node_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/mend")
 @needs("nodes.change")
-def ask_mend(node_id: int) -> Response:
+def confirm_fix(node_id: int) -> Response:
     """Show the commands that are to be run, as they will be run."""
     node = node_list.get(me(), node_id)
     chosen = remedies.remedies(node, request.args.getlist("code"))
@@ -64,17 +64,17 @@ def ask_mend(node_id: int) -> Response:
         title=_("Fix %(node)s?", node=node.name),
         effects=[many if chosen else _("Nothing left to fix here. Run the checks again.")],
         commands=[finding["remedy"] for finding in chosen],
-        action=url_for("guide.mend", node_id=node_id, code=[finding["code"] for finding in chosen]),
+        action=url_for("guide.fix", node_id=node_id, code=[finding["code"] for finding in chosen]),
         button=_("Run commands"),
         back=_steps(node_id),
         danger=False,
     )
-    return ask(question)
+    return show_question(question)
 
 
 @blueprint.post("/mend")
 @needs("nodes.change")
-def mend(node_id: int) -> ResponseReturnValue:
+def fix(node_id: int) -> ResponseReturnValue:
     remedies.request_fix(me(), node_list.get(me(), node_id), request.args.getlist("code"))
     return done(_steps(node_id))
 

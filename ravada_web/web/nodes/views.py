@@ -16,7 +16,7 @@ from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import settings as node_settings
 from ravada_web.services.storage import overview as storage_overview
 from ravada_web.web import asked
-from ravada_web.web.confirm import Question, ask
+from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show, wants_fragment
 from ravada_web.web.nodes.forms import NodeSettingsForm
@@ -104,7 +104,7 @@ def enable(node_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<int:node_id>/enable")
 @needs("nodes.change")
-def ask_enable(node_id: int) -> Response:
+def confirm_enable(node_id: int) -> Response:
     """For a node that never passed its proof: whether to go without."""
     node = node_list.get(me(), node_id)
     question = Question(
@@ -117,12 +117,12 @@ def ask_enable(node_id: int) -> Response:
         button=_("Enable without a test"),
         back=_back(node_id),
     )
-    return ask(question)
+    return show_question(question)
 
 
 @blueprint.get("/<int:node_id>/disable")
 @needs("nodes.change")
-def ask_disable(node_id: int) -> Response:
+def confirm_disable(node_id: int) -> Response:
     node = node_list.get(me(), node_id)
     question = Question(
         title=_("Disable %(node)s?", node=node.name),
@@ -135,7 +135,7 @@ def ask_disable(node_id: int) -> Response:
             ("shut_down", _("Shut down its desktops"), _("Users lose unsaved work.")),
         ],
     )
-    return ask(question)
+    return show_question(question)
 
 
 @blueprint.post("/<int:node_id>/disable")
@@ -148,7 +148,7 @@ def disable(node_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<int:node_id>/remove")
 @needs("nodes.change")
-def ask_remove(node_id: int) -> Response:
+def confirm_remove(node_id: int) -> Response:
     node = node_list.get(me(), node_id)
     question = Question(
         title=_("Remove %(node)s?", node=node.name),
@@ -160,7 +160,7 @@ def ask_remove(node_id: int) -> Response:
         button=_("Remove node"),
         back=_back(node_id),
     )
-    return ask(question)
+    return show_question(question)
 
 
 @blueprint.post("/<int:node_id>/remove")

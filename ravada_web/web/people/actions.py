@@ -7,7 +7,7 @@ from flask_babel import ngettext
 
 from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords, sessions
-from ravada_web.web.confirm import Question, ask
+from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done
 from ravada_web.web.people.views import shown_once
@@ -21,12 +21,12 @@ def _page(user_id: int) -> str:
 
 def _question(user_id: int, title: str, effects: list[str], endpoint: str, button: str) -> Response:
     action = url_for(f"people_actions.{endpoint}", user_id=user_id)
-    return ask(Question(title=title, effects=effects, action=action, button=button, back=_page(user_id)))
+    return show_question(Question(title=title, effects=effects, action=action, button=button, back=_page(user_id)))
 
 
 @blueprint.get("/off")
 @needs("users.change")
-def ask_off(user_id: int) -> Response:
+def confirm_off(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
         _("%(name)s is signed out everywhere, open screens close, and sign-in is blocked.", name=name),
@@ -53,7 +53,7 @@ def switch_on(user_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/delete")
 @needs("users.change")
-def ask_delete(user_id: int) -> Response:
+def confirm_delete(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
         _("Group memberships, quota and personal offers are deleted too. This cannot be undone.", name=name),
@@ -73,7 +73,7 @@ def delete(user_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/password")
 @needs("users.change")
-def ask_password(user_id: int) -> Response:
+def confirm_password(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
         _("The current password stops working, and %(name)s is signed out everywhere.", name=name),
@@ -92,7 +92,7 @@ def reset_password(user_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/second-factor")
 @needs("users.change")
-def ask_second_factor(user_id: int) -> Response:
+def confirm_second_factor(user_id: int) -> Response:
     name = users.get(me(), user_id).name
     effects = [
         _("For a lost phone. First make sure that the request really comes from %(name)s.", name=name),

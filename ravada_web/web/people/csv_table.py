@@ -50,8 +50,8 @@ def _form(filled: TableForm, status: int = 200, bad: BadTable | None = None) -> 
 @blueprint.get("/upload/<key>")
 @needs("users.change")
 def preview(key: str) -> Response:
-    found = csv_import.kept_preview(me(), key)
-    return show("people/preview.html", "people/_preview.html", preview=found)
+    preview = csv_import.kept_preview(me(), key)
+    return show("people/preview.html", "people/_preview.html", preview=preview)
 
 
 @blueprint.post("/upload/<key>")

@@ -8,7 +8,7 @@ from flask_babel import ngettext
 from ravada_web.models import Group
 from ravada_web.services.people import groups
 from ravada_web.web import asked
-from ravada_web.web.confirm import Question, ask
+from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
 from ravada_web.web.people.forms import GroupForm, MembersForm
@@ -95,7 +95,7 @@ def remove_member(group_id: int, user_id: int) -> ResponseReturnValue:
 
 @blueprint.get("/<int:group_id>/delete")
 @needs("users.change")
-def ask_delete(group_id: int) -> Response:
+def confirm_delete(group_id: int) -> Response:
     group = groups.get(me(), group_id)
     count = groups.members(me(), group).total
     question = Question(
@@ -109,7 +109,7 @@ def ask_delete(group_id: int) -> Response:
         button=_("Delete group"),
         back=_page(group_id),
     )  # fmt: skip
-    return ask(question)
+    return show_question(question)
 
 
 @blueprint.post("/<int:group_id>/delete")
