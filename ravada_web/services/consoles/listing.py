@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flask_babel import gettext as _
+
 from ravada_web.errors import NotFound
-from ravada_web.messages import message
 from ravada_web.models import Clone, Console, Operation, User
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles import rights as console_rights
@@ -47,5 +48,5 @@ def viewer_file(viewer: User, clone_id: int, operation_id: int) -> ViewerFile:
     clone = clone_list.get(viewer, clone_id)
     operation = operation_list.get(viewer, operation_id, "viewer_offer")
     if operation.params["clone_id"] != clone_id:
-        raise NotFound(message("operations.not_found"))
+        raise NotFound(_("There is no such operation."))
     return ViewerFile(clone, operation)
