@@ -1,14 +1,10 @@
-"""The second factor: codes by time (TOTP, RFC 6238), recovery codes, and how the secret is kept. No rows, no clock."""
+"""The second factor: codes by time (TOTP, RFC 6238) and recovery codes. No rows, no clock."""
 
-import base64
 import hashlib
 import secrets
 
 import pyotp
 import segno
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 STEP_SECONDS = 30
 # One step either way: phones' clocks differ by seconds, and typing takes some (RFC 6238, 5.2).
@@ -56,21 +52,3 @@ def recovery_digest(code: str, user_id: int) -> str:
     """What is kept of a recovery code; typed with blanks or capitals it is the same. Slow enough to guess (scrypt)."""
     plain = "".join(letter for letter in code.lower() if letter.isalnum())
     return hashlib.scrypt(plain.encode(), salt=f"recovery {user_id}".encode(), n=2**12, r=8, p=1, dklen=32).hex()
-
-
-def _box(key: str) -> Fernet:
-    derived = HKDF(SHA256(), 32, salt=None, info=b"second factor").derive(key.encode())
-    return Fernet(base64.urlsafe_b64encode(derived))
-
-
-def seal(secret: str, key: str) -> str:
-    """The secret as it is kept, by the installation's key."""
-    return _box(key).encrypt(secret.encode()).decode()
-
-
-def unseal(kept: str, key: str) -> str | None:
-    """The secret again; None where another key sealed it."""
-    try:
-        return _box(key).decrypt(kept.encode()).decode()
-    except InvalidToken:
-        return None

@@ -1,7 +1,7 @@
 """The other door: a file for a viewer of the user's own (virt-viewer), where a node offers displays on an address.
 
-The display's password is made for this one file, by a job on the node, and expires. It waits in Redis, for a minute
-and to be fetched once; it is in no row, no job and no log.
+The display's password is made for this one file, by a job on the node, and expires. It waits in Redis, sealed, for
+two minutes and to be fetched once; it is in no row, no job and no log.
 """
 
 import json
@@ -12,9 +12,11 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.hypervisor import displays
+from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.models import Clone, CloneState, Operation, User
 from ravada_web.remote.commands import run
 from ravada_web.services.audit import events
@@ -80,8 +82,12 @@ def admit(handle: Handle) -> None:
             endpoints.workspace(), endpoints.target(node), read, deadline=CA_SECONDS, step="SPICE's authority"
         )
         where["ca"] = authority.decode(errors="replace")
-    kept = json.dumps(where | {"password": password, "title": name})
-    queues.redis.set(_key(handle.operation_id), kept, ex=TICKET_SECONDS)
+    _keep(handle.operation_id, where | {"password": password, "title": name})
+
+
+def _keep(operation_id: int, where: dict[str, Any]) -> None:
+    sealed = seal(json.dumps(where), Purpose.VIEWER_FILE, settings().secret_key())
+    queues.redis.set(_key(operation_id), sealed, ex=TICKET_SECONDS)
 
 
 def _key(operation_id: int) -> str:
@@ -93,10 +99,16 @@ def file_of(viewer: User, clone_id: int, operation_id: int) -> str:
     operation = db.session.get(Operation, operation_id)
     if operation is None or operation.user_id != viewer.id or operation.params.get("clone_id") != clone_id:
         raise NotFound(_("Operation not found."))
-    kept = queues.redis.getdel(_key(operation_id))
-    if not isinstance(kept, bytes):
+    where = _taken(operation_id)
+    if where is None:
         raise NotFound(_("This file has expired or was already downloaded. Create a new one."))
-    return _text(json.loads(kept))
+    return _text(where)
+
+
+def _taken(operation_id: int) -> dict[str, Any] | None:
+    sealed = queues.redis.getdel(_key(operation_id))
+    kept = unseal(sealed.decode(), Purpose.VIEWER_FILE, settings().secret_key()) if isinstance(sealed, bytes) else None
+    return json.loads(kept) if kept else None
 
 
 def _text(where: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db, queues
-from ravada_web.identity.second_factor import seal, unseal
+from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.models import Node, Operation, User
 from ravada_web.remote.errors import CommandFailed, HostKeyChanged, KeyRefused, NodeUnreachable
 from ravada_web.remote.login import key_command, run_with_password
@@ -47,7 +47,8 @@ def request_key_install(actor: User, node: Node, password: str) -> Operation:
         operation = request(session, "node_key", title, actor=actor, node=node)
         session.flush()
         events.record(session, actor, "install_key", node, node.user)
-        queues.redis.set(_place(operation.id), seal(password, settings().secret_key()), ex=PASSWORD_SECONDS)
+        sealed = seal(password, Purpose.NODE_PASSWORD, settings().secret_key())
+        queues.redis.set(_place(operation.id), sealed, ex=PASSWORD_SECONDS)
         return operation
 
 
@@ -58,7 +59,9 @@ def _place(operation_id: int) -> str:
 def install_key(handle: Handle) -> None:
     """The job's part: install the key, then check the node as with a key that was there."""
     sealed = queues.redis.getdel(_place(handle.operation_id))
-    password = unseal(sealed.decode(), settings().secret_key()) if isinstance(sealed, bytes) else None
+    password = None
+    if isinstance(sealed, bytes):
+        password = unseal(sealed.decode(), Purpose.NODE_PASSWORD, settings().secret_key())
     if password is None:
         raise InvalidInput(
             {"password": _("The password was not used within a minute, and is forgotten. Type it again.")}

@@ -11,6 +11,7 @@ from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
 from ravada_web.identity import second_factor
 from ravada_web.identity.passwords import matches
+from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.models import RecoveryCode, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
@@ -31,11 +32,11 @@ def begin(user: User) -> str:
     """The secret to be set up: drawn at the first time, the same until it is proved. Raises Conflict once it is."""
     if user.has_second_factor:
         raise Conflict(_("You already have a second factor. Disable it first to set up another one."))
-    if user.totp_secret and (kept := second_factor.unseal(user.totp_secret, settings().secret_key())):
+    if user.totp_secret and (kept := _unsealed(user.totp_secret)):
         return kept
     secret = second_factor.new_secret()
     with transaction():
-        user.totp_secret = second_factor.seal(secret, settings().secret_key())
+        user.totp_secret = seal(secret, Purpose.SECOND_FACTOR, settings().secret_key())
     return secret
 
 
@@ -53,8 +54,12 @@ def prove(user: User, code: str) -> list[str]:
         return _fresh_codes(session, user)
 
 
+def _unsealed(kept: str) -> str | None:
+    return unseal(kept, Purpose.SECOND_FACTOR, settings().secret_key())
+
+
 def _step(user: User, code: str) -> int | None:
-    secret = second_factor.unseal(user.totp_secret, settings().secret_key()) if user.totp_secret else None
+    secret = _unsealed(user.totp_secret) if user.totp_secret else None
     plain = "".join(code.split())
     return second_factor.matching_step(secret, plain, time.time(), user.totp_step) if secret else None
 
