@@ -1,0 +1,22 @@
+"""A node's figures: what was read and measured of the host."""
+
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ravada_web.models.types import Moment
+
+
+class Figures:
+    """Memory in MiB; `cpu_load` from 0 to 1 of all cores. `facts` are libvirt's, as read at `facts_at`."""
+
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    facts_at: Mapped[Moment | None]
+    cpus: Mapped[int | None]
+    cpu_load: Mapped[float | None]
+    memory_total_mib: Mapped[int | None]
+    memory_free_mib: Mapped[int | None]
+    figures_at: Mapped[Moment | None]
+    # Domains on the node that are none of ours: what a base can be imported from.
+    other_domains: Mapped[list[str]] = mapped_column(JSON, default=list)

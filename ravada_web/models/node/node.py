@@ -1,0 +1,47 @@
+"""Nodes: where each is, and whether it is wanted in service; the rest by subject in files of their own."""
+
+from enum import StrEnum
+
+from sqlalchemy import String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ravada_web.extensions import db
+from ravada_web.models.node.figures import Figures
+from ravada_web.models.node.health import Health
+from ravada_web.models.node.joining import Joining
+from ravada_web.models.node.pool import Pool
+from ravada_web.models.node.settings import NodeSettings
+from ravada_web.models.types import Id, Moment, Name, Word, now
+
+
+class Wanted(StrEnum):
+    """What the administrator wants of a node."""
+
+    NEW = "new"
+    ENABLED = "enabled"
+    DRAINING = "draining"
+    MAINTENANCE = "maintenance"
+    DISABLED = "disabled"
+
+
+class Node(Health, Joining, NodeSettings, Figures, db.Model):
+    """A host that runs virtual machines."""
+
+    __tablename__ = "nodes"
+    __table_args__ = (UniqueConstraint("address", "port"),)
+    id: Mapped[Id]
+    name: Mapped[Name] = mapped_column(unique=True)
+    address: Mapped[str] = mapped_column(String(255))
+    port: Mapped[int] = mapped_column(default=22)
+    user: Mapped[Name] = mapped_column(default="root")
+    local: Mapped[bool] = mapped_column(default=False)
+    is_master: Mapped[bool] = mapped_column(default=False)
+    runs_clones: Mapped[bool] = mapped_column(default=True)
+    host_key: Mapped[str] = mapped_column(Text, default="")
+    host_uuid: Mapped[str | None] = mapped_column(String(36), unique=True)
+    wanted: Mapped[Word] = mapped_column(default=Wanted.ENABLED)
+    created_at: Mapped[Moment] = mapped_column(default=now)
+
+    pools: Mapped[list[Pool]] = relationship(
+        back_populates="node", cascade="all, delete-orphan", order_by=Pool.name, lazy="selectin"
+    )
