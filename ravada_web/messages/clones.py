@@ -5,7 +5,7 @@ from ravada_web.messages.message import Message, message
 
 TEXTS: dict[str, Template] = {
     # What cannot be done
-    "clones.not_found": N_("This desktop does not exist."),
+    "clones.not_found": N_("Desktop not found."),
     "clones.no_such_name": N_("There is no clone named “%(name)s”."),
     "clones.not_while": N_("You can't do that while %(clone)s is %(state)s."),
     "clones.node_quarantined": N_(

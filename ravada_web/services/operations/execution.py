@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from flask_babel import gettext as _
 from sqlalchemy import CursorResult, select, update
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, Message, MessageError, as_message
+from ravada_web.messages import NOTHING, Message, MessageError, message
+from ravada_web.messages.foreign import printable
 from ravada_web.models import Operation, OperationState, attempt_id, now
 from ravada_web.services.operations.kinds import KINDS
 from ravada_web.services.operations.processes import this_process
@@ -61,7 +61,7 @@ class Handle:
         if row.cancel_asked:
             raise Cancelled
 
-    def progress(self, percent: float, message: Message | str = NOTHING) -> None:
+    def progress(self, percent: float, step: Message | str = NOTHING) -> None:
         """Show how far the work is, at most twice a second; raises as `check` does."""
         if time.monotonic() - self._reported < REPORT_EVERY:
             return
@@ -69,7 +69,7 @@ class Handle:
         self.check()
         with transaction() as session:
             mine = update(Operation).where(Operation.id == self.operation_id, Operation.attempt == self.attempt)
-            session.execute(mine.values(progress=int(percent), **({"message": message} if message else {})))
+            session.execute(mine.values(progress=int(percent), **({"message": step} if step else {})))
 
 
 Work = Callable[[Handle], None]
@@ -92,16 +92,15 @@ def run(operation_id: int, attempt: int, work: Work) -> None:
             db.session.rollback()
             log.warning("superseded")
         except Cancelled:
-            _end(handle, OperationState.CANCELLED, as_message(_("Cancelled.")))
+            _end(handle, OperationState.CANCELLED, message("operations.cancelled"))
         except MessageError as error:
             if isinstance(error, InvalidInput):
                 handle.result["field"] = next(iter(error.fields))
-            log.warning("failed", error=str(error))
+            log.warning("failed", reason=error.message.kind)
             _end(handle, OperationState.FAILED, error.message)
         except Exception as error:
             log.exception("unexpected")
-            unexpected = _("An unexpected error: %(error)s", error=repr(error))
-            _end(handle, OperationState.FAILED, as_message(unexpected))
+            _end(handle, OperationState.FAILED, message("operations.unexpected", error=printable(repr(error))))
             raise
         else:
             _end(handle, OperationState.DONE, NOTHING)

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from flask_babel import LazyString
-from flask_babel import lazy_gettext as _l
-
+from ravada_web.messages import Message, message
 from ravada_web.services.operations import subjects
 from ravada_web.services.operations.subjects import Subject
 
@@ -20,7 +18,7 @@ class Kind:
     ends early, and puts it back to work for a retry.
     """
 
-    label: LazyString
+    label: Message
     queue: Literal["interactive", "default", "bulk"]
     job: str
     timeout: int
@@ -30,30 +28,67 @@ class Kind:
 
 _HOUR = 3600
 KINDS: dict[str, Kind] = {
-    "node_scan": Kind(_l("Read host key"), "interactive", "jobs.nodes.scan", 60, subjects.NOTHING),
-    "node_inspect": Kind(_l("Check node"), "interactive", "jobs.nodes.inspect", 120, subjects.JOINING_NODE),
-    "node_key": Kind(_l("Install key on node"), "interactive", "jobs.nodes.install_key", 180, subjects.JOINING_NODE),
-    "node_mend": Kind(_l("Fix node"), "default", "jobs.nodes.mend", 1800, subjects.JOINING_NODE),
-    "node_prove": Kind(_l("Test node"), "interactive", "jobs.nodes.prove", 180, subjects.JOINING_NODE),
-    "alert_test": Kind(_l("Send test message"), "default", "jobs.alerts.test", 60, subjects.NOTHING),
-    "pools_count": Kind(_l("Scan storage pools"), "default", "jobs.nodes.count_pools", 120, subjects.NOTHING),
-    "base_import": Kind(_l("Import base"), "interactive", "jobs.bases.import_base", 300, subjects.NOTHING),
+    "node_scan": Kind(message("operations.kind_node_scan"), "interactive", "jobs.nodes.scan", 60, subjects.NO_ROWS),
+    "node_inspect": Kind(
+        message("operations.kind_node_inspect"), "interactive", "jobs.nodes.inspect", 120, subjects.JOINING_NODE
+    ),
+    "node_key": Kind(
+        message("operations.kind_node_key"), "interactive", "jobs.nodes.install_key", 180, subjects.JOINING_NODE
+    ),
+    "node_mend": Kind(message("operations.kind_node_mend"), "default", "jobs.nodes.mend", 1800, subjects.JOINING_NODE),
+    "node_prove": Kind(
+        message("operations.kind_node_prove"), "interactive", "jobs.nodes.prove", 180, subjects.JOINING_NODE
+    ),
+    "alert_test": Kind(message("operations.kind_alert_test"), "default", "jobs.alerts.test", 60, subjects.NO_ROWS),
+    "pools_count": Kind(
+        message("operations.kind_pools_count"), "default", "jobs.nodes.count_pools", 120, subjects.NO_ROWS
+    ),
+    "base_import": Kind(
+        message("operations.kind_base_import"), "interactive", "jobs.bases.import_base", 300, subjects.NO_ROWS
+    ),
     "base_prepare": Kind(
-        _l("Prepare base"), "bulk", "jobs.bases.prepare", 6 * _HOUR, subjects.PREPARED_BASE, limit="copy"
+        message("operations.kind_base_prepare"),
+        "bulk",
+        "jobs.bases.prepare",
+        6 * _HOUR,
+        subjects.PREPARED_BASE,
+        limit="copy",
     ),
-    "base_remove": Kind(_l("Remove base"), "default", "jobs.bases.remove", 600, subjects.NOTHING),
+    "base_remove": Kind(message("operations.kind_base_remove"), "default", "jobs.bases.remove", 600, subjects.NO_ROWS),
     "replica_copy": Kind(
-        _l("Copy base to node"), "bulk", "jobs.bases.copy_replica", 6 * _HOUR, subjects.REPLICA, limit="copy"
+        message("operations.kind_replica_copy"),
+        "bulk",
+        "jobs.bases.copy_replica",
+        6 * _HOUR,
+        subjects.REPLICA,
+        limit="copy",
     ),
-    "replica_remove": Kind(_l("Remove base from node"), "default", "jobs.bases.remove_replica", 600, subjects.REPLICA),
+    "replica_remove": Kind(
+        message("operations.kind_replica_remove"), "default", "jobs.bases.remove_replica", 600, subjects.REPLICA
+    ),
     "clones_create": Kind(
-        _l("Create clones"), "default", "jobs.clones.create", 600, subjects.CREATED_CLONES, limit="build"
+        message("operations.kind_clones_create"),
+        "default",
+        "jobs.clones.create",
+        600,
+        subjects.CREATED_CLONES,
+        limit="build",
     ),
-    "clones_delete": Kind(_l("Delete clones"), "default", "jobs.clones.delete", 600, subjects.DELETED_CLONES),
-    "clones_start": Kind(_l("Start clones"), "interactive", "jobs.clones.start", 300, subjects.STARTED_CLONES),
-    "clones_stop": Kind(_l("Stop clones"), "interactive", "jobs.clones.stop", 300, subjects.STOPPED_CLONES),
-    "clones_restart": Kind(_l("Restart clones"), "interactive", "jobs.clones.restart", 300, subjects.RESTARTED_CLONES),
-    "viewer_offer": Kind(_l("Open in virt-viewer"), "interactive", "jobs.clones.offer", 60, subjects.NOTHING),
+    "clones_delete": Kind(
+        message("operations.kind_clones_delete"), "default", "jobs.clones.delete", 600, subjects.DELETED_CLONES
+    ),
+    "clones_start": Kind(
+        message("operations.kind_clones_start"), "interactive", "jobs.clones.start", 300, subjects.STARTED_CLONES
+    ),
+    "clones_stop": Kind(
+        message("operations.kind_clones_stop"), "interactive", "jobs.clones.stop", 300, subjects.STOPPED_CLONES
+    ),
+    "clones_restart": Kind(
+        message("operations.kind_clones_restart"), "interactive", "jobs.clones.restart", 300, subjects.RESTARTED_CLONES
+    ),
+    "viewer_offer": Kind(
+        message("operations.kind_viewer_offer"), "interactive", "jobs.clones.offer", 60, subjects.NO_ROWS
+    ),
 }
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import Event, Operation, User
 from ravada_web.models.mentions import mentions
 from ravada_web.services.audit import events
@@ -59,7 +59,7 @@ def get(viewer: User, operation_id: int, kind: str | None = None) -> Operation:
     """
     operation = db.session.scalar(select(Operation).where(Operation.id == operation_id, scopes.operations(viewer)))
     if operation is None or kind not in (None, operation.kind):
-        raise NotFound(_("There is no such operation."))
+        raise NotFound(message("operations.not_found"))
     return operation
 
 
@@ -84,7 +84,7 @@ def many(viewer: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
     query = select(Operation).where(Operation.id.in_(wanted), scopes.operations(viewer))
     found = db.session.scalars(query.order_by(Operation.id)).all()
     if len(found) != len(wanted):
-        raise NotFound(_("There is no such operation."))
+        raise NotFound(message("operations.not_found"))
     return found
 
 

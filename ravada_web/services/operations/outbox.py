@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from flask_babel import gettext as _
 from redis.exceptions import RedisError
 from rq import Queue, RateLimit
 from rq.job import Job
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import QueueUnreachable
 from ravada_web.extensions import queues
+from ravada_web.messages import message
 from ravada_web.models import Operation, attempt_id
 from ravada_web.services.operations.kinds import KINDS
 from ravada_web.services.operations.limits import limit_key
@@ -122,9 +122,7 @@ def wait_for_queue(seconds: float = 30.0) -> None:
 def require_queue() -> None:
     """Raise QueueUnreachable, before anything is written, when work could not be queued."""
     if not queue_reachable():
-        raise QueueUnreachable(
-            _("The queue is not reachable, so nothing was changed. Check that Redis runs, then try again.")
-        )
+        raise QueueUnreachable(message("operations.queue_unreachable"))
 
 
 def ticket_of(operation: Operation, at_once: int) -> Ticket:

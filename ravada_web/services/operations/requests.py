@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
-from ravada_web.messages import NOTHING, Message, as_message
+from ravada_web.messages import NOTHING, Message, as_message, message
 from ravada_web.models import (
     Node,
     Operation,
@@ -65,11 +64,11 @@ def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> 
     wanted = set(operation_ids)
     known = select(Operation.id).where(Operation.id.in_(wanted), scopes.operations(actor))
     if set(session.scalars(known)) != wanted:
-        raise NotFound(_("There is no such operation."))
+        raise NotFound(message("operations.not_found"))
     theirs = select(Operation).where(Operation.id.in_(wanted), scopes.operations_to_control(actor))
     rows = session.scalars(theirs.order_by(Operation.id)).all()
     if len(rows) != len(wanted):
-        raise NotAllowed(_("This is about desktops, bases or nodes too that you are not given."))
+        raise NotAllowed(message("operations.beyond_scope"))
     return rows
 
 
@@ -84,7 +83,7 @@ def retry(actor: User, operation_ids: Sequence[int]) -> int:
         rows = _to_control(session, actor, operation_ids)
         for row in rows:
             if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
-                raise Conflict(_("“%(title)s” has not failed, so there is nothing to retry.", title=row.title))
+                raise Conflict(message("operations.nothing_to_retry", title=row.title))
             KINDS[row.kind].subject.resume(session, row)
             next_attempt(session, row)
             events.record(session, actor, "retry", row, row.title)
@@ -107,7 +106,7 @@ def cancel(actor: User, operation_ids: Sequence[int]) -> int:
         rows = _to_control(session, actor, operation_ids)
         open_rows = [row for row in rows if not row.over]
         if not open_rows:
-            raise Conflict(_("Nothing to cancel: what you chose is over already."))
+            raise Conflict(message("operations.nothing_to_cancel"))
         for row in open_rows:
             _stop(session, row, actor)
         return len(open_rows)
@@ -116,7 +115,6 @@ def cancel(actor: User, operation_ids: Sequence[int]) -> int:
 def _stop(session: Session, row: Operation, actor: User) -> None:
     row.cancel_asked = True
     if row.state == OperationState.WAITING:
-        reason = _("Cancelled by %(name)s.", name=actor.name)
-        row.state, row.error = OperationState.CANCELLED, as_message(reason)
+        row.state, row.error = OperationState.CANCELLED, message("operations.cancelled_by", name=actor.name)
         KINDS[row.kind].subject.release(session, row, row.error)
     events.record(session, actor, "cancel", row, row.title)

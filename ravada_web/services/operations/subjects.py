@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flask_babel import gettext as _
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
-from ravada_web.messages import Message
+from ravada_web.messages import Message, message
 from ravada_web.models import Base, BaseState, Clone, CloneState, Operation, Replica, ReplicaState
 
 
@@ -44,8 +43,7 @@ class Clones(Subject):
     def resume(self, session: Session, operation: Operation) -> None:
         clones = session.scalars(select(Clone).where(Clone.operation_id == operation.id)).all()
         if not clones:
-            text = _("The clones of “%(title)s” have moved on; ask for it anew there.", title=operation.title)
-            raise Conflict(text)
+            raise Conflict(message("operations.clones_moved_on", title=operation.title))
         for clone in clones:
             if state := self.resumed(clone):
                 clone.state, clone.reason = state, Message()
@@ -81,7 +79,7 @@ class OneReplica(Subject):
 
     def resume(self, session: Session, operation: Operation) -> None:
         if session.get(Replica, operation.params["replica_id"]) is None:
-            raise Conflict(_("The replica of “%(title)s” is gone; tick the node again.", title=operation.title))
+            raise Conflict(message("operations.replica_gone", title=operation.title))
 
 
 class PreparedBase(Subject):
@@ -95,7 +93,7 @@ class PreparedBase(Subject):
         session.get_one(Base, operation.base_id).state = BaseState.PREPARING
 
 
-NOTHING = Subject()
+NO_ROWS = Subject()
 # A node before it serves: one operation works on it at a time.
 JOINING_NODE = Subject()
 PREPARED_BASE = PreparedBase()

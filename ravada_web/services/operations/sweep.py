@@ -4,12 +4,11 @@ import socket
 import time
 
 import structlog
-from flask_babel import gettext as _
 from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 
 from ravada_web.extensions import db, queues
-from ravada_web.messages import as_message
+from ravada_web.messages import message
 from ravada_web.models import Operation, OperationState, now
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
@@ -85,8 +84,7 @@ def hand_back(operation_id: int) -> None:
         former = operation_requests.ticket(row)
         if row.attempt >= MOST_ATTEMPTS:
             row.state, row.finished_at = OperationState.FAILED, now()
-            died = _("Its worker died %(count)s times. Look at the workers' log, then retry.", count=row.attempt)
-            row.error = as_message(died)
+            row.error = message("operations.worker_died", count=row.attempt)
             KINDS[row.kind].subject.release(session, row, row.error)
         else:
             operation_requests.next_attempt(session, row)

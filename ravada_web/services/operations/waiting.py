@@ -5,12 +5,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from redis.exceptions import RedisError
 from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 
 from ravada_web.extensions import db, queues
+from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import Operation, OperationState, User, operation_of
 from ravada_web.services.operations import workers
 from ravada_web.services.operations.kinds import KINDS, QUEUES
@@ -19,14 +19,13 @@ from ravada_web.services.permissions import scopes
 
 # So many past operations say how long one of a kind takes.
 PAST = 20
-LONGEST_TITLE = 60
 
 
 @dataclass(frozen=True)
 class Waiting:
     """`position` counts from 1 among those that wait for the same; `seconds` is about how long, None if not known."""
 
-    reason: str
+    reason: Message
     position: int | None = None
     seconds: float | None = None
 
@@ -70,14 +69,14 @@ def _read() -> _Queues:
     return _Queues(dict(zip(QUEUES, found, strict=False)), held, through, served)
 
 
-def _titles(viewer: User, seen: _Queues) -> dict[str, str]:
+def _titles(viewer: User, seen: _Queues) -> dict[str, Message]:
     """The titles of the operations that hold limits, by their jobs, as far as the viewer may know of them."""
     jobs = {job_id: operation_of(job_id) for ids in seen.through.values() for job_id in ids}
     if not jobs:
         return {}
     query = select(Operation.id, Operation.title).where(Operation.id.in_(set(jobs.values())))
     known = dict(db.session.execute(query.where(scopes.operations(viewer))).all())
-    return {job_id: str(known[number]) for job_id, number in jobs.items() if number in known}
+    return {job_id: known[number] for job_id, number in jobs.items() if number in known}
 
 
 def _usual_seconds(kinds: set[str]) -> dict[str, float]:
@@ -96,33 +95,30 @@ def _usual_seconds(kinds: set[str]) -> dict[str, float]:
     return usual
 
 
-def _of(row: Operation, seen: _Queues, usual: float | None, titles: dict[str, str]) -> Waiting:
+def _of(row: Operation, seen: _Queues, usual: float | None, titles: dict[str, Message]) -> Waiting:
     kind = KINDS[row.kind]
     queue = seen.served[kind.queue]
     if queue.unserved:
-        return Waiting(_("No worker serves the queue “%(queue)s”. Start one; see Workers.", queue=kind.queue))
+        return Waiting(message("operations.no_worker", queue=kind.queue))
     limit = limit_key(row.node_id, kind.limit) if row.node_id and kind.limit else ""
     if row.job_id in seen.held.get(limit, ()):
         return _held_back(row, limit, seen, usual, titles)
     jobs = seen.jobs[kind.queue]
     if row.job_id not in jobs:
-        return Waiting(_("It is being handed to a worker."))
+        return Waiting(message("operations.being_handed_over"))
     position = jobs.index(row.job_id) + 1
     if queue.busy < queue.workers and position == 1:
-        return Waiting(_("A worker takes it any moment."), 1)
-    reason = _("All %(count)s workers of the queue “%(queue)s” are busy.", count=queue.workers, queue=kind.queue)
+        return Waiting(message("operations.starting_shortly"), 1)
+    reason = message("operations.workers_busy", count=queue.workers, queue=kind.queue)
     return Waiting(reason, position, _about(usual, position, queue.workers))
 
 
-def _held_back(row: Operation, limit: str, seen: _Queues, usual: float | None, titles: dict[str, str]) -> Waiting:
+def _held_back(row: Operation, limit: str, seen: _Queues, usual: float | None, titles: dict[str, Message]) -> Waiting:
     ahead = seen.through.get(limit, [])
     position = seen.held[limit].index(row.job_id) + 1
-    first = titles.get(ahead[0], "") if ahead else ""
-    reason = _(
-        "Node %(node)s does %(count)s of these at a time.", node=row.node.name if row.node else "", count=len(ahead)
-    )
-    if first:
-        reason += " " + _("Now: “%(title)s”.", title=first[:LONGEST_TITLE])
+    busy = message("operations.node_busy", node=row.node.name if row.node else "", count=len(ahead))
+    now = titles.get(ahead[0]) if ahead else None
+    reason = sentences(busy, message("operations.now_running", title=now) if now else NOTHING)
     return Waiting(reason, position, _about(usual, position, len(ahead)))
 
 

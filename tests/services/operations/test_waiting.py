@@ -44,7 +44,8 @@ def viewer(people: People):  # type: ignore[no-untyped-def]
 
 def test_a_queue_without_a_worker_is_shouted_about(people: People, viewer) -> None:  # type: ignore[no-untyped-def]
     (row,) = asked(people, "clones_start")
-    assert "No worker serves the queue “interactive”" in waiting.explain(viewer, [row])[row.id].reason
+    reason = waiting.explain(viewer, [row])[row.id].reason
+    assert (reason.kind, reason.figures) == ("operations.no_worker", {"queue": "interactive"})
     workers._Known.at = -workers.ASKED_EVERY
     assert set(workers.unserved()) == {"interactive", "checks", "default", "bulk"}
 
@@ -67,7 +68,7 @@ def test_the_place_in_line_and_the_time_come_from_what_is_past(people: People, v
         seen = waiting.explain(viewer, rows)
     assert [seen[row.id].position for row in rows] == [1, 2, 3]
     assert [seen[row.id].seconds for row in rows] == [5, 15, 25]
-    assert "All 1 workers" in seen[rows[0].id].reason
+    assert seen[rows[0].id].reason.kind == "operations.workers_busy" and seen[rows[0].id].reason.figures["count"] == 1
 
 
 def test_without_a_past_there_is_no_time(people: People, viewer) -> None:  # type: ignore[no-untyped-def]
@@ -83,7 +84,7 @@ def test_a_nodes_limit_is_named_with_what_holds_it(people: People, viewer) -> No
         seen = waiting.explain(viewer, rows)
         (row,) = [queue for queue in workers.queue_rows(workers.listing()) if queue.name == "default"]
     assert (row.waiting, row.held_back) == (2, 2)
-    assert "Node n1 does 2 of these at a time. Now: “clones_create 0”." in seen[rows[2].id].reason
+    assert "Node n1 runs 2 of these at a time. Now running: “clones_create 0”." in str(seen[rows[2].id].reason)
     assert [seen[row.id].position for row in rows[2:]] == [1, 2]
 
 
