@@ -77,7 +77,7 @@ format: $(VENV)/installed ## put the code into ruff's format
 	$(BIN)/ruff format .
 
 test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab or browser, on all processors
-	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
 	$(BIN)/python -m pytest $(NO_LAB) -m clock
 
 translations: $(VENV)/installed ## gather the texts for the catalogues; says how much of each language is there

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from websockets.sync.client import ClientConnection, connect
+from xdist.scheduler import LoadScopeScheduling
 
 from ravada_web import ROOT, create_app
 from ravada_web.config import Settings
@@ -173,12 +175,16 @@ def free_port() -> int:
         return port
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what uses the one house together, on one worker of a parallel run."""
-    for item in items:
-        if "running_house" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("house"))
+class OneHouse(LoadScopeScheduling):
+    """Tests go to whichever worker is free, but those of the gateway to one, which starts the house once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "house" if nodeid.startswith("tests/gateway/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneHouse:
+    """How a parallel run is divided."""
+    return OneHouse(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -199,7 +205,7 @@ def qemu(socket: Path) -> Iterator["subprocess.Popen[bytes]"]:
     command += ["-device", "VGA", "-vnc", f"unix:{socket}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(socket.exists, 20, "QEMU shows its display")
+        wait_until(socket.exists, 60, "QEMU shows its display")
         yield process
     finally:
         process.kill()
