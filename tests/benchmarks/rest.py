@@ -85,7 +85,7 @@ def main() -> None:
         small = at_rest(fleet)
         say(json.dumps(small))
         fleet.fill(200)
-        admin = users.by_name("admin").id
+        admin = users.first_administrator().id
         fleet.add_clones(1000, lambda _number: admin)
         db.session.remove()
         fleet.wait_linked(200)
