@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -18,6 +19,8 @@ SIGNALS = (*ENDING, signal.SIGCHLD)
 # given a pause that doubles each time.
 SOUND_SECONDS = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
+# Where memory runs out, the kernel is to take a child before the parent, with which all would go.
+OOM_SCORE, ADDED, MOST = Path("/proc/self/oom_score_adj"), 100, 1000
 # What is asked to end is killed after so long.
 STOP_SECONDS = 15.0
 
@@ -48,6 +51,7 @@ class Child:
             die_with(parent)
             os.setpgid(0, 0)  # Ctrl-C in a terminal is for the parent alone, which ends all in order
             os.nice(self.nice)
+            OOM_SCORE.write_text(str(min(MOST, int(OOM_SCORE.read_text()) + ADDED)))
             set_name(self.name)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             self.run()

@@ -122,6 +122,14 @@ def test_checks_come_after_pages(product: Product) -> None:
     assert {value for name, value in nice.items() if "checks" not in name} == {own}
 
 
+def test_where_memory_runs_out_the_parent_is_not_the_first_to_go(product: Product) -> None:
+    def score(pid: int | str) -> int:
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+    assert score(product.process.pid) == score("self")
+    assert {score(pid) for pid in product.processes.values()} == {score("self") + 100}
+
+
 def test_the_parent_forks_with_one_thread_alone(product: Product) -> None:
     assert len(list(Path(f"/proc/{product.process.pid}/task").iterdir())) == 1
 
