@@ -44,10 +44,12 @@ class DesktopWorker(Worker):
         super().heartbeat(timeout, pipeline)
 
     def prepare_execution(self, job: Job) -> Execution:
+        """Say that the job is worked on, from before it begins."""
         self._say_alive(job)
         return super().prepare_execution(job)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Say so again while it goes on."""
         self._say_alive(job)
         super().maintain_heartbeats(job, execution)
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-def N_(text: str) -> str:
+def N_(text: str) -> str:  # noqa: N802  gettext's own name
     """Mark a text for the catalogue; it is translated when a message is worded."""
     return text
 

@@ -59,18 +59,24 @@ class Reason(Protocol):
     """Placement's reason against a node."""
 
     @property
-    def code(self) -> str: ...
+    def code(self) -> str:
+        """Its kind, without the topic."""
+
     @property
-    def figures(self) -> Mapping[str, Any]: ...
+    def figures(self) -> Mapping[str, Any]:
+        """The figures in it."""
 
 
 class Verdict(Protocol):
     """Placement's verdict on a node."""
 
     @property
-    def node_name(self) -> str: ...
+    def node_name(self) -> str:
+        """The name of the node."""
+
     @property
-    def reason(self) -> Reason | None: ...
+    def reason(self) -> Reason | None:
+        """Why it takes no more; None where it could."""
 
 
 def reason_message(reason: Reason) -> Message:

@@ -18,26 +18,26 @@ def mentions(column: InstrumentedAttribute[Message], text: str) -> ColumnElement
     kept = type_coerce(column, Text)
     kinds = [kept.startswith(f'{{"kind":"{kind}",', autoescape=True) for kind in kinds_saying(text)]
     pattern = "".join(f"/{char}" if char in "/%_" else char for char in text.lower())
-    return or_(_figures_like(kept, f"%{pattern}%"), *kinds)
+    return or_(_FiguresLike(kept, f"%{pattern}%"), *kinds)
 
 
-class _figures_like(FunctionElement[bool]):
+class _FiguresLike(FunctionElement[bool]):
     """figures_like(column, pattern): a text among the figures, at any depth, is LIKE the pattern (escaped by /)."""
 
     type = Boolean()
     inherit_cache = True
 
 
-@compiles(_figures_like, "sqlite")
-def _by_json_tree(element: _figures_like, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_FiguresLike, "sqlite")
+def _by_json_tree(element: _FiguresLike, compiler: SQLCompiler, **options: Any) -> str:
     column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
     tree = f"json_tree(CASE WHEN json_valid({column}) THEN {column} ELSE json_array({column}) END)"
     found = f"type = 'text' AND key IS NOT 'kind' AND lower(atom) LIKE {pattern} ESCAPE '/'"
     return f"EXISTS (SELECT 1 FROM {tree} WHERE {found})"  # noqa: S608  clauses that SQLAlchemy has compiled
 
 
-@compiles(_figures_like, "postgresql")
-def _without_names(element: _figures_like, compiler: SQLCompiler, **options: Any) -> str:
+@compiles(_FiguresLike, "postgresql")
+def _without_names(element: _FiguresLike, compiler: SQLCompiler, **options: Any) -> str:
     """Kinds and names of figures are taken out; a quotation mark inside of a figure has a backslash before it."""
     column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
     names = """'"kind":"[a-z0-9_.]*"|"[a-z0-9_]+":'"""

@@ -34,9 +34,11 @@ class MessageText(TypeDecorator[Message]):
     cache_ok = True
 
     def process_bind_param(self, value: Message | str | None, _dialect: Dialect) -> str | None:
+        """Returns the message as a line of JSON, as it is kept."""
         return as_message(value).dumps() if value is not None else None
 
     def process_result_value(self, value: Any, _dialect: Dialect) -> Message | None:
+        """Returns the message that was kept, or the plain text of before as one."""
         return Message.loads(value) if value is not None else None
 
     def coerce_compared_value(self, _op: Any, value: Any) -> TypeEngine[Any]:

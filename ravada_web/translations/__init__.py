@@ -25,6 +25,7 @@ class Catalogues(Domain):
     """The translations of the reader's language, each catalogue read once a process."""
 
     def get_translations(self) -> NullTranslations:
+        """Returns those of the reader's language."""
         language = getattr(get_locale(), "language", "en")
         if language not in self.cache:
             self.cache[language] = _read(catalogue(language))

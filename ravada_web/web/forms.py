@@ -22,6 +22,8 @@ class Form(FlaskForm):
     """A form whose CSRF token the application checks for every request, in forms and headers alike."""
 
     class Meta:
+        """What WTForms reads."""
+
         csrf = False
 
     @property

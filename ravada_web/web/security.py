@@ -34,6 +34,7 @@ class Sessions(SecureCookieSessionInterface):
     """Flask's own, but static files are the same for everybody: a cookie that changes makes no cache doubt them."""
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Send the cookie with pages alone."""
         if request.endpoint != "static":
             super().save_session(app, session, response)
 

@@ -107,7 +107,7 @@ def test_deleting_leaves_neither_domain_nor_disk_and_no_one_elses_goes(cluster: 
 def test_a_domain_that_is_none_of_ours_is_never_touched(cluster: Cluster) -> None:
     node = cluster.lab.nodes[0]
     foreign = "<domain type='qemu'><name>guarded-1</name><memory>65536</memory><os><type>hvm</type></os></domain>"
-    node.run(["virsh", "define", "/dev/stdin"], input=foreign)
+    node.run(["virsh", "define", "/dev/stdin"], stdin=foreign)
     uuid = node.virsh("domuuid", "guarded-1")
     try:
         allow(cluster, cluster.base_id, ["rvt1"])

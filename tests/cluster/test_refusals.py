@@ -129,7 +129,7 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
         f"<devices>{disks}<interface type='network'><source network='default'/></interface></devices></domain>"
     )
     master.run(["sh", "-c", f"cp {GUEST} {IMAGES}/two-a.qcow2; truncate -s 3M {IMAGES}/two-b.raw"])
-    master.run(["virsh", "define", "/dev/stdin"], input=xml)
+    master.run(["virsh", "define", "/dev/stdin"], stdin=xml)
     wait_until(lambda: "twodisks" in cluster_importable(), 15, "the check has seen it")
     begun = base_actions.request_import(
         cluster.admin, name="two disks", description="", source="domain", domain="twodisks"

@@ -95,7 +95,7 @@ def certified(cluster: Cluster, tmp_path: Path) -> Iterator[Clone]:
 
 def set_qemu(node: LabNode, text: str) -> None:
     """Give a node's libvirt these settings of QEMU."""
-    node.run(["tee", QEMU_CONF], input=text)
+    node.run(["tee", QEMU_CONF], stdin=text)
     node.restart_libvirtd()
 
 

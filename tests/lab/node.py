@@ -240,10 +240,10 @@ class LabNode:
             until(self._ssh_answers, 10, f"sshd of {self.name} is back")
 
     def run(
-        self, argv: Sequence[str], input: str | None = None, check: bool = True
+        self, argv: Sequence[str], stdin: str | None = None, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command inside the node."""
-        return subprocess.run(self._enter(*argv), input=input, check=check, capture_output=True, text=True)
+        return subprocess.run(self._enter(*argv), input=stdin, check=check, capture_output=True, text=True)
 
     def _enter(self, *argv: str) -> list[str]:
         return ["nsenter", "-t", str(self._inside()), "-m", "-u", "-i", "-n", "-p", "--", *argv]

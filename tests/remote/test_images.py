@@ -48,8 +48,8 @@ def backing_of(path: Path) -> str:
     return str(json.loads(seen)["backing-filename"])
 
 
-def inspect(place: Place, path: Path, format: str | None = "qcow2") -> images.ImageInfo:
-    return images.inspect(place.workspace, place.target, str(path), format, deadline=10)
+def inspect(place: Place, path: Path, image_format: str | None = "qcow2") -> images.ImageInfo:
+    return images.inspect(place.workspace, place.target, str(path), image_format, deadline=10)
 
 
 def test_a_plain_image(place: Place, node: Target, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class Ticket:
 
     @property
     def job_id(self) -> str:
+        """The id of the job that does this attempt."""
         return attempt_id(self.operation_id, self.attempt)
 
 

@@ -36,11 +36,13 @@ class Clones(Subject):
     working: CloneState
 
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
+        """Free the rows, with the reason why the work ended early."""
         for state, fallback in self.FALLBACK.items():
             owned = update(Clone).where(Clone.operation_id == operation.id, Clone.state == state)
             session.execute(owned.values(state=fallback, reason=reason))
 
     def resume(self, session: Session, operation: Operation) -> None:
+        """Put the rows back to work for a retry. Raises Conflict where they have moved on."""
         clones = session.scalars(select(Clone).where(Clone.operation_id == operation.id)).all()
         if not clones:
             raise Conflict(message("operations.clones_moved_on", title=operation.title))
@@ -48,7 +50,7 @@ class Clones(Subject):
             if state := self.resumed(clone):
                 clone.state, clone.reason = state, Message()
 
-    def resumed(self, clone: Clone) -> CloneState | None:
+    def resumed(self, _clone: Clone) -> CloneState | None:
         """The state in which a retry takes the clone up again; None leaves it as it is."""
         return self.working
 
@@ -57,6 +59,7 @@ class CreatedClones(Clones):
     """Only those that failed are made again; those that were made are left to their users."""
 
     def resumed(self, clone: Clone) -> CloneState | None:
+        """The state in which a retry takes the clone up again; None leaves it as it is."""
         return self.working if clone.state == CloneState.FAILED else None
 
 
@@ -64,6 +67,7 @@ class RestartedClones(Clones):
     """Only what has not come back is restarted: whoever works in one that has is not interrupted again."""
 
     def resumed(self, clone: Clone) -> CloneState | None:
+        """The state in which a retry takes the clone up again; None leaves it as it is."""
         if clone.state == CloneState.RUNNING and clone.reason:
             return self.working
         return CloneState.STARTING if clone.state == CloneState.STOPPED else None
@@ -73,11 +77,13 @@ class OneReplica(Subject):
     """The replica that the operation's parameters name."""
 
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
+        """Free the rows, with the reason why the work ended early."""
         replica_id = operation.params["replica_id"]
         broken = update(Replica).where(Replica.id == replica_id, Replica.state != ReplicaState.READY)
         session.execute(broken.values(state=ReplicaState.FAILED, reason=reason))
 
     def resume(self, session: Session, operation: Operation) -> None:
+        """Put the rows back to work for a retry. Raises Conflict where they have moved on."""
         if session.get(Replica, operation.params["replica_id"]) is None:
             raise Conflict(message("operations.replica_gone", title=operation.title))
 
@@ -86,10 +92,12 @@ class PreparedBase(Subject):
     """The base that is being prepared."""
 
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
+        """Free the rows, with the reason why the work ended early."""
         preparing = update(Base).where(Base.id == operation.base_id, Base.state == BaseState.PREPARING)
         session.execute(preparing.values(state=BaseState.FAILED, reason=reason))
 
     def resume(self, session: Session, operation: Operation) -> None:
+        """Put the rows back to work for a retry. Raises Conflict where they have moved on."""
         session.get_one(Base, operation.base_id).state = BaseState.PREPARING
 
 

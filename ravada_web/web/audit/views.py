@@ -19,6 +19,7 @@ def _filters() -> Filters:
 @blueprint.get("")
 @needs("audit.see")
 def index() -> Response:
+    """The audit log, filtered."""
     filters = _filters()
     page = audit_log.listing(me(), filters, asked.page())
     return show("audit/index.html", "audit/_table.html", filters=filters, page=page)

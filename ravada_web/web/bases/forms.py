@@ -18,6 +18,8 @@ from ravada_web.web.people.forms import Ticks
 
 
 class ImportForm(Form):
+    """Where a base is imported from."""
+
     name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
     description = StringField(_l("Description"))
     source = RadioField(

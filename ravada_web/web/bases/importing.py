@@ -19,12 +19,14 @@ blueprint = Blueprint("importing", __name__, url_prefix="/bases/import")
 @blueprint.get("")
 @needs("bases.change")
 def form() -> Response:
+    """Where the disks of a new base come from."""
     return _form(ImportForm())
 
 
 @blueprint.post("")
 @needs("bases.change")
 def begin() -> ResponseReturnValue:
+    """Begin the import."""
     filled = ImportForm()
     sizes = {name: filled.values[name] or 0 for name in ("memory_mib", "vcpus")}
     if accepted := filled.submit(lambda: base_actions.request_import(me(), **filled.values | sizes)):
@@ -35,6 +37,7 @@ def begin() -> ResponseReturnValue:
 @blueprint.get("/<int:operation_id>")
 @needs("bases.change")
 def progress(operation_id: int) -> ResponseReturnValue:
+    """How far an import is."""
     operation = operation_list.get(me(), operation_id, "base_import")
     if operation.state == OperationState.DONE:
         text = _(

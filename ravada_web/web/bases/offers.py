@@ -18,6 +18,7 @@ blueprint = Blueprint("offers", __name__, url_prefix="/bases/<int:base_id>/offer
 @blueprint.get("")
 @needs("bases.see")
 def tab(base_id: int) -> Response:
+    """Who may create desktops from the base."""
     base = base_list.get(me(), base_id)
     values = {
         "to_all": base.offered_to_all,
@@ -33,6 +34,7 @@ def tab(base_id: int) -> Response:
 @blueprint.post("")
 @needs("bases.change")
 def save(base_id: int) -> ResponseReturnValue:
+    """Offer the base to exactly these."""
     base, form = base_list.get(me(), base_id), OffersForm()
     if form.submit(lambda: _set_offers(base, form)):
         return done(url_for("offers.tab", base_id=base_id), _("Saved."))

@@ -17,18 +17,21 @@ blueprint = Blueprint("bases", __name__, url_prefix="/bases")
 @blueprint.get("")
 @needs("bases.see")
 def index() -> Response:
+    """All bases."""
     return show("bases/index.html", "bases/_table.html", rows=base_list.listing(me()))
 
 
 @blueprint.get("/<int:base_id>")
 @needs("bases.see")
 def base(base_id: int) -> Response:
+    """One base."""
     return show("bases/base.html", "bases/_overview.html", **vars(base_list.base_page(me(), base_id)))
 
 
 @blueprint.get("/<int:base_id>/base")
 @needs("bases.see")
 def tab(base_id: int) -> Response:
+    """The nodes that may run the base."""
     base = base_list.get(me(), base_id)
     return show("bases/tab.html", "bases/_nodes.html", base=base, rows=base_list.tab(me(), base))
 
@@ -36,6 +39,7 @@ def tab(base_id: int) -> Response:
 @blueprint.post("/<int:base_id>/base")
 @needs("bases.change")
 def allow(base_id: int) -> ResponseReturnValue:
+    """Let exactly these nodes run the base."""
     base = base_list.get(me(), base_id)
     base_actions.allow(me(), base, request.form.getlist("node", type=asked.number))
     return done(url_for("bases.tab", base_id=base_id), _("Saved."))
@@ -44,6 +48,7 @@ def allow(base_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:base_id>/prepare")
 @needs("bases.change")
 def prepare(base_id: int) -> ResponseReturnValue:
+    """Make a version of the disks."""
     base_actions.prepare(me(), base_list.get(me(), base_id))
     return done(url_for("bases.base", base_id=base_id), _("Preparing the base."))
 
@@ -51,6 +56,7 @@ def prepare(base_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:base_id>/remove")
 @needs("bases.change")
 def confirm_remove(base_id: int) -> Response:
+    """What removing the base deletes."""
     base = base_list.get(me(), base_id)
     question = Question(
         title=_("Remove %(base)s?", base=base.name),
@@ -68,6 +74,7 @@ def confirm_remove(base_id: int) -> Response:
 @blueprint.post("/<int:base_id>/remove")
 @needs("bases.change")
 def remove(base_id: int) -> ResponseReturnValue:
+    """Remove the base."""
     base = base_list.get(me(), base_id)
     name = base.name
     base_actions.remove(me(), base)

@@ -100,7 +100,7 @@ ACTIONS = {
         button=_l("Start"),
         of_one=_l("Start %(name)s?"),
         of_many=lambda count: ngettext("Start %(num)s desktop?", "Start %(num)s desktops?", count),
-        effects=lambda chosen: [],
+        effects=lambda _chosen: [],
         outcome=lambda count: ngettext("%(num)s desktop is starting.", "%(num)s desktops are starting.", count),
         danger=False,
     ),

@@ -18,6 +18,8 @@ from ravada_web.web.forms import Form
 
 
 class ClonesForm(Form):
+    """How many clones, of which base, for whom."""
+
     base_id = SelectField(_l("Base"), coerce=number, validate_choice=False)
     count = IntegerField(_l("How many"), [InputRequired(_l("Enter a number, at least 1."))], default=1)
     prefix = StringField(_l("Name prefix"), [InputRequired(_l("Enter a prefix."))])

@@ -30,6 +30,7 @@ ACTION = f"any({','.join(map(repr, clone_actions.ACTIONS))})"
 @blueprint.get("")
 @needs("clones.see_all")
 def index() -> Response:
+    """All clones, filtered."""
     given = request.args
     filters = clone_list.Filters(
         search=given.get("search", "").strip(),
@@ -45,6 +46,7 @@ def index() -> Response:
 @blueprint.get("/new")
 @needs("clones.create")
 def new() -> Response:
+    """The form of new clones."""
     form = ClonesForm(data={"owner": me().name, "base_id": request.args.get("base_id", type=asked.number), "count": 1})
     return _form(form)
 
@@ -52,6 +54,7 @@ def new() -> Response:
 @blueprint.post("/new")
 @needs("clones.create")
 def create() -> ResponseReturnValue:
+    """Create clones, or say why not all of them fit."""
     form, shortage = ClonesForm(), {}
     values = form.values | {"base_id": form.base_id.data or 0}
     try:
@@ -72,16 +75,19 @@ def _form(form: ClonesForm, status: int = 200, **shortage: object) -> Response:
 
 @blueprint.get("/<int:clone_id>")
 def clone(clone_id: int) -> Response:
+    """One clone."""
     return show("clones/clone.html", "clones/_clone.html", **vars(desktop_list.clone_page(me(), clone_id)))
 
 
 @blueprint.get(f"/<{ACTION}:action>")
 def confirm(action: str) -> Response:
+    """What the action does to the selected clones."""
     return show_question(clone_actions.question(action, _chosen(), _back()))
 
 
 @blueprint.post(f"/<{ACTION}:action>")
 def act(action: str) -> ResponseReturnValue:
+    """Do it to the selected clones."""
     count = clone_actions.ACTIONS[action].service(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), clone_actions.outcome(action, count))
 

@@ -18,6 +18,7 @@ blueprint = Blueprint("console", __name__, url_prefix="/console")
 
 @blueprint.get("/<int:clone_id>")
 def page(clone_id: int) -> Response:
+    """The screen of a clone."""
     shown = vars(console_list.console(me(), clone_id))
     return show("console/page.html", "console/_status.html", **shown, causes=_causes())
 
@@ -63,6 +64,7 @@ def offered(clone_id: int, operation_id: int) -> Response:
 
 @blueprint.get("/<int:clone_id>/viewer/<int:operation_id>/file")
 def file(clone_id: int, operation_id: int) -> Response:
+    """The viewer file, once."""
     clone = console_list.viewer_file(me(), clone_id, operation_id).clone
     text = viewer_files.file_of(me(), clone_id, operation_id)
     answer = Response(text, mimetype="application/x-virt-viewer")

@@ -14,6 +14,7 @@ blueprint = Blueprint("desktops", __name__)
 
 @blueprint.get("/")
 def index() -> Response:
+    """One’s own desktops, and the bases to create one from."""
     search = request.args.get("search", "").strip()
     shown = vars(desktop_list.front_page(me(), search, asked.page()))
     return show("desktops/index.html", "desktops/_list.html", search=search, **shown)
@@ -21,11 +22,13 @@ def index() -> Response:
 
 @blueprint.post("/desktops/<int:clone_id>/launch")
 def launch(clone_id: int) -> ResponseReturnValue:
+    """Have a desktop run and show its screen."""
     clone = launching.launch(me(), clone_id)
     return done(url_for("console.page", clone_id=clone.id))
 
 
 @blueprint.post("/desktops/new/<int:base_id>")
 def new(base_id: int) -> ResponseReturnValue:
+    """Create a desktop from an offered base, and launch it."""
     clone = launching.launch_new(me(), base_id)
     return done(url_for("console.page", clone_id=clone.id))

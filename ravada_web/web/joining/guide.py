@@ -28,12 +28,14 @@ def _page(node_id: int, form: PasswordForm, status: int = 200) -> Response:
 @blueprint.get("")
 @needs("nodes.change")
 def steps(node_id: int) -> Response:
+    """How far the node is on its way."""
     return _page(node_id, PasswordForm(formdata=None))
 
 
 @blueprint.post("/check")
 @needs("nodes.change")
 def check(node_id: int) -> ResponseReturnValue:
+    """Check the node again."""
     inspection.request_inspection(me(), node_list.get(me(), node_id))
     return done(_steps(node_id))
 
@@ -75,6 +77,7 @@ def confirm_fix(node_id: int) -> Response:
 @blueprint.post("/mend")
 @needs("nodes.change")
 def fix(node_id: int) -> ResponseReturnValue:
+    """Run the fixes of the selected findings."""
     remedies.request_fix(me(), node_list.get(me(), node_id), request.args.getlist("code"))
     return done(_steps(node_id))
 
@@ -82,5 +85,6 @@ def fix(node_id: int) -> ResponseReturnValue:
 @blueprint.post("/prove")
 @needs("nodes.change")
 def prove(node_id: int) -> ResponseReturnValue:
+    """Run a test VM on the node, then enable it."""
     proof.request_proof(me(), node_list.get(me(), node_id))
     return done(_steps(node_id))

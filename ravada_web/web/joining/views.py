@@ -17,12 +17,14 @@ blueprint = Blueprint("joining", __name__, url_prefix="/nodes/add")
 @blueprint.get("")
 @needs("nodes.change")
 def add() -> Response:
+    """The form of a new node."""
     return _form(NodeForm())
 
 
 @blueprint.post("")
 @needs("nodes.change")
 def begin() -> ResponseReturnValue:
+    """Read the host key."""
     form = NodeForm()
     if accepted := form.submit(lambda: host_keys.request_join(me(), **form.values)):
         return done(url_for("joining.progress", operation_id=accepted.result.id))
@@ -42,6 +44,7 @@ def progress(operation_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:operation_id>")
 @needs("nodes.change")
 def accept(operation_id: int) -> ResponseReturnValue:
+    """Accept the host key that was read."""
     operation = host_keys.accept_join(me(), operation_id, request.form.get("fingerprint", ""))
     return done(url_for("guide.steps", node_id=operation.node_id))
 

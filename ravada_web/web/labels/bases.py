@@ -21,8 +21,10 @@ REPLICAS = {
 
 
 def of(base: Base) -> Look:
+    """How a base is shown."""
     return look_of(STATES, base.state)
 
 
 def of_replica(replica: Replica) -> Look:
+    """How a replica is shown."""
     return look_of(REPLICAS, replica.state)

@@ -29,6 +29,7 @@ WORKERS = {
 
 
 def of(operation: Operation) -> Look:
+    """How an operation is shown."""
     return look_of(STATES, operation.state)
 
 

@@ -15,6 +15,7 @@ blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 @blueprint.get("")
 @needs("nodes.see")
 def index() -> Response:
+    """What is wrong now, what was, and who is notified."""
     return show("alerts/index.html", "alerts/_alerts.html", **vars(alert_list.alerts_page(me())))
 
 
@@ -28,5 +29,6 @@ def banner() -> Response:
 @blueprint.post("/test")
 @needs("nodes.change")
 def test() -> ResponseReturnValue:
+    """Send a test message."""
     notifications.request_test(me())
     return done(url_for("alerts.index"), _("Test message queued. The result appears here."))

@@ -36,6 +36,7 @@ def _back(node_id: int) -> str:
 @blueprint.get("")
 @needs("nodes.see")
 def index() -> Response:
+    """All nodes."""
     search = request.args.get("search", "").strip()
     page = node_list.page(me(), search, asked.page())
     return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
@@ -44,6 +45,7 @@ def index() -> Response:
 @blueprint.get("/<int:node_id>")
 @needs("nodes.see")
 def node(node_id: int) -> Response:
+    """One node."""
     node = node_list.get(me(), node_id)
     history = events.recent("node", node_id)
     span = request.args.get("span", "hour")
@@ -76,6 +78,7 @@ def samples_of(node_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:node_id>/edit")
 @needs("nodes.change")
 def edit(node_id: int) -> Response:
+    """The settings of a node."""
     node = node_list.get(me(), node_id)
     return show("nodes/edit.html", "nodes/_edit_form.html", node=node, form=NodeSettingsForm.of(node))
 
@@ -83,6 +86,7 @@ def edit(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/edit")
 @needs("nodes.change")
 def save(node_id: int) -> ResponseReturnValue:
+    """Change the settings of a node."""
     node = node_list.get(me(), node_id)
     # This host has no address to enter; its form does not show those fields.
     fixed: dict[str, Any] = {"address": node.address, "port": node.port, "user": node.user} if node.local else {}
@@ -97,6 +101,7 @@ def save(node_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:node_id>/enable")
 @needs("nodes.change")
 def enable(node_id: int) -> ResponseReturnValue:
+    """Enable a node."""
     node = node_list.get(me(), node_id)
     service_state.set_service_state(me(), node, "enabled", unproved="unproved" in request.args)
     return done(_back(node_id), _("%(node)s enabled.", node=node.name))
@@ -123,6 +128,7 @@ def confirm_enable(node_id: int) -> Response:
 @blueprint.get("/<int:node_id>/disable")
 @needs("nodes.change")
 def confirm_disable(node_id: int) -> Response:
+    """Whether what runs there is left running."""
     node = node_list.get(me(), node_id)
     question = Question(
         title=_("Disable %(node)s?", node=node.name),
@@ -141,6 +147,7 @@ def confirm_disable(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/disable")
 @needs("nodes.change")
 def disable(node_id: int) -> ResponseReturnValue:
+    """Disable a node."""
     node = node_list.get(me(), node_id)
     service_state.set_service_state(me(), node, "disabled", shut_down=request.form.get("choice") == "shut_down")
     return done(_back(node_id), _("%(node)s disabled.", node=node.name))
@@ -149,6 +156,7 @@ def disable(node_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:node_id>/remove")
 @needs("nodes.change")
 def confirm_remove(node_id: int) -> Response:
+    """What removing the node means."""
     node = node_list.get(me(), node_id)
     question = Question(
         title=_("Remove %(node)s?", node=node.name),
@@ -166,6 +174,7 @@ def confirm_remove(node_id: int) -> Response:
 @blueprint.post("/<int:node_id>/remove")
 @needs("nodes.change")
 def remove(node_id: int) -> ResponseReturnValue:
+    """Remove a node."""
     node = node_list.get(me(), node_id)
     name = node.name
     removal.remove(me(), node)

@@ -21,6 +21,7 @@ blueprint = Blueprint("operations", __name__, url_prefix="/operations")
 @blueprint.get("")
 @needs("operations.see")
 def index() -> Response:
+    """All operations, filtered."""
     given = request.args
     filters = Filters(
         state=given.get("state", ""),
@@ -37,6 +38,7 @@ def index() -> Response:
 
 @blueprint.get("/<int:operation_id>")
 def operation(operation_id: int) -> Response:
+    """One operation."""
     shown = vars(operation_list.operation_page(me(), operation_id))
     clones = clone_list.of_operation(me(), operation_id)
     return show("operations/operation.html", "operations/_operation.html", clones=clones, **shown)
@@ -52,6 +54,7 @@ def badge() -> Response:
 @blueprint.post("/retry")
 @needs("operations.control")
 def retry() -> ResponseReturnValue:
+    """Retry the selected operations."""
     count = operation_requests.retry(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), ngettext("Retrying %(num)s operation.", "Retrying %(num)s operations.", count))
 
@@ -59,6 +62,7 @@ def retry() -> ResponseReturnValue:
 @blueprint.post("/cancel")
 @needs("operations.control")
 def cancel() -> ResponseReturnValue:
+    """Cancel the selected operations."""
     count = operation_requests.cancel(me(), request.form.getlist("id", type=asked.number))
     return done(_back(), ngettext("%(num)s operation cancelled.", "%(num)s operations cancelled.", count))
 

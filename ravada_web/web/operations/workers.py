@@ -14,5 +14,6 @@ blueprint = Blueprint("workers", __name__, url_prefix="/workers")
 @blueprint.get("")
 @needs("operations.see")
 def index() -> Response:
+    """The workers and their queues."""
     links = {"nodes": node_list.listing(me()), "links": link_states.read()}
     return show("workers/index.html", "workers/_workers.html", **vars(workers.overview()), **links)

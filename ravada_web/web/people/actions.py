@@ -27,6 +27,7 @@ def _question(user_id: int, title: str, effects: list[str], endpoint: str, butto
 @blueprint.get("/off")
 @needs("users.change")
 def confirm_off(user_id: int) -> Response:
+    """What deactivating the user means."""
     name = users.get(me(), user_id).name
     effects = [
         _("%(name)s is signed out everywhere, open screens close, and sign-in is blocked.", name=name),
@@ -38,6 +39,7 @@ def confirm_off(user_id: int) -> Response:
 @blueprint.post("/off")
 @needs("users.change")
 def switch_off(user_id: int) -> ResponseReturnValue:
+    """Deactivate the user."""
     user = users.get(me(), user_id)
     users.switch_off(me(), user)
     return done(_page(user_id), _("%(name)s deactivated.", name=user.name))
@@ -46,6 +48,7 @@ def switch_off(user_id: int) -> ResponseReturnValue:
 @blueprint.post("/on")
 @needs("users.change")
 def switch_on(user_id: int) -> ResponseReturnValue:
+    """Activate the user."""
     user = users.get(me(), user_id)
     users.switch_on(me(), user)
     return done(_page(user_id), _("%(name)s can sign in again.", name=user.name))
@@ -54,6 +57,7 @@ def switch_on(user_id: int) -> ResponseReturnValue:
 @blueprint.get("/delete")
 @needs("users.change")
 def confirm_delete(user_id: int) -> Response:
+    """What deleting the user means."""
     name = users.get(me(), user_id).name
     effects = [
         _("Group memberships, quota and personal offers are deleted too. This cannot be undone.", name=name),
@@ -65,6 +69,7 @@ def confirm_delete(user_id: int) -> Response:
 @blueprint.post("/delete")
 @needs("users.change")
 def delete(user_id: int) -> ResponseReturnValue:
+    """Delete the user."""
     user = users.get(me(), user_id)
     name = user.name
     users.delete(me(), user)
@@ -74,6 +79,7 @@ def delete(user_id: int) -> ResponseReturnValue:
 @blueprint.get("/password")
 @needs("users.change")
 def confirm_password(user_id: int) -> Response:
+    """What resetting the password means."""
     name = users.get(me(), user_id).name
     effects = [
         _("The current password stops working, and %(name)s is signed out everywhere.", name=name),
@@ -86,6 +92,7 @@ def confirm_password(user_id: int) -> Response:
 @blueprint.post("/password")
 @needs("users.change")
 def reset_password(user_id: int) -> ResponseReturnValue:
+    """Reset the password, and show the new one once."""
     user = users.get(me(), user_id)
     return shown_once(user, passwords.reset_password(me(), user))
 
@@ -93,6 +100,7 @@ def reset_password(user_id: int) -> ResponseReturnValue:
 @blueprint.get("/second-factor")
 @needs("users.change")
 def confirm_second_factor(user_id: int) -> Response:
+    """What removing the second factor means."""
     name = users.get(me(), user_id).name
     effects = [
         _("For a lost phone. First make sure that the request really comes from %(name)s.", name=name),
@@ -108,6 +116,7 @@ def confirm_second_factor(user_id: int) -> Response:
 @blueprint.post("/second-factor")
 @needs("users.change")
 def reset_second_factor(user_id: int) -> ResponseReturnValue:
+    """Remove the second factor."""
     user = users.get(me(), user_id)
     passwords.reset_second_factor(me(), user)
     return done(_page(user_id), _("Second factor of %(name)s removed.", name=user.name))
@@ -116,5 +125,6 @@ def reset_second_factor(user_id: int) -> ResponseReturnValue:
 @blueprint.post("/sign-ins/end-all")
 @needs("users.change")
 def end_sign_ins(user_id: int) -> ResponseReturnValue:
+    """End all sessions of the user."""
     ended = sessions.end_all(me(), users.get(me(), user_id))
     return done(_page(user_id), ngettext("%(num)s session ended.", "%(num)s sessions ended.", ended))

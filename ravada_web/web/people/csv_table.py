@@ -18,6 +18,7 @@ blueprint = Blueprint("people_table", __name__, url_prefix="/users")
 @blueprint.get("/download")
 @needs("users.see")
 def download() -> Response:
+    """All users as a table."""
     answer = Response(csv_import.download(me()), mimetype="text/csv")
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     answer.headers["Content-Disposition"] = f'attachment; filename="users-{day}.csv"'
@@ -27,12 +28,14 @@ def download() -> Response:
 @blueprint.get("/upload")
 @needs("users.change")
 def form() -> Response:
+    """The form that takes a table of users."""
     return _form(TableForm(formdata=None))
 
 
 @blueprint.post("/upload")
 @needs("users.change")
 def upload() -> ResponseReturnValue:
+    """Check a table of users."""
     filled, bad = TableForm(), None
     try:
         if accepted := filled.submit(lambda: csv_import.preview(me(), filled.file.data.read())):
@@ -50,6 +53,7 @@ def _form(filled: TableForm, status: int = 200, bad: BadTable | None = None) -> 
 @blueprint.get("/upload/<key>")
 @needs("users.change")
 def preview(key: str) -> Response:
+    """What a checked table changes."""
     preview = csv_import.kept_preview(me(), key)
     return show("people/preview.html", "people/_preview.html", preview=preview)
 
@@ -57,6 +61,7 @@ def preview(key: str) -> Response:
 @blueprint.post("/upload/<key>")
 @needs("users.change")
 def take(key: str) -> ResponseReturnValue:
+    """Import a checked table."""
     taken = csv_import.import_rows(me(), key)
     text = _("%(made)s created, %(changed)s updated, %(left)s unchanged.",
              made=len(taken.made), changed=len(taken.changed), left=taken.left)  # fmt: skip

@@ -51,6 +51,8 @@ class LimitsForm(Form):
 
 
 class PersonForm(LimitsForm):
+    """What is set of a user."""
+
     role = SelectField(
         _l("Role"),
         [InputRequired(_l("Choose a role."))],
@@ -66,6 +68,8 @@ class PersonForm(LimitsForm):
 
 
 class NewPersonForm(PersonForm):
+    """A new user."""
+
     name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
     password = PasswordField(_l("Password"), [Optional(), Length(max=1024, message=_l("At most 1024 characters."))])
 
@@ -87,6 +91,8 @@ class PartForm(Form):
 
 
 class GroupForm(LimitsForm):
+    """What is set of a group."""
+
     name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
     description = StringField(_l("Description"), [Length(max=500, message=_l("At most 500 characters."))])
 
@@ -97,8 +103,12 @@ class GroupForm(LimitsForm):
 
 
 class MembersForm(Form):
+    """Names of users to add."""
+
     names = TextAreaField(_l("Names"), [InputRequired(_l("Enter at least one name."))])
 
 
 class TableForm(Form):
+    """A table of users."""
+
     file = FileField(_l("File"), [FileRequired(_l("Choose a file."))])

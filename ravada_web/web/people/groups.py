@@ -23,6 +23,7 @@ def _page(group_id: int) -> str:
 @blueprint.get("")
 @needs("users.see")
 def index() -> Response:
+    """All groups."""
     search = request.args.get("search", "").strip()
     page = groups.page(me(), search, asked.page())
     return show("groups/index.html", "groups/_table.html", page=page, search=search)
@@ -31,12 +32,14 @@ def index() -> Response:
 @blueprint.get("/new")
 @needs("users.change")
 def new() -> Response:
+    """The form of a new group."""
     return _form(GroupForm(formdata=None))
 
 
 @blueprint.post("/new")
 @needs("users.change")
 def create() -> ResponseReturnValue:
+    """Create a group."""
     form = GroupForm()
     if accepted := form.submit(lambda: groups.create(me(), **form.settings)):
         made = accepted.result
@@ -52,6 +55,7 @@ def _form(form: GroupForm, status: int = 200, group: Group | None = None) -> Res
 @blueprint.get("/<int:group_id>")
 @needs("users.see")
 def group(group_id: int) -> Response:
+    """One group and its members."""
     return _group(group_id, MembersForm(formdata=None))
 
 
@@ -63,6 +67,7 @@ def _group(group_id: int, form: MembersForm, status: int = 200) -> Response:
 @blueprint.get("/<int:group_id>/edit")
 @needs("users.change")
 def edit(group_id: int) -> Response:
+    """The settings of a group."""
     group = groups.get(me(), group_id)
     return _form(GroupForm(formdata=None, obj=group), group=group)
 
@@ -70,6 +75,7 @@ def edit(group_id: int) -> Response:
 @blueprint.post("/<int:group_id>/edit")
 @needs("users.change")
 def save(group_id: int) -> ResponseReturnValue:
+    """Change the settings of a group."""
     group, form = groups.get(me(), group_id), GroupForm()
     if form.submit(lambda: groups.edit(me(), group, **form.settings)):
         return done(_page(group_id), _("Settings saved."))
@@ -79,6 +85,7 @@ def save(group_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:group_id>/members")
 @needs("users.change")
 def add_members(group_id: int) -> ResponseReturnValue:
+    """Add the users whose names were entered."""
     group, form = groups.get(me(), group_id), MembersForm()
     if accepted := form.submit(lambda: groups.add_members(me(), group, form.names.data)):
         added = accepted.result
@@ -89,6 +96,7 @@ def add_members(group_id: int) -> ResponseReturnValue:
 @blueprint.post("/<int:group_id>/members/<int:user_id>/remove")
 @needs("users.change")
 def remove_member(group_id: int, user_id: int) -> ResponseReturnValue:
+    """Remove a user from the group."""
     user = groups.remove_member(me(), groups.get(me(), group_id), user_id)
     return done(_page(group_id), _("%(name)s removed from the group.", name=user.name))
 
@@ -96,6 +104,7 @@ def remove_member(group_id: int, user_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:group_id>/delete")
 @needs("users.change")
 def confirm_delete(group_id: int) -> Response:
+    """What deleting the group means."""
     group = groups.get(me(), group_id)
     count = groups.members(me(), group).total
     question = Question(
@@ -115,6 +124,7 @@ def confirm_delete(group_id: int) -> Response:
 @blueprint.post("/<int:group_id>/delete")
 @needs("users.change")
 def delete(group_id: int) -> ResponseReturnValue:
+    """Delete the group."""
     group = groups.get(me(), group_id)
     name = group.name
     groups.delete(me(), group)

@@ -23,6 +23,7 @@ blueprint = Blueprint("people", __name__, url_prefix="/users")
 @blueprint.get("")
 @needs("users.see")
 def index() -> Response:
+    """All users, filtered."""
     given = request.args
     filters = Filters(
         search=given.get("search", "").strip(),
@@ -45,18 +46,21 @@ def suggestions() -> Response:
 @blueprint.get("/roles")
 @needs("users.see")
 def roles() -> Response:
+    """What each role may do."""
     return show("people/roles.html", "people/_roles.html", rights=rights.RIGHTS)
 
 
 @blueprint.get("/new")
 @needs("users.change")
 def new() -> Response:
+    """The form of a new user."""
     return _new_form(NewPersonForm(formdata=None))
 
 
 @blueprint.post("/new")
 @needs("users.change")
 def create() -> ResponseReturnValue:
+    """Create a user."""
     form = NewPersonForm()
     name, given = form.values["name"], form.password.data
     accepted = form.submit(
@@ -87,6 +91,7 @@ def _page(user_id: int) -> str:
 @blueprint.get("/<int:user_id>")
 @needs("users.see")
 def person(user_id: int) -> Response:
+    """One user."""
     shown = vars(people_list.person(me(), user_id))
     return show("people/person.html", "people/_person.html", this=g.sign_in_id, **shown)
 
@@ -94,6 +99,7 @@ def person(user_id: int) -> Response:
 @blueprint.get("/<int:user_id>/edit")
 @needs("users.change")
 def edit(user_id: int) -> Response:
+    """Role, groups and quota of a user."""
     user = users.get(me(), user_id)
     values = {name: getattr(user, name) for name in LIMITS}
     values |= {"role": user.role, "groups": [group.id for group in user.groups]}
@@ -103,6 +109,7 @@ def edit(user_id: int) -> Response:
 @blueprint.post("/<int:user_id>/edit")
 @needs("users.change")
 def save(user_id: int) -> ResponseReturnValue:
+    """Change role, groups and quota of a user."""
     user, form = users.get(me(), user_id), PersonForm()
     if form.submit(lambda: users.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)):
         return done(_page(user_id), _("Settings saved."))
@@ -117,6 +124,7 @@ def _edit_form(user: User, form: PersonForm, status: int = 200) -> Response:
 @blueprint.get("/<int:user_id>/part")
 @needs("users.change")
 def part(user_id: int) -> Response:
+    """The scope of an operator."""
     user = users.get(me(), user_id)
     given = scopes.of(user)
     values = {"part": "some" if given else "all"}
@@ -128,6 +136,7 @@ def part(user_id: int) -> Response:
 @blueprint.post("/<int:user_id>/part")
 @needs("users.change")
 def save_part(user_id: int) -> ResponseReturnValue:
+    """Change the scope of an operator."""
     user, form = users.get(me(), user_id), PartForm()
     if form.submit(lambda: _give(user, form)):
         return done(_page(user_id), _("Saved."))

@@ -18,6 +18,7 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 
 @blueprint.get("")
 def index() -> Response:
+    """One’s own account."""
     return _page(ConfirmForm())
 
 
@@ -33,6 +34,7 @@ def _page(confirm: ConfirmForm, status: int = 200, languages: LanguageForm | Non
 
 @blueprint.post("/language")
 def set_language() -> ResponseReturnValue:
+    """Choose the language of the pages."""
     form = LanguageForm()
     if form.submit(lambda: users.set_language(me(), form.language.data)):
         language.choose_again()
@@ -42,11 +44,13 @@ def set_language() -> ResponseReturnValue:
 
 @blueprint.get("/password")
 def password() -> Response:
+    """The form of a new password."""
     return _password_form(PasswordForm())
 
 
 @blueprint.post("/password")
 def change_password() -> ResponseReturnValue:
+    """Change one’s own password."""
     form = PasswordForm()
     present, password = form.present.data, form.password.data
     if accepted := form.submit(lambda: passwords.change_password(me(), present, password, g.sign_in_id)):
@@ -62,18 +66,21 @@ def _password_form(form: PasswordForm, status: int = 200) -> Response:
 
 @blueprint.post("/sign-ins/<int:sign_in_id>/end")
 def end_sign_in(sign_in_id: int) -> ResponseReturnValue:
+    """End one of one’s own sessions."""
     sessions.end(me(), sign_in_id)
     return done(url_for("account.index"), _("Session ended."))
 
 
 @blueprint.post("/sign-ins/end-others")
 def end_others() -> ResponseReturnValue:
+    """End all of one’s own sessions but this one."""
     ended = sessions.end_all(me(), me(), keep=g.sign_in_id)
     return done(url_for("account.index"), ngettext("%(num)s session ended.", "%(num)s sessions ended.", ended))
 
 
 @blueprint.get("/second-factor")
 def set_up() -> ResponseReturnValue:
+    """The secret of a second factor, to be confirmed."""
     if me().has_second_factor:
         return done(url_for("account.index"))
     return _set_up_form(CodeForm())
@@ -81,6 +88,7 @@ def set_up() -> ResponseReturnValue:
 
 @blueprint.post("/second-factor")
 def prove() -> ResponseReturnValue:
+    """Confirm the second factor by a code."""
     form = CodeForm()
     if accepted := form.submit(lambda: second_factor.prove(me(), form.values["code"])):
         return _codes(accepted.result)
@@ -99,6 +107,7 @@ def _codes(codes: list[str]) -> Response:
 
 @blueprint.post("/second-factor/codes")
 def renew_codes() -> ResponseReturnValue:
+    """Make new recovery codes."""
     form = ConfirmForm()
     if accepted := form.submit(lambda: second_factor.renew_codes(me(), form.password.data)):
         return _codes(accepted.result)
@@ -107,6 +116,7 @@ def renew_codes() -> ResponseReturnValue:
 
 @blueprint.post("/second-factor/off")
 def switch_off() -> ResponseReturnValue:
+    """Disable the second factor."""
     form = ConfirmForm()
     if form.submit(lambda: second_factor.switch_off(me(), form.password.data)):
         return done(url_for("account.index"), _("Second factor disabled."))

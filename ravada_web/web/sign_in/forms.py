@@ -16,11 +16,15 @@ LONGEST = Length(max=1024, message=_l("At most 1024 characters."))
 
 
 class SignInForm(Form):
+    """Name and password."""
+
     name = StringField(_l("Name"), [InputRequired(_l("Enter your name."))])
     password = PasswordField(_l("Password"), [InputRequired(_l("Enter your password."))])
 
 
 class CodeForm(Form):
+    """A code of the second factor."""
+
     code = StringField(_l("Code"), [InputRequired(_l("Enter the code.")), Length(max=64)])
 
     def refuse_code(self) -> None:

@@ -31,6 +31,7 @@ HALF_WAY_SECONDS = 300
 @blueprint.get("/login")
 @open_to_all
 def login() -> ResponseReturnValue:
+    """The form to sign in."""
     if current_user.is_authenticated:
         return redirect(local_path(request.args.get("next")), 303)
     return _form(SignInForm())
@@ -39,6 +40,7 @@ def login() -> ResponseReturnValue:
 @blueprint.post("/login")
 @open_to_all
 def sign_in() -> ResponseReturnValue:
+    """Check the password."""
     form = SignInForm()
     if not form.validate():
         return _form(form, 422)
@@ -78,12 +80,14 @@ def _form(form: SignInForm, status: int = 200) -> Response:
 @blueprint.get("/login/code")
 @open_to_all
 def code() -> ResponseReturnValue:
+    """The form of the second factor."""
     return _code_form(CodeForm()) if _half_way() else redirect(url_for("auth.login"), 303)
 
 
 @blueprint.post("/login/code")
 @open_to_all
 def enter_code() -> ResponseReturnValue:
+    """Check the code."""
     user, form = _half_way(), CodeForm()
     if user is None:
         return redirect(url_for("auth.login", next=local_path(request.form.get("next"))), 303)
@@ -115,6 +119,7 @@ def _code_form(form: CodeForm, status: int = 200) -> Response:
 @blueprint.post("/logout")
 @open_to_all
 def logout() -> ResponseReturnValue:
+    """End this session."""
     if current_user.is_authenticated:
         sessions.end(me(), g.sign_in_id)
     logout_user()

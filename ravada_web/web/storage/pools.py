@@ -23,6 +23,7 @@ def _page(node: Node, pool: Pool, form: PoolForm, status: int = 200) -> Response
 @blueprint.get("/<int:pool_id>")
 @needs("nodes.change")
 def marks(node_id: int, pool_id: int) -> Response:
+    """The thresholds of a pool."""
     node = node_list.get(me(), node_id)
     pool = storage_overview.get(node, pool_id)
     return _page(node, pool, PoolForm(obj=pool))
@@ -31,6 +32,7 @@ def marks(node_id: int, pool_id: int) -> Response:
 @blueprint.post("/<int:pool_id>")
 @needs("nodes.change")
 def save(node_id: int, pool_id: int) -> ResponseReturnValue:
+    """Change the thresholds of a pool."""
     node = node_list.get(me(), node_id)
     pool = storage_overview.get(node, pool_id)
     form = PoolForm()

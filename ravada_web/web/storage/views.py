@@ -19,6 +19,7 @@ blueprint = Blueprint("storage", __name__, url_prefix="/nodes/<int:node_id>/stor
 @blueprint.get("")
 @needs("nodes.see")
 def index(node_id: int) -> Response:
+    """The pools of a node and what uses them."""
     node = node_list.get(me(), node_id)
     return show(
         "nodes/storage.html",
@@ -33,6 +34,7 @@ def index(node_id: int) -> Response:
 @blueprint.post("/count")
 @needs("nodes.see")
 def count(node_id: int) -> ResponseReturnValue:
+    """Scan the pools of a node again."""
     usage.request_count(me(), node_list.get(me(), node_id))
     return done(url_for("storage.index", node_id=node_id), _("Scanning files."))
 
@@ -40,6 +42,7 @@ def count(node_id: int) -> ResponseReturnValue:
 @blueprint.post("/go-on")
 @needs("nodes.see")
 def go_on(node_id: int) -> ResponseReturnValue:
+    """Let the desktops that wait for space continue."""
     going = clone_actions.resume(me(), node_list.get(me(), node_id))
     word = ngettext("%(num)s desktop resumed.", "%(num)s desktops resumed.", going)
     return done(url_for("storage.index", node_id=node_id), word)
