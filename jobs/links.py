@@ -23,7 +23,7 @@ def run(app: Flask) -> None:
             wanted: list[Target] = []
             for _look in until_stopped(LOOK_SECONDS):
                 wanted = read_wanted(wanted)
-                link_states.tell(keeper.reconcile(wanted))
+                link_states.publish(keeper.reconcile(wanted))
         finally:
             keeper.close()
 

@@ -12,6 +12,7 @@ from ravada_web.cli.common import administrator, wait
 from ravada_web.errors import NotFound, RavadaError
 from ravada_web.models import Node, Operation
 from ravada_web.services.joining import host_keys, inspection, key_install, proof, remedies
+from ravada_web.services.joining.checks.findings import Finding, findings_of
 from ravada_web.services.lifecycle import service_state
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.transaction import read_again
@@ -80,7 +81,7 @@ def _join(place: Place, options: Options) -> None:
     elif not _node(place).access:
         # Where we are not let in, this says why.
         wait([inspection.request_inspection(administrator(), _node(place)).id], timeout=120)
-    codes = [finding["code"] for finding in remedies.remedies(_node(place))]
+    codes = [finding.code for finding in remedies.remedies(_node(place))]
     if options.install and codes:
         wait([remedies.request_fix(administrator(), _node(place), codes).id], timeout=1800)
     _prove(_node(place), options)
@@ -129,7 +130,7 @@ def _wait_however_it_ends(operation: Operation) -> None:
 
 
 def _prove(node: Node, options: Options) -> None:
-    failed = [finding for finding in node.findings if finding["state"] == "fail"]
+    failed = [finding for finding in findings_of(node) if finding.state == "fail"]
     try:
         if failed:
             raise RavadaError(" ".join(map(_in_words, failed)))
@@ -141,5 +142,5 @@ def _prove(node: Node, options: Options) -> None:
         service_state.set_service_state(administrator(), node, "enabled", unproved=True)
 
 
-def _in_words(finding: dict[str, str]) -> str:
-    return finding["text"] + (f"\n    {finding['remedy']}\n" if finding["remedy"] else "")
+def _in_words(finding: Finding) -> str:
+    return str(finding.text) + (f"\n    {finding.remedy}\n" if finding.remedy else "")

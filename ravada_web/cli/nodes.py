@@ -7,6 +7,7 @@ import click
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, proof
+from ravada_web.services.joining.checks.findings import findings_of
 from ravada_web.services.lifecycle import removal, service_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
@@ -79,7 +80,8 @@ def check(name: str, as_json: bool) -> None:
     actor = administrator()
     wait([inspection.request_inspection(actor, node_list.by_name(actor, name)).id], timeout=120)
     columns = ("code", "state", "text", "remedy")
-    show([{key: finding[key] for key in columns} for finding in node_list.by_name(actor, name).findings], as_json)
+    results = findings_of(node_list.by_name(actor, name))
+    show([{key: getattr(finding, key) for key in columns} for finding in results], as_json)
 
 
 @group.command("prove")
@@ -88,7 +90,7 @@ def prove(name: str) -> None:
     """Run a tiny machine on a node, from its disk to its screen; a new node is enabled by it."""
     actor = administrator()
     (done,) = wait([proof.request_proof(actor, node_list.by_name(actor, name)).id], timeout=180)
-    show(done.result["steps"], as_json=False)
+    show([vars(step) for step in proof.steps(done.result["steps"])], as_json=False)
 
 
 @group.command("enable")

@@ -29,6 +29,9 @@ TEXTS: dict[str, Template] = {
     "clones.state_failed": N_("in a failed state"),
     "clones.state_unreachable": N_("unreachable"),
     "clones.state_deleting": N_("being deleted"),
+    # What a check saw
+    "clones.vanished": N_("Its virtual machine no longer exists: someone removed it on the node."),
+    "clones.node_down": N_("Its node %(node)s is down."),
     # A request for new ones
     "clones.count_range": N_("Enter a number between 1 and %(most)s."),
     "clones.prefix_malformed": N_("Use lower-case letters, digits and dashes, at most 40, with no dash at either end."),

@@ -1,5 +1,125 @@
-"""What is said of joining."""
+"""What is said while a host becomes a node: its host key, access, checks, fixes and test."""
 
-from ravada_web.messages.marks import Template
+from ravada_web.messages.marks import N_, Template
 
-TEXTS: dict[str, Template] = {}
+TEXTS: dict[str, Template] = {
+    # The host key
+    "joining.read_key": N_("Read host key of %(name)s"),
+    "joining.read_new_key": N_("Read new host key of %(name)s"),
+    "joining.key_unchanged": N_("Node %(node)s still shows the host key that was accepted."),
+    "joining.no_key_to_accept": N_("There is no host key to accept here. Add the node again."),
+    "joining.other_fingerprint": N_("This is not the fingerprint that the host presented."),
+    "joining.place_taken": N_("Another node took this name or address in the meantime."),
+    "joining.quarantined": N_(
+        "%(node)s shows another host key than the one accepted. Check it, then accept the new key first."
+    ),
+    # Access
+    "joining.install_key": N_("Install key on %(node)s"),
+    "joining.enter_password": N_("Enter the password of %(user)s on that host."),
+    "joining.no_key_needed": N_("This host needs no key."),
+    "joining.password_expired": N_(
+        "The password was not used within %(kept_seconds)s and has been deleted. Enter it again."
+    ),
+    # Checks
+    "joining.check": N_("Check %(node)s"),
+    "joining.busy": N_("“%(title)s” is in progress. Wait until it has finished."),
+    "joining.duplicate": N_("This host is already a node, under another address. Remove this entry."),
+    "joining.socket_missing": N_("its socket is missing"),
+    "joining.no_link": N_("The connection to %(name)s failed: %(why)s"),
+    # Checks of the host: SSH and login
+    "joining.ssh_local": N_("Ravada runs on this host; SSH is not needed."),
+    "joining.ssh_slow": N_("Login takes %(login_ms)s, which is slow. Often caused by a failing reverse DNS lookup."),
+    "joining.ssh": N_("Login takes %(login_ms)s."),
+    "joining.access_root": N_("Logged in as root."),
+    "joining.access_sudo": N_("Logged in as %(user)s, with root access by sudo."),
+    "joining.access_libvirt": N_(
+        "%(user)s can use libvirt but has no root access. The node is monitored, and its virtual machines and pools "
+        "are shown; it cannot hold bases or clones, nothing can be installed, and its firewall cannot be read."
+    ),
+    # Identity
+    "joining.is_master": N_("This host is the master itself, node %(node)s, under another address. Remove this entry."),
+    "joining.is_node": N_(
+        "This host is already node %(node)s, under another address. Remove this entry. If it is a copy of that "
+        "machine’s disk, give it its own identity first."
+    ),
+    "joining.unique": N_("No other node has its host UUID or machine ID."),
+    # Distribution, virtualization and programs
+    "joining.distribution": N_("%(name)s, %(arch)s."),
+    "joining.selinux": N_("SELinux is %(state)s."),
+    "joining.distribution_unknown": N_(
+        "%(name)s: the packages of this distribution are not known. Install what is missing yourself: libvirt, QEMU "
+        "and qemu-img."
+    ),
+    "joining.distribution_unnamed": N_(
+        "The distribution is not known. Install what is missing yourself: libvirt, QEMU and qemu-img."
+    ),
+    "joining.kvm": N_("KVM is available: desktops run at full speed."),
+    "joining.kvm_no_module": N_(
+        "The processor supports virtualization, but /dev/kvm is missing: desktops are emulated, which is slow."
+    ),
+    "joining.kvm_missing": N_(
+        "No hardware virtualization: desktops are emulated, which is slow. Enable VT-x or AMD-V in the host’s "
+        "firmware; on a virtual machine, enable nested virtualization in its hypervisor."
+    ),
+    "joining.tools": N_("qemu-img, virsh and the copy tools are installed."),
+    "joining.tools_missing": N_("Missing: %(names)s. Clones cannot be created without them."),
+    # Memory and clock
+    "joining.memory": N_("%(free_mib)s of %(total_mib)s free, of which %(reserved_mib)s are reserved for the host."),
+    "joining.memory_full": N_("No desktop fits. Stop what uses the memory."),
+    "joining.clock": N_("Its clock agrees with ours."),
+    "joining.clock_ahead": N_("Its clock is %(off_seconds)s ahead of ours."),
+    "joining.clock_behind": N_("Its clock is %(off_seconds)s behind ours."),
+    # libvirt
+    "joining.libvirt": N_("libvirt %(libvirt)s with QEMU %(qemu)s answers in %(answer_ms)s."),
+    "joining.libvirt_missing": N_("libvirt is not installed."),
+    "joining.libvirt_stopped": N_("libvirt is installed but not running: /run/libvirt/libvirt-sock is missing."),
+    "joining.libvirt_closed": N_("%(user)s cannot use libvirt’s socket: the user is not in the group libvirt."),
+    "joining.libvirt_silent": N_("libvirt is installed but does not answer: %(why)s"),
+    "joining.pool": N_("Pool %(pool)s at %(path)s: %(free_mib)s of %(total_mib)s free."),
+    "joining.pool_full": N_("%(floor_mib)s are reserved, so nothing fits."),
+    "joining.pool_move": N_("The path must be the same on all nodes: move the files and redefine the pool."),
+    "joining.pool_inactive": N_("Pool %(pool)s is defined but not active."),
+    "joining.pool_no_folder": N_("The folder of pool %(pool)s, %(path)s, does not exist."),
+    "joining.network": N_("Network %(network)s is active."),
+    "joining.network_inactive": N_("Network %(network)s is not active: desktops would not start."),
+    "joining.needed_by": N_("Needed by %(bases)s."),
+    "joining.machines": N_("All machine types and firmware that the bases need are available."),
+    "joining.no_uefi": N_("UEFI firmware is not installed. Needed by %(bases)s."),
+    "joining.no_machine_types": N_(
+        "Its QEMU does not have %(machines)s, needed by %(bases)s: their clones get the newest machine type of that "
+        "family instead."
+    ),
+    "joining.processor_unknown": N_("Unknown processor"),
+    "joining.processor_same": N_("%(model)s, the same as the other nodes."),
+    "joining.processor_differs": N_(
+        "%(model)s; other nodes have %(others)s. Stopped clones can run on all of them; running ones could only move "
+        "between identical processors."
+    ),
+    # The firewall
+    "joining.firewall_closed": N_("Only SSH from the master is allowed (%(tool)s)."),
+    "joining.firewall_open": N_("Open to the network: TCP %(ports)s."),
+    "joining.firewall_silent": N_("No TCP port is open to the network."),
+    "joining.firewall_advice": N_(
+        "Restrict SSH to the master (%(source)s). The rules are tried for %(trial_seconds)s and roll back "
+        "automatically if the connection is lost. Your own SSH from elsewhere is blocked too."
+    ),
+    # Fixes
+    "joining.fix": N_("Fix %(checks)s on %(node)s"),
+    "joining.step_fix": N_("The fix for %(check)s"),
+    "joining.fix_needs_root": N_("Ravada has no root access on %(node)s. Run the command there yourself."),
+    "joining.nothing_to_fix": N_("Nothing left to fix here. Run the checks again."),
+    "joining.locked_out": N_(
+        "With the rules active, we could not log in: %(why)s The rules roll back within %(trial_seconds)s; nothing "
+        "is changed then."
+    ),
+    # The test
+    "joining.test": N_("Test %(node)s"),
+    "joining.test_needs_root": N_("The test requires root or sudo on %(node)s: it creates a disk there."),
+    "joining.link_down": N_("The connection to %(name)s did not come up. Is the links process running?"),
+    "joining.step_link": N_("Connection up"),
+    "joining.step_disk": N_("Disk created"),
+    "joining.step_start": N_("VM started"),
+    "joining.step_display": N_("Display reachable"),
+    "joining.step_frame": N_("Screen shows a picture"),
+    "joining.step_remove": N_("Everything removed"),
+}

@@ -15,4 +15,48 @@ TEXTS: dict[str, Template] = {
     "nodes.recovering": N_(
         "libvirt answers again after %(bad)s bad checks: %(good)s of the %(needed)s good checks needed in a row."
     ),
+    "nodes.other_machine": N_(
+        "Another machine answers at this address: its host UUID is not that of the node that was added."
+    ),
+    # What a check saw, for the audit log
+    "nodes.state_unknown": N_("not checked yet"),
+    "nodes.state_up": N_("up"),
+    "nodes.state_degraded": N_("degraded"),
+    "nodes.state_down": N_("down"),
+    "nodes.state_because": N_("%(state)s: %(why)s"),
+    # Which node
+    "nodes.no_such": N_("There is no such node."),
+    "nodes.not_found": N_("There is no node “%(name)s”."),
+    "nodes.no_master": N_("There is no master node yet. Add a node; the first one becomes the master."),
+    "nodes.this_host": N_("this host"),
+    # Name and address
+    "nodes.bad_name": N_("Use letters, digits, dots, dashes and underscores, starting with a letter or digit."),
+    "nodes.name_taken": N_("Another node has this name."),
+    "nodes.bad_user": N_("Enter a user name on that host, such as root."),
+    "nodes.bad_port": N_("Enter a port between 1 and 65535."),
+    "nodes.bad_address": N_("Enter a host name or an IP address, without scheme, user or port."),
+    "nodes.address_taken": N_("Node %(node)s already has this address."),
+    # Settings
+    "nodes.range": N_("Enter a number between %(least)s and %(most)s."),
+    "nodes.optional_range": N_("Enter a number between %(least)s and %(most)s, or leave empty for no limit."),
+    "nodes.memory_range": N_("Enter a number between 0 and the node’s memory, %(most)s MiB."),
+    "nodes.bad_display_address": N_("Enter an IP address of the node, or leave empty to disable desktop viewers."),
+    "nodes.nat_without_display": N_("This replaces the address for desktop viewers; enter that one too."),
+    "nodes.bad_nat_address": N_("Enter an IP address, or leave empty."),
+    "nodes.bad_mac": N_("Enter six pairs of hexadecimal digits, such as 52:54:00:12:34:56."),
+    "nodes.notes_too_long": N_("Use at most %(most)s characters."),
+    "nodes.bad_labels": N_(
+        "Enter at most %(most)s labels, separated by commas, made of letters, digits and . _ = / -."
+    ),
+    # Enabling, disabling and removing
+    "nodes.enabled_or_disabled": N_("Choose enabled or disabled."),
+    "nodes.no_root": N_(
+        "%(node)s cannot be enabled: clones need root access there. Allow it, then check the node again."
+    ),
+    "nodes.not_tested": N_("%(node)s has not passed its test. Test it first, or enable it without a test."),
+    "nodes.has_clones": Plural(
+        "Node %(node)s has %(count)s clone. Delete it first.", "Node %(node)s has %(count)s clones. Delete them first."
+    ),
+    "nodes.master_has_bases": N_("The master cannot be removed: it holds the original of every base."),
+    "nodes.has_replicas": N_("Node %(node)s has copies of bases. Clear its name on their Nodes tabs first."),
 }

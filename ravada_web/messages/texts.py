@@ -6,6 +6,7 @@ from ravada_web.messages import (
     clones,
     consoles,
     events,
+    general,
     hypervisor,
     joining,
     nodes,
@@ -13,6 +14,7 @@ from ravada_web.messages import (
     people,
     placement,
     remote,
+    sign_in,
     storage,
 )
 from ravada_web.messages.marks import Template
@@ -23,6 +25,7 @@ TOPICS = (
     clones,
     consoles,
     events,
+    general,
     hypervisor,
     joining,
     nodes,
@@ -30,6 +33,7 @@ TOPICS = (
     people,
     placement,
     remote,
+    sign_in,
     storage,
 )
 TEXTS: dict[str, Template] = {kind: template for topic in TOPICS for kind, template in topic.TEXTS.items()}

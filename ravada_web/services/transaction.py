@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import DatabaseBusy
 from ravada_web.extensions import WRITE, db
+from ravada_web.messages import message
 from ravada_web.models import Lock
 
 _WRITING = "ravada_writing"
@@ -38,7 +38,7 @@ def transaction() -> Iterator[Session]:
     except OperationalError as error:
         session.rollback()
         if "locked" in str(error.orig):
-            raise DatabaseBusy(_("The database is busy with other work. Nothing was changed; try again.")) from error
+            raise DatabaseBusy(message("general.database_busy")) from error
         raise
     except BaseException:
         session.rollback()

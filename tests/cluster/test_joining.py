@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis import Redis
@@ -14,6 +13,7 @@ from ravada_web.extensions import db
 from ravada_web.models import Event, Node, Operation, OperationState, Trust
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies
 from ravada_web.services.joining import proof as joining_proof
+from ravada_web.services.joining.checks.findings import Finding, findings_of
 from ravada_web.services.lifecycle import removal, service_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.requests import retry
@@ -89,9 +89,9 @@ def let_in(cluster: Cluster, host: LabNode, user: str = "root", name: str = "new
     return trusted(cluster, host, user, name=name)
 
 
-def finding(node: Node, code: str) -> dict[str, Any]:
+def finding(node: Node, code: str) -> Finding:
     db.session.rollback()
-    return next(item for item in node.findings if item["code"] == code)
+    return next(item for item in findings_of(node) if item.code == code)
 
 
 def inspected(cluster: Cluster, node: Node) -> Node:
@@ -113,7 +113,7 @@ def test_from_a_password_to_a_node_that_runs_guests(cluster: Cluster, host: LabN
     assert node.access == "sudo"
     line = (host.folder / "home/keeper/.ssh/authorized_keys").read_text()
     assert line == f'from="{node.source_address}" {endpoints.public_key()}\n'
-    assert {item["code"]: item["text"] for item in node.findings if item["state"] == "fail"} == {}
+    assert [item for item in findings_of(node) if item.state == "fail"] == []
 
     assert node.memory_free_mib and node.pools[0].free_mib, "its figures are known before the first check"
 
@@ -150,8 +150,8 @@ def test_a_user_with_sudo_must_be_in_libvirts_group(cluster: Cluster, host: LabN
     host.add_user("outsider", PASSWORD, sudo=True)
     node = trusted(cluster, host, "outsider")
     done(key_install.request_key_install(cluster.admin, node, PASSWORD))
-    assert finding(node, "libvirt")["state"] == "fail"
-    assert finding(node, "libvirt")["remedy"] == "usermod -aG libvirt outsider"
+    assert finding(node, "libvirt").state == "fail"
+    assert finding(node, "libvirt").remedy == "usermod -aG libvirt outsider"
 
 
 def test_the_libvirt_group_alone_is_a_reduced_mode(cluster: Cluster, host: LabNode) -> None:
@@ -160,8 +160,8 @@ def test_the_libvirt_group_alone_is_a_reduced_mode(cluster: Cluster, host: LabNo
     done(key_install.request_key_install(cluster.admin, node, PASSWORD))
     db.session.rollback()
     assert node.access == "libvirt"
-    assert finding(node, "access")["state"] == "warn" and "cannot be given bases" in finding(node, "access")["text"]
-    assert finding(node, "libvirt")["state"] == "pass"
+    assert finding(node, "access").state == "warn" and finding(node, "access").text.kind == "joining.access_libvirt"
+    assert finding(node, "libvirt").state == "pass"
     wait_until(lambda: cluster.node("new").observed == "up", 20, "it is watched all the same")
     for refused in (
         lambda: joining_proof.request_proof(cluster.admin, cluster.node("new")),
@@ -185,9 +185,9 @@ def test_what_is_missing_is_found_and_mended(cluster: Cluster, host: LabNode, co
     node = let_in(cluster, host)
     host.run(["sh", "-c", BREAKS[code]])
     inspected(cluster, node)
-    assert finding(node, code)["state"] == "fail" and finding(node, code)["remedy"]
+    assert finding(node, code).state == "fail" and finding(node, code).remedy
     done(remedies.request_fix(cluster.admin, node, [code]))
-    assert finding(node, code)["state"] == "pass", finding(node, code)
+    assert finding(node, code).state == "pass", finding(node, code)
     mended = select(Event.text).where(Event.action == "mend")
     assert str(db.session.scalar(mended.order_by(Event.id.desc()))) == code
 
@@ -196,9 +196,9 @@ def test_a_pool_that_is_off_is_started(cluster: Cluster, host: LabNode) -> None:
     node = let_in(cluster, host)
     host.virsh("pool-destroy", "default")
     inspected(cluster, node)
-    assert "not active" in finding(node, "pool:default")["text"]
+    assert finding(node, "pool:default").text.kind == "joining.pool_inactive"
     done(remedies.request_fix(cluster.admin, node, ["pool:default"]))
-    assert finding(node, "pool:default")["state"] == "pass"
+    assert finding(node, "pool:default").state == "pass"
 
 
 def test_a_pool_at_another_place_is_shown_beside_the_masters(cluster: Cluster, host: LabNode) -> None:
@@ -208,8 +208,8 @@ def test_a_pool_at_another_place_is_shown_beside_the_masters(cluster: Cluster, h
     host.run(["sh", "-c", f"{script}; virsh pool-start default"])
     inspected(cluster, node)
     found = finding(node, "pool:default")
-    assert found["state"] == "fail" and "/home/pool" in found["text"] and POOL in found["text"]
-    assert not found["applied"] and remedies.remedies(node, ["pool:default"]) == []
+    assert found.state == "fail" and "/home/pool" in str(found.text) and POOL in str(found.text)
+    assert not found.applied and remedies.remedies(node, ["pool:default"]) == []
     host.run(["sh", "-c", f"virsh pool-destroy default; virsh pool-undefine default; {make} {POOL}"])
     host.virsh("pool-start", "default")
     host.virsh("pool-autostart", "default")
@@ -223,14 +223,14 @@ def test_a_full_pool_and_a_missing_program_fail_with_the_figure_and_the_package(
     host.run(["mount", "--bind", "/dev/null", "/usr/bin/qemu-img"])
     try:
         inspected(cluster, node)
-        assert "nothing fits" in finding(node, "pool:default")["text"]
-        assert finding(node, "tools")["state"] == "fail" and "qemu-img" in finding(node, "tools")["text"]
-        assert "apt-get install" in finding(node, "tools")["remedy"]
+        assert "nothing fits" in str(finding(node, "pool:default").text)
+        assert finding(node, "tools").state == "fail" and "qemu-img" in finding(node, "tools").text.figures["names"]
+        assert "apt-get install" in finding(node, "tools").remedy
     finally:
         host.unfill()
         host.run(["umount", "/usr/bin/qemu-img"])
     inspected(cluster, node)
-    assert {finding(node, code)["state"] for code in ("pool:default", "tools")} == {"pass"}
+    assert {finding(node, code).state for code in ("pool:default", "tools")} == {"pass"}
 
 
 # A date that is five minutes ahead, and a host whose memory is all in use.
@@ -244,24 +244,24 @@ FULL = "MemTotal: 4096000 kB\nMemFree: 1000 kB\nMemAvailable: 1000 kB\n"
 @pytest.mark.parametrize(
     ("code", "path", "text", "told"),
     [
-        ("clock", "/usr/bin/date", LATE, " s ahead of ours"),
-        ("memory", "/proc/meminfo", FULL, "No guest fits"),
+        ("clock", "/usr/bin/date", LATE, "ahead of ours"),
+        ("memory", "/proc/meminfo", FULL, "No desktop fits"),
     ],
     ids=["clock", "memory"],
 )
-def test_what_cannot_be_mended_from_here_is_told_with_its_figure(
+def test_what_cannot_be_fixed_from_here_is_told_with_its_figure(
     cluster: Cluster, host: LabNode, code: str, path: str, text: str, told: str
 ) -> None:
     node = let_in(cluster, host)
-    assert finding(node, code)["state"] == "pass"
+    assert finding(node, code).state == "pass"
     host.run(["sh", "-c", f"cat > /run/stand-in; chmod 755 /run/stand-in; mount --bind /run/stand-in {path}"], text)
     try:
         inspected(cluster, node)
-        assert finding(node, code)["state"] == "fail" and told in finding(node, code)["text"]
+        assert finding(node, code).state == "fail" and told in str(finding(node, code).text)
     finally:
         host.run(["umount", path])
     inspected(cluster, node)
-    assert finding(node, code)["state"] == "pass"
+    assert finding(node, code).state == "pass"
 
 
 def test_each_distribution_has_its_own_commands(cluster: Cluster, host: LabNode) -> None:
@@ -272,12 +272,12 @@ def test_each_distribution_has_its_own_commands(cluster: Cluster, host: LabNode)
     try:
         release.write_text('ID=rocky\nID_LIKE="rhel centos fedora"\nPRETTY_NAME="Rocky Linux 9.4"\n')
         inspected(cluster, node)
-        assert finding(node, "distribution")["state"] == "pass"
-        assert finding(node, "tools")["remedy"].startswith("dnf install -y qemu-img")
+        assert finding(node, "distribution").state == "pass"
+        assert finding(node, "tools").remedy.startswith("dnf install -y qemu-img")
         release.write_text('ID=gentoo\nPRETTY_NAME="Gentoo Linux"\n')
         inspected(cluster, node)
-        assert finding(node, "distribution")["state"] == "warn" and "Gentoo" in finding(node, "distribution")["text"]
-        assert finding(node, "tools")["remedy"] == ""
+        assert finding(node, "distribution").state == "warn" and "Gentoo" in str(finding(node, "distribution").text)
+        assert finding(node, "tools").remedy == ""
     finally:
         release.write_text(kept)
         host.run(["umount", "/usr/bin/qemu-img"])
@@ -285,11 +285,11 @@ def test_each_distribution_has_its_own_commands(cluster: Cluster, host: LabNode)
 
 def test_the_firewall_leaves_only_ssh_from_the_master(cluster: Cluster, host: LabNode) -> None:
     node = let_in(cluster, host)
-    assert "22" in finding(node, "firewall")["text"] and node.source_address in finding(node, "firewall")["remedy"]
+    assert "22" in str(finding(node, "firewall").text) and node.source_address in finding(node, "firewall").remedy
     host.run(["sh", "-c", "nohup socat TCP-LISTEN:7777,fork /dev/null >/dev/null 2>&1 & true"], check=False)
     try:
         done(remedies.request_fix(cluster.admin, node, ["firewall"]))
-        assert finding(node, "firewall")["state"] == "pass"
+        assert finding(node, "firewall").state == "pass"
         assert host.run(["test", "-e", "/run/ravada-firewall-kept"], check=False).returncode == 0
         with pytest.raises(OSError), socket.create_connection((host.address, 16514), timeout=1):
             pass
@@ -305,7 +305,7 @@ def test_a_host_by_two_addresses_is_found_and_never_enabled(cluster: Cluster) ->
     node = trusted(cluster, twin, address=second, name="newtwin")
     try:
         found = finding(node, "twice")
-        assert found["state"] == "fail" and "node rvt2 already" in found["text"]
+        assert found.state == "fail" and found.text.kind == "joining.is_node"
         with pytest.raises(Conflict, match="already"):
             joining_proof.request_proof(cluster.admin, node)
         with pytest.raises(Conflict, match="already"):
@@ -319,7 +319,7 @@ def test_the_master_itself_is_told_as_such(cluster: Cluster) -> None:
     second = master.address.rpartition(".")[0] + ".97"
     master.run(["ip", "addr", "add", f"{second}/24", "dev", "eth0"], check=False)
     node = trusted(cluster, master, address=second, name="newmaster")
-    assert "the master itself" in finding(node, "twice")["text"]
+    assert finding(node, "twice").text.kind == "joining.is_master"
     removal.remove(cluster.admin, node)
 
 

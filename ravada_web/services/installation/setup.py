@@ -3,6 +3,7 @@
 from sqlalchemy import select
 
 from ravada_web.config import settings
+from ravada_web.messages import message
 from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.transaction import transaction
@@ -16,4 +17,4 @@ def ensure_local_master(host_name: str) -> None:
         if session.scalar(select(Node.id).where(Node.is_master)) is None:
             node = Node(name=host_name, address="localhost", local=True, is_master=True)
             session.add(node)
-            events.record(session, None, "join", node, "this host")
+            events.record(session, None, "join", node, message("nodes.this_host"))

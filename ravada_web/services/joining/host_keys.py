@@ -1,10 +1,9 @@
 """How a host becomes a node, its first step: read its key and have it accepted; that writes the row.
 
-The host's address waits in the operation's `params` until then. What follows are the steps of `inspecting` (are we
-let in, is all there that is needed), `node_access` and `mending` (help with both), and `proving` (does a guest run).
+The host's address waits in the operation's `params` until then. What follows are the steps of `inspection` (do we
+have access, is all there that is needed), `key_install` and `remedies` (help with both), and `proof` (does a VM run).
 """
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING
+from ravada_web.messages import NOTHING, message
 from ravada_web.models import Access, Node, Observed, Operation, OperationState, Trust, User, Wanted
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.trust import fetch_host_key
@@ -37,19 +36,19 @@ def request_join(actor: User, *, name: str, address: str, port: int, user: str) 
         if wrong := invalid_place(name, address, port, user):
             raise InvalidInput(wrong)
         params = {"name": name, "address": address, "port": port, "user": user}
-        title = _("Read the host key of %(name)s", name=name)
+        title = message("joining.read_key", name=name)
         return request(session, "node_scan", title, actor=actor, params=params)
 
 
 def request_rekey(actor: User, node: Node) -> Operation:
-    """Ask for the present host key of a quarantined node, to accept it anew. Raises Conflict."""
+    """Ask for the present host key of a quarantined node, to accept the new one. Raises Conflict."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:
         if node.trust != Trust.CHANGED:
-            raise Conflict(_("Node %(node)s still has the host key that was accepted.", node=node.name))
+            raise Conflict(message("joining.key_unchanged", node=node.name))
         params = {"name": node.name, "address": node.address, "port": node.port, "user": node.user}
-        title = _("Read the new host key of %(name)s", name=node.name)
+        title = message("joining.read_new_key", name=node.name)
         return request(session, "node_scan", title, actor=actor, node=node, params=params | {"node_id": node.id})
 
 
@@ -75,44 +74,44 @@ def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operat
     """
     rights.require(actor, "nodes.change")
     outbox.require_queue()
-    found = get(actor, scan_operation_id, "node_scan")
-    if found.state != OperationState.DONE:
-        raise NotFound(_("There is no host key to accept here; add the node again."))
-    if fingerprint != found.result["fingerprint"]:
-        raise InvalidInput({"fingerprint": _("This is not the fingerprint that the host showed.")})
+    scanned = get(actor, scan_operation_id, "node_scan")
+    if scanned.state != OperationState.DONE:
+        raise NotFound(message("joining.no_key_to_accept"))
+    if fingerprint != scanned.result["fingerprint"]:
+        raise InvalidInput({"fingerprint": message("joining.other_fingerprint")})
     try:
         with transaction() as session:
-            node = _pinned(session, actor, found)
+            node = _pinned(session, actor, scanned)
             return inspection.request_in_transaction(session, actor, node)
     except IntegrityError as error:
-        raise InvalidInput({"name": _("Another node took this name or address meanwhile.")}) from error
+        raise InvalidInput({"name": message("joining.place_taken")}) from error
 
 
-def _pinned(session: Session, actor: User, found: Operation) -> Node:
-    known = found.params.get("node_id")
-    node = session.get(Node, known) if known else _new_node(found)
+def _pinned(session: Session, actor: User, scanned: Operation) -> Node:
+    known = scanned.params.get("node_id")
+    node = session.get(Node, known) if known else _new_node(scanned)
     if node is None:
-        raise NotFound(_("There is no such node."))
-    node.host_key, node.trust, node.reason = found.result["host_key"], Trust.PINNED, NOTHING
+        raise NotFound(message("nodes.no_such"))
+    node.host_key, node.trust, node.reason = scanned.result["host_key"], Trust.PINNED, NOTHING
     session.add(node)
-    text = f"{node.address}:{node.port} {found.result['fingerprint']}"
+    text = f"{node.address}:{node.port} {scanned.result['fingerprint']}"
     events.record(session, actor, "accept_key" if known else "join", node, text)
     return node
 
 
-def _new_node(found: Operation) -> Node:
-    wanted = found.params
-    if wrong := invalid_place(wanted["name"], wanted["address"], wanted["port"], wanted["user"]):
+def _new_node(scanned: Operation) -> Node:
+    params = scanned.params
+    if wrong := invalid_place(params["name"], params["address"], params["port"], params["user"]):
         raise InvalidInput(wrong)
     return Node(
-        name=wanted["name"],
-        address=wanted["address"],
-        port=wanted["port"],
-        user=wanted["user"],
+        name=params["name"],
+        address=params["address"],
+        port=params["port"],
+        user=params["user"],
         is_master=db.session.scalar(select(Node.id).limit(1)) is None,
         wanted=Wanted.NEW,
         observed=Observed.UNKNOWN,
         access=Access.NONE,
-        source_address=found.result["source"],
+        source_address=scanned.result["source"],
         builds_at_once=settings().builds_per_node,
     )

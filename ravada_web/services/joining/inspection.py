@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from flask_babel import gettext as _
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -17,7 +16,7 @@ from ravada_web.hypervisor.connection import open_connection, socket_uri
 from ravada_web.hypervisor.domain_xml import read_needs
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, read_facts
-from ravada_web.messages import Message
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Access, Base, Node, Operation, OperationState, Trust, User
 from ravada_web.models import now as this_moment
 from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError
@@ -26,7 +25,7 @@ from ravada_web.remote.login import Login, examine_login
 from ravada_web.remote.sampling import sample
 from ravada_web.remote.survey import Survey, survey
 from ravada_web.remote.target import Target, Workspace
-from ravada_web.services.joining.checks.findings import Needs, Peer, Seen
+from ravada_web.services.joining.checks.findings import Finding, Needs, Peer, Seen, findings_of
 from ravada_web.services.joining.checks.run import findings
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import store_facts, store_sample
@@ -53,30 +52,35 @@ def request_in_transaction(session: Session, actor: User, node: Node) -> Operati
     """Write the operation of an inspection, in the present transaction."""
     session.flush()
     require_idle(session, node)
-    return request(session, "node_inspect", _("Check %(node)s", node=node.name), actor=actor, node=node)
+    return request(session, "node_inspect", message("joining.check", node=node.name), actor=actor, node=node)
 
 
 def require_idle(session: Session, node: Node) -> None:
     """Raise Conflict while an operation of its joining works on the node, or its host key is not to be trusted."""
     if node.trust != Trust.PINNED:
-        raise Conflict(_("%(node)s shows another host key than the one accepted. Accept it first.", node=node.name))
+        raise Conflict(message("joining.quarantined", node=node.name))
     busy = select(Operation.title).where(
         Operation.node_id == node.id,
         Operation.kind.in_(kinds_on(JOINING_NODE)),
         Operation.state.in_([OperationState.WAITING, OperationState.RUNNING]),
     )
     if title := session.scalar(busy):
-        raise Conflict(_("“%(title)s” is under way. Wait until it has ended.", title=title))
+        raise Conflict(message("joining.busy", title=title))
 
 
 def require_own_host(node: Node) -> None:
-    """Raise Conflict for a host that was found to be a node already."""
-    if any(finding["code"] == "twice" and finding["state"] == "fail" for finding in node.findings):
-        raise Conflict(_("This host is a node already, by another address. Remove this entry."))
+    """Raise Conflict for a host that is another node already."""
+    if is_other_node(findings_of(node)):
+        raise Conflict(message("joining.duplicate"))
+
+
+def is_other_node(results: Iterable[Finding]) -> bool:
+    """Whether the host was found to be another node, by another address."""
+    return any(finding.code == "twice" and finding.state == "fail" for finding in results)
 
 
 def inspect(handle: Handle) -> None:
-    """The job's part. A host that is not reached, or does not let us in, is left as it was."""
+    """The job's part. A host that is not reached, or gives us no access, is left as it was."""
     node = db.session.get_one(Node, handle.node_id)
     where = endpoints.target(node)
     db.session.rollback()
@@ -88,9 +92,9 @@ def inspect(handle: Handle) -> None:
 
 
 def let_in(where: Target) -> tuple[Login, float]:
-    """Log in, answering with the seconds it took; a key that has changed quarantines the node.
+    """Log in; returns the login and the seconds it took. A key that has changed quarantines the node.
 
-    Raises InvalidInput for the field `user` where we are not let in, `address` where nobody answers.
+    Raises InvalidInput for the field `user` where we have no access, `address` where nobody answers.
     """
     if where.local:
         return Login("root", "", socket=True), 0.0
@@ -143,14 +147,14 @@ def _look(where: Target, login: Login, login_seconds: float) -> Seen:
     )
 
 
-def _facts(where: Target, seen: Survey) -> tuple[NodeFacts | None, str]:
+def _facts(where: Target, seen: Survey) -> tuple[NodeFacts | None, Message]:
     """libvirt's facts, or why there are none."""
     if not seen.libvirt_socket:
-        return None, _("its socket is not there")
+        return None, message("joining.socket_missing")
     try:
-        return _facts_through_a_link(where), ""
+        return _facts_through_a_link(where), NOTHING
     except (HypervisorError, RemoteError) as error:
-        return None, str(error)
+        return None, error.message
 
 
 def _facts_through_a_link(where: Target) -> NodeFacts:
@@ -173,7 +177,7 @@ def _wait_for_link(keeper: LinkKeeper, where: Target) -> None:
     deadline = time.monotonic() + LINK_SECONDS
     while not (state := keeper.reconcile([where])[where.node_id]).up:
         if time.monotonic() > deadline:
-            raise NodeUnreachable("lost", _("The link to %(name)s: %(why)s", name=where.name, why=state.reason))
+            raise NodeUnreachable("lost", message("joining.no_link", name=where.name, why=state.reason))
         time.sleep(0.05)
 
 
@@ -190,14 +194,14 @@ def _needs(node: Node) -> Needs:
     networks: dict[str, list[str]] = {}
     for name, template in db.session.execute(select(Base.name, Base.template_xml).order_by(Base.name)):
         needs = read_needs(template)
-        for kept, wanted in ((machines, needs.machines), (firmwares, needs.firmwares), (networks, needs.networks)):
-            for what in wanted:
+        for kept, needed in ((machines, needs.machines), (firmwares, needs.firmwares), (networks, needs.networks)):
+            for what in needed:
                 kept.setdefault(what, []).append(name)
     master = db.session.scalar(select(Node).where(Node.is_master, Node.id != node.id))
     return Needs(
-        machines={what: ", ".join(bases) for what, bases in machines.items()},
-        firmwares={what: ", ".join(bases) for what, bases in firmwares.items()},
-        networks={what: ", ".join(bases) for what, bases in networks.items()},
+        machines=machines,
+        firmwares=firmwares,
+        networks=networks,
         pools={pool.name: pool.path for pool in master.pools if pool.active} if master else {},
         disk_floor_mib=settings().disk_reserve_mib,
         memory_reserve_mib=node.memory_reserve_mib,
@@ -205,12 +209,11 @@ def _needs(node: Node) -> Needs:
 
 
 def _write(handle: Handle, seen: Seen) -> None:
-    found = findings(seen)
+    results = findings(seen)
     with transaction() as session:
         node = session.get_one(Node, handle.node_id)
-        node.findings, node.inspected_at = [finding.to_dict() for finding in found], this_moment()
-        is_other = any(finding.code == "twice" and finding.state == "fail" for finding in found)
-        if not is_other:
+        node.findings, node.inspected_at = [finding.to_dict() for finding in results], this_moment()
+        if not is_other_node(results):
             node.access, node.machine_id = seen.access, seen.survey.machine_id
             node.source_address = seen.source or node.source_address
             if seen.facts is not None:
@@ -218,4 +221,4 @@ def _write(handle: Handle, seen: Seen) -> None:
                 if node.figures_at is None:  # the first ones; checks bring all others
                     store_sample(node, seen.sample, this_moment())
                 node.facts = node.facts | {"processor": seen.survey.processor, "system": seen.survey.pretty_name}
-    handle.result = {"failed": [finding.code for finding in found if finding.state == "fail"]}
+    handle.result = {"failed": [finding.code for finding in results if finding.state == "fail"]}

@@ -4,12 +4,11 @@ On its way to the job that uses it the password waits in Redis, sealed by the in
 most; taking it deletes it.
 """
 
-from flask_babel import gettext as _
-
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db, queues
 from ravada_web.identity.sealing import Purpose, seal, unseal
+from ravada_web.messages import message
 from ravada_web.models import Node, Operation, User
 from ravada_web.remote.errors import CommandFailed, HostKeyChanged, KeyRefused, NodeUnreachable
 from ravada_web.remote.login import key_command, run_with_password
@@ -38,12 +37,12 @@ def request_key_install(actor: User, node: Node, password: str) -> Operation:
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     if not 0 < len(password) <= LONGEST_PASSWORD:
-        raise InvalidInput({"password": _("Enter the password of %(user)s on that host.", user=node.user)})
+        raise InvalidInput({"password": message("joining.enter_password", user=node.user)})
     if node.local:
-        raise Conflict(_("This host needs no key."))
+        raise Conflict(message("joining.no_key_needed"))
     with transaction() as session:
         inspection.require_idle(session, node)
-        title = _("Install the key on %(node)s", node=node.name)
+        title = message("joining.install_key", node=node.name)
         operation = request(session, "node_key", title, actor=actor, node=node)
         session.flush()
         events.record(session, actor, "install_key", node, node.user)
@@ -63,9 +62,7 @@ def install_key(handle: Handle) -> None:
     if isinstance(sealed, bytes):
         password = unseal(sealed.decode(), Purpose.NODE_PASSWORD, settings().secret_key())
     if password is None:
-        raise InvalidInput(
-            {"password": _("The password was not used within a minute, and is forgotten. Type it again.")}
-        )
+        raise InvalidInput({"password": message("joining.password_expired", kept_seconds=PASSWORD_SECONDS)})
     node = db.session.get_one(Node, handle.node_id)
     where, line = endpoints.target(node), command(node)
     db.session.rollback()

@@ -1,13 +1,14 @@
 """How far a node's joining is: read from its row and its last operation, so that the page can be left and resumed."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.models import Access, Node, Operation, OperationState, Trust, User
 from ravada_web.services.joining import key_install, remedies
+from ravada_web.services.joining.checks.findings import Finding, findings_of
+from ravada_web.services.joining.proof import Step, steps
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import JOINING_NODE
 from ravada_web.services.permissions import rights
@@ -18,13 +19,13 @@ OF_ACCESS = ("ssh", "access", "twice")
 
 @dataclass(frozen=True)
 class Guide:
-    """A node's joining. `busy` is the operation under way; `failed` the last one, where it failed; `mendable` the
-    codes of the failed findings that we can mend; `command` lets our key in."""
+    """A node's joining. `busy` is the operation under way; `failed` the last one, where it failed; `fixable` the
+    codes of the failed findings that we can fix; `command` authorizes our key."""
 
     node: Node
     busy: Operation | None
     failed: Operation | None
-    mendable: list[str]
+    fixable: list[str]
     command: str
 
     @property
@@ -43,19 +44,24 @@ class Guide:
         return self.node.access == Access.LIBVIRT
 
     @property
-    def of_access(self) -> list[dict[str, Any]]:
+    def of_access(self) -> list[Finding]:
         """The findings about the login."""
-        return [finding for finding in self.node.findings if finding["code"] in OF_ACCESS]
+        return [finding for finding in findings_of(self.node) if finding.code in OF_ACCESS]
 
     @property
-    def checks(self) -> list[dict[str, Any]]:
+    def checks(self) -> list[Finding]:
         """The other findings."""
-        return [finding for finding in self.node.findings if finding["code"] not in OF_ACCESS]
+        return [finding for finding in findings_of(self.node) if finding.code not in OF_ACCESS]
+
+    @property
+    def proof(self) -> list[Step]:
+        """The steps of the last test."""
+        return steps(self.node.proof)
 
     @property
     def sound(self) -> bool:
-        """Whether every check that was made holds, or only warns."""
-        return bool(self.node.findings) and all(finding["state"] != "fail" for finding in self.node.findings)
+        """Whether every check passed, or only warns."""
+        return bool(self.node.findings) and all(finding.state != "fail" for finding in findings_of(self.node))
 
     @property
     def field(self) -> str:
@@ -78,5 +84,5 @@ def read(viewer: User, node: Node) -> Guide:
     last = db.session.scalar(query.order_by(Operation.id.desc()).limit(1))
     busy = last if last is not None and not last.over else None
     failed = last if last is not None and last.state == OperationState.FAILED else None
-    codes = [finding["code"] for finding in remedies.remedies(node)]
+    codes = [finding.code for finding in remedies.remedies(node)]
     return Guide(node, busy, failed, codes, "" if node.local else key_install.command(node))

@@ -1,19 +1,17 @@
-"""The proof of a node: a tiny machine from its disk to its screen, by the ways that desktops use, and away again."""
+"""The test of a node: a tiny VM is created, started, viewed as desktops are, and removed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
-
-from flask_babel import gettext as _
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.proving import boot, end, proof_xml
-from ravada_web.messages import NOTHING
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Node, Observed, Operation, User, Wanted
 from ravada_web.models import now as this_moment
 from ravada_web.remote.commands import run
@@ -39,28 +37,43 @@ DISK_SIZE = "16M"
 
 
 def request_proof(actor: User, node: Node) -> Operation:
-    """Ask for the proof; a node that was new is enabled by it. Raises Conflict where it cannot be had."""
+    """Ask for the test; a new node is enabled when it passes. Raises Conflict where it cannot be run."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:
         inspection.require_own_host(node)
         if not node.allows_root:
-            text = _("The test requires root or sudo on %(node)s: it creates a disk there.", node=node.name)
-            raise Conflict(text)
+            raise Conflict(message("joining.test_needs_root", node=node.name))
         inspection.require_idle(session, node)
-        return request(session, "node_prove", _("Test %(node)s", node=node.name), actor=actor, node=node)
+        return request(session, "node_prove", message("joining.test", node=node.name), actor=actor, node=node)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a test: "running", "pass" or "fail", and the seconds it took."""
+
+    code: str
+    text: Message
+    state: str
+    seconds: float
+
+
+def steps(kept: Iterable[Mapping[str, Any]]) -> list[Step]:
+    """The steps of a test as its node's row, or its operation's result, keeps them."""
+    return [Step(line["code"], Message.from_json(line["text"]), line["state"], line["seconds"]) for line in kept]
 
 
 @dataclass
 class _Steps:
-    """The steps so far, each with its words, seconds and state; written as they go, so that they can be watched."""
+    """The steps so far, written as they go, so that they can be watched."""
 
     node_id: int
     done: list[dict[str, Any]] = field(default_factory=list)
 
     @contextmanager
-    def step(self, code: str, text: str) -> Iterator[None]:
-        line = {"code": code, "text": text, "state": "running", "seconds": 0.0}
+    def step(self, code: str) -> Iterator[None]:
+        text = message(f"joining.step_{code}")
+        line = {"code": code, "text": text.to_json(), "state": "running", "seconds": 0.0}
         self.done.append(line)
         self._write()
         started = time.monotonic()
@@ -85,44 +98,43 @@ def prove(handle: Handle) -> None:
     where, facts, name = endpoints.target(node), facts_of(node), f"ravada-proof-{handle.token}"
     disk = pools.in_pool(pools.require_pool(node).path, f"{name}.qcow2")
     db.session.rollback()
-    steps = _Steps(where.node_id)
-    with steps.step("link", _("Connection up")):
+    progress = _Steps(where.node_id)
+    with progress.step("link"):
         _wait_for_link(endpoints.workspace(), where)
     try:
-        with steps.step("disk", _("Disk created")):
+        with progress.step("disk"):
             argv = ["qemu-img", "create", "-q", "-f", "qcow2", disk, DISK_SIZE]
             run(endpoints.workspace(), where, argv, deadline=DISK_SECONDS)
-        _run_machine(steps, where, name, proof_xml(name, disk, facts))
+        _run_machine(progress, where, name, proof_xml(name, disk, facts))
     finally:
         with suppress(RemoteError):
             remove_files(endpoints.workspace(), where, [disk])
-    handle.result = {"steps": steps.done}
+    handle.result = {"steps": progress.done}
     _passed(handle)
 
 
-def _run_machine(steps: _Steps, where: Target, name: str, xml: str) -> None:
+def _run_machine(progress: _Steps, where: Target, name: str, xml: str) -> None:
     workspace = endpoints.workspace()
     with open_connection(endpoints.libvirt_uri(where)) as connection:
-        with steps.step("start", _("VM started")):
+        with progress.step("start"):
             display = boot(connection, xml)
         try:
-            with steps.step("display", _("Display reachable")):
+            with progress.step("display"):
                 local = open_display(workspace, where, display)
-            with steps.step("frame", _("Screen shows a picture")):
+            with progress.step("frame"):
                 first_frame(local, FRAME_SECONDS)
         finally:
             close_display(workspace, where, display)
-        with steps.step("remove", _("Everything removed")):
+        with progress.step("remove"):
             end(connection, name)
 
 
 def _wait_for_link(workspace: Workspace, where: Target) -> None:
-    """The links process makes it once we are let in."""
+    """The links process makes it once we have access."""
     until = time.monotonic() + LINK_SECONDS
     while not (where.local or link_is_up(workspace, where)):
         if time.monotonic() > until:
-            text = _("The connection to %(name)s did not come up. Is the links process running?", name=where.name)
-            raise NodeUnreachable("lost", text)
+            raise NodeUnreachable("lost", message("joining.link_down", name=where.name))
         time.sleep(0.05)
 
 

@@ -1,9 +1,9 @@
 """Removing a node."""
 
-from flask_babel import gettext as _
 from sqlalchemy import func, select
 
 from ravada_web.errors import Conflict
+from ravada_web.messages import message
 from ravada_web.models import (
     Base,
     Clone,
@@ -18,22 +18,17 @@ from ravada_web.services.transaction import transaction
 
 
 def remove(actor: User, node: Node) -> None:
-    """Forget a node and close its link. Raises Conflict while anything of ours stands on it."""
+    """Delete a node and close its link. Raises Conflict while it has clones or copies of bases."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
         count = session.scalar(select(func.count()).select_from(Clone).where(Clone.node_id == node.id))
         if count:
-            raise Conflict(_("Node %(node)s has %(count)s clones. Delete them first.", node=node.name, count=count))
+            raise Conflict(message("nodes.has_clones", node=node.name, count=count))
         if node.is_master and session.scalar(select(Base.id).limit(1)):
-            raise Conflict(_("The master holds the bases that the others are given; it cannot be removed."))
+            raise Conflict(message("nodes.master_has_bases"))
         if session.scalar(select(func.count()).select_from(Replica).where(Replica.node_id == node.id)):
             if node.observed != Observed.DOWN:
-                raise Conflict(
-                    _(
-                        "Node %(node)s has replicas of bases. Untick it in their Base tabs first.",
-                        node=node.name,
-                    )
-                )
+                raise Conflict(message("nodes.has_replicas", node=node.name))
             for replica in session.scalars(select(Replica).where(Replica.node_id == node.id)):
                 session.delete(replica)
         events.record(session, actor, "remove", node, f"{node.address}:{node.port}")

@@ -1,9 +1,9 @@
 """Enabling and disabling a node."""
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.messages import message
 from ravada_web.models import Clone, CloneState, Node, User, Wanted
 from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
@@ -17,12 +17,12 @@ def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool =
     """Enable or disable a node. Disabled, it gets no new clone and no start; what runs there is left, or, with
     `shut_down`, asked to shut down.
 
-    A node that never passed its proof is enabled with `unproved` alone, which the audit log keeps. Raises
+    A node that never passed its test is enabled only with `unproved`, which the audit log keeps. Raises
     InvalidInput, and Conflict for a node that cannot be enabled.
     """
     rights.require(actor, "nodes.change")
     if wanted not in (Wanted.ENABLED, Wanted.DISABLED):
-        raise InvalidInput({"wanted": _("Enabled or disabled.")})
+        raise InvalidInput({"wanted": message("nodes.enabled_or_disabled")})
     outbox.require_queue()
     with transaction() as session:
         if wanted == Wanted.ENABLED:
@@ -41,8 +41,6 @@ def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool =
 def _require_enablable(node: Node, unproved: bool) -> None:
     inspection.require_own_host(node)
     if not node.allows_root:
-        text = _("We may not act as root on %(node)s, so no clones can be made there.", node=node.name)
-        raise Conflict(text)
+        raise Conflict(message("nodes.no_root", node=node.name))
     if node.proved_at is None and not unproved:
-        text = _("No guest was ever proved to run on %(node)s. Prove it first, or say that you go without.")
-        raise Conflict(text % {"node": node.name})
+        raise Conflict(message("nodes.not_tested", node=node.name))

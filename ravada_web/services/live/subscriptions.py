@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
-
 from ravada_web.errors import NotFound
+from ravada_web.messages import message
 from ravada_web.models import SignIn, User
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import listing as clone_list
@@ -68,7 +67,7 @@ def _granted(viewer: User, topic: str) -> str:
         return topic
     kind, _dash, number = topic.partition("-")
     if not (number.isascii() and number.isdecimal()) or len(number) > 9:
-        raise NotFound(_("There is no such thing to listen to."))
+        raise NotFound(message("general.no_topic"))
     _load(viewer, kind, int(number))
     return topic
 
@@ -86,7 +85,7 @@ def _load(viewer: User, kind: str, object_id: int) -> None:
         rights.require(viewer, "bases.see")
         base_list.get(viewer, object_id)
     else:
-        raise NotFound(_("There is no such thing to listen to."))
+        raise NotFound(message("general.no_topic"))
 
 
 def holding(listeners: Collection[Listener]) -> set[Listener]:

@@ -1,15 +1,14 @@
-"""Alerts: what is wrong now with nodes and pools, kept from one check to the next; telling people is in `telling`."""
+"""Alerts: what is wrong now with nodes and pools, kept from one check to the next; `notifications` sends them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, Message, as_message
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Alert, Level, Node, Observed, Pool, Trust, User, Wanted
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.storage import pools as storage_pools
@@ -57,15 +56,8 @@ def _pool_trouble(node: Node, pool: Pool) -> Trouble:
         return "", NOTHING
     used = storage_pools.used_percent(pool)
     if used is None:
-        unknown = _("How much is free in pool %(pool)s is not known, which counts as full.", pool=pool.name)
-        return state, as_message(unknown)
-    text = _(
-        "Pool %(pool)s is %(used)s %% full: %(free)s MiB are free.",
-        pool=pool.name,
-        used=int(used),
-        free=f"{pool.free_mib:,}",
-    )
-    return state, as_message(text)
+        return state, message("alerts.pool_unknown", pool=pool.name)
+    return state, message("alerts.pool_full", pool=pool.name, used_percent=int(used), free_mib=pool.free_mib)
 
 
 def _note(
@@ -116,7 +108,7 @@ def ended(viewer: User, limit: int = 20) -> Sequence[Alert]:
 
 
 def summary(viewer: User) -> Summary:
-    """What every page of who may see nodes says at its top: one query."""
+    """What the top of every page says to those who may see nodes: one query."""
     query = select(Alert.state, Alert.pool_id, Node.name).join(Node, Node.id == Alert.node_id)
     nodes: dict[str, list[str]] = {}
     pools = 0

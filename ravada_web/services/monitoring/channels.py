@@ -17,15 +17,17 @@ from redis.exceptions import RedisError
 
 from ravada_web.config import Settings
 from ravada_web.extensions import queues
+from ravada_web.messages import Message, MessageError, message
+from ravada_web.messages.foreign import printable
 
 SECONDS = 15
 KEY = "ravada:alerts:channels"
 
-Send = Callable[[str, Sequence[str]], None]
+Send = Callable[[Message, Sequence[Message]], None]
 
 
-class ChannelFailed(Exception):
-    """A channel did not take a message; the text is for an administrator."""
+class ChannelFailed(MessageError):
+    """A channel did not take a message; `message` says why to an administrator."""
 
 
 def configured(config: Settings) -> dict[str, Send]:
@@ -38,21 +40,22 @@ def configured(config: Settings) -> dict[str, Send]:
     return found
 
 
-def _mail(config: Settings, subject: str, lines: Sequence[str]) -> None:
-    message = EmailMessage()
+def _mail(config: Settings, subject: Message, lines: Sequence[Message]) -> None:
+    mail = EmailMessage()
     # A header is one line, whatever a node's text holds.
-    message["Subject"] = "[Ravada] " + " ".join(subject.split())[:200]
-    message["From"], message["To"] = config.mail_from, ", ".join(config.mail_to)
-    message.set_content("\n\n".join(lines) + "\n")
+    mail["Subject"] = "[Ravada] " + " ".join(str(subject).split())[:200]
+    mail["From"], mail["To"] = config.mail_from, ", ".join(config.mail_to)
+    mail.set_content("\n\n".join(map(str, lines)) + "\n")
     try:
         with _smtp(config) as server:
             if config.smtp_security == "starttls":
                 server.starttls(context=ssl.create_default_context())
             if config.smtp_user:
                 server.login(config.smtp_user, config.smtp_password.get_secret_value())
-            server.send_message(message)
+            server.send_message(mail)
     except smtplib.SMTPException as error:
-        raise ChannelFailed(f"{config.smtp_host} did not take the mail: {error}") from error
+        refused = message("alerts.mail_refused", server=config.smtp_host, said=printable(str(error)))
+        raise ChannelFailed(refused) from error
 
 
 def _smtp(config: Settings) -> smtplib.SMTP:
@@ -62,33 +65,40 @@ def _smtp(config: Settings) -> smtplib.SMTP:
     return smtplib.SMTP(*place, timeout=SECONDS)
 
 
-def _webhook(config: Settings, subject: str, lines: Sequence[str]) -> None:
-    """POST {"subject", "alerts"}; with a secret, its HMAC-SHA256 in X-Ravada-Signature."""
-    body = json.dumps({"subject": subject, "alerts": list(lines)}).encode()
+def _webhook(config: Settings, subject: Message, lines: Sequence[Message]) -> None:
+    """POST {"subject", "alerts"} in words and {"messages"} as kinds and figures; with a secret, its HMAC-SHA256 in
+    X-Ravada-Signature."""
+    alerts, messages = [str(line) for line in lines], [line.to_json() for line in lines]
+    body = json.dumps({"subject": str(subject), "alerts": alerts, "messages": messages}).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "ravada-web"}
     if secret := config.alert_webhook_secret.get_secret_value():
         headers["X-Ravada-Signature"] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     if not config.alert_webhook_url.startswith(("http://", "https://")):
-        raise ChannelFailed("the webhook's address is neither http nor https")
+        raise ChannelFailed(message("alerts.webhook_not_http"))
     request = urllib.request.Request(config.alert_webhook_url, data=body, headers=headers)  # noqa: S310  checked above
     try:
         with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310
             return
     except urllib.error.HTTPError as error:
-        raise ChannelFailed(f"the webhook answered {error.code}") from error
+        raise ChannelFailed(message("alerts.webhook_refused", status=error.code)) from error
 
 
-def remember(name: str, error: str) -> None:
-    """Keep how a channel did: "" is well. Without Redis nobody is shown it."""
+def remember(name: str, error: Message) -> None:
+    """Keep how a channel did: an empty message is well. Without Redis nobody is shown it."""
     with suppress(RedisError):
-        queues.redis.hset(KEY, name, json.dumps({"at": time.time(), "error": error}))
+        queues.redis.hset(KEY, name, json.dumps({"at": time.time(), "error": error.to_json() if error else ""}))
 
 
 def last(config: Settings) -> dict[str, dict[str, object] | None]:
-    """For each channel that is set up how it did last: {"at" (seconds since the epoch), "error"}, None for never."""
+    """For each channel that is set up how it did last: {"at" (seconds since the epoch), "error" (a
+    message)}, None for never."""
     try:
         kept = queues.redis.hgetall(KEY)
     except RedisError:
         kept = {}
     said = {key.decode() if isinstance(key, bytes) else key: json.loads(value) for key, value in dict(kept).items()}
-    return {name: said.get(name) for name in configured(config)}
+    return {name: _outcome(said.get(name)) for name in configured(config)}
+
+
+def _outcome(kept: dict[str, object] | None) -> dict[str, object] | None:
+    return None if kept is None else kept | {"error": Message.from_json(kept["error"])}

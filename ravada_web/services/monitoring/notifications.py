@@ -1,6 +1,6 @@
-"""Telling administrators of trouble: when a message is due, what it says, and that each channel is told once.
+"""Notifying administrators of trouble: when a message is due, what it says, and that each channel is told once.
 
-A worsening is told at once. What got better is told once it has been so for `alert_settle`: a node that flaps is one
+A worsening is told at once. A recovery is told once it has lasted for `alert_settle`: a node that flaps is one
 message, and one more when it has settled. All that is due goes into one message. Each channel has its own account of
 what it was told: one that was away hears how things are now, and no other hears anything twice.
 """
@@ -12,7 +12,6 @@ from datetime import timedelta
 from http.client import HTTPException
 
 import structlog
-from flask_babel import gettext as _
 from redis.exceptions import LockError
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
@@ -20,6 +19,8 @@ from sqlalchemy.orm import joinedload
 from ravada_web.config import settings
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db, queues
+from ravada_web.messages import NOTHING, Message, message, sentences, text
+from ravada_web.messages.foreign import printable
 from ravada_web.models import Alert, Operation, User
 from ravada_web.models import now as this_moment
 from ravada_web.services.monitoring import channels
@@ -51,7 +52,8 @@ class News:
     alert_id: int
     before: tuple[str, int]
     now: tuple[str, int]
-    line: str
+    subject: Message
+    line: Message
 
     @property
     def bad(self) -> bool:
@@ -60,9 +62,9 @@ class News:
 
 
 def is_due() -> bool:
-    """Whether there is anything to tell now; cheap, asked at every tick."""
-    wanted = channels.configured(settings())
-    return bool(wanted) and any(_is_news(alert, name) for alert in db.session.scalars(UNTOLD) for name in wanted)
+    """Whether there is anything to send now; cheap, asked at every tick."""
+    names = channels.configured(settings())
+    return bool(names) and any(_is_news(alert, name) for alert in db.session.scalars(UNTOLD) for name in names)
 
 
 def _is_news(alert: Alert, channel: str) -> bool:
@@ -73,21 +75,21 @@ def _is_news(alert: Alert, channel: str) -> bool:
 
 
 def send_due() -> None:
-    """Tell what is due, each channel by itself; a channel that fails is tried again later, the others are not."""
-    wanted = channels.configured(settings())
-    for name, send in wanted.items():
+    """Send what is due, each channel by itself; a channel that fails is tried again later, the others are not."""
+    configured = channels.configured(settings())
+    for name, send in configured.items():
         lock = queues.redis.lock(f"ravada:alerts:telling:{name}", timeout=TELLING_SECONDS)
         if queues.redis.exists(_pause(name)) or not lock.acquire(blocking=False):
             continue
         try:
-            _tell_by(name, send)
+            _send_news(name, send)
         finally:
             with suppress(LockError):
                 lock.release()
-    _close(wanted)
+    _close(configured)
 
 
-def _tell_by(name: str, send: channels.Send) -> None:
+def _send_news(name: str, send: channels.Send) -> None:
     """Send, and only then write that it is known: after a worker that was killed in between it is told once more."""
     lot = [_news(alert, alert.told.get(name, UNKNOWN)) for alert in db.session.scalars(UNTOLD) if _is_news(alert, name)]
     db.session.rollback()
@@ -107,30 +109,33 @@ def request_test(actor: User) -> Operation:
     """Ask for a message to be sent by every channel now. Raises Conflict where none is set up."""
     rights.require(actor, "nodes.change")
     if not channels.configured(settings()):
-        raise Conflict(_("No channel is set up: set RAVADA_MAIL_TO and RAVADA_SMTP_HOST, or RAVADA_ALERT_WEBHOOK_URL."))
+        raise Conflict(message("alerts.no_channel"))
     outbox.require_queue()
     with transaction() as session:
-        return request(session, "alert_test", _("Send a test message to administrators"), actor=actor)
+        return request(session, "alert_test", message("alerts.send_test"), actor=actor)
 
 
 def send_test(_handle: Handle) -> None:
     """The job's part. Raises Conflict with what each channel said that did not take it."""
     refused = []
     for name, send in channels.configured(settings()).items():
-        if error := _sent(name, send, _("Test message"), [_("This is how trouble with nodes will be told.")]):
-            refused.append(f"{name}: {error}")
+        if error := _sent(name, send, message("alerts.test"), [message("alerts.test_line")]):
+            refused.append(message("alerts.channel_failed", channel=name, why=error))
     if refused:
-        raise Conflict("; ".join(refused))
+        raise Conflict(message("alerts.test_failed", channels_clauses=refused))
 
 
-def _sent(name: str, send: channels.Send, subject: str, lines: Sequence[str]) -> str:
-    """Send, and keep how it went; returns what was wrong, "" where it was taken."""
-    error = ""
+def _sent(name: str, send: channels.Send, subject: Message, lines: Sequence[Message]) -> Message:
+    """Send, and keep how it went; returns what was wrong, an empty message where it was taken."""
+    error = NOTHING
     try:
         send(subject, lines)
-    except (OSError, HTTPException, channels.ChannelFailed) as raised:
-        error = str(raised) or type(raised).__name__
-        log.warning("alert not sent", channel=name, error=error)
+    except channels.ChannelFailed as raised:
+        error = raised.message
+    except (OSError, HTTPException) as raised:
+        error = text(printable(str(raised)) or type(raised).__name__)
+    if error:
+        log.warning("alert not sent", channel=name, error=error.to_json())
     channels.remember(name, error)
     return error
 
@@ -147,23 +152,25 @@ def _close(names: Collection[str]) -> None:
 
 
 def _news(alert: Alert, before: tuple[str, int]) -> News:
-    what = _("Node %(node)s", node=alert.node.name)
+    place = message("alerts.node", node=alert.node.name)
     if alert.pool is not None:
-        what = _("Pool %(pool)s of node %(node)s", pool=alert.pool.name, node=alert.node.name)
-    since = alert.since.strftime("%Y-%m-%d %H:%M:%S UTC")
+        place = message("alerts.pool", pool=alert.pool.name, node=alert.node.name)
+    subject = message("alerts.subject", place=place, state=_state(alert.state))
     if alert.state:
-        line = _(
-            "%(what)s is %(state)s since %(since)s. %(why)s", what=what, state=alert.state, since=since, why=alert.text
-        )
+        line = message("alerts.began", place=place, state=_state(alert.state), since_at=alert.since, why=alert.text)
     else:
-        line = _("%(what)s is well again since %(since)s; it was %(before)s.", what=what, since=since, before=before[0])
+        line = message("alerts.recovered", place=place, since_at=alert.since, before=_state(before[0]))
     if (changes := alert.changes - before[1]) > 1:
-        line += " " + _("It changed %(count)s times meanwhile.", count=changes)
-    return News(alert.id, before, (alert.state, alert.changes), line)
+        line = sentences(line, message("alerts.flapped", count=changes))
+    return News(alert.id, before, (alert.state, alert.changes), subject, line)
 
 
-def _subject(lot: Sequence[News]) -> str:
-    bad = sum(1 for item in lot if item.bad)
+def _state(state: str) -> Message:
+    return message(f"alerts.state_{state or 'recovered'}")
+
+
+def _subject(lot: Sequence[News]) -> Message:
     if len(lot) == 1:
-        return lot[0].line.partition(". ")[0]
-    return _("%(bad)s in trouble, %(well)s well again", bad=bad, well=len(lot) - bad)
+        return lot[0].subject
+    bad = sum(1 for item in lot if item.bad)
+    return message("alerts.subject_many", bad=bad, recovered=len(lot) - bad)

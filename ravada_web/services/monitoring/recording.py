@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from flask_babel import gettext as _
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.hypervisor.health import NodeHealth
-from ravada_web.messages import as_message
+from ravada_web.messages import Message, message
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
@@ -62,8 +61,14 @@ def _record_one(session: Session, node: Node, answer: "Answer") -> None:
             None,
             "observed",
             node,
-            f"{node.observed}: {node.reason}" if node.reason else node.observed,
+            _observation(node),
         )
+
+
+def _observation(node: Node) -> Message:
+    """The node's state and the reason for it, as the audit log keeps them."""
+    state = message(f"nodes.state_{node.observed}")
+    return message("nodes.state_because", state=state, why=node.reason) if node.reason else state
 
 
 def _ms(seconds: float | None) -> float | None:
@@ -76,8 +81,7 @@ def _store_checked_facts(node: Node, answer: "Answer") -> None:
         return
     if node.host_uuid and node.host_uuid != answer.facts.host_uuid:
         node.observed = Observed.DEGRADED
-        other = _("Another machine answers at this address: its host UUID is not the one that joined.")
-        node.reason = as_message(other)
+        node.reason = message("nodes.other_machine")
         return
     store_facts(node, answer.facts)
 
@@ -102,12 +106,11 @@ def _store_clone_state(clone: Clone, health: NodeHealth) -> None:
         clone.state, clone.out_of_space = CloneState(seen.state), seen.out_of_space
     elif clone.state != CloneState.FAILED:
         clone.state = CloneState.FAILED
-        gone = _("The node has no such virtual machine any more: somebody removed it there.")
-        clone.reason = as_message(gone)
+        clone.reason = message("clones.vanished")
 
 
 def _lose_clones(session: Session, node: Node) -> None:
-    """The clones of a dead node cannot be reached; those whose making was under way are its operations' to settle."""
+    """The clones of a dead node cannot be reached; those that are being worked on are left to their operations."""
     lost = update(Clone).where(Clone.node_id == node.id, Clone.state.not_in([*IN_WORK, CloneState.FAILED]))
-    reason = _("Its node %(node)s is down.", node=node.name)
+    reason = message("clones.node_down", node=node.name)
     session.execute(lost.values(state=CloneState.UNREACHABLE, reason=reason))

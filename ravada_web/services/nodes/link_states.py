@@ -1,4 +1,4 @@
-"""How the nodes' links are: told by the links process through Redis, read by pages."""
+"""How the nodes' links are: published by the links process through Redis, read by pages."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from ravada_web.messages import Message
 from ravada_web.remote.links import LinkState
 
 KEY = "ravada:links"
-# The links process tells every second; what is older is not known any more.
+# The links process publishes every second; what is older is no longer known.
 KEPT_SECONDS = 10
 
 
@@ -25,22 +25,22 @@ class Shown:
     reason: Message
 
 
-def tell(states: Mapping[int, LinkState]) -> None:
-    """Tell how all links are now. Without Redis nobody is told, and the links go on."""
-    told = {str(node_id): [state.up, state.since, state.reason.to_json()] for node_id, state in states.items()}
+def publish(states: Mapping[int, LinkState]) -> None:
+    """Publish how all links are now. Without Redis nobody reads it, and the links go on."""
+    lines = {str(node_id): [state.up, state.since, state.reason.to_json()] for node_id, state in states.items()}
     try:
-        queues.redis.set(KEY, json.dumps({"at": time.time(), "links": told}), ex=KEPT_SECONDS)
+        queues.redis.set(KEY, json.dumps({"at": time.time(), "links": lines}), ex=KEPT_SECONDS)
     except RedisError:
         return
 
 
 def read() -> dict[int, Shown] | None:
-    """The links by node id; None where no links process has told of any for a while."""
+    """The links by node id; None where no links process has published any for a while."""
     try:
         kept = queues.redis.get(KEY)
     except RedisError:
         return None
     if not isinstance(kept, bytes):
         return None
-    told = json.loads(kept)["links"].items()
-    return {int(node_id): Shown(up, since, Message.from_json(reason)) for node_id, (up, since, reason) in told}
+    lines = json.loads(kept)["links"].items()
+    return {int(node_id): Shown(up, since, Message.from_json(reason)) for node_id, (up, since, reason) in lines}

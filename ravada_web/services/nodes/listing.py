@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import Row, case, func, select
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import (
     USING_MEMORY,
     Clone,
@@ -71,7 +71,7 @@ def get(viewer: User, node_id: int) -> Node:
     """One node. Raises NotFound, for one that the viewer may not know of too."""
     node = db.session.scalar(select(Node).where(Node.id == node_id, scopes.nodes(viewer)))
     if node is None:
-        raise NotFound(_("There is no such node."))
+        raise NotFound(message("nodes.no_such"))
     return node
 
 
@@ -79,7 +79,7 @@ def by_name(viewer: User, name: str) -> Node:
     """The node of that name. Raises NotFound, for one that the viewer may not know of too."""
     node = db.session.scalar(select(Node).where(Node.name == name, scopes.nodes(viewer)))
     if node is None:
-        raise NotFound(_("There is no node “%(name)s”.", name=name))
+        raise NotFound(message("nodes.not_found", name=name))
     return node
 
 
@@ -87,7 +87,7 @@ def master() -> Node:
     """The master node. Raises NotFound where none has been added yet."""
     node = db.session.scalar(select(Node).where(Node.is_master))
     if node is None:
-        raise NotFound(_("There is no master node yet: add a node first, the first one is the master."))
+        raise NotFound(message("nodes.no_master"))
     return node
 
 

@@ -3,10 +3,10 @@
 import ipaddress
 import re
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.messages import Message, message
 from ravada_web.models import (
     Node,
 )
@@ -18,28 +18,28 @@ USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 def invalid_place(
     name: str, address: str, port: int, user: str, *, except_id: int | None = None, local: bool = False
-) -> dict[str, str]:
+) -> dict[str, Message]:
     """What is wrong with a node's name and address: malformed, or another node's. Maps fields to reasons."""
-    wrong = {}
+    wrong: dict[str, Message] = {}
     if not NAME.fullmatch(name):
-        wrong["name"] = _("Letters, digits, dots, dashes and underscores; it starts with a letter or digit.")
+        wrong["name"] = message("nodes.bad_name")
     elif db.session.scalar(select(Node.id).where(Node.name == name, Node.id != except_id)):
-        wrong["name"] = _("Another node has this name.")
+        wrong["name"] = message("nodes.name_taken")
     if not local:
         wrong |= _invalid_address(address, port, except_id)
         if not USER.fullmatch(user):
-            wrong["user"] = _("A user name of that host, such as root.")
+            wrong["user"] = message("nodes.bad_user")
     return wrong
 
 
-def _invalid_address(address: str, port: int, except_id: int | None) -> dict[str, str]:
+def _invalid_address(address: str, port: int, except_id: int | None) -> dict[str, Message]:
     if not 1 <= port <= 65535:
-        return {"port": _("Between 1 and 65535.")}
+        return {"port": message("nodes.bad_port")}
     if not (HOST.fullmatch(address) or is_ip(address)):
-        return {"address": _("A host name or an IP address, without scheme, user or port.")}
+        return {"address": message("nodes.bad_address")}
     taken = select(Node.name).where(Node.address == address, Node.port == port, Node.id != except_id)
     if other := db.session.scalar(taken):
-        return {"address": _("Node %(name)s has this address already.", name=other)}
+        return {"address": message("nodes.address_taken", node=other)}
     return {}
 
 

@@ -1,8 +1,7 @@
 """Who may do what: the rights of each role, asked by every use case."""
 
-from flask_babel import gettext as _
-
 from ravada_web.errors import NotAllowed
+from ravada_web.messages import message
 from ravada_web.models import Role, User
 
 _OPERATOR = frozenset(
@@ -33,4 +32,4 @@ def can(user: User, right: str) -> bool:
 def require(user: User, right: str) -> None:
     """Raise NotAllowed unless the user has the right."""
     if not can(user, right):
-        raise NotAllowed(_("Your role does not allow this. An administrator can give you another role."))
+        raise NotAllowed(message("general.not_allowed"))

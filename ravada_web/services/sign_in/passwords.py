@@ -1,11 +1,11 @@
 """Passwords: check, set, change, reset."""
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, matches, random_password
+from ravada_web.messages import message
 from ravada_web.models import User
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
@@ -28,20 +28,20 @@ def set_password(actor: User | None, user: User, password: str) -> None:
     if actor is not None:
         rights.require(actor, "users.change")
     if len(password) < SHORTEST_PASSWORD:
-        raise InvalidInput({"password": _("At least %(count)s characters.", count=SHORTEST_PASSWORD)})
+        raise InvalidInput({"password": message("sign_in.password_too_short", count=SHORTEST_PASSWORD)})
     with transaction() as session:
         user.password_hash = hash_password(password)
         events.record(session, actor, "set_password", user)
 
 
 def change_password(user: User, present: str, password: str, keep_sign_in: int) -> int:
-    """Change one's own password; returns how many other sign-ins were ended. Raises InvalidInput."""
+    """Change one's own password; returns how many other sessions were ended. Raises InvalidInput."""
     if not matches(present, user.password_hash):
-        raise InvalidInput({"present": _("Wrong current password.")})
+        raise InvalidInput({"present": message("sign_in.not_current_password")})
     if matches(password, user.password_hash):
-        raise InvalidInput({"password": _("Choose a password different from the current one.")})
+        raise InvalidInput({"password": message("sign_in.same_password")})
     if len(password) < SHORTEST_PASSWORD:
-        raise InvalidInput({"password": _("At least %(count)s characters.", count=SHORTEST_PASSWORD)})
+        raise InvalidInput({"password": message("sign_in.password_too_short", count=SHORTEST_PASSWORD)})
     with transaction() as session:
         user.password_hash, user.must_change_password = hash_password(password), False
         events.record(session, user, "set_password", user)
@@ -49,7 +49,7 @@ def change_password(user: User, present: str, password: str, keep_sign_in: int) 
 
 
 def reset_password(actor: User | None, user: User) -> str:
-    """Give a user a drawn password, to be shown this once and changed at the next sign-in; ends all sign-ins.
+    """Give a user a drawn password, to be shown this once and changed at the next sign-in; ends all sessions.
 
     `actor` is None for the administrator on the machine. Raises NotAllowed.
     """
@@ -64,7 +64,7 @@ def reset_password(actor: User | None, user: User) -> str:
 
 
 def reset_second_factor(actor: User | None, user: User) -> None:
-    """Take a lost second factor away, and end all sign-ins. `actor` as above. Raises NotAllowed."""
+    """Take a lost second factor away, and end all sessions. `actor` as above. Raises NotAllowed."""
     with transaction():
         second_factor.reset(actor, user)
         sessions.end_all(actor, user)

@@ -2,7 +2,6 @@
 
 import time
 
-from flask_babel import gettext as _
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -12,6 +11,7 @@ from ravada_web.extensions import db
 from ravada_web.identity import second_factor
 from ravada_web.identity.passwords import matches
 from ravada_web.identity.sealing import Purpose, seal, unseal
+from ravada_web.messages import message
 from ravada_web.models import RecoveryCode, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
@@ -31,7 +31,7 @@ def owed(user: User) -> bool:
 def begin(user: User) -> str:
     """The secret to be set up: drawn at the first time, the same until it is proved. Raises Conflict once it is."""
     if user.has_second_factor:
-        raise Conflict(_("You already have a second factor. Disable it first to set up another one."))
+        raise Conflict(message("sign_in.has_second_factor"))
     if user.totp_secret and (kept := _unsealed(user.totp_secret)):
         return kept
     secret = second_factor.new_secret()
@@ -48,7 +48,7 @@ def prove(user: User, code: str) -> list[str]:
     with transaction() as session:
         step = _step(user, code)
         if user.has_second_factor or step is None:
-            raise InvalidInput({"code": _("That code is not valid. Check your device’s clock.")})
+            raise InvalidInput({"code": message("sign_in.wrong_code")})
         user.totp_since, user.totp_step = now(), step
         events.record(session, user, "second_factor_on", user)
         return _fresh_codes(session, user)
@@ -93,7 +93,7 @@ def _use_recovery_code(session: Session, user: User, code: str) -> bool:
     if found is None:
         return False
     session.execute(update(RecoveryCode).where(RecoveryCode.id == found.id).values(used_at=now()))
-    events.record(session, user, "recovery_code", user, _("%(left)s are left", left=codes_left(user) - 1))
+    events.record(session, user, "recovery_code", user, message("sign_in.codes_left", count=codes_left(user) - 1))
     return True
 
 
@@ -107,7 +107,7 @@ def renew_codes(user: User, password: str) -> list[str]:
     """New recovery codes instead of the old ones, shown this once. Raises InvalidInput for a wrong password."""
     _require_password(user, password)
     if not user.has_second_factor:
-        raise Conflict(_("You have no second factor."))
+        raise Conflict(message("sign_in.no_second_factor"))
     with transaction() as session:
         events.record(session, user, "recovery_codes", user)
         return _fresh_codes(session, user)
@@ -117,13 +117,13 @@ def switch_off(user: User, password: str) -> None:
     """Do without it from now on. Raises InvalidInput for a wrong password, Conflict where the role demands one."""
     _require_password(user, password)
     if demanded(user):
-        raise Conflict(_("Your role must have a second factor. You can set up another one once this one is reset."))
+        raise Conflict(message("sign_in.second_factor_demanded"))
     _forget(user, user)
 
 
 def _require_password(user: User, password: str) -> None:
     if not matches(password, user.password_hash):
-        raise InvalidInput({"password": _("Wrong password.")})
+        raise InvalidInput({"password": message("sign_in.wrong_password")})
 
 
 def reset(actor: User | None, user: User) -> None:

@@ -1,22 +1,22 @@
-"""Sign-ins: one row a browser, found by the token in its cookie; they expire, and can be listed and ended."""
+"""Sessions: one row a browser, found by the token in its cookie; they expire, and can be listed and ended."""
 
 import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, delete, select
 
 from ravada_web.config import settings
 from ravada_web.errors import DatabaseBusy, NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import SignIn, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
-# How exactly it is known when a sign-in was last used: a page is not to write at every request.
+# How exactly it is known when a session was last used: a page is not to write at every request.
 SEEN_EVERY = timedelta(minutes=1)
 
 
@@ -41,28 +41,28 @@ def _expired() -> ColumnElement[bool]:
 
 
 def idle() -> timedelta:
-    """A sign-in that was not used for so long has ended."""
+    """A session that was not used for so long has ended."""
     return timedelta(hours=settings().session_idle_hours)
 
 
 def longest() -> timedelta:
-    """However much it is used, a sign-in ends after so long."""
+    """However much it is used, a session ends after so long."""
     return timedelta(days=settings().session_days)
 
 
 def valid(found: SignIn, moment: datetime) -> bool:
-    """Whether the sign-in still holds: neither expired nor its user switched off."""
+    """Whether the session is valid: neither expired nor its user deactivated."""
     return found.user.active and moment - found.seen_at < idle() and moment - found.created_at < longest()
 
 
 def find(token: str) -> SignIn | None:
-    """The sign-in of a cookie's token, if it holds."""
+    """The session of a cookie's token, if it is valid."""
     found = db.session.scalar(select(SignIn).where(SignIn.token_hash == digest(token)))
     return found if found is not None and valid(found, now()) else None
 
 
 def still_valid(sign_in_ids: Collection[int]) -> list[SignIn]:
-    """Those of these sign-ins that hold."""
+    """Those of these sessions that are valid."""
     moment = now()
     rows = db.session.scalars(select(SignIn).where(SignIn.id.in_(sign_in_ids)))
     return [row for row in rows if valid(row, moment)]
@@ -80,23 +80,23 @@ def use(found: SignIn) -> None:
 
 
 def listing(user: User) -> Sequence[SignIn]:
-    """The user's sign-ins that hold, the last used first."""
+    """The user's valid sessions, the last used first."""
     query = select(SignIn).where(SignIn.user_id == user.id, ~_expired()).order_by(SignIn.seen_at.desc())
     return db.session.scalars(query).all()
 
 
 def end(actor: User, sign_in_id: int) -> None:
-    """End one sign-in: one's own, or anybody's for who may change users. Raises NotFound."""
+    """End one session: one's own, or anybody's with the right to change users. Raises NotFound."""
     with transaction() as session:
         found = session.get(SignIn, sign_in_id)
         if found is None or not (found.user_id == actor.id or rights.can(actor, "users.change")):
-            raise NotFound(_("Session not found."))
+            raise NotFound(message("sign_in.no_session"))
         events.record(session, actor, "end_sign_in", found.user, found.agent)
         session.delete(found)
 
 
 def end_all(actor: User | None, user: User, keep: int | None = None) -> int:
-    """End all of a user's sign-ins but the one to keep; returns how many. `actor` is None on the command line."""
+    """End all of a user's sessions but the one to keep; returns how many. `actor` is None on the command line."""
     if actor is not None and actor.id != user.id:
         rights.require(actor, "users.change")
     with transaction() as session:
@@ -104,5 +104,5 @@ def end_all(actor: User | None, user: User, keep: int | None = None) -> int:
         for row in rows:
             session.delete(row)
         if rows:
-            events.record(session, actor, "end_sign_ins", user, str(len(rows)))
+            events.record(session, actor, "end_sign_ins", user, message("sign_in.sessions_ended", count=len(rows)))
         return len(rows)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import Message, message
 from ravada_web.models import Level, Node, Pool
 from ravada_web.services.storage import forecast, pools
 
@@ -23,10 +23,10 @@ class PoolRow:
 
 @dataclass(frozen=True)
 class Pools:
-    """A node's pools, and a sentence for each way in which they differ from the master's."""
+    """A node's pools, and a message for each way in which they differ from the master's."""
 
     rows: list[PoolRow]
-    differences: list[str]
+    differences: list[Message]
 
 
 def of_node(node: Node) -> Pools:
@@ -39,29 +39,22 @@ def of_node(node: Node) -> Pools:
     return Pools(rows, [] if node.is_master else _differences(node))
 
 
-def _differences(node: Node) -> list[str]:
+def _differences(node: Node) -> list[Message]:
     master = db.session.scalar(select(Node).where(Node.is_master))
     own = {pool.name: pool for pool in node.pools}
-    told = []
+    differences = []
     for pool in master.pools if master is not None and node.facts_at is not None else []:
         here = own.get(pool.name)
         if here is None:
-            told.append(_("The master's pool %(pool)s (%(path)s) is missing here.", pool=pool.name, path=pool.path))
+            differences.append(message("storage.pool_missing", pool=pool.name, path=pool.path))
         elif here.path != pool.path:
-            told.append(
-                _(
-                    "Pool %(pool)s is at %(here)s here, and at %(there)s on the master.",
-                    pool=pool.name,
-                    here=here.path,
-                    there=pool.path,
-                )
-            )
-    return told
+            differences.append(message("storage.pool_elsewhere", pool=pool.name, here=here.path, there=pool.path))
+    return differences
 
 
 def get(node: Node, pool_id: int) -> Pool:
     """One of the node's pools. Raises NotFound."""
     found = next((pool for pool in node.pools if pool.id == pool_id), None)
     if found is None:
-        raise NotFound(_("There is no such storage pool."))
+        raise NotFound(message("storage.no_such_pool"))
     return found

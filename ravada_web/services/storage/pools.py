@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from flask_babel import gettext as _
-
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Level, Node, Pool, User
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
@@ -20,12 +19,7 @@ def require_pool(node: Node) -> Pool:
     """
     chosen = pools.working_pool(node)
     if chosen is None:
-        raise Conflict(
-            _(
-                "Node %(node)s has no active storage pool. Make one there: virsh pool-start default.",
-                node=node.name,
-            )
-        )
+        raise Conflict(message("storage.no_active_pool", node=node.name))
     return chosen
 
 
@@ -66,45 +60,37 @@ def level(pool: Pool) -> Level:
     return Level.WARNING if used >= pool.warn_percent else Level.OK
 
 
-def no_room(node: Node) -> str:
-    """Why nothing more may be written on the node, as the end of a sentence, with the figures; "" where it may."""
+def no_room(node: Node) -> Message:
+    """Why nothing more may be written on the node, with the figures; an empty message where it may."""
     pool = working_pool(node)
     if pool is None:
-        return _("node %(node)s has no active storage pool.", node=node.name)
+        return message("storage.no_active_pool", node=node.name)
     if pool.free_mib is None:
-        return _(
-            "the free space of pool %(pool)s on node %(node)s is not known, which counts as full.",
-            pool=pool.name,
-            node=node.name,
-        )
+        return message("storage.free_unknown", pool=pool.name, node=node.name)
     if pool.free_mib > floor_mib(pool):
-        return ""
-    return _(
-        "pool %(pool)s on node %(node)s has %(free)s MiB free, and %(floor)s MiB are kept free. Make room there.",
-        pool=pool.name,
-        node=node.name,
-        free=f"{pool.free_mib:,}",
-        floor=f"{floor_mib(pool):,}",
+        return NOTHING
+    return message(
+        "storage.pool_full", pool=pool.name, node=node.name, free_mib=pool.free_mib, floor_mib=floor_mib(pool)
     )
 
 
 def set_marks(actor: User, pool: Pool, *, warn_percent: int, critical_percent: int, floor_mib: int | None) -> None:
     """Set a pool's marks and its floor (MiB; None for the installation's). Raises InvalidInput."""
     rights.require(actor, "nodes.change")
-    wrong = {}
+    wrong: dict[str, Message] = {}
     if not 1 <= warn_percent <= 99:
-        wrong["warn_percent"] = _("Between 1 and 99.")
+        wrong["warn_percent"] = message("storage.warning_range")
     if not warn_percent < critical_percent <= 100:
-        wrong["critical_percent"] = _("More than the warning's %(warn)s, and at most 100.", warn=warn_percent)
+        wrong["critical_percent"] = message("storage.critical_range", warn=warn_percent)
     most = pool.total_mib if pool.total_mib is not None else 1 << 40
     if floor_mib is not None and not 0 <= floor_mib <= most:
-        wrong["floor_mib"] = _("Between 0 and the pool's size, %(most)s MiB; empty for the usual.", most=f"{most:,}")
+        wrong["floor_mib"] = message("storage.floor_range", most=most)
     if wrong:
         raise InvalidInput(wrong)
     with transaction() as session:
         pool.warn_percent, pool.critical_percent, pool.floor_mib = warn_percent, critical_percent, floor_mib
-        text = f"{pool.name}: {warn_percent} %, {critical_percent} %"
-        events.record(session, actor, "set_marks", pool.node, text)
+        marks = message("storage.marks", pool=pool.name, warn_percent=warn_percent, critical_percent=critical_percent)
+        events.record(session, actor, "set_marks", pool.node, marks)
 
 
 def require_room(node: Node, directory: str, free_mib: int, need_mib: int) -> None:
@@ -113,13 +99,12 @@ def require_room(node: Node, directory: str, free_mib: int, need_mib: int) -> No
     kept = floor_mib(pool) if pool is not None else settings().disk_reserve_mib
     if need_mib <= free_mib - kept:
         return
-    text = _(
-        "The pool at %(directory)s on %(node)s has not enough room: %(need)s MiB are needed, %(free)s MiB are "
-        "free after the %(reserve)s MiB kept back. Make room there, then retry.",
+    shortage = message(
+        "storage.not_enough_room",
         directory=directory,
         node=node.name,
-        need=need_mib,
-        free=max(0, free_mib - kept),
-        reserve=kept,
+        need_mib=need_mib,
+        free_mib=max(0, free_mib - kept),
+        reserve_mib=kept,
     )
-    raise Conflict(text)
+    raise Conflict(shortage)

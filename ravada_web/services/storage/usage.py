@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from ravada_web.extensions import db, queues
+from ravada_web.messages import message
 from ravada_web.models import BaseVersion, Clone, Node, Observed, Operation, Pool, Replica, User, now
 from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.files import FileSeen, list_tree
@@ -56,14 +56,14 @@ def request_count(actor: User, node: Node) -> Operation:
     rights.require(actor, "nodes.see")
     outbox.require_queue()
     with transaction() as session:
-        title = _("Scan the storage pools of %(node)s", node=node.name)
+        title = message("storage.scan_pools", node=node.name)
         return request(session, "pools_count", title, actor=actor, node=node)
 
 
 def count(handle: Handle) -> None:
     """The job's part. Raises RemoteError where the node does not list its files."""
     asked = _questions([handle.node_id or 0])[0]
-    _keep(asked, _listed(asked, endpoints.workspace()))
+    _store(asked, _listed(asked, endpoints.workspace()))
 
 
 def due() -> list[Sequence[int]]:
@@ -88,9 +88,9 @@ def count_nodes(node_ids: Sequence[int]) -> None:
         asked = {threads.submit(_listed, question, workspace): question for question in questions}
         for listing in as_completed(asked):
             try:
-                _keep(asked[listing], listing.result())
+                _store(asked[listing], listing.result())
             except RemoteError as error:
-                log.info("pools not counted", node=asked[listing].target.name, error=str(error))
+                log.info("pools not counted", node=asked[listing].target.name, error=error.message.kind)
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def _listed(asked: Question, workspace: Workspace) -> list[FileSeen]:
     return list_tree(workspace, asked.target, list(asked.folders.values()), deadline=COUNT_SECONDS)
 
 
-def _keep(asked: Question, seen: Sequence[FileSeen]) -> None:
-    """Keep with each pool whose the files are; a node or pool that is not there any more is passed over."""
+def _store(asked: Question, seen: Sequence[FileSeen]) -> None:
+    """Store with each pool whose the files are; a node or pool that is not there any more is passed over."""
     with transaction() as session:
         owners = owners_on(asked.target.node_id)
         for pool in session.scalars(select(Pool).where(Pool.id.in_(asked.folders))):

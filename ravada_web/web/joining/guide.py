@@ -65,8 +65,8 @@ def confirm_fix(node_id: int) -> Response:
     question = Question(
         title=_("Fix %(node)s?", node=node.name),
         effects=[many if chosen else _("Nothing left to fix here. Run the checks again.")],
-        commands=[finding["remedy"] for finding in chosen],
-        action=url_for("guide.fix", node_id=node_id, code=[finding["code"] for finding in chosen]),
+        commands=[finding.remedy for finding in chosen],
+        action=url_for("guide.fix", node_id=node_id, code=[finding.code for finding in chosen]),
         button=_("Run commands"),
         back=_steps(node_id),
         danger=False,

@@ -91,7 +91,7 @@ def desks(people: People) -> list[int]:
         (Node, {"observed": Observed.DOWN, "reason": "No answer."}, Obstacle.AWAY, "desk-1 cannot be reached: node n1"),
         (Node, {"trust": Trust.CHANGED}, Obstacle.QUARANTINED, "a different host key"),
         (Node, {"wanted": Wanted.DISABLED}, Obstacle.CLOSED, "desk-1 cannot start: its node n1 is disabled"),
-        (Pool, {"free_mib": 10}, Obstacle.NO_SPACE, "desk-1 cannot start: pool default on node n1 has 10 MiB free"),
+        (Pool, {"free_mib": 10}, Obstacle.NO_SPACE, "desk-1 cannot start: Pool default on node n1 has 10 MiB free"),
         (Pool, {"active": False}, Obstacle.NO_SPACE, "no active storage pool"),
     ],
 )

@@ -1,14 +1,16 @@
 """What is found out about a host, line by line: passing, warned of, failing; each failure with its remedy."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from ravada_web.messages import NOTHING
 from ravada_web.models import Access
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import PROGRAMS, Survey
 from ravada_web.services.joining.checks import host, libvirt
-from ravada_web.services.joining.checks.findings import Needs, Peer, Seen
+from ravada_web.services.joining.checks.findings import Finding, Needs, Peer, Seen
 from tests.support.factories import FACTS
 
 DEBIAN = Survey(
@@ -43,7 +45,7 @@ SEEN = Seen(
     survey=DEBIAN,
     sample=Sample(0.1, 16_000, 8_000, {}, 0.0),
     facts=FACTS,
-    libvirt_error="",
+    libvirt_error=NOTHING,
     libvirt_seconds=0.01,
     peers=(),
     needs=Needs({}, {}, {}, {}, 1024, 1024),
@@ -67,71 +69,97 @@ def beside(processor: str) -> Seen:
 
 
 LINES = {
-    "a swift login": (host.ssh, SEEN, "pass", "50 ms", ""),
-    "a slow login": (host.ssh, replace(SEEN, login_seconds=2.5), "warn", "2500 ms", "UseDNS no"),
-    "root": (host.access, SEEN, "pass", "as root", ""),
-    "sudo": (host.access, replace(SEEN, access=Access.SUDO, user="ops"), "pass", "ops, who acts as root", ""),
-    "libvirt alone": (host.access, replace(SEEN, access=Access.LIBVIRT, user="ops"), "warn", "not act as root", "sudo"),
-    "a known distribution": (host.distribution, SEEN, "pass", "Debian GNU/Linux 12", ""),
-    "SELinux": (host.distribution, with_survey(selinux="Enforcing"), "pass", "enforcing", ""),
-    "an unknown one": (host.distribution, with_survey(distribution="plan9", kin=frozenset()), "warn", "yours to", ""),
-    "KVM": (host.kvm, replace(SEEN, facts=replace(FACTS, virt_type="kvm")), "pass", "usable", ""),
+    "a swift login": (host.ssh, SEEN, "pass", "ssh", ""),
+    "a slow login": (host.ssh, replace(SEEN, login_seconds=2.5), "warn", "ssh_slow", "UseDNS no"),
+    "root": (host.access, SEEN, "pass", "access_root", ""),
+    "sudo": (host.access, replace(SEEN, access=Access.SUDO, user="ops"), "pass", "access_sudo", ""),
+    "libvirt alone": (host.access, replace(SEEN, access=Access.LIBVIRT, user="ops"), "warn", "access_libvirt", "sudo"),
+    "a known distribution": (host.distribution, SEEN, "pass", "distribution", ""),
+    "SELinux": (host.distribution, with_survey(selinux="Enforcing"), "pass", "distribution selinux", ""),
+    "an unknown one": (
+        host.distribution,
+        with_survey(distribution="plan9", kin=frozenset()),
+        "warn",
+        "distribution_unknown",
+        "",
+    ),
+    "KVM": (host.kvm, replace(SEEN, facts=replace(FACTS, virt_type="kvm")), "pass", "kvm", ""),
     "no module": (
         host.kvm,
         replace(SEEN, survey=replace(DEBIAN, kvm=False), facts=replace(FACTS, virt_type="qemu")),
         "warn",
-        "/dev/kvm is not there",
+        "kvm_no_module",
         "modprobe",
     ),
     "no virtualisation": (
         host.kvm,
         replace(SEEN, survey=replace(DEBIAN, kvm=False, virtualisation=False), facts=replace(FACTS, virt_type="qemu")),
         "warn",
-        "firmware",
+        "kvm_missing",
         "",
     ),
-    "all programs": (host.tools, SEEN, "pass", "are there", ""),
-    "no programs": (host.tools, with_survey(programs=frozenset()), "fail", "qemu-img", "apt-get install"),
+    "all programs": (host.tools, SEEN, "pass", "tools", ""),
+    "no programs": (host.tools, with_survey(programs=frozenset()), "fail", "tools_missing", "apt-get install"),
     "no programs on Fedora": (
         host.tools,
         replace(SEEN, survey=replace(FEDORA, programs=frozenset())),
         "fail",
-        "qemu-img",
+        "tools_missing",
         "dnf install",
     ),
-    "much memory": (host.memory, SEEN, "pass", "8,000 of 16,000 MiB", ""),
-    "little memory": (host.memory, with_free(2_000), "warn", "2,000 of", ""),
-    "no memory": (host.memory, with_free(1_024), "fail", "No guest fits", ""),
-    "the right time": (host.clock, with_survey(clock_ahead=-1.9), "pass", "agrees", ""),
-    "some seconds behind": (host.clock, with_survey(clock_ahead=-30.0), "warn", "30 s behind", "chrony"),
-    "an hour ahead": (host.clock, with_survey(clock_ahead=3600.0), "fail", "3,600 s ahead of", "chrony"),
-    "itself alone": (host.twice, SEEN, "pass", "No other node", ""),
-    "quick libvirt": (libvirt.libvirt, SEEN, "pass", "answers in 10 ms", ""),
-    "slow libvirt": (libvirt.libvirt, replace(SEEN, libvirt_seconds=2.5), "warn", "2500 ms", ""),
-    "machine types": (libvirt.machines, SEEN, "pass", "All machine types", ""),
+    "much memory": (host.memory, SEEN, "pass", "memory", ""),
+    "little memory": (host.memory, with_free(2_000), "warn", "memory", ""),
+    "no memory": (host.memory, with_free(1_024), "fail", "memory memory_full", ""),
+    "the right time": (host.clock, with_survey(clock_ahead=-1.9), "pass", "clock", ""),
+    "some seconds behind": (host.clock, with_survey(clock_ahead=-30.0), "warn", "clock_behind", "chrony"),
+    "an hour ahead": (host.clock, with_survey(clock_ahead=3600.0), "fail", "clock_ahead", "chrony"),
+    "itself alone": (host.twice, SEEN, "pass", "unique", ""),
+    "quick libvirt": (libvirt.libvirt, SEEN, "pass", "libvirt", ""),
+    "slow libvirt": (libvirt.libvirt, replace(SEEN, libvirt_seconds=2.5), "warn", "libvirt", ""),
+    "machine types": (libvirt.machines, SEEN, "pass", "machines", ""),
     "a machine type that it has not": (
         libvirt.machines,
-        with_needs(machines={"pc-q35-99.0": "win"}),
+        with_needs(machines={"pc-q35-99.0": ["win"]}),
         "warn",
-        "no pc-q35-99.0 (win)",
+        "no_machine_types",
         "",
     ),
     "no UEFI": (
         libvirt.machines,
-        replace(with_needs(firmwares={"efi": "win"}), facts=replace(FACTS, firmwares=()), survey=FEDORA),
+        replace(with_needs(firmwares={"efi": ["win"]}), facts=replace(FACTS, firmwares=()), survey=FEDORA),
         "fail",
-        "win boot by UEFI",
+        "no_uefi",
         "edk2-ovmf",
     ),
-    "a like processor": (libvirt.processor, beside("Xeon 1"), "pass", "as the other nodes", ""),
-    "an unlike processor": (libvirt.processor, beside("EPYC 2"), "warn", "others have EPYC 2", ""),
+    "a like processor": (libvirt.processor, beside("Xeon 1"), "pass", "processor_same", ""),
+    "an unlike processor": (libvirt.processor, beside("EPYC 2"), "warn", "processor_differs", ""),
 }
 
 
 @pytest.mark.parametrize("case", LINES)
-def test_each_line_says_what_was_found_and_how_to_mend_it(case: str) -> None:
-    check, seen, state, text, remedy = LINES[case]
+def test_each_line_says_what_was_found_and_how_to_fix_it(case: str) -> None:
+    check, seen, state, kinds, remedy = LINES[case]
     found = check(seen)
     assert found is not None
-    assert (found.state, text in found.text, remedy in found.remedy) == (state, True, True), found
+    said = found.text.figures["items"] if found.text.kind == "sentences" else [found.text]
+    assert (found.state, [part.kind for part in said]) == (state, [f"joining.{kind}" for kind in kinds.split()])
+    assert remedy in found.remedy
     assert found.state != "pass" or found.remedy == ""
+
+
+def test_a_finding_is_kept_as_its_kind_and_figures() -> None:
+    full = host.memory(with_free(1_024))
+    kept = Finding.from_dict(json.loads(json.dumps(full.to_dict())))
+    assert kept == full
+    assert kept.text.figures["items"][0].figures["free_mib"] == 1_024
+
+
+def test_a_finding_of_before_keeps_its_sentence() -> None:
+    kept = {"code": "kvm", "state": "pass", "text": "KVM is usable.", "remedy": "", "applied": True}
+    assert str(Finding.from_dict(kept).text) == "KVM is usable."
+
+
+def test_each_base_that_lacks_something_is_named_once() -> None:
+    found = libvirt.machines(with_needs(machines={"pc-q35-99.0": ["win", "lin"], "pc-q35-98.0": ["win"]}))
+    assert found is not None
+    assert found.text.figures == {"machines": ["pc-q35-99.0", "pc-q35-98.0"], "bases": ["win", "lin"]}

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed
 from ravada_web.extensions import db, queues
+from ravada_web.messages import Message
 from ravada_web.models import Node, Observed, Trust, Wanted, now
 from ravada_web.services.monitoring import alerts, channels, notifications
 from ravada_web.services.operations.execution import run
@@ -26,6 +28,12 @@ from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_nodes
 from tests.support.sshd import free_port
+
+
+def as_read(raw: bytes) -> str:
+    """A mail's subject and text, as its reader has them."""
+    mail = message_from_bytes(raw, policy=policy.default)
+    return f"Subject: {mail['Subject']}\n\n{mail.get_content()}"
 
 
 class Mailbox:
@@ -42,7 +50,7 @@ class Mailbox:
             if verb == b"DATA":
                 writer.write(b"354 go on\r\n")
                 await writer.drain()
-                self.mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())
+                self.mails.append(as_read(await reader.readuntil(b"\r\n.\r\n")))
             writer.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
             await writer.drain()
             if verb == b"QUIT":
@@ -113,13 +121,13 @@ def test_a_death_is_told_once_with_its_reason_and_its_return_when_it_has_settled
     notifications.send_due()
     notifications.send_due()
     assert len(mailbox.mails) == 1
-    assert "Subject: [Ravada] Node n1 is down" in mailbox.mails[0] and "did not answer at 192.0.2.1" in mailbox.mails[0]
+    assert "Subject: [Ravada] Node n1: down" in mailbox.mails[0] and "did not answer at 192.0.2.1" in mailbox.mails[0]
     seen([node], Observed.UP, minutes_ago=1)
     assert not notifications.is_due()
     with transaction() as session:
         session.query(alerts.Alert).one().since = now() - timedelta(minutes=5)
     notifications.send_due()
-    assert len(mailbox.mails) == 2 and "well again" in mailbox.mails[1]
+    assert len(mailbox.mails) == 2 and "recovered" in mailbox.mails[1]
 
 
 def test_a_flapping_node_is_one_message(mailbox: Mailbox) -> None:
@@ -135,7 +143,7 @@ def test_a_flapping_node_is_one_message(mailbox: Mailbox) -> None:
 def test_many_at_once_are_one_message(mailbox: Mailbox) -> None:
     seen(make_nodes(40), Observed.DOWN, "gone")
     notifications.send_due()
-    assert len(mailbox.mails) == 1 and "40 in trouble" in mailbox.mails[0]
+    assert len(mailbox.mails) == 1 and "Problems: 40, recovered: 0" in mailbox.mails[0]
 
 
 def test_a_channel_that_fails_holds_up_no_other_and_is_tried_again(app: Flask) -> None:
@@ -150,7 +158,10 @@ def test_a_channel_that_fails_holds_up_no_other_and_is_tried_again(app: Flask) -
         notifications.send_due()
         assert len(posted) == 1
         body, signature = posted[0]
-        assert "Node n1 is down" in json.loads(body)["subject"]
+        sent = json.loads(body)
+        assert sent["subject"] == "Node n1: down" and sent["alerts"][0].startswith("Node n1: down since ")
+        (told,) = sent["messages"]
+        assert told["kind"] == "alerts.began" and told["figures"]["why"]["figures"]["text"] == "gone"
         assert signature == "sha256=" + hmac.new(b"salt", body, hashlib.sha256).hexdigest()
         assert notifications.is_due(), "the mail is still to be sent"
         assert queues.redis.exists("ravada:alerts:pause:mail")
@@ -177,7 +188,7 @@ def test_what_a_killed_worker_did_not_send_is_told_by_the_next(
     with monkeypatch.context() as killed:
 
         def dies(_config: Any) -> dict[str, channels.Send]:
-            def send(_subject: str, _lines: Any) -> None:
+            def send(_subject: Message, _lines: Any) -> None:
                 raise SystemExit
 
             return {"mail": send}
@@ -200,7 +211,7 @@ def test_what_one_channel_was_told_is_taken_back_there_though_another_never_hear
         settings().alert_webhook_url = address
         queues.redis.delete("ravada:alerts:pause:webhook")
         notifications.send_due()
-        assert len(mailbox.mails) == 2 and "well again" in mailbox.mails[1]
+        assert len(mailbox.mails) == 2 and "recovered" in mailbox.mails[1]
         assert posted == [] and not notifications.is_due()
         seen([node], Observed.DOWN, "gone again")
         notifications.send_due()
@@ -216,7 +227,8 @@ def test_a_test_message_says_how_each_channel_did(people: People, mailbox: Mailb
     operation = notifications.request_test(people.administrator)
     run(operation.id, operation.attempt, notifications.send_test)
     db.session.refresh(operation)
-    assert operation.state == "failed" and re.match("mail: .*refused", str(operation.error))
+    assert operation.state == "failed" and operation.error.kind == "alerts.test_failed"
+    assert re.search("mail: .*refused", str(operation.error))
     assert "refused" in str((channels.last(config)["mail"] or {})["error"])
     with pytest.raises(NotAllowed):
         notifications.request_test(people.operator)
@@ -235,7 +247,8 @@ def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: P
         session.get_one(Node, second).wanted = Wanted.DISABLED
     seen([first, second], Observed.UP)
     (alert,) = alerts.current(people.administrator)
-    assert (alert.state, alert.node_id) == ("warning", first) and "85 % full" in str(alert.text)
+    assert (alert.state, alert.node_id, alert.text.kind) == ("warning", first, "alerts.pool_full")
+    assert alert.text.figures["used_percent"] == 85
     with transaction() as session:
         session.get_one(Node, first).pools[0].free_mib = 5_000
         session.get_one(Node, first).trust = Trust.CHANGED

@@ -1,4 +1,4 @@
-"""When a node is degraded, and when it is believed to be well again."""
+"""When a node is degraded, and when it is believed to have recovered."""
 
 from flask import Flask
 

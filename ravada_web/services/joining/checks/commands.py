@@ -1,4 +1,4 @@
-"""The commands that mend a host, each for its own distribution; a shell's text that root runs there."""
+"""The commands that fix a host, each for its own distribution; a shell's text that root runs there."""
 
 import shlex
 

@@ -1,11 +1,12 @@
 """What the checks are given and what they answer; plain values."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ravada_web.hypervisor.facts import NodeFacts
-from ravada_web.models import Access
+from ravada_web.messages import Message
+from ravada_web.models import Access, Node
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import Survey
 
@@ -14,20 +15,25 @@ State = Literal["pass", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was checked (`code`), how it came out, a sentence, and the shell command that mends it.
+    """One line: what was checked (`code`), how it came out, what it says, and the shell command that fixes it.
 
     `applied` says whether we may run the remedy ourselves, when asked to; else it is for a person to read.
     """
 
     code: str
     state: State
-    text: str
+    text: Message
     remedy: str = ""
     applied: bool = True
 
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "Finding":
+        """The finding that `to_dict` made this of."""
+        return cls(kept["code"], kept["state"], Message.from_json(kept["text"]), kept["remedy"], kept["applied"])
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
-        return asdict(self)
+        return vars(self) | {"text": self.text.to_json()}
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,9 @@ class Needs:
     """What bases need of every node: machine types, firmwares and networks, each with the bases' names; and what the
     master's pools are: names to folders. `disk_floor_mib` is what is kept free in a pool."""
 
-    machines: Mapping[str, str]
-    firmwares: Mapping[str, str]
-    networks: Mapping[str, str]
+    machines: Mapping[str, Sequence[str]]
+    firmwares: Mapping[str, Sequence[str]]
+    networks: Mapping[str, Sequence[str]]
     pools: Mapping[str, str]
     disk_floor_mib: int
     memory_reserve_mib: int
@@ -70,7 +76,12 @@ class Seen:
     survey: Survey
     sample: Sample
     facts: NodeFacts | None
-    libvirt_error: str
+    libvirt_error: Message
     libvirt_seconds: float
     peers: tuple[Peer, ...]
     needs: Needs
+
+
+def findings_of(node: Node) -> list[Finding]:
+    """What the last inspection of the node found."""
+    return [Finding.from_dict(kept) for kept in node.findings]

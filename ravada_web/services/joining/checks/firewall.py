@@ -1,12 +1,11 @@
 """The check of who may reach the host, and the rules that leave only SSH from the master (the seed's advice)."""
 
-from flask_babel import gettext as _
-
+from ravada_web.messages import message, sentences
 from ravada_web.remote.survey import TABLE
 from ravada_web.services.joining.checks import commands
 from ravada_web.services.joining.checks.findings import Finding, Seen
 
-# Our own rules are taken away again after this many seconds, unless a new login past them said that all is well.
+# Our own rules are removed after this many seconds, unless a new login past them succeeded.
 TRIAL_SECONDS = 30
 KEPT = "/run/ravada-firewall-kept"
 RULES = "/etc/nftables.ravada.nft"
@@ -15,21 +14,13 @@ RULES = "/etc/nftables.ravada.nft"
 def firewall(seen: Seen) -> Finding:
     """What listens to whom, and the rules that would close it; they are applied on request alone."""
     if seen.survey.closed:
-        return Finding(
-            "firewall", "pass", _("Only SSH from the master is let in (%(tool)s).", tool=seen.survey.firewall)
-        )
+        return Finding("firewall", "pass", message("joining.firewall_closed", tool=seen.survey.firewall))
     open_ones = [f"{item.port} ({item.program})" if item.program else str(item.port) for item in seen.survey.listeners]
     beside_ssh = [item for item in seen.survey.listeners if item.port != seen.port]
-    text = _("Open to the network: TCP %(ports)s.", ports=", ".join(open_ones) or _("nothing"))
+    open_ports = message("joining.firewall_open", ports=open_ones) if open_ones else message("joining.firewall_silent")
     if seen.local or not seen.source:
-        return Finding("firewall", "warn" if beside_ssh else "pass", text)
-    advice = _(
-        "%(text)s Better is SSH from the master (%(source)s) alone. Applied, the rules are tried first: if we are "
-        "locked out, they go by themselves after %(seconds)s s. Your own SSH from elsewhere is closed too.",
-        text=text,
-        source=seen.source,
-        seconds=TRIAL_SECONDS,
-    )
+        return Finding("firewall", "warn" if beside_ssh else "pass", open_ports)
+    advice = sentences(open_ports, message("joining.firewall_advice", source=seen.source, trial_seconds=TRIAL_SECONDS))
     needs_nft = seen.survey.firewall not in ("ufw", "firewalld") and "nft" not in seen.survey.programs
     first = f"{commands.install(seen.survey, 'firewall')} || exit 1\n" if needs_nft else ""
     return Finding("firewall", "warn", advice, first + rules(seen.survey.firewall, seen.source, seen.port))

@@ -1,7 +1,6 @@
 """The checks of the host itself: access, distribution, virtualisation, programs, memory, clock, and whose it is."""
 
-from flask_babel import gettext as _
-
+from ravada_web.messages import NOTHING, message, sentences
 from ravada_web.models import Access
 from ravada_web.remote.login import sudo_command
 from ravada_web.remote.survey import PROGRAMS
@@ -21,54 +20,41 @@ MOST_MEMORY_FOR_WARNING_MIB = 2048
 def ssh(seen: Seen) -> Finding:
     """SSH answers, and how quickly."""
     if seen.local:
-        return Finding("ssh", "pass", _("This is the host that the product runs on: no SSH is needed."))
-    took = round(seen.login_seconds * 1000)
+        return Finding("ssh", "pass", message("joining.ssh_local"))
+    took = seen.login_seconds * 1000
     if seen.login_seconds > SLOW_LOGIN_SECONDS:
-        text = _("A login takes %(ms)s ms, which is slow. Often the host looks up our name in vain.", ms=took)
-        return Finding("ssh", "warn", text, SWIFT_LOGIN)
-    return Finding("ssh", "pass", _("A login takes %(ms)s ms.", ms=took))
+        return Finding("ssh", "warn", message("joining.ssh_slow", login_ms=took), SWIFT_LOGIN)
+    return Finding("ssh", "pass", message("joining.ssh", login_ms=took))
 
 
 def access(seen: Seen) -> Finding:
     """What our login may do there."""
     if seen.access == Access.ROOT:
-        return Finding("access", "pass", _("We log in as root."))
+        return Finding("access", "pass", message("joining.access_root"))
     if seen.access == Access.SUDO:
-        return Finding("access", "pass", _("We log in as %(user)s, who acts as root by sudo.", user=seen.user))
-    text = _(
-        "%(user)s may use libvirt, but not act as root. The node is watched, and its machines and pools are shown; it "
-        "cannot be given bases or clones, nothing can be installed there, and its firewall cannot be read.",
-        user=seen.user,
-    )
-    return Finding("access", "warn", text, sudo_command(seen.user), applied=False)
+        return Finding("access", "pass", message("joining.access_sudo", user=seen.user))
+    reduced = message("joining.access_libvirt", user=seen.user)
+    return Finding("access", "warn", reduced, sudo_command(seen.user), applied=False)
 
 
 def distribution(seen: Seen) -> Finding:
     """Whether its packages are known here."""
-    name = seen.survey.pretty_name or seen.survey.distribution or _("unnamed")
+    name = seen.survey.pretty_name or seen.survey.distribution
     if commands.family(seen.survey):
-        hardened = _(" SELinux is %(state)s.", state=seen.survey.selinux.lower()) if seen.survey.selinux else ""
-        return Finding("distribution", "pass", f"{name}, {seen.survey.arch}.{hardened}")
-    text = _(
-        "%(name)s is a distribution whose packages are not known here. What the other checks find missing is yours to "
-        "install: libvirt, QEMU and qemu-img.",
-        name=name,
-    )
-    return Finding("distribution", "warn", text)
+        system = message("joining.distribution", name=name, arch=seen.survey.arch)
+        hardened = message("joining.selinux", state=seen.survey.selinux.lower()) if seen.survey.selinux else NOTHING
+        return Finding("distribution", "pass", sentences(system, hardened))
+    unknown = message("joining.distribution_unknown", name=name) if name else message("joining.distribution_unnamed")
+    return Finding("distribution", "warn", unknown)
 
 
 def kvm(seen: Seen) -> Finding:
     """Whether guests run by hardware, or are emulated."""
     if seen.facts is not None and seen.facts.virt_type == "kvm":
-        return Finding("kvm", "pass", _("KVM is usable: guests run at the processor's own speed."))
+        return Finding("kvm", "pass", message("joining.kvm"))
     if seen.survey.virtualisation and not seen.survey.kvm:
-        text = _("The processor can virtualise, but /dev/kvm is not there: guests are emulated, which is slow.")
-        return Finding("kvm", "warn", text, "modprobe kvm_intel || modprobe kvm_amd")
-    text = _(
-        "Guests are emulated, which is slow. Switch virtualisation (VT-x, AMD-V) on in the host's firmware; in a "
-        "virtual machine, have its hypervisor pass it on."
-    )
-    return Finding("kvm", "warn", text)
+        return Finding("kvm", "warn", message("joining.kvm_no_module"), "modprobe kvm_intel || modprobe kvm_amd")
+    return Finding("kvm", "warn", message("joining.kvm_missing"))
 
 
 def tools(seen: Seen) -> Finding:
@@ -76,24 +62,19 @@ def tools(seen: Seen) -> Finding:
     needed = (*PROGRAMS, "setfacl") if seen.access == Access.SUDO else PROGRAMS
     missing = [name for name in needed if name not in seen.survey.programs]
     if not missing:
-        return Finding("tools", "pass", _("qemu-img, virsh and the copy tools are there."))
-    text = _("Missing: %(names)s. Without them no clone can be made there.", names=", ".join(missing))
-    return Finding("tools", "fail", text, commands.install(seen.survey, "tools"))
+        return Finding("tools", "pass", message("joining.tools"))
+    install = commands.install(seen.survey, "tools")
+    return Finding("tools", "fail", message("joining.tools_missing", names=missing), install)
 
 
 def memory(seen: Seen) -> Finding:
     """Memory that is free for guests."""
     free, total = seen.sample.memory_available_mib, seen.sample.memory_total_mib
-    usable = free - seen.needs.memory_reserve_mib
-    text = _(
-        "%(free)s of %(total)s MiB are free, %(kept)s MiB of them kept for the host.",
-        free=f"{free:,}",
-        total=f"{total:,}",
-        kept=f"{seen.needs.memory_reserve_mib:,}",
-    )
-    if usable <= 0:
-        return Finding("memory", "fail", _("%(text)s No guest fits. End what uses it.", text=text))
-    return Finding("memory", "pass" if usable >= MOST_MEMORY_FOR_WARNING_MIB else "warn", text)
+    reserved = seen.needs.memory_reserve_mib
+    figures = message("joining.memory", free_mib=free, total_mib=total, reserved_mib=reserved)
+    if free <= reserved:
+        return Finding("memory", "fail", sentences(figures, message("joining.memory_full")))
+    return Finding("memory", "pass" if free - reserved >= MOST_MEMORY_FOR_WARNING_MIB else "warn", figures)
 
 
 def clock(seen: Seen) -> Finding:
@@ -101,11 +82,10 @@ def clock(seen: Seen) -> Finding:
     ahead = seen.survey.clock_ahead
     off = abs(ahead)
     if off < CLOCK_WARN_SECONDS:
-        return Finding("clock", "pass", _("Its clock agrees with ours."))
-    way = _("ahead of") if ahead > 0 else _("behind")
-    text = _("Its clock is %(off)s s %(way)s ours.", off=f"{off:,.0f}", way=way)
+        return Finding("clock", "pass", message("joining.clock"))
+    wrong = message(f"joining.clock_{'ahead' if ahead > 0 else 'behind'}", off_seconds=off)
     state: State = "fail" if off >= CLOCK_FAIL_SECONDS else "warn"
-    return Finding("clock", state, text, commands.set_clock(seen.survey))
+    return Finding("clock", state, wrong, commands.set_clock(seen.survey))
 
 
 def twice(seen: Seen) -> Finding:
@@ -114,16 +94,9 @@ def twice(seen: Seen) -> Finding:
     for peer in seen.peers:
         if (uuid and peer.host_uuid == uuid) or (seen.survey.machine_id and peer.machine_id == seen.survey.machine_id):
             if peer.is_master:
-                text = _(
-                    "This host is the master itself, node %(name)s, by another address. Remove this entry.",
-                    name=peer.name,
-                )
+                same = message("joining.is_master", node=peer.name)
             else:
-                text = _(
-                    "This host is node %(name)s already, by another address. Remove this entry; where it is a copy of "
-                    "that machine's disk, give it an identity of its own first.",
-                    name=peer.name,
-                )
+                same = message("joining.is_node", node=peer.name)
             remedy = "rm -f /etc/machine-id && systemd-machine-id-setup"
-            return Finding("twice", "fail", text, remedy, applied=False)
-    return Finding("twice", "pass", _("No other node has its host UUID or machine id."))
+            return Finding("twice", "fail", same, remedy, applied=False)
+    return Finding("twice", "pass", message("joining.unique"))

@@ -1,7 +1,9 @@
 """The checks of what libvirt offers: itself, pools, networks, machine types, firmware, and the processor."""
 
-from flask_babel import gettext as _
+from collections.abc import Collection, Mapping, Sequence
 
+from ravada_web.hypervisor.facts import PoolFacts
+from ravada_web.messages import NOTHING, Message, as_message, message, sentences
 from ravada_web.models import Access
 from ravada_web.services.joining.checks import commands
 from ravada_web.services.joining.checks.findings import Finding, Seen
@@ -12,25 +14,24 @@ SLOW_SECONDS = 2.0
 def libvirt(seen: Seen) -> Finding:
     """libvirt answers, by the way that it will be used."""
     if seen.facts is not None:
-        text = _(
-            "libvirt %(libvirt)s with QEMU %(qemu)s answers in %(ms)s ms.",
+        answers = message(
+            "joining.libvirt",
             libvirt=seen.facts.libvirt_version,
             qemu=seen.facts.qemu_version,
-            ms=round(seen.libvirt_seconds * 1000),
+            answer_ms=seen.libvirt_seconds * 1000,
         )
-        return Finding("libvirt", "warn" if seen.libvirt_seconds > SLOW_SECONDS else "pass", text)
+        return Finding("libvirt", "warn" if seen.libvirt_seconds > SLOW_SECONDS else "pass", answers)
+    start = commands.start_libvirt(seen.survey)
     if not seen.survey.libvirt_installed:
-        text = _("libvirt is not installed there.")
-        mend = commands.install(seen.survey, "libvirt")
-        return Finding("libvirt", "fail", text, f"{mend} && {commands.start_libvirt(seen.survey)}" if mend else "")
+        install = commands.install(seen.survey, "libvirt")
+        remedy = f"{install} && {start}" if install else ""
+        return Finding("libvirt", "fail", message("joining.libvirt_missing"), remedy)
     if not seen.survey.libvirt_socket:
-        text = _("libvirt is installed, but does not run: /run/libvirt/libvirt-sock is not there.")
-        return Finding("libvirt", "fail", text, commands.start_libvirt(seen.survey))
+        return Finding("libvirt", "fail", message("joining.libvirt_stopped"), start)
     if seen.access == Access.SUDO and not seen.socket_open:
-        text = _("libvirt's socket is closed to %(user)s, who is not in its group.", user=seen.user)
-        return Finding("libvirt", "fail", text, f"usermod -aG libvirt {seen.user}")
-    text = _("libvirt is there, but does not answer: %(error)s.", error=seen.libvirt_error)
-    return Finding("libvirt", "fail", text, commands.start_libvirt(seen.survey))
+        closed = message("joining.libvirt_closed", user=seen.user)
+        return Finding("libvirt", "fail", closed, f"usermod -aG libvirt {seen.user}")
+    return Finding("libvirt", "fail", message("joining.libvirt_silent", why=seen.libvirt_error), start)
 
 
 def pools(seen: Seen) -> list[Finding]:
@@ -38,94 +39,78 @@ def pools(seen: Seen) -> list[Finding]:
     if seen.facts is None:
         return []
     own = {pool.name: pool for pool in seen.facts.pools}
-    wanted = dict(seen.needs.pools) or {"default": "/var/lib/libvirt/images"}
-    found = []
-    for name, path in sorted(wanted.items()):
-        code = f"pool:{name}"
-        pool = own.get(name)
-        if pool is None:
-            text = _("The master's pool %(pool)s (%(path)s) is missing here.", pool=name, path=path)
-            found.append(Finding(code, "fail", text, commands.make_pool(name, path)))
-        elif pool.path != path:
-            text = _(
-                "Pool %(pool)s is at %(here)s here, and at %(there)s on the master. Bases need one place everywhere: "
-                "move its files, and define it anew.",
-                pool=name,
-                here=pool.path,
-                there=path,
-            )
-            mend = f"virsh pool-destroy {name}; virsh pool-undefine {name} && {commands.make_pool(name, path)}"
-            found.append(Finding(code, "fail", text, mend, applied=False))
-        elif not pool.active:
-            text = _("Pool %(pool)s is defined, but not active.", pool=name)
-            found.append(Finding(code, "fail", text, commands.start_pool(name)))
-        else:
-            found.append(_room(seen, code, name, path))
-    return found
+    needed = dict(seen.needs.pools) or {"default": "/var/lib/libvirt/images"}
+    return [_pool(seen, own.get(name), name, path) for name, path in sorted(needed.items())]
+
+
+def _pool(seen: Seen, pool: PoolFacts | None, name: str, path: str) -> Finding:
+    code = f"pool:{name}"
+    if pool is None:
+        missing = message("storage.pool_missing", pool=name, path=path)
+        return Finding(code, "fail", missing, commands.make_pool(name, path))
+    if pool.path != path:
+        elsewhere = message("storage.pool_elsewhere", pool=name, here=pool.path, there=path)
+        move = f"virsh pool-destroy {name}; virsh pool-undefine {name} && {commands.make_pool(name, path)}"
+        return Finding(code, "fail", sentences(elsewhere, message("joining.pool_move")), move, applied=False)
+    if not pool.active:
+        return Finding(code, "fail", message("joining.pool_inactive", pool=name), commands.start_pool(name))
+    return _room(seen, code, name, path)
 
 
 def _room(seen: Seen, code: str, name: str, path: str) -> Finding:
     if path not in seen.sample.disks:
-        return Finding(code, "fail", _("The folder of pool %(pool)s, %(path)s, is not there.", pool=name, path=path))
+        return Finding(code, "fail", message("joining.pool_no_folder", pool=name, path=path))
     total, free = (size >> 20 for size in seen.sample.disks[path])
-    text = _(
-        "Pool %(pool)s at %(path)s: %(free)s of %(total)s MiB are free.",
-        pool=name,
-        path=path,
-        free=f"{free:,}",
-        total=f"{total:,}",
-    )
-    if free <= seen.needs.disk_floor_mib:
-        low = _(
-            "%(text)s %(floor)s MiB are kept free, so nothing fits.", text=text, floor=f"{seen.needs.disk_floor_mib:,}"
-        )
-        return Finding(code, "fail", low)
-    return Finding(code, "pass", text)
+    figures = message("joining.pool", pool=name, path=path, free_mib=free, total_mib=total)
+    floor = seen.needs.disk_floor_mib
+    if free <= floor:
+        return Finding(code, "fail", sentences(figures, message("joining.pool_full", floor_mib=floor)))
+    return Finding(code, "pass", figures)
 
 
 def networks(seen: Seen) -> list[Finding]:
     """The networks that clones are plugged to are active."""
     if seen.facts is None:
         return []
-    found = []
-    for name, bases in sorted((dict(seen.needs.networks) or {"default": ""}).items()):
-        if name in seen.facts.networks:
-            found.append(Finding(f"network:{name}", "pass", _("Network %(name)s is active.", name=name)))
-            continue
-        for_whom = _(" Needed by %(bases)s.", bases=bases) if bases else ""
-        text = _("Network %(name)s is not active: guests would not start.%(more)s", name=name, more=for_whom)
-        found.append(Finding(f"network:{name}", "fail", text, commands.start_network(name)))
-    return found
+    needed = dict(seen.needs.networks) or {"default": []}
+    return [_network(name, bases, name in seen.facts.networks) for name, bases in sorted(needed.items())]
+
+
+def _network(name: str, bases: Sequence[str], active: bool) -> Finding:
+    code = f"network:{name}"
+    if active:
+        return Finding(code, "pass", message("joining.network", network=name))
+    needed_by = message("joining.needed_by", bases=bases) if bases else NOTHING
+    inactive = sentences(message("joining.network_inactive", network=name), needed_by)
+    return Finding(code, "fail", inactive, commands.start_network(name))
 
 
 def machines(seen: Seen) -> Finding | None:
     """The machine types and firmwares that the bases were made for."""
     if seen.facts is None:
         return None
-    if missing := [(name, bases) for name, bases in seen.needs.firmwares.items() if name not in seen.facts.firmwares]:
-        bases = ", ".join(bases for _name, bases in missing)
-        text = _("%(bases)s boot by UEFI, which is not installed there.", bases=bases)
-        return Finding("machines", "fail", text, commands.install(seen.survey, "firmware"))
-    if absent := {name: bases for name, bases in seen.needs.machines.items() if name not in seen.facts.machines}:
-        text = _(
-            "Its QEMU has no %(names)s (%(bases)s): their clones get the newest machine type of that family instead.",
-            names=", ".join(absent),
-            bases=", ".join(absent.values()),
+    if bases := _bases_without(seen.needs.firmwares, seen.facts.firmwares):
+        return Finding(
+            "machines", "fail", message("joining.no_uefi", bases=bases), commands.install(seen.survey, "firmware")
         )
-        return Finding("machines", "warn", text)
-    return Finding("machines", "pass", _("All machine types and firmwares that the bases need are there."))
+    if bases := _bases_without(seen.needs.machines, seen.facts.machines):
+        absent = [name for name in seen.needs.machines if name not in seen.facts.machines]
+        return Finding("machines", "warn", message("joining.no_machine_types", machines=absent, bases=bases))
+    return Finding("machines", "pass", message("joining.machines"))
+
+
+def _bases_without(needed: Mapping[str, Sequence[str]], there: Collection[str]) -> list[str]:
+    """The bases that need what is not there, each once."""
+    return list(dict.fromkeys(base for name, bases in needed.items() if name not in there for base in bases))
 
 
 def processor(seen: Seen) -> Finding:
     """Whether running clones could move between it and the others."""
-    own = seen.survey.processor or _("unknown")
+    own = seen.survey.processor
+    model: Message | str = own or message("joining.processor_unknown")
     others = sorted({peer.processor for peer in seen.peers if peer.processor and peer.processor != own})
-    if not others:
-        return Finding("processor", "pass", _("%(model)s, as the other nodes have.", model=own) if seen.peers else own)
-    text = _(
-        "%(model)s; others have %(others)s. Clones that are off can run on all; running ones could only move between "
-        "like processors.",
-        model=own,
-        others=", ".join(others),
-    )
-    return Finding("processor", "warn", text)
+    if others:
+        return Finding("processor", "warn", message("joining.processor_differs", model=model, others=others))
+    if seen.peers:
+        return Finding("processor", "pass", message("joining.processor_same", model=model))
+    return Finding("processor", "pass", as_message(model))

@@ -1,0 +1,9 @@
+"""What is said of no topic in particular: what is refused everywhere."""
+
+from ravada_web.messages.marks import N_, Template
+
+TEXTS: dict[str, Template] = {
+    "general.database_busy": N_("The database is busy. Nothing was changed; try again in a moment."),
+    "general.not_allowed": N_("Your role does not allow this. Ask an administrator for another role."),
+    "general.no_topic": N_("There are no live updates for this."),
+}
