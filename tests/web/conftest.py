@@ -10,14 +10,14 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password
-from ravada_web.models import Clone, CloneState, Node, Operation, OperationState, Role, User
+from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, Role, User
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.joining import host_keys
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
-from tests.support.factories import make_base, make_nodes, make_user
+from tests.support.factories import make_base, make_group, make_nodes, make_operation, make_user
 
 FINGERPRINT = "SHA256:mVPwvezndPv/ARoIadVY98vAC0g+P/5633yTC4d/wXE"
 
@@ -87,3 +87,29 @@ def finish(operation: Operation, *, result: dict[str, object] | None = None, err
     """Leave an operation as its job would have."""
     operation.state = OperationState.FAILED if error else OperationState.DONE
     operation.error, operation.result = error, {"host_key": "ssh-ed25519 AAAA"} | (result or {})
+
+
+@pytest.fixture
+def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
+    """For each name in an address, the id of the user's own object and of a foreign one."""
+    with transaction() as session:
+        mine = make_operation("viewer_offer", user_id=people.user.id, params={"clone_id": world.mine})
+        theirs = make_operation("viewer_offer", user_id=people.other.id, params={"clone_id": world.foreign})
+        group = make_group()
+        session.get_one(Base, world.base).users_may_refuse = True
+        operations, group_id = (mine.id, theirs.id), group.id
+    found = {
+        user.name: sessions.find(sessions.begin(user, "192.0.2.1", "a test")) for user in (people.user, people.other)
+    }
+    rows = {name: row.id for name, row in found.items() if row is not None}
+    common: dict[str, int | str] = {
+        "node_id": world.nodes[1],
+        "pool_id": world.nodes[1],
+        "base_id": world.base,
+        "group_id": group_id,
+    }
+    common |= {"action": "start", "filename": "app.css", "key": "nothing"}
+    own = {"clone_id": world.mine, "operation_id": operations[0], "sign_in_id": rows["user"], "user_id": people.user.id}
+    foreign = {"clone_id": world.foreign, "operation_id": operations[1]}
+    foreign |= {"sign_in_id": rows["other"], "user_id": people.other.id}
+    return {"own": common | own, "foreign": common | foreign}

@@ -11,12 +11,8 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 
-from ravada_web.models import Base, User
-from ravada_web.services.sign_in import sessions
-from ravada_web.services.transaction import transaction
+from ravada_web.models import User
 from tests.conftest import People
-from tests.support.factories import make_group, make_operation
-from tests.web.conftest import World
 from tests.web.url_table import TABLE
 
 SignInAs = Callable[[User | str], FlaskClient]
@@ -28,32 +24,6 @@ ASKERS = (
     ("operator", "foreign"),
     ("administrator", "foreign"),
 )
-
-
-@pytest.fixture
-def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
-    """For each name in an address, the id of the user's own object and of a foreign one."""
-    with transaction() as session:
-        mine = make_operation("viewer_offer", user_id=people.user.id, params={"clone_id": world.mine})
-        theirs = make_operation("viewer_offer", user_id=people.other.id, params={"clone_id": world.foreign})
-        group = make_group()
-        session.get_one(Base, world.base).users_may_refuse = True
-        operations, group_id = (mine.id, theirs.id), group.id
-    found = {
-        user.name: sessions.find(sessions.begin(user, "192.0.2.1", "a test")) for user in (people.user, people.other)
-    }
-    rows = {name: row.id for name, row in found.items() if row is not None}
-    common: dict[str, int | str] = {
-        "node_id": world.nodes[1],
-        "pool_id": world.nodes[1],
-        "base_id": world.base,
-        "group_id": group_id,
-    }
-    common |= {"action": "start", "filename": "app.css", "key": "nothing"}
-    own = {"clone_id": world.mine, "operation_id": operations[0], "sign_in_id": rows["user"], "user_id": people.user.id}
-    foreign = {"clone_id": world.foreign, "operation_id": operations[1]}
-    foreign |= {"sign_in_id": rows["other"], "user_id": people.other.id}
-    return {"own": common | own, "foreign": common | foreign}
 
 
 def routes(app: Flask) -> set[str]:

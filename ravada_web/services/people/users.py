@@ -282,9 +282,9 @@ def switch_on(actor: User, user: User) -> None:
         events.record(session, actor, "switch_on", user)
 
 
-def set_language(user: User, language: str) -> None:
+def set_language(user: User, language: str | None) -> None:
     """Choose the language of one's own pages, "" for the browser's. Raises InvalidInput for one that is not there."""
-    if language and language not in LANGUAGES:
+    if language != "" and language not in LANGUAGES:
         raise InvalidInput({"language": message("people.no_language")})
     with transaction():
         user.language = language

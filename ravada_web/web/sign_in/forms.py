@@ -59,10 +59,12 @@ class ConfirmForm(Form):
 class LanguageForm(Form):
     """The language of one's own pages."""
 
+    # The service refuses what is not there, in words of ours.
     language = SelectField(
         _l("Language"),
         choices=[
             SelectChoice("", _l("Same as browser")),
             *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
         ],
+        validate_choice=False,
     )
