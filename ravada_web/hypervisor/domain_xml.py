@@ -29,7 +29,6 @@ class Disk:
     """A disk of a domain; `source` is a file's path, "" where it has none or is no file."""
 
     target: str
-    bus: str
     source: str
     format: str
     device: str
@@ -77,7 +76,6 @@ def _disk(element: ET.Element) -> Disk:
     target, source, driver = element.find("target"), element.find("source"), element.find("driver")
     return Disk(
         target=target.get("dev", "") if target is not None else "",
-        bus=target.get("bus", "") if target is not None else "",
         source=source.get("file", "") if source is not None else "",
         format=driver.get("type", "raw") if driver is not None else "raw",
         device=element.get("device", "disk"),

@@ -57,16 +57,6 @@ class User(Limits, UserMixin, db.Model):
         return self.active
 
     @property
-    def operates(self) -> bool:
-        """True for operators and administrators."""
-        return self.role in (Role.OPERATOR, Role.ADMINISTRATOR)
-
-    @property
-    def administers(self) -> bool:
-        """True for administrators."""
-        return self.role == Role.ADMINISTRATOR
-
-    @property
     def has_second_factor(self) -> bool:
         """Whether a second factor is set up and was confirmed."""
         return self.totp_since is not None

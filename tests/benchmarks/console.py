@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.models import CloneState, Role, User
-from ravada_web.services.consoles import open_consoles, tickets
+from ravada_web.services.consoles import tickets
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.people import users
 from ravada_web.services.sign_in import sessions
@@ -29,6 +29,7 @@ from tests.benchmarks.displays import cpu_seconds, percentile, resident_mib, soc
 from tests.benchmarks.report import report
 from tests.lab import missing_requirements
 from tests.support.cluster import IMAGES, PASSWORD, Cluster, make_base, running_cluster
+from tests.support.consoles import open_count
 from tests.support.rfb import Viewer
 from tests.support.servers import wait_until
 
@@ -206,7 +207,7 @@ def measure(cluster: Cluster) -> dict[str, object]:
         before = cpu_seconds(gateway)
         delays += by_the_gateway(cluster, clone_ids)
         cpu += cpu_seconds(gateway) - before
-        wait_until(lambda: db.session.rollback() or open_consoles.open_count() == 0, 30, "all consoles are closed")
+        wait_until(lambda: open_count() == 0, 30, "all consoles are closed")
         most = max(most, resident_mib(gateway))
     return {
         "consoles": DISPLAYS * PER_DISPLAY,

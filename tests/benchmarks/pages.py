@@ -18,11 +18,11 @@ from sqlalchemy import event
 
 from ravada_web.extensions import db
 from ravada_web.services.people import users
-from ravada_web.services.sign_in import passwords
 from tests.benchmarks.browser import Browser
 from tests.benchmarks.fleet import Fleet, blackhole, running_fleet, say
 from tests.benchmarks.report import report
 from tests.support.cluster import PASSWORD
+from tests.support.factories import give_password
 from tests.support.postgresql import postgresql
 
 NODES, CLONES, DESKTOPS = 200, 20_000, 8
@@ -34,7 +34,7 @@ SMALL_FILE = "/static/icon.svg"
 def furnish(fleet: Fleet) -> None:
     """The nodes, a base on all of them, and the clones: some for alice, the others the administrator's."""
     fleet.fill(NODES)
-    passwords.set_password(None, users.first_administrator(), PASSWORD)
+    give_password(users.first_administrator(), PASSWORD)
     admin = users.first_administrator().id
     alice = users.create(None, "alice", "user", PASSWORD)[0].id
     fleet.add_clones(CLONES, lambda number: alice if number < DESKTOPS else admin)

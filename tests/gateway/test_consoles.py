@@ -18,12 +18,12 @@ from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Base, CloneState, Console, Event, Node, Observed, Role, Ticket, Trust, User, now
 from ravada_web.services.clones import listing as clone_list
-from ravada_web.services.consoles import open_consoles
 from ravada_web.services.consoles import rights as console_rights
 from ravada_web.services.consoles.causes import CODES, Cause
 from ravada_web.services.consoles.tickets import ConsoleRefused
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
+from tests.support.consoles import open_count
 from tests.support.house import House, Person, qemu
 from tests.support.rfb import NO_SECURITY, SHARED, VERSION, Viewer
 from tests.support.servers import wait_until
@@ -261,7 +261,7 @@ def test_consoles_of_one_user_are_capped(house: House, alice: Person) -> None:
     one_more = house.clone(alice, "many3")
     assert cause_of(house.open(alice, house.ticket(alice, one_more))) == Cause.TOO_MANY
     opened.pop().close()
-    wait_until(lambda: db.session.rollback() or open_consoles.open_count() == 2, 5, "one is closed")
+    wait_until(lambda: open_count() == 2, 5, "one is closed")
     console, _viewer = house.console(alice, one_more)
     for each in (*opened, console):
         each.close()
@@ -319,7 +319,7 @@ def test_a_browser_that_never_reads_costs_no_memory(house: House, alice: Person,
     for _round in range(10):
         answers(theirs, their_viewer)
     assert resident(house) - before < 16
-    assert open_consoles.open_count() == 2
+    assert open_count() == 2
     deaf.close()
 
 
@@ -365,7 +365,7 @@ def test_a_restart_of_the_gateway_leaves_no_console_open_in_the_books(house: Hou
     house.processes.pop("gateway").wait()
     house.start_gateway()
     db.session.rollback()
-    assert open_consoles.open_count() == 0
+    assert open_count() == 0
     with pytest.raises(ConnectionClosed):
         console.recv(5)
 

@@ -35,6 +35,7 @@ from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords as sign_in_passwords
 from tests.lab import Lab, LabNode, build_guest, missing_requirements
+from tests.support.factories import give_password
 
 FOLDER = ROOT / "var" / "demo"
 DATA = FOLDER / "data"
@@ -162,7 +163,7 @@ def _make_users(passwords: dict[str, str]) -> None:
         if name not in known:
             users.create(None, name, "user", passwords[name])
     if sign_in_passwords.authenticate("admin", passwords["admin"]) is None:
-        sign_in_passwords.set_password(None, known["admin"], passwords["admin"])
+        give_password(known["admin"], passwords["admin"])
 
 
 def _add_node(node: LabNode) -> None:

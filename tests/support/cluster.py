@@ -27,8 +27,8 @@ from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.joining import host_keys, proof
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people import users
-from ravada_web.services.sign_in import passwords
 from tests.lab import Lab, LabNode, build_guest
+from tests.support.factories import give_password
 from tests.support.processes import children_by_name
 from tests.support.servers import wait_until
 
@@ -194,7 +194,7 @@ def _with_product(lab: Lab, settings: Settings, app: Flask, guest: Path, folder:
         cluster.process = subprocess.Popen(command, cwd=ROOT, env=cluster.environment, stdout=log, stderr=log)
     try:
         wait_until(lambda: listens(settings.port), 30, f"the product is up; its log is {folder / 'product.log'}")
-        passwords.set_password(None, cluster.admin, PASSWORD)
+        give_password(cluster.admin, PASSWORD)
         for node in lab.nodes:
             join(cluster, node)
         lab.master.put(guest, GUEST)

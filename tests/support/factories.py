@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, update
 
 from ravada_web.hypervisor.domain_xml import new_template
 from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.identity.passwords import hash_password
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -146,3 +147,9 @@ def change(table: type, *which: ColumnElement[bool], **values: Any) -> None:
     """Change rows of a table, as a job or a check would have: all of them, or those that fulfil every condition."""
     with transaction() as session:
         session.execute(update(table).where(*which).values(**values))
+
+
+def give_password(user: User, password: str) -> None:
+    """Have the user sign in with this password from now on."""
+    with transaction():
+        user.password_hash = hash_password(password)

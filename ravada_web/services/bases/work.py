@@ -81,7 +81,7 @@ def _from_files(handle: Handle) -> tuple[str, Sequence[domain_xml.Disk]]:
     wanted = handle.params
     xml = domain_xml.new_template(wanted["name"], wanted["memory_mib"], wanted["vcpus"], targets)
     return xml, [
-        domain_xml.Disk(target=target, bus="virtio", source=path, format="qcow2", device="disk")
+        domain_xml.Disk(target=target, source=path, format="qcow2", device="disk")
         for target, path in zip(targets, paths, strict=True)
     ]
 

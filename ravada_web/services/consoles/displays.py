@@ -19,9 +19,6 @@ from ravada_web.services.consoles.tickets import ConsoleRefused
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import transaction
 
-# Its socket's name is the run's: a clone that was restarted behind our back has another one.
-DEADLINE = 2.0
-
 
 @dataclass(frozen=True)
 class Display:

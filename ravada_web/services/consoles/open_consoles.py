@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db
@@ -88,8 +88,3 @@ def _cause(row: OpenRow, held: Collection[int], seen: Collection[tuple[int, int]
     if row.state not in SHOWN and not coming:
         return Cause.UNREACHABLE if row.state == CloneState.UNREACHABLE else Cause.STOPPED
     return None
-
-
-def open_count() -> int:
-    """How many consoles are open in the whole installation."""
-    return db.session.scalar(select(func.count()).select_from(Console).where(Console.closed_at.is_(None))) or 0

@@ -32,7 +32,7 @@ from ravada_web.services.permissions import rights
 from ravada_web.services.storage import pools
 from ravada_web.services.transaction import transaction
 
-LINK_SECONDS, DISK_SECONDS, FRAME_SECONDS, REMOVE_SECONDS = 15.0, 20.0, 30.0, 10.0
+LINK_SECONDS, DISK_SECONDS, FRAME_SECONDS = 15.0, 20.0, 30.0
 DISK_SIZE = "16M"
 
 

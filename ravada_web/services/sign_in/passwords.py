@@ -23,17 +23,6 @@ def authenticate(name: str, password: str) -> User | None:
     return user
 
 
-def set_password(actor: User | None, user: User, password: str) -> None:
-    """Give a user another password. Raises InvalidInput for one that is too short."""
-    if actor is not None:
-        rights.require(actor, "users.change")
-    if len(password) < SHORTEST_PASSWORD:
-        raise InvalidInput({"password": message("sign_in.password_too_short", count=SHORTEST_PASSWORD)})
-    with transaction() as session:
-        user.password_hash = hash_password(password)
-        events.record(session, actor, "set_password", user)
-
-
 def change_password(user: User, present: str, password: str, keep_sign_in: int) -> int:
     """Change one's own password; returns how many other sessions were ended. Raises InvalidInput."""
     if not matches(present, user.password_hash):

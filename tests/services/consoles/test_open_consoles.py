@@ -8,9 +8,9 @@ from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Console, Role, User
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
-from ravada_web.services.consoles import open_consoles
 from ravada_web.services.consoles import tickets as consoles_tickets
 from ravada_web.services.sign_in import sessions
+from tests.support.consoles import open_count
 from tests.support.factories import change, make_base, make_nodes, make_user
 
 TABS = 6
@@ -46,6 +46,6 @@ def test_of_many_tabs_one_has_the_desktop(migrated_app: Flask) -> None:
         tickets = [consoles_tickets.issue(db.session.get_one(User, alice.id), who, clone) for _tab in range(TABS)]
         db.session.rollback()
         redeem_at_once(migrated_app, tickets, token)
-        assert open_consoles.open_count() == 1
+        assert open_count() == 1
         db.session.rollback()
     assert db.session.query(Console).count() == ROUNDS * TABS
