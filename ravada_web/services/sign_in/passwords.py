@@ -1,4 +1,4 @@
-"""Passwords: check, set, change, reset."""
+"""Passwords: check, change, reset."""
 
 from sqlalchemy import select
 
