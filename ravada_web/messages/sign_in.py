@@ -3,6 +3,7 @@
 from ravada_web.messages.marks import N_, Plural, Template
 
 TEXTS: dict[str, Template] = {
+    "sign_in.too_many_attempts": N_("Too many failed attempts. Wait a minute and try again."),
     # Passwords
     "sign_in.password_too_short": Plural("Use at least %(count)s character.", "Use at least %(count)s characters."),
     "sign_in.not_current_password": N_("Wrong current password."),

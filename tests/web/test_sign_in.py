@@ -35,7 +35,7 @@ def is_in(client: FlaskClient) -> bool:
 def secret(people: People) -> str:
     """The user's second factor, set up and proved by the code before this one."""
     drawn = second_factor.begin(people.user)
-    second_factor.prove(people.user, pyotp.TOTP(drawn).at(time.time() - 30))
+    second_factor.confirm(people.user, pyotp.TOTP(drawn).at(time.time() - 30))
     return drawn
 
 
@@ -166,7 +166,7 @@ def test_the_half_way_mark_is_forgotten(client: FlaskClient, people: People, sec
 
 def test_a_recovery_code_lets_in_once(client: FlaskClient, people: People) -> None:
     drawn = second_factor.begin(people.user)
-    codes = second_factor.prove(people.user, code_of(drawn))
+    codes = second_factor.confirm(people.user, code_of(drawn))
     assert len(codes) == 10 and codes[0] not in repr(db.session.query(RecoveryCode.code_hash).all())
     for answer in (303, 422):
         log_in(client, "user")

@@ -44,19 +44,20 @@ class Listener:
     scope: Scope | None
 
 
-def subscribe(token: str, wanted: Sequence[str]) -> tuple[Listener, dict[str, str]] | None:
-    """Who listens and, for each topic that was asked for, the one that it is told of; None without a sign-in.
+def subscribe(token: str, topics: Sequence[str]) -> tuple[Listener, dict[str, str]] | None:
+    """Who listens and, for each topic that was asked for, the one that it is told of; None without a valid
+    session.
 
     "desktops" is the asker's own. Raises NotAllowed and NotFound for what the asker may not see.
     """
-    found = sessions.find(token)
-    if found is None:
+    sign_in = sessions.find(token)
+    if sign_in is None:
         return None
-    return _listener(found), {topic: _granted(found.user, topic) for topic in wanted[:MOST_TOPICS]}
+    return _listener(sign_in), {topic: _granted(sign_in.user, topic) for topic in topics[:MOST_TOPICS]}
 
 
-def _listener(found: SignIn) -> Listener:
-    return Listener(found.id, found.user.role, scopes.of(found.user))
+def _listener(sign_in: SignIn) -> Listener:
+    return Listener(sign_in.id, sign_in.user.role, scopes.of(sign_in.user))
 
 
 def _granted(viewer: User, topic: str) -> str:
@@ -89,6 +90,6 @@ def _load(viewer: User, kind: str, object_id: int) -> None:
 
 
 def holding(listeners: Collection[Listener]) -> set[Listener]:
-    """Which of these may go on: the sign-in holds, and role and part are what they were. The others ask anew."""
+    """Which of these may go on: the session is valid, and role and scope are unchanged. The others ask again."""
     valid = sessions.still_valid({listener.sign_in_id for listener in listeners})
-    return {_listener(found) for found in valid}.intersection(listeners)
+    return {_listener(sign_in) for sign_in in valid}.intersection(listeners)

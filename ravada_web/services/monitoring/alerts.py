@@ -33,7 +33,7 @@ def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
     }
     for node in nodes:
         _note(session, known, node, None, _trouble(node), moment)
-        # What a pool of a node that does not answer is like is not known anew: it stays as it was.
+        # Nothing new is known of the pools of a node that does not answer: they stay as they were.
         if node.observed != Observed.DOWN:
             for pool in node.pools:
                 _note(session, known, node, pool, _pool_trouble(node, pool), moment)
@@ -96,8 +96,8 @@ def current(viewer: User) -> Sequence[Alert]:
     """The alerts that hold now, of the nodes that the viewer may know of, the worst first."""
     rights.require(viewer, "nodes.see")
     query = select(Alert).join(Alert.node).options(contains_eager(Alert.node)).where(Alert.state != "")
-    found = db.session.scalars(query.where(scopes.nodes(viewer))).unique().all()
-    return sorted(found, key=lambda alert: (-RANK.get(alert.state, 0), alert.since))
+    alerts = db.session.scalars(query.where(scopes.nodes(viewer))).unique().all()
+    return sorted(alerts, key=lambda alert: (-RANK.get(alert.state, 0), alert.since))
 
 
 def ended(viewer: User, limit: int = 20) -> Sequence[Alert]:

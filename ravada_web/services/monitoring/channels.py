@@ -32,12 +32,12 @@ class ChannelFailed(MessageError):
 
 def configured(config: Settings) -> dict[str, Send]:
     """The channels that are set up, by name."""
-    found: dict[str, Send] = {}
+    by_name: dict[str, Send] = {}
     if config.smtp_host and config.mail_to:
-        found["mail"] = partial(_mail, config)
+        by_name["mail"] = partial(_mail, config)
     if config.alert_webhook_url:
-        found["webhook"] = partial(_webhook, config)
-    return found
+        by_name["webhook"] = partial(_webhook, config)
+    return by_name
 
 
 def _mail(config: Settings, subject: Message, lines: Sequence[Message]) -> None:

@@ -22,7 +22,7 @@ def judge(node: Node, answer: "Answer") -> None:
     """Write state and reason into the node's row, and how many checks of which kind ran in a row."""
     node.observed, node.reason = answer.observed, answer.reason
     if answer.observed == Observed.DOWN:
-        # It comes back as a host that was started anew.
+        # It comes back as a host that has just been started.
         node.slow_checks = node.good_checks = 0
     elif answer.libvirt_silent or (answer.libvirt_seconds or 0) > SLOW_SECONDS:
         _bad(node, answer)

@@ -100,8 +100,8 @@ def _send_news(name: str, send: channels.Send) -> None:
         return
     known = {item.alert_id: item.now for item in lot}
     with transaction() as session:
-        found = select(Alert).where(Alert.id.in_(known)).order_by(Alert.id).with_for_update()
-        for alert in session.scalars(found):
+        alerts = select(Alert).where(Alert.id.in_(known)).order_by(Alert.id).with_for_update()
+        for alert in session.scalars(alerts):
             alert.told = {**alert.told, name: known[alert.id]}
 
 

@@ -29,9 +29,9 @@ class Rounds:
         """Returns the ids of the next part's nodes, those of one job together; [] while it has to wait."""
         if outbox.queue(QUEUE).count > 2 * _workers():
             return []
-        found = part(self._next, self._parts)
+        lots = part(self._next, self._parts)
         self._next = (self._next + 1) % self._parts
-        return found
+        return lots
 
 
 def part(number: int = 0, parts: int = 1) -> list[Sequence[int]]:

@@ -93,7 +93,7 @@ def _average(old: InstrumentedAttribute[Any], new: ColumnElement[Any], count: Co
 
 
 def thin() -> None:
-    """Make each coarser step of the finer one, anew for what may have changed, and delete what is too old."""
+    """Make each coarser step of the finer one, again for what may have changed, and delete what is too old."""
     moment = this_moment()
     for table, figures in ((NodeSample, _NODE_FIGURES), (PoolSample, _POOL_FIGURES)):
         for finer, coarser in itertools.pairwise(STEPS):
@@ -116,12 +116,12 @@ def _roll_up(table: type[Any], figures: Sequence[str], finer: int, coarser: int,
         ]
         rows = select(owner, *shares, func.sum(table.count)).where(*within).group_by(owner)
         with transaction() as session:
-            found = session.execute(rows).all()
-            if not found:
+            samples = session.execute(rows).all()
+            if not samples:
                 continue
             session.execute(delete(table).where(table.step == coarser, table.at == start))
             names = (owner.name, *figures, "count")
-            lines = [dict(zip(names, row, strict=True)) | {"step": coarser, "at": start} for row in found]
+            lines = [dict(zip(names, row, strict=True)) | {"step": coarser, "at": start} for row in samples]
             session.execute(insert(table), lines)
 
 
@@ -161,10 +161,10 @@ def _through(query: Select[*tuple[Any, ...]], table: type[Any], step: int, since
         # A coarser step that is under way has a row too, at its beginning: what it is made of says more.
         whole = table.at < bucket(this_moment(), each) if each > STEPS[0] else true()
         own = query.where(table.step == each, table.at >= since, whole)
-        found = db.session.execute(own.order_by(table.at)).all()
-        rows += found
-        if found:
-            since = found[-1].at + timedelta(seconds=each)
+        samples = db.session.execute(own.order_by(table.at)).all()
+        rows += samples
+        if samples:
+            since = samples[-1].at + timedelta(seconds=each)
     return rows
 
 
@@ -179,13 +179,13 @@ class Range:
     most: float
 
 
-def ranges(found: History) -> list[Range]:
+def ranges(kept: History) -> list[Range]:
     """What the charts show, in figures."""
     answer: list[Range] = []
     for index, name in enumerate(_NODE_FIGURES, 1):
         unit = "ms" if name.endswith("_ms") else "share"
-        answer += _range(name, unit, [row[index] for row in found.node])
-    for name, rows in found.pools.items():
+        answer += _range(name, unit, [row[index] for row in kept.node])
+    for name, rows in kept.pools.items():
         answer += _range(name, "share", [share for _at, share in rows])
     return answer
 

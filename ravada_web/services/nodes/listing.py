@@ -42,10 +42,10 @@ def page(viewer: User, search: str = "", number: int = 1) -> Page[NodeRow]:
     if search:
         like = Node.name.icontains(search, autoescape=True) | Node.address.icontains(search, autoescape=True)
         query = query.where(like)
-    found = cut(sorted(db.session.execute(query), key=_order), number)
-    ids = [row.id for row in found.items]
+    rows = cut(sorted(db.session.execute(query), key=_order), number)
+    ids = [row.id for row in rows.items]
     nodes = sorted(db.session.scalars(select(Node).where(Node.id.in_(ids))), key=_order)
-    return Page(_rows(nodes), found.total, found.page, found.pages)
+    return Page(_rows(nodes), rows.total, rows.page, rows.pages)
 
 
 def row_of(node: Node) -> NodeRow:
@@ -93,5 +93,5 @@ def master() -> Node:
 
 def choices(viewer: User) -> list[Row[int, str]]:
     """The id and name of each node that the viewer may know of, by name."""
-    found = db.session.execute(select(Node.id, Node.name).where(scopes.nodes(viewer)))
-    return sorted(found, key=lambda row: natural(row.name))
+    rows = db.session.execute(select(Node.id, Node.name).where(scopes.nodes(viewer)))
+    return sorted(rows, key=lambda row: natural(row.name))

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import User
 from ravada_web.services import rate_limits
 from ravada_web.services.audit import origin
@@ -55,4 +55,4 @@ def awaiting_code(user_id: int) -> User | None:
 
 def _require_allowed(counters: list[rate_limits.Counter]) -> None:
     if not rate_limits.allowed(counters):
-        raise TooManyAttempts(_("Too many failed attempts. Wait a minute and try again."))
+        raise TooManyAttempts(message("sign_in.too_many_attempts"))

@@ -1,4 +1,4 @@
-"""The second factor of a person: set up and proved, asked for at sign-in, renewed and taken away."""
+"""The second factor of a person: set up and confirmed, asked for at sign-in, renewed and disabled."""
 
 import time
 
@@ -29,7 +29,7 @@ def owed(user: User) -> bool:
 
 
 def begin(user: User) -> str:
-    """The secret to be set up: drawn at the first time, the same until it is proved. Raises Conflict once it is."""
+    """The secret to be set up: drawn at first, the same until it is confirmed. Raises Conflict once it is."""
     if user.has_second_factor:
         raise Conflict(message("sign_in.has_second_factor"))
     if user.totp_secret and (kept := _unsealed(user.totp_secret)):
@@ -40,8 +40,8 @@ def begin(user: User) -> str:
     return secret
 
 
-def prove(user: User, code: str) -> list[str]:
-    """Have it count from now on, by a code of it; returns the recovery codes, to be shown this once.
+def confirm(user: User, code: str) -> list[str]:
+    """Demand it from now on, confirmed by one of its codes; returns the recovery codes, to be shown this once.
 
     Raises InvalidInput for a wrong code.
     """
@@ -85,14 +85,14 @@ def accepts(user: User, code: str) -> bool:
 
 def _use_recovery_code(session: Session, user: User, code: str) -> bool:
     digest = second_factor.recovery_digest(code, user.id)
-    found = session.scalar(
+    unused = session.scalar(
         select(RecoveryCode)
         .where(RecoveryCode.user_id == user.id, RecoveryCode.code_hash == digest, RecoveryCode.used_at.is_(None))
         .limit(1)
     )
-    if found is None:
+    if unused is None:
         return False
-    session.execute(update(RecoveryCode).where(RecoveryCode.id == found.id).values(used_at=now()))
+    session.execute(update(RecoveryCode).where(RecoveryCode.id == unused.id).values(used_at=now()))
     events.record(session, user, "recovery_code", user, message("sign_in.codes_left", count=codes_left(user) - 1))
     return True
 
@@ -113,7 +113,7 @@ def renew_codes(user: User, password: str) -> list[str]:
         return _fresh_codes(session, user)
 
 
-def switch_off(user: User, password: str) -> None:
+def disable(user: User, password: str) -> None:
     """Do without it from now on. Raises InvalidInput for a wrong password, Conflict where the role demands one."""
     _require_password(user, password)
     if demanded(user):

@@ -50,15 +50,15 @@ def longest() -> timedelta:
     return timedelta(days=settings().session_days)
 
 
-def valid(found: SignIn, moment: datetime) -> bool:
+def valid(sign_in: SignIn, moment: datetime) -> bool:
     """Whether the session is valid: neither expired nor its user deactivated."""
-    return found.user.active and moment - found.seen_at < idle() and moment - found.created_at < longest()
+    return sign_in.user.active and moment - sign_in.seen_at < idle() and moment - sign_in.created_at < longest()
 
 
 def find(token: str) -> SignIn | None:
     """The session of a cookie's token, if it is valid."""
-    found = db.session.scalar(select(SignIn).where(SignIn.token_hash == digest(token)))
-    return found if found is not None and valid(found, now()) else None
+    sign_in = db.session.scalar(select(SignIn).where(SignIn.token_hash == digest(token)))
+    return sign_in if sign_in is not None and valid(sign_in, now()) else None
 
 
 def still_valid(sign_in_ids: Collection[int]) -> list[SignIn]:
@@ -68,13 +68,13 @@ def still_valid(sign_in_ids: Collection[int]) -> list[SignIn]:
     return [row for row in rows if valid(row, moment)]
 
 
-def use(found: SignIn) -> None:
+def use(sign_in: SignIn) -> None:
     """Note that it is used, to the minute; a database that is busy with other work is left alone."""
-    if now() - found.seen_at < SEEN_EVERY:
+    if now() - sign_in.seen_at < SEEN_EVERY:
         return
     try:
         with transaction():
-            found.seen_at = now()
+            sign_in.seen_at = now()
     except DatabaseBusy:
         return
 
@@ -88,11 +88,11 @@ def listing(user: User) -> Sequence[SignIn]:
 def end(actor: User, sign_in_id: int) -> None:
     """End one session: one's own, or anybody's with the right to change users. Raises NotFound."""
     with transaction() as session:
-        found = session.get(SignIn, sign_in_id)
-        if found is None or not (found.user_id == actor.id or rights.can(actor, "users.change")):
+        sign_in = session.get(SignIn, sign_in_id)
+        if sign_in is None or not (sign_in.user_id == actor.id or rights.can(actor, "users.change")):
             raise NotFound(message("sign_in.no_session"))
-        events.record(session, actor, "end_sign_in", found.user, found.agent)
-        session.delete(found)
+        events.record(session, actor, "end_sign_in", sign_in.user, sign_in.agent)
+        session.delete(sign_in)
 
 
 def end_all(actor: User | None, user: User, keep: int | None = None) -> int:

@@ -44,5 +44,5 @@ def of_pools(node: Node) -> dict[int, float]:
     for pool_id, at, used in db.session.execute(query.order_by(PoolSample.at)):
         if at.timestamp() >= since:
             points.setdefault(pool_id, []).append((at.timestamp(), used))
-    found = {pool.id: days_to_full(points.get(pool.id, []), pool.total_mib or 0) for pool in node.pools}
-    return {pool_id: days for pool_id, days in found.items() if days is not None}
+    by_pool = {pool.id: days_to_full(points.get(pool.id, []), pool.total_mib or 0) for pool in node.pools}
+    return {pool_id: days for pool_id, days in by_pool.items() if days is not None}

@@ -54,7 +54,7 @@ def _differences(node: Node) -> list[Message]:
 
 def get(node: Node, pool_id: int) -> Pool:
     """One of the node's pools. Raises NotFound."""
-    found = next((pool for pool in node.pools if pool.id == pool_id), None)
-    if found is None:
+    pool = next((pool for pool in node.pools if pool.id == pool_id), None)
+    if pool is None:
         raise NotFound(message("storage.no_such_pool"))
-    return found
+    return pool

@@ -73,12 +73,12 @@ def due() -> list[Sequence[int]]:
     """
     old = Pool.counted_at.is_(None) | (Pool.counted_at < now() - timedelta(seconds=COUNTED_SECONDS))
     query = select(Node.id).where(Node.observed == Observed.UP, Node.pools.any(Pool.active & old)).order_by(Node.id)
-    found = [
+    node_ids = [
         node_id
         for node_id in db.session.scalars(query)
         if queues.redis.set(f"ravada:counting:{node_id}", 1, nx=True, ex=int(COUNTED_SECONDS))
     ]
-    return list(batched(found, A_JOB))
+    return list(batched(node_ids, A_JOB))
 
 
 def count_nodes(node_ids: Sequence[int]) -> None:
@@ -129,7 +129,7 @@ def owners_on(node_id: int) -> dict[str, Owner]:
     versions = joinedload(Replica.version)
     whole = (versions.joinedload(BaseVersion.base), versions.selectinload(BaseVersion.disks))
     replicas = db.session.scalars(select(Replica).where(Replica.node_id == node_id).options(*whole)).all()
-    found: dict[str, Owner] = {}
+    owners: dict[str, Owner] = {}
     folders = {}
     for replica in replicas:
         folders[replica.version_id] = replica.directory
@@ -137,14 +137,14 @@ def owners_on(node_id: int) -> dict[str, Owner]:
             base = replica.version.base
             path = pools.in_pool(replica.directory, disk.file_name)
             owner = Owner("base", f"{base.name} v{replica.version.number}", base.id)
-            found[path] = found[pools.in_pool(replica.directory, template_name(disk))] = owner
+            owners[path] = owners[pools.in_pool(replica.directory, template_name(disk))] = owner
     disks = joinedload(Clone.version).selectinload(BaseVersion.disks)
     clones = db.session.scalars(select(Clone).where(Clone.node_id == node_id).options(disks, selectinload(Clone.nics)))
     for clone in clones:
         for disk in clone.version.disks:
             path = pools.in_pool(folders.get(clone.version_id, ""), clone.disk_file(disk.target))
-            found[path] = Owner("clone", clone.name, clone.id, disk.virtual_size)
-    return found
+            owners[path] = Owner("clone", clone.name, clone.id, disk.virtual_size)
+    return owners
 
 
 def summed(files: Iterable[FileSeen], owners: Mapping[str, Owner]) -> dict[str, Any]:

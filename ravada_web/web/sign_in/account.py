@@ -90,7 +90,7 @@ def set_up() -> ResponseReturnValue:
 def prove() -> ResponseReturnValue:
     """Confirm the second factor by a code."""
     form = CodeForm()
-    if accepted := form.submit(lambda: second_factor.prove(me(), form.values["code"])):
+    if accepted := form.submit(lambda: second_factor.confirm(me(), form.values["code"])):
         return _codes(accepted.result)
     return _set_up_form(form, 422)
 
@@ -118,6 +118,6 @@ def renew_codes() -> ResponseReturnValue:
 def switch_off() -> ResponseReturnValue:
     """Disable the second factor."""
     form = ConfirmForm()
-    if form.submit(lambda: second_factor.switch_off(me(), form.password.data)):
+    if form.submit(lambda: second_factor.disable(me(), form.password.data)):
         return done(url_for("account.index"), _("Second factor disabled."))
     return _page(form, 422)
