@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Select, delete, func, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.models import Node, NodeSample, Pool, PoolSample
 from ravada_web.models import now as this_moment
@@ -128,10 +130,12 @@ def _roll_up(table: type[Any], figures: Sequence[str], finer: int, coarser: int,
 @dataclass(frozen=True)
 class History:
     """A node's samples over a span, oldest first: `node` rows of (seconds since the epoch, CPU and memory as shares,
-    SSH and libvirt in ms), `pools` by name rows of (seconds, share in use). `step` is their distance in seconds."""
+    SSH and libvirt in ms), `pools` by name rows of (seconds, share in use). `step` is their distance in seconds;
+    the span is from `since` to `until`."""
 
     step: int
     since: float
+    until: float
     node: list[tuple[float, float | None, float | None, float | None, float | None]]
     pools: dict[str, list[tuple[float, float]]]
 
@@ -139,10 +143,13 @@ class History:
 def history(node: Node, span: str) -> History:
     """The samples of one of SPANS, at its end those of finer steps that are in no coarser one yet.
 
-    Raises KeyError for another span.
+    Raises NotFound for another span.
     """
+    if span not in SPANS:
+        raise NotFound(_("Charts cover an hour, a day, a week or a month."))
     step, length = SPANS[span]
-    since = this_moment() - length
+    until = this_moment()
+    since = until - length
     own = select(NodeSample.at, *(getattr(NodeSample, name) for name in _NODE_FIGURES))
     rows = _through(own.where(NodeSample.node_id == node.id), NodeSample, step, since)
     names = {pool.id: pool.name for pool in node.pools}
@@ -151,7 +158,7 @@ def history(node: Node, span: str) -> History:
     for at, pool_id, used, total in _through(of_pools.where(PoolSample.pool_id.in_(names)), PoolSample, step, since):
         pools[names[pool_id]].append((at.timestamp(), used / total if total else 0.0))
     figures = [(at.timestamp(), cpu, memory, ssh, libvirt) for at, cpu, memory, ssh, libvirt in rows]
-    return History(step, since.timestamp(), figures, pools)
+    return History(step, since.timestamp(), until.timestamp(), figures, pools)
 
 
 def _through(query: Select[*tuple[Any, ...]], table: type[Any], step: int, since: datetime) -> list[Any]:

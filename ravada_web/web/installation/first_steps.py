@@ -1,6 +1,6 @@
 """What an administrator does first: a card that goes away when all is done, or when it is not wanted."""
 
-from flask import Blueprint, Response, current_app, request, url_for
+from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -22,12 +22,6 @@ def for_the_card() -> first_steps.FirstSteps | None:
         return None
     steps = first_steps.read()
     return None if steps.next is None else steps
-
-
-@blueprint.app_template_global("people_page")
-def people_page() -> str:
-    """Where users are added; "" where no page does that."""
-    return url_for("people.index") if "people.index" in current_app.view_functions else ""
 
 
 @blueprint.get("")

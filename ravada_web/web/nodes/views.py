@@ -6,7 +6,6 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ravada_web.errors import NotFound
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys
@@ -68,11 +67,7 @@ def node(node_id: int) -> Response:
 def samples_of(node_id: int) -> ResponseReturnValue:
     """The figures of the node's charts, over one span."""
     node, span = node_list.get(me(), node_id), request.args.get("span", "hour")
-    if span not in node_history.SPANS:
-        raise NotFound(_("Charts cover an hour, a day, a week or a month."))
-    seen = node_history.history(node, span)
-    until = seen.since + node_history.SPANS[span][1].total_seconds()
-    return {"step": seen.step, "since": seen.since, "until": until, "node": seen.node, "pools": seen.pools}
+    return vars(node_history.history(node, span))
 
 
 @blueprint.get("/<int:node_id>/edit")
