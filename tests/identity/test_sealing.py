@@ -32,7 +32,11 @@ def test_what_is_sealed_for_one_purpose_no_other_opens(mine: Purpose, other: Pur
     assert unseal(seal("secret", mine, KEY), other, KEY) is None
 
 
-@pytest.mark.parametrize("kept", ["", "no token", seal("secret", Purpose.VIEWER_FILE, "another key")])
+@pytest.mark.parametrize(
+    "kept",
+    ["", "no token", seal("secret", Purpose.VIEWER_FILE, "another key")],
+    ids=["nothing", "no token", "another key"],
+)
 def test_what_another_key_sealed_or_nobody_did_is_nothing(kept: str) -> None:
     assert unseal(kept, Purpose.VIEWER_FILE, KEY) is None
 
