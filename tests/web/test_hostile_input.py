@@ -14,10 +14,8 @@ from flask.testing import FlaskClient
 from ravada_web.models import User
 from tests.conftest import People
 from tests.web.conftest import World
-from tests.web.test_url_map import objects
 from tests.web.url_table import TABLE
 
-__all__ = ["objects"]
 SignInAs = Callable[[User | str], FlaskClient]
 HOSTILE = {
     "a NUL": "a\0b",
