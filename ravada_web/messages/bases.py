@@ -1,5 +1,63 @@
-"""What is said of bases."""
+"""What is said of bases and of their copies on nodes."""
 
-from ravada_web.messages.marks import Template
+from ravada_web.messages.marks import N_, Plural, Template
 
-TEXTS: dict[str, Template] = {}
+TEXTS: dict[str, Template] = {
+    # Which base
+    "bases.no_such": N_("Base not found."),
+    "bases.none_called": N_("There is no base “%(name)s”."),
+    "bases.gone": N_("One of these bases no longer exists. Reload the page."),
+    # Titles of operations
+    "bases.import": N_("Import %(name)s"),
+    "bases.prepare": N_("Prepare %(base)s"),
+    "bases.remove": N_("Remove %(base)s"),
+    "bases.copy_to": N_("Copy %(base)s to %(node)s"),
+    "bases.remove_from": N_("Remove %(base)s from %(node)s"),
+    # How far one is
+    "bases.flattening": N_("Flattening"),
+    "bases.hashing": N_("Hashing"),
+    "bases.copying": N_("Copying"),
+    # What is imported
+    "bases.bad_name": N_(
+        "Use letters, digits, spaces, dots, dashes and underscores, at most 63 characters, starting with a letter or "
+        "digit."
+    ),
+    "bases.name_taken": N_("Another base has this name."),
+    "bases.no_domain": N_("Choose a virtual machine on the master."),
+    "bases.no_paths": N_("Enter the path of at least one qcow2 file on the master."),
+    "bases.bad_paths": N_("Enter absolute paths on the master, one per line, without “..”."),
+    "bases.path_twice": N_("Each file can be only one of the disks."),
+    "bases.memory_range": N_("Enter a number of MiB between %(least)s and %(most)s."),
+    "bases.processor_range": N_("Enter a number between 1 and %(most)s."),
+    "bases.domain_running": N_("%(name)s is running. Shut it down first, so that its disks don’t change."),
+    "bases.domain_disks": N_("%(name)s needs at least one disk, and all its disks must be files."),
+    # Preparing, copying and removing
+    "bases.already_preparing": N_("%(base)s is already being prepared."),
+    "bases.already_ready": N_("%(base)s is already prepared."),
+    "bases.disks_unreachable": N_("The disks of %(base)s are on node %(node)s, which is not reachable now."),
+    "bases.disks_unreachable_because": N_(
+        "The disks of %(base)s are on node %(node)s, which is not reachable now: %(why)s"
+    ),
+    "bases.replica_unreachable": N_("Node %(node)s has a copy of %(base)s and is not reachable now."),
+    "bases.replica_unreachable_because": N_("Node %(node)s has a copy of %(base)s and is not reachable now: %(why)s"),
+    "bases.node_unreachable": N_("Node %(node)s is not reachable now. Retry when it is back."),
+    "bases.node_unreachable_because": N_("Node %(node)s is not reachable now: %(why)s"),
+    "bases.has_clones": Plural(
+        "%(base)s has %(count)s clone. Delete it first.", "%(base)s has %(count)s clones. Delete them first."
+    ),
+    "bases.being_prepared": N_("%(base)s is being prepared. Cancel that first."),
+    "bases.not_ready": N_("%(base)s is not ready on its own node. Prepare it first, then retry."),
+    "bases.copy_differs": N_(
+        "The copy of %(file)s on %(node)s differs from the original: its hash is %(seen)s…, not %(original)s…. The "
+        "copy was deleted. Retry; if this happens again, test that node’s memory and disk."
+    ),
+    "bases.replica_in_use": N_("Clones use this copy, so it was kept."),
+    # For the audit log
+    "bases.allowed_nodes": N_("%(nodes)s"),
+    "bases.no_nodes": N_("no node"),
+    "bases.offered_to": N_("%(parts)s"),
+    "bases.offered_to_all": N_("everyone"),
+    "bases.offered_to_groups": Plural("%(count)s group", "%(count)s groups"),
+    "bases.offered_to_users": Plural("%(count)s user", "%(count)s users"),
+    "bases.offered_to_nobody": N_("nobody"),
+}

@@ -27,6 +27,7 @@ TEXTS: dict[str, Template] = {
     # Which node
     "nodes.no_such": N_("There is no such node."),
     "nodes.not_found": N_("There is no node “%(name)s”."),
+    "nodes.gone": N_("One of these nodes no longer exists. Reload the page."),
     "nodes.no_master": N_("There is no master node yet. Add a node; the first one becomes the master."),
     "nodes.this_host": N_("this host"),
     # Name and address

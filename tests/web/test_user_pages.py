@@ -178,7 +178,7 @@ def test_switching_off_ends_the_sign_ins_and_on_lets_in(people: People, sign_in:
 def test_somebody_is_deleted_but_not_with_desktops(world: World, people: People, sign_in: SignInAs) -> None:
     client = sign_in("administrator")
     answer = client.post(f"/users/{people.user.id}/delete")
-    assert answer.status_code == 409 and "user has 1 desktops. Delete these first" in answer.text
+    assert answer.status_code == 409 and "user has 1 desktop. Delete it first" in answer.text
     assert client.post(f"/users/{people.operator.id}/delete").headers["Location"] == "/users"
     assert db.session.get(User, people.operator.id) is None
 
@@ -293,7 +293,7 @@ def test_a_bad_table_is_shown_line_by_line(people: People, sign_in: SignInAs) ->
     status, _leads, text = upload(client, "name,role\n" + "".join(f"u{number},root\n" for number in range(60)))
     assert status == 422
     assert 'id="errors"' in text and "60 errors" in text
-    assert text.count("is no role") == 50 and "and 10 more" in text
+    assert text.count("is not a role") == 50 and "and 10 more" in text
     status, _leads, text = upload(client, "name,<script>\n")
     assert status == 422 and "&lt;script&gt;" in text and "<script>\n" not in text
     assert client.post("/users/upload", data={}).status_code == 422

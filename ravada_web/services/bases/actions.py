@@ -5,12 +5,11 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput
-from ravada_web.messages import NOTHING
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -65,34 +64,33 @@ def request_import(
             "paths": files,
         }
         params.update(memory_mib=memory_mib, vcpus=vcpus)
-        return request(
-            session, "base_import", _("Import %(name)s", name=name), actor=actor, node=master(), params=params
-        )
+        title = message("bases.import", name=name)
+        return request(session, "base_import", title, actor=actor, node=master(), params=params)
 
 
-def invalid_name(session: Session, name: str) -> dict[str, str]:
+def invalid_name(session: Session, name: str) -> dict[str, Message]:
     """What is wrong with a new base's name, if anything."""
     if not NAME.fullmatch(name):
-        return {"name": _("Letters, digits, spaces, dots, dashes and underscores, at most 63.")}
+        return {"name": message("bases.bad_name")}
     if session.scalar(select(Base.id).where(Base.name == name)):
-        return {"name": _("Another base has this name.")}
+        return {"name": message("bases.name_taken")}
     return {}
 
 
-def _invalid_source(source: str, domain: str, files: list[str], memory_mib: int, vcpus: int) -> dict[str, str]:
+def _invalid_source(source: str, domain: str, files: list[str], memory_mib: int, vcpus: int) -> dict[str, Message]:
     if source == "domain":
-        return {} if domain else {"domain": _("Choose a virtual machine on the master.")}
+        return {} if domain else {"domain": message("bases.no_domain")}
     wrong = {}
     if not files:
-        wrong["paths"] = _("Enter the path of at least one qcow2 file on the master.")
+        wrong["paths"] = message("bases.no_paths")
     elif any(not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts for path in files):
-        wrong["paths"] = _("Absolute paths on the master, one per line, without “..”.")
+        wrong["paths"] = message("bases.bad_paths")
     elif len(set(files)) != len(files):
-        wrong["paths"] = _("A file can be only one of the disks.")
+        wrong["paths"] = message("bases.path_twice")
     if not LEAST_MEMORY_MIB <= memory_mib <= MOST_MEMORY_MIB:
-        wrong["memory_mib"] = _("Between %(least)s and %(most)s MiB.", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB)
+        wrong["memory_mib"] = message("bases.memory_range", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB)
     if not 1 <= vcpus <= MOST_VCPUS:
-        wrong["vcpus"] = _("Between 1 and %(most)s.", most=MOST_VCPUS)
+        wrong["vcpus"] = message("bases.processor_range", most=MOST_VCPUS)
     return wrong
 
 
@@ -102,18 +100,20 @@ def prepare(actor: User, base: Base) -> Operation:
     outbox.require_queue()
     with transaction() as session:
         if base.state in (BaseState.PREPARING, BaseState.READY):
-            raise Conflict(_("%(base)s is %(state)s already.", base=base.name, state=base.state))
-        _require_reachable(base.node)
+            raise Conflict(message(f"bases.already_{base.state}", base=base.name))
+        if not base.node.is_reachable:
+            raise Conflict(_unreachable("disks_unreachable", base, base.node))
         base.state, base.reason = BaseState.PREPARING, NOTHING
         events.record(session, actor, "prepare", base)
-        title = _("Prepare %(base)s", base=base.name)
+        title = message("bases.prepare", base=base.name)
         return request(session, "base_prepare", title, actor=actor, node=base.node, base_id=base.id)
 
 
-def _require_reachable(node: Node) -> None:
-    if not node.is_reachable:
-        text = _("Node %(node)s, where its disks are, is %(state)s.", node=node.name, state=node.observed)
-        raise Conflict(f"{text} {node.reason}")
+def _unreachable(kind: str, base: Base, node: Node) -> Message:
+    """What that kind of message says of the node, with the reason where one is known."""
+    if node.reason:
+        return message(f"bases.{kind}_because", base=base.name, node=node.name, why=node.reason)
+    return message(f"bases.{kind}", base=base.name, node=node.name)
 
 
 def allow(actor: User, base: Base, node_ids: Collection[int]) -> None:
@@ -122,17 +122,18 @@ def allow(actor: User, base: Base, node_ids: Collection[int]) -> None:
     rights.require(actor, "bases.change")
     outbox.require_queue()
     with transaction() as session:
-        wanted = set(node_ids)
+        chosen = set(node_ids)
         nodes = {node.id: node for node in session.scalars(select(Node))}
-        if not wanted <= set(nodes):
-            raise InvalidInput({"nodes": _("One of these nodes does not exist any more; load the page again.")})
+        if not chosen <= set(nodes):
+            raise InvalidInput({"nodes": message("nodes.gone")})
         before = {row.node_id for row in base.allowed}
-        base.allowed = [row for row in base.allowed if row.node_id in wanted]
-        base.allowed += [AllowedNode(node_id=node_id) for node_id in sorted(wanted - before)]
-        names = ", ".join(sorted(nodes[node_id].name for node_id in wanted)) or _("no node")
-        events.record(session, actor, "allow", base, names)
-        replicas.ensure(session, actor, base, [nodes[node_id] for node_id in sorted(wanted)])
-        replicas.drop_unused(session, actor, base, [nodes[node_id] for node_id in sorted(before - wanted)])
+        base.allowed = [row for row in base.allowed if row.node_id in chosen]
+        base.allowed += [AllowedNode(node_id=node_id) for node_id in sorted(chosen - before)]
+        names = sorted(nodes[node_id].name for node_id in chosen)
+        text = message("bases.allowed_nodes", nodes=names) if names else message("bases.no_nodes")
+        events.record(session, actor, "allow", base, text)
+        replicas.ensure(session, actor, base, [nodes[node_id] for node_id in sorted(chosen)])
+        replicas.drop_unused(session, actor, base, [nodes[node_id] for node_id in sorted(before - chosen)])
 
 
 def remove(actor: User, base: Base) -> Operation:
@@ -142,15 +143,14 @@ def remove(actor: User, base: Base) -> Operation:
     with transaction() as session:
         count = session.scalar(select(func.count()).select_from(Clone).where(Clone.base_id == base.id))
         if count:
-            raise Conflict(_("%(base)s has %(count)s clones. Delete them first.", base=base.name, count=count))
+            raise Conflict(message("bases.has_clones", base=base.name, count=count))
         if base.state == BaseState.PREPARING:
-            raise Conflict(_("%(base)s is being prepared. Cancel that first.", base=base.name))
+            raise Conflict(message("bases.being_prepared", base=base.name))
         held = session.scalars(select(Replica).join(Replica.version).where(Replica.version.has(base_id=base.id))).all()
         for replica in held:
             if not replica.node.is_reachable:
-                text = _("Node %(node)s holds a replica and is not reachable.", node=replica.node.name)
-                raise Conflict(f"{text} {replica.node.reason}")
+                raise Conflict(_unreachable("replica_unreachable", base, replica.node))
             replica.state = ReplicaState.REMOVING
         base.allowed = []
         events.record(session, actor, "remove", base)
-        return request(session, "base_remove", _("Remove %(base)s", base=base.name), actor=actor, base_id=base.id)
+        return request(session, "base_remove", message("bases.remove", base=base.name), actor=actor, base_id=base.id)

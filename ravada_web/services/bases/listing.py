@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import selectinload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -82,7 +82,7 @@ def get(viewer: User, base_id: int) -> Base:
     """One base. Raises NotFound, for one that the viewer may not know of too."""
     base = db.session.scalar(select(Base).where(Base.id == base_id, scopes.bases(viewer)))
     if base is None:
-        raise NotFound(_("There is no such base."))
+        raise NotFound(message("bases.no_such"))
     return base
 
 
@@ -90,7 +90,7 @@ def by_name(viewer: User, name: str) -> Base:
     """The base of that name. Raises NotFound, for one that the viewer may not know of too."""
     base = db.session.scalar(select(Base).where(Base.name == name, scopes.bases(viewer)))
     if base is None:
-        raise NotFound(_("There is no base “%(name)s”.", name=name))
+        raise NotFound(message("bases.none_called", name=name))
     return base
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Sequence
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import Message, message
 from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Group, GroupMember, User
 from ravada_web.services.audit import events
 from ravada_web.services.people import users
@@ -35,7 +34,7 @@ def require_offered(session: Session, user: User, base_id: int) -> Base:
     """The base, if it is offered to the user. Raises NotFound."""
     base = session.scalar(_offered(user).where(Base.id == base_id))
     if base is None:
-        raise NotFound(_("There is no such base."))
+        raise NotFound(message("bases.no_such"))
     return base
 
 
@@ -74,24 +73,24 @@ def set_offers(
         base.offers = kept + [BaseOffer(group_id=group_id, user_id=user_id) for group_id, user_id in added]
         base.offered_to_all, base.offers_volatile = to_all, volatile
         base.users_may_delete, base.users_may_refuse = users_may_delete, users_may_refuse
-        events.record(session, actor, "offer", base, _in_words(to_all, len(set(group_ids)), len(user_ids)))
+        events.record(session, actor, "offer", base, _offered_to(to_all, len(set(group_ids)), len(user_ids)))
 
 
 def _require_existing(session: Session, group_ids: set[int], user_ids: set[int]) -> None:
     wrong = {}
     if set(session.scalars(select(Group.id).where(Group.id.in_(group_ids)))) != group_ids:
-        wrong["groups"] = _("One of these groups does not exist any more; load the page again.")
+        wrong["groups"] = message("people.group_gone")
     if set(session.scalars(select(User.id).where(User.id.in_(user_ids)))) != user_ids:
-        wrong["users"] = _("One of these users does not exist any more; load the page again.")
+        wrong["users"] = message("people.user_gone")
     if wrong:
         raise InvalidInput(wrong)
 
 
-def _in_words(to_all: bool, groups: int, users: int) -> str:
+def _offered_to(to_all: bool, groups: int, users: int) -> Message:
     """To whom, as the audit log keeps it."""
-    whom = [_("everybody")] if to_all else []
+    parts = [message("bases.offered_to_all")] if to_all else []
     if groups:
-        whom.append(ngettext("%(num)s group", "%(num)s groups", groups))
+        parts.append(message("bases.offered_to_groups", count=groups))
     if users:
-        whom.append(ngettext("%(num)s user", "%(num)s users", users))
-    return ", ".join(whom) or _("nobody")
+        parts.append(message("bases.offered_to_users", count=users))
+    return message("bases.offered_to", parts=parts) if parts else message("bases.offered_to_nobody")

@@ -2,11 +2,11 @@
 
 from contextlib import suppress
 
-from flask_babel import gettext as _
 from sqlalchemy import select, update
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING, message
 from ravada_web.models import Base, BaseDisk, Node, Replica, ReplicaState
 from ravada_web.remote import files, images, overlays
 from ravada_web.remote.errors import RemoteError
@@ -34,20 +34,26 @@ def copy(handle: Handle) -> None:
     for disk in replica.version.disks:
         _copy_disk(handle, replica, source, disk, directory, done)
         done += disk.size
-    _set(replica.id, state=ReplicaState.READY, progress=100, directory=directory, reason="")
+    _set(replica.id, state=ReplicaState.READY, progress=100, directory=directory, reason=NOTHING)
 
 
 def _source(replica: Replica) -> Replica:
     """The replica on the node where the base was made: the one that the manifest was taken of."""
-    home = replica.version.base.node_id
-    query = select(Replica).where(Replica.version_id == replica.version_id, Replica.node_id == home)
-    found = db.session.scalar(query)
-    if found is None or found.state != ReplicaState.READY:
-        raise Conflict(_("The base is not ready on the master."))
-    for node in (found.node, replica.node):
-        if not node.is_reachable:
-            raise Conflict(_("Node %(node)s is %(state)s.", node=node.name, state=node.observed) + f" {node.reason}")
-    return found
+    base = replica.version.base
+    query = select(Replica).where(Replica.version_id == replica.version_id, Replica.node_id == base.node_id)
+    original = db.session.scalar(query)
+    if original is None or original.state != ReplicaState.READY:
+        raise Conflict(message("bases.not_ready", base=base.name))
+    for node in (original.node, replica.node):
+        _require_reachable(node)
+    return original
+
+
+def _require_reachable(node: Node) -> None:
+    if not node.is_reachable and node.reason:
+        raise Conflict(message("bases.node_unreachable_because", node=node.name, why=node.reason))
+    if not node.is_reachable:
+        raise Conflict(message("bases.node_unreachable", node=node.name))
 
 
 def _require_room(replica: Replica, directory: str) -> None:
@@ -65,7 +71,7 @@ def _copy_disk(handle: Handle, replica: Replica, source: Replica, disk: BaseDisk
 
     def show(copied: int) -> None:
         percent = 100 * (done + copied) / total
-        handle.progress(percent, _("Copying"))
+        handle.progress(percent, message("bases.copying"))
         _set(replica_id, state=ReplicaState.COPYING, progress=int(percent))
 
     try:
@@ -88,15 +94,8 @@ def _verify(disk: BaseDisk, node: Node, part: str) -> None:
     """Compare the copy with the hash taken when the base was prepared. Raises Conflict."""
     seen = images.sha256(endpoints.workspace(), endpoints.target(node), part, deadline=hash_seconds(disk.size))
     if seen != disk.sha256:
-        text = _(
-            "The copy of %(file)s on %(node)s is not the original: its hash is %(seen)s…, not %(wanted)s…. It was "
-            "deleted. Retry; if it happens again, test that node's memory and disk.",
-            file=disk.file_name,
-            node=node.name,
-            seen=seen[:12],
-            wanted=disk.sha256[:12],
-        )
-        raise Conflict(text)
+        hashes = {"seen": seen[:12], "original": disk.sha256[:12]}
+        raise Conflict(message("bases.copy_differs", file=disk.file_name, node=node.name, **hashes))
 
 
 def _discard(node: Node, part: str) -> None:
@@ -117,7 +116,7 @@ def remove(handle: Handle) -> None:
         return
     if stands_on(db.session(), replica):
         _set(replica.id, state=ReplicaState.READY)
-        raise Conflict(_("Clones stand on this replica, so it is kept."))
+        raise Conflict(message("bases.replica_in_use"))
     handle.check()
     _delete_files(replica)
     with transaction() as session:

@@ -3,19 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING
+from ravada_web.messages import NOTHING, message
 from ravada_web.models import Base, BaseVersion, Clone, Node, Replica, ReplicaState, User
 from ravada_web.services.operations.requests import request
 from ravada_web.services.permissions import scopes
 
 
 def ensure(session: Session, actor: User | None, base: Base, nodes: Iterable[Node]) -> None:
-    """Have the base's current version brought to each of these nodes that has it not; a failed copy is tried anew."""
+    """Have the base's current version brought to each of these nodes that has it not; a failed copy is tried again."""
     version = base.current
     if version is None:
         return  # once it is prepared, the nodes ticked by then are given theirs
@@ -30,7 +29,7 @@ def ensure(session: Session, actor: User | None, base: Base, nodes: Iterable[Nod
             continue
         replica.state, replica.progress, replica.reason = ReplicaState.WANTED, 0, NOTHING
         session.flush()
-        title = _("Copy %(base)s to %(node)s", base=base.name, node=node.name)
+        title = message("bases.copy_to", base=base.name, node=node.name)
         params = {"replica_id": replica.id}
         request(session, "replica_copy", title, actor=actor, node=node, base_id=base.id, params=params)
 
@@ -44,15 +43,15 @@ def drop_unused(session: Session, actor: User, base: Base, nodes: Iterable[Node]
         for replica in session.scalars(query.where(Replica.version.has(base_id=base.id))):
             if stands_on(session, replica) == 0:
                 replica.state = ReplicaState.REMOVING
-                title = _("Remove %(base)s from %(node)s", base=base.name, node=node.name)
+                title = message("bases.remove_from", base=base.name, node=node.name)
                 params = {"replica_id": replica.id}
                 request(session, "replica_remove", title, actor=actor, node=node, base_id=base.id, params=params)
 
 
 def stands_on(session: Session, replica: Replica) -> int:
     """How many clones have this replica under them."""
-    mine = (Clone.version_id == replica.version_id) & (Clone.node_id == replica.node_id)
-    return session.scalar(select(func.count()).select_from(Clone).where(mine)) or 0
+    on_it = (Clone.version_id == replica.version_id) & (Clone.node_id == replica.node_id)
+    return session.scalar(select(func.count()).select_from(Clone).where(on_it)) or 0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -10,7 +9,7 @@ from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domain_xml, domains
 from ravada_web.hypervisor.errors import HypervisorError
-from ravada_web.messages import NOTHING
+from ravada_web.messages import NOTHING, message
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -42,8 +41,7 @@ BLOCK_SIZE = 4 * 1024 * 1024
 def import_base(handle: Handle) -> None:
     """Read what the base is to be made of, refuse what cannot be, and write its row."""
     node = master()
-    found = _from_domain(handle, node) if handle.params["source"] == "domain" else _from_files(handle)
-    xml, sources = found
+    xml, sources = _from_domain(handle, node) if handle.params["source"] == "domain" else _from_files(handle)
     field = "domain" if handle.params["source"] == "domain" else "paths"
     try:
         for source in sources:
@@ -62,24 +60,22 @@ def _from_domain(handle: Handle, node: Node) -> tuple[str, Sequence[domain_xml.D
     try:
         with endpoints.connect(node) as connection:
             xml = domains.domain_xml(connection, name)
-            running = {found: state for found, _uuid, state in domains.list_domains(connection)}
+            states = {domain: state for domain, _uuid, state in domains.list_domains(connection)}
     except HypervisorError as error:
         raise InvalidInput({"domain": error.message}) from error
-    if running.get(name) != "stopped":
-        raise InvalidInput(
-            {"domain": _("%(name)s is running: shut it down, so that its disks stand still.", name=name)}
-        )
+    if states.get(name) != "stopped":
+        raise InvalidInput({"domain": message("bases.domain_running", name=name)})
     disks = [disk for disk in domain_xml.read_disks(xml) if disk.device == "disk"]
     if not disks or any(not disk.source for disk in disks):
-        raise InvalidInput({"domain": _("%(name)s needs at least one disk, and all of them files.", name=name)})
+        raise InvalidInput({"domain": message("bases.domain_disks", name=name)})
     return domain_xml.generalise(xml), disks
 
 
 def _from_files(handle: Handle) -> tuple[str, Sequence[domain_xml.Disk]]:
     paths: list[str] = handle.params["paths"]
     targets = [f"vd{chr(ord('a') + position)}" for position in range(len(paths))]
-    wanted = handle.params
-    xml = domain_xml.new_template(wanted["name"], wanted["memory_mib"], wanted["vcpus"], targets)
+    params = handle.params
+    xml = domain_xml.new_template(params["name"], params["memory_mib"], params["vcpus"], targets)
     return xml, [
         domain_xml.Disk(target=target, source=path, format="qcow2", device="disk")
         for target, path in zip(targets, paths, strict=True)
@@ -147,9 +143,9 @@ def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number
     handle.check()
     images.flatten(
         workspace, where, source["path"], source["format"], made,
-        on_progress=lambda percent: handle.progress(first + share * 0.6 * percent / 100, _("Flattening")),
+        on_progress=lambda percent: handle.progress(first + share * 0.6 * percent / 100, message("bases.flattening")),
     )  # fmt: skip
-    handle.progress(first + share * 0.7, _("Hashing"))
+    handle.progress(first + share * 0.7, message("bases.hashing"))
     size = files.file_size(workspace, where, made, deadline=INSPECT_SECONDS)
     return BaseDisk(
         target=source["target"],

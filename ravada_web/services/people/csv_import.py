@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
+from ravada_web.messages import message
 from ravada_web.models import Group, GroupMember, Role, SignIn, User
 from ravada_web.services import csv_cells
 from ravada_web.services.audit import events
@@ -81,7 +81,7 @@ def _kept_at(actor: User, key: str) -> str:
 def _kept(actor: User, key: str) -> dict[str, Row]:
     kept = queues.redis.get(_kept_at(actor, key))
     if not isinstance(kept, bytes):
-        raise NotFound(_("This table was taken already, or was checked more than ten minutes ago. Upload it again."))
+        raise NotFound(message("people.import_expired"))
     return {row["name"]: Row(**row) for row in json.loads(kept)}
 
 
@@ -122,16 +122,16 @@ def import_rows(actor: User, key: str) -> Preview:
     with transaction() as session:
         done = _preview(key, rows)
         groups = dict(session.execute(select(Group.name, Group.id)).all())
-        wanted = [rows[name] for name in (*done.made, *done.changed)]
-        if missing := {name for row in wanted for name in row.groups or ()} - set(groups):
-            raise Conflict(_("The group %(name)s has gone since. Upload the table again.", name=min(missing)))
-        if (mine := rows.get(actor.name)) and not keeps_oneself(mine):
+        written = [rows[name] for name in (*done.made, *done.changed)]
+        if missing := {name for row in written for name in row.groups or ()} - set(groups):
+            raise Conflict(message("people.import_group_gone", name=min(missing)))
+        if (own := rows.get(actor.name)) and not keeps_oneself(own):
             raise Conflict(own_row())
         ids = _write(session, rows, done)
-        _join(session, wanted, ids, groups)
+        _join(session, written, ids, groups)
         lines = [(ids[name], name, "create") for name in done.made]
         lines += [(ids[name], name, "edit") for name in done.changed]
-        events.record_users(session, actor, lines, _("by a table"))
+        events.record_users(session, actor, lines, message("people.by_import"))
     queues.redis.delete(_kept_at(actor, key))
     return done
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
+from ravada_web.messages import Message, message
 from ravada_web.models import Group, Role, User
 from ravada_web.services.csv_cells import unguard
 from ravada_web.services.people import users
@@ -33,7 +33,7 @@ class BadLine:
     """A line of the file (from 1, as a text editor counts) and why it cannot be taken; 0 is the file as a whole."""
 
     number: int
-    reason: str
+    reason: Message
 
 
 class BadTable(RavadaError):
@@ -44,7 +44,11 @@ class BadTable(RavadaError):
     def __init__(self, lines: Sequence[BadLine]) -> None:
         self.count = len(lines)
         self.lines = list(lines[:MOST_SHOWN])
-        super().__init__("; ".join(f"{line.number}: {line.reason}" for line in self.lines))
+        super().__init__(message("people.csv_refused", lines_clauses=[_numbered(line) for line in self.lines]))
+
+
+def _numbered(line: BadLine) -> Message:
+    return message("people.csv_line", number=line.number, reason=line.reason) if line.number else line.reason
 
 
 @dataclass
@@ -69,19 +73,19 @@ def parse(actor: User, content: bytes) -> tuple[dict[str, Row], dict[str, str]]:
             if any(cell.strip() for cell in cells):
                 table.take(reader.line_num, columns, cells)
             if len(table.rows) > MOST_ROWS:
-                table.refuse(reader.line_num, _("More than %(most)s users. Split the table.", most=MOST_ROWS))
+                table.refuse(reader.line_num, message("people.csv_too_many", most=MOST_ROWS))
                 break
     except csv.Error as error:
         table.refuse(reader.line_num, _no_table(error))
     if not table.rows and not table.bad:
-        table.refuse(0, _("There is no user in it, only the names of the columns."))
+        table.refuse(0, message("people.csv_empty"))
     if table.bad:
         raise BadTable(table.bad)
     return table.rows, table.passwords
 
 
-def _no_table(error: csv.Error) -> str:
-    return _("From here it cannot be read as CSV: %(why)s.", why=error)
+def _no_table(error: csv.Error) -> Message:
+    return message("people.csv_broken", said=str(error))
 
 
 def _reader(content: bytes) -> Any:
@@ -89,9 +93,9 @@ def _reader(content: bytes) -> Any:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadTable([BadLine(0, _("It is not UTF-8. Save it as “CSV UTF-8”, then upload it again."))]) from error
+        raise BadTable([BadLine(0, message("people.csv_not_utf8"))]) from error
     if "\0" in text:
-        raise BadTable([BadLine(0, _("This is no text. Save the spreadsheet as CSV, then upload that."))])
+        raise BadTable([BadLine(0, message("people.csv_not_text"))])
     first = text.partition("\n")[0]
     delimiter = max((",", ";", "\t"), key=first.count)
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -102,14 +106,12 @@ def _columns(reader: Any) -> list[str]:
         columns = [cell.strip().lower() for cell in next(reader, [])]
     except csv.Error as error:
         raise BadTable([BadLine(1, _no_table(error))]) from error
-    accepted = ", ".join(ACCEPTED)
     unknown = [name for name in columns if name not in ACCEPTED]
-    bad = [BadLine(1, _("There is no column “%(name)s”. Known are: %(all)s.", name=name[:60], all=accepted))
-           for name in unknown]  # fmt: skip
+    bad = [BadLine(1, message("people.csv_unknown_column", column=name[:60], columns=ACCEPTED)) for name in unknown]
     if "name" not in columns:
-        bad.append(BadLine(1, _("The first line names the columns, and one of them has to be “name”.")))
-    bad += [BadLine(1, _("The column “%(name)s” is there twice.", name=name))
-            for name in sorted(set(columns)) if columns.count(name) > 1 and name in ACCEPTED]  # fmt: skip
+        bad.append(BadLine(1, message("people.csv_no_name_column")))
+    twice = [name for name in sorted(set(columns)) if columns.count(name) > 1 and name in ACCEPTED]
+    bad += [BadLine(1, message("people.csv_column_twice", column=name)) for name in twice]
     if bad:
         raise BadTable(bad)
     return columns
@@ -125,17 +127,17 @@ class _Table:
         self.passwords: dict[str, str] = {}
         self.bad: list[BadLine] = []
 
-    def refuse(self, number: int, reason: str) -> None:
+    def refuse(self, number: int, reason: Message) -> None:
         """Note why a line cannot be taken."""
         self.bad.append(BadLine(number, reason))
 
     def take(self, number: int, columns: Sequence[str], cells: Sequence[str]) -> None:
         """Read one line."""
         line = dict(zip(columns, cells, strict=False))
-        reasons = [_("It has more cells than the first line names columns.")] if len(cells) > len(columns) else []
+        reasons = [message("people.csv_too_many_cells")] if len(cells) > len(columns) else []
         row = _row({name: _plain(cell) for name, cell in line.items()}, self._groups, reasons)
         if row.name in self.rows:
-            reasons.append(_("%(name)s is there twice.", name=row.name))
+            reasons.append(message("people.csv_name_twice", name=row.name))
         if row.name == self._actor.name and not keeps_oneself(row):
             reasons.append(own_row())
         if password := line.get("password", "").strip():
@@ -144,16 +146,13 @@ class _Table:
         for reason in reasons:
             self.refuse(number, reason)
 
-    def _take_password(self, name: str, password: str, reasons: list[str]) -> None:
+    def _take_password(self, name: str, password: str, reasons: list[Message]) -> None:
         if len(password) < passwords.SHORTEST_PASSWORD:
-            reasons.append(_("The password needs at least %(count)s characters.", count=passwords.SHORTEST_PASSWORD))
+            reasons.append(message("people.password_too_short", count=passwords.SHORTEST_PASSWORD))
         if len(self.passwords) < MOST_PASSWORDS:
             self.passwords[name] = password
         else:
-            text = _(
-                "Only %(most)s rows may bring a password. Leave it empty, or split the table.", most=MOST_PASSWORDS
-            )
-            reasons.append(text)
+            reasons.append(message("people.csv_too_many_passwords", most=MOST_PASSWORDS))
 
 
 def keeps_oneself(row: Row) -> bool:
@@ -161,9 +160,9 @@ def keeps_oneself(row: Row) -> bool:
     return row.role in (None, Role.ADMINISTRATOR) and row.active is not False
 
 
-def own_row() -> str:
+def own_row() -> Message:
     """What is said to one who would not."""
-    return _("This is you: you cannot take the administrator's role away from yourself, nor switch yourself off.")
+    return message("people.csv_own_row")
 
 
 def _plain(cell: str) -> str:
@@ -171,34 +170,33 @@ def _plain(cell: str) -> str:
     return unguard(cell.strip())
 
 
-def _row(cells: Mapping[str, str], known: set[str], reasons: list[str]) -> Row:
+def _row(cells: Mapping[str, str], known: set[str], reasons: list[Message]) -> Row:
     """What the cells ask for; what is wrong is added to the reasons."""
     row = Row(cells.get("name", ""))
     if not users.NAME.fullmatch(row.name):
-        text = _("“%(name)s” is no name: letters, digits and . _ @ -, at most 63, a letter or digit first.",
-                 name=row.name[:70])  # fmt: skip
-        reasons.append(text)
+        reasons.append(message("people.csv_bad_name", name=row.name[:70], rule=message("people.bad_name")))
     if role := cells.get("role", "").lower():
         row.role = role
         if role not in list(Role):
-            reasons.append(_("“%(role)s” is no role: %(all)s.", role=role[:40], all=", ".join(Role)))
+            reasons.append(message("people.csv_bad_role", role=role[:40], roles=list(Role)))
     if active := cells.get("active", "").lower():
         row.active = active in _YES
         if active not in _YES + _NO:
-            reasons.append(_("“%(value)s” in “active”: yes or no.", value=active[:40]))
+            reasons.append(message("people.csv_bad_active", value=active[:40]))
     if "groups" in cells:
         row.groups = list(dict.fromkeys(name.strip() for name in cells["groups"].split(";") if name.strip()))
-        reasons += [_("There is no group “%(name)s”.", name=name[:70]) for name in row.groups if name not in known]
+        unknown = [name for name in row.groups if name not in known]
+        reasons += [message("people.no_group_called", name=name[:70]) for name in unknown]
     row.limits = {name: _number(name, cells[name], reasons) for name in LIMITS if name in cells}
     if wrong := users.out_of_range(Amounts(*(row.limits.get(name) for name in LIMITS))):
-        reasons += [f"{name}: {reason}" for name, reason in wrong.items()]
+        reasons += [message("people.csv_bad_quota", column=name, reason=why) for name, why in wrong.items()]
     return row
 
 
-def _number(name: str, cell: str, reasons: list[str]) -> int | None:
+def _number(name: str, cell: str, reasons: list[Message]) -> int | None:
     if not cell:
         return None
     if not (cell.isascii() and cell.isdecimal() and len(cell) < 12):
-        reasons.append(_("“%(value)s” in “%(name)s” is no number.", value=cell[:40], name=name))
+        reasons.append(message("people.csv_not_a_number", value=cell[:40], column=name))
         return None
     return int(cell)

@@ -4,13 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import Message, message
 from ravada_web.models import BaseOffer, Event, Group, GroupMember, User
 from ravada_web.services.audit import events
 from ravada_web.services.paging import Page, paginate
@@ -62,7 +61,7 @@ def get(viewer: User, group_id: int) -> Group:
     rights.require(viewer, "users.see")
     group = db.session.get(Group, group_id)
     if group is None:
-        raise NotFound(_("There is no such group."))
+        raise NotFound(message("people.no_such_group"))
     return group
 
 
@@ -71,7 +70,7 @@ def by_name(viewer: User, name: str) -> Group:
     rights.require(viewer, "users.see")
     group = db.session.scalar(select(Group).where(Group.name == name))
     if group is None:
-        raise NotFound(_("There is no group “%(name)s”.", name=name))
+        raise NotFound(message("people.no_group_called", name=name))
     return group
 
 
@@ -118,15 +117,15 @@ def edit(actor: User, group: Group, *, name: str, description: str, most: Amount
         _require_valid(session, name, most, except_id=group.id)
         group.name, group.description = name, description
         users.set_limits(group, most)
-        events.record(session, actor, "edit", group, users.limits_in_words(group))
+        events.record(session, actor, "edit", group, users.own_quota(group))
 
 
 def _require_valid(session: Session, name: str, most: Amounts, except_id: int | None = None) -> None:
     wrong = users.out_of_range(most)
     if not NAME.fullmatch(name):
-        wrong["name"] = _("Letters, digits, blanks and . _ @ -, at most 63; it starts with a letter or digit.")
+        wrong["name"] = message("people.bad_group_name")
     elif session.scalar(select(Group.id).where(Group.name == name, Group.id != (except_id or 0))):
-        wrong["name"] = _("Another group has this name.")
+        wrong["name"] = message("people.group_name_taken")
     if wrong:
         raise InvalidInput(wrong)
 
@@ -138,17 +137,23 @@ def add_members(actor: User, group: Group, names: str) -> int:
     """
     rights.require(actor, "users.change")
     with transaction() as session:
-        wanted = users.split_names(names)
-        if not wanted:
-            raise InvalidInput({"names": _("Enter at least one name.")})
+        named = users.split_names(names)
+        if not named:
+            raise InvalidInput({"names": message("people.no_names")})
         had = set(session.scalars(select(GroupMember.user_id).where(GroupMember.group_id == group.id)))
-        new = [user for user in users.by_names(session, wanted) if user.id not in had]
+        new = [user for user in users.by_names(session, named) if user.id not in had]
         session.add_all(GroupMember(group_id=group.id, user_id=user.id) for user in new)
-        text = ", ".join(user.name for user in new[:20])
         if new:
-            text += ngettext(" and %(num)s more", " and %(num)s more", len(new) - 20) if len(new) > 20 else ""
-            events.record(session, actor, "add_members", group, text)
+            events.record(session, actor, "add_members", group, _names(new))
         return len(new)
+
+
+def _names(members: Sequence[User]) -> Message:
+    """The first of them by name, and how many more there are, for the audit log."""
+    names: list[str | Message] = [user.name for user in members[: users.SHOWN_NAMES]]
+    if len(members) > len(names):
+        names.append(message("people.more", count=len(members) - len(names)))
+    return message("people.members", names=names)
 
 
 def remove_member(actor: User, group: Group, user_id: int) -> User:
@@ -158,7 +163,7 @@ def remove_member(actor: User, group: Group, user_id: int) -> User:
         row = session.get(GroupMember, (group.id, user_id))
         user = session.get(User, user_id)
         if row is None or user is None:
-            raise NotFound(_("There is no such member."))
+            raise NotFound(message("people.no_such_member"))
         session.delete(row)
         events.record(session, actor, "remove_member", group, user.name)
         return user

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.messages import Message, message
 from ravada_web.models import Base, Node, OperatorScope, Role, User
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
@@ -28,7 +27,7 @@ def give_scope(actor: User, operator: User, node_ids: Collection[int], base_ids:
         session.add(OperatorScope(user_id=operator.id))
         session.add_all(OperatorScope(user_id=operator.id, node_id=node_id) for node_id in chosen.node_ids)
         session.add_all(OperatorScope(user_id=operator.id, base_id=base_id) for base_id in chosen.base_ids)
-        events.record(session, actor, "give_part", operator, _in_words(chosen))
+        events.record(session, actor, "give_part", operator, _described(chosen))
 
 
 def give_everything(actor: User, operator: User) -> None:
@@ -37,29 +36,31 @@ def give_everything(actor: User, operator: User) -> None:
     with transaction() as session:
         _require_operator(operator)
         session.execute(delete(OperatorScope).where(OperatorScope.user_id == operator.id))
-        events.record(session, actor, "give_part", operator, _("everything"))
+        events.record(session, actor, "give_part", operator, message("people.scope_everything"))
 
 
 def _require_operator(operator: User) -> None:
     if operator.role != Role.OPERATOR:
-        raise Conflict(_("%(name)s is not an operator: only those are given a part.", name=operator.name))
+        raise Conflict(message("people.not_an_operator", name=operator.name))
 
 
 def _check(session: Session, chosen: Scope) -> None:
     wrong = {}
     if set(session.scalars(select(Node.id).where(Node.id.in_(chosen.node_ids)))) != chosen.node_ids:
-        wrong["nodes"] = _("One of these nodes does not exist any more; load the page again.")
+        wrong["nodes"] = message("nodes.gone")
     if set(session.scalars(select(Base.id).where(Base.id.in_(chosen.base_ids)))) != chosen.base_ids:
-        wrong["bases"] = _("One of these bases does not exist any more; load the page again.")
+        wrong["bases"] = message("bases.gone")
     if not chosen.node_ids and not chosen.base_ids:
-        wrong["part"] = _("Tick at least one base or node, or choose everything.")
+        wrong["part"] = message("people.empty_scope")
     if wrong:
         raise InvalidInput(wrong)
 
 
-def _in_words(chosen: Scope) -> str:
-    count_bases, count_nodes = len(chosen.base_ids), len(chosen.node_ids)
-    what = [ngettext("%(num)s base", "%(num)s bases", count_bases)] if count_bases else []
-    if count_nodes:
-        what.append(ngettext("%(num)s node", "%(num)s nodes", count_nodes))
-    return ", ".join(what)
+def _described(chosen: Scope) -> Message:
+    """The scope in numbers, for the audit log."""
+    parts = []
+    if chosen.base_ids:
+        parts.append(message("people.scope_bases", count=len(chosen.base_ids)))
+    if chosen.node_ids:
+        parts.append(message("people.scope_nodes", count=len(chosen.node_ids)))
+    return message("people.scope", parts=parts)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.messages import formats
+from ravada_web.messages import Message, message
 from ravada_web.models import USING_MEMORY, Clone, CloneState, Group, GroupMember, User
 from ravada_web.services.batches import grouped
 from ravada_web.services.permissions import rights
@@ -58,20 +57,23 @@ def require(
     """Refuse what would take the user over a limit: so many more clones, and so many more that run, whose memory
     is `memory_mib` in all. To be asked under the lock of placement, in the transaction that writes the rows.
 
-    Raises Conflict with a sentence to the `actor`, who is the user unless given.
+    Raises Conflict with a message to the `actor`, who is the user unless given.
     """
     most = limits_of(user)
     if most == Amounts(None, None, None):
         return
     session.flush()
     has = used_by(user)
-    itself = actor is None or actor.id == user.id
     if new_clones and _over(most.clones, has.clones, new_clones):
-        raise Conflict(_too_many(user, itself, has.clones, most.clones, new_clones))
+        kind = "clone_quota_reached" if most.clones and has.clones == most.clones else "clone_quota"
+        raise Conflict(_refusal(kind, user, actor, count=most.clones, has=has.clones, more=new_clones))
     if starting and _over(most.running, has.running, starting):
-        raise Conflict(_too_many_running(user, itself, has.running, most.running, starting))
-    if starting and _over(most.memory_mib, has.memory_mib, memory_mib):
-        raise Conflict(_too_much_memory(user, itself, has.memory_mib or 0, most.memory_mib or 0, memory_mib))
+        kind = "running_quota_reached" if has.running else "running_quota"
+        raise Conflict(_refusal(kind, user, actor, count=most.running, has=has.running, more=starting))
+    if starting and most.memory_mib is not None and _over(most.memory_mib, has.memory_mib, memory_mib):
+        kind = "memory_quota" if memory_mib > most.memory_mib else "memory_quota_reached"
+        amounts = {"has_mib": has.memory_mib, "most_mib": most.memory_mib, "more_mib": memory_mib}
+        raise Conflict(_refusal(kind, user, actor, **amounts))
 
 
 def require_for(session: Session, actor: User, starting: Sequence[Clone]) -> None:
@@ -80,59 +82,18 @@ def require_for(session: Session, actor: User, starting: Sequence[Clone]) -> Non
     if rights.can(actor, "clones.control_all"):
         return
     off = [clone for clone in starting if clone.state not in USING_MEMORY]
-    for owner_id, mine in grouped(off, lambda clone: clone.owner_id).items():
-        memory = sum(clone.memory_mib for clone in mine)
+    for owner_id, clones in grouped(off, lambda clone: clone.owner_id).items():
+        memory = sum(clone.memory_mib for clone in clones)
         owner = session.get_one(User, owner_id)
-        require(session, owner, starting=len(mine), memory_mib=memory, actor=actor)
+        require(session, owner, starting=len(clones), memory_mib=memory, actor=actor)
 
 
 def _over(most: int | None, has: int | None, more: int) -> bool:
     return most is not None and (has or 0) + more > most
 
 
-def _too_many(user: User, itself: bool, has: int | None, most: int | None, more: int) -> str:
-    values = {"has": has, "most": most, "more": more, "name": user.name}
-    if most and has == most and itself:
-        return _(
-            "You have %(has)s of at most %(most)s desktops: delete one first, or ask your administrator.", **values
-        )
-    if most and has == most:
-        return _("%(name)s has %(has)s of at most %(most)s desktops.", **values)
-    if itself:
-        text = _("You may have at most %(most)s desktops, you have %(has)s, and this would be %(more)s more.", **values)
-        return f"{text} {_ask()}"
-    return _("%(name)s may have at most %(most)s desktops, has %(has)s, and this would be %(more)s more.", **values)
-
-
-def _too_many_running(user: User, itself: bool, has: int | None, most: int | None, more: int) -> str:
-    values = {"has": has, "most": most, "more": more, "name": user.name}
-    if has and itself:
-        return _("You have %(has)s of at most %(most)s desktops running: shut one down first.", **values)
-    if has:
-        return _("%(name)s has %(has)s of at most %(most)s desktops running: shut one down first.", **values)
-    if itself:
-        text = _("You may have at most %(most)s desktops running, and this would be %(more)s.", **values)
-        return f"{text} {_ask()}"
-    return _("%(name)s may have at most %(most)s desktops running, and this would be %(more)s.", **values)
-
-
-def _too_much_memory(user: User, itself: bool, has: int, most: int, more: int) -> str:
-    values = {"has": _size(has), "most": _size(most), "more": _size(more), "name": user.name}
-    if more > most and itself:
-        text = _("This needs %(more)s of memory, and your running desktops may have at most %(most)s.", **values)
-        return f"{text} {_ask()}"
-    if more > most:
-        return _("This needs %(more)s of memory, and those of %(name)s may have at most %(most)s.", **values)
-    if itself:
-        text = _("Your running desktops have %(has)s of at most %(most)s of memory, this needs %(more)s:", **values)
-    else:
-        text = _("Running ones of %(name)s have %(has)s of at most %(most)s of memory, this needs %(more)s:", **values)
-    return f"{text} {_('shut one down first.')}"
-
-
-def _ask() -> str:
-    return _("Ask your administrator.")
-
-
-def _size(mib: int) -> str:
-    return formats.size(mib << 20)
+def _refusal(kind: str, user: User, actor: User | None, **figures: int | None) -> Message:
+    """What the quota's kind of message is to the user themselves, or to somebody who acts for them."""
+    if actor is None or actor.id == user.id:
+        return message(f"people.your_{kind}", **figures)
+    return message(f"people.their_{kind}", name=user.name, **figures)

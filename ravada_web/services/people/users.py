@@ -4,14 +4,13 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, random_password
-from ravada_web.messages import message
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Clone, Group, GroupMember, Role, User
 from ravada_web.services.audit import events
 from ravada_web.services.paging import Page, paginate
@@ -22,6 +21,8 @@ from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
 from ravada_web.services.transaction import transaction
 from ravada_web.translations import LANGUAGES
 
+# Of a long list of names, how many a message shows.
+SHOWN_NAMES = 20
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 
 
@@ -35,7 +36,7 @@ def first_administrator() -> User:
     query = select(User).where(User.role == Role.ADMINISTRATOR, User.active).order_by(User.id)
     user = db.session.scalar(query.limit(1))
     if user is None:
-        raise NotFound(_("There is no administrator yet: run `flask setup` first."))
+        raise NotFound(message("people.no_administrator"))
     return user
 
 
@@ -50,7 +51,7 @@ def by_name(viewer: User, name: str) -> User:
     rights.require(viewer, "users.see")
     user = find(name)
     if user is None:
-        raise NotFound(_("There is no user “%(name)s”.", name=name))
+        raise NotFound(message("people.no_user_called", name=name))
     return user
 
 
@@ -68,20 +69,20 @@ def create(actor: User | None, name: str, role: str, password: str | None = None
             raise InvalidInput(wrong)
         user = User(name=name, role=Role(role), password_hash=hash_password(password))
         session.add(user)
-        events.record(session, actor, "create", user, role)
+        events.record(session, actor, "create", user, message(f"people.role_{user.role}"))
     return user, password
 
 
-def _invalid(name: str, role: str, password: str) -> dict[str, str]:
+def _invalid(name: str, role: str, password: str) -> dict[str, Message]:
     wrong = {}
     if not NAME.fullmatch(name):
-        wrong["name"] = _("Letters, digits and . _ @ -, at most 63; it starts with a letter or digit.")
+        wrong["name"] = message("people.bad_name")
     elif db.session.scalar(select(User.id).where(User.name == name)):
-        wrong["name"] = _("There is a user “%(name)s” already.", name=name)
+        wrong["name"] = message("people.name_taken", name=name)
     if role not in list(Role):
-        wrong["role"] = _("One of: %(roles)s.", roles=", ".join(Role))
+        wrong["role"] = message("people.bad_role", roles=list(Role))
     if len(password) < SHORTEST_PASSWORD:
-        wrong["password"] = _("At least %(count)s characters.", count=SHORTEST_PASSWORD)
+        wrong["password"] = message("people.password_too_short", count=SHORTEST_PASSWORD)
     return wrong
 
 
@@ -149,7 +150,7 @@ def get(viewer: User, user_id: int) -> User:
     rights.require(viewer, "users.see")
     user = db.session.get(User, user_id)
     if user is None:
-        raise NotFound(_("There is no such user."))
+        raise NotFound(message("people.no_such_user"))
     return user
 
 
@@ -157,7 +158,9 @@ def by_names(session: Session, names: Collection[str]) -> list[User]:
     """The users of these names. Raises InvalidInput that says whom there is not."""
     found = session.scalars(select(User).where(User.name.in_(names)).order_by(User.name)).all()
     if missing := sorted(set(names) - {user.name for user in found}):
-        raise InvalidInput({"names": _("There is no user called %(names)s.", names=", ".join(missing[:20]))})
+        raise InvalidInput(
+            {"names": message("people.no_users_called", count=len(missing), names=missing[:SHOWN_NAMES])}
+        )
     return list(found)
 
 
@@ -199,28 +202,30 @@ def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most
         groups = _groups(session, group_ids)
         wrong = out_of_range(most)
         if role not in list(Role):
-            wrong["role"] = _("One of: %(roles)s.", roles=", ".join(Role))
+            wrong["role"] = message("people.bad_role", roles=list(Role))
         elif role != Role.ADMINISTRATOR and (reason := why_stays(session, actor, user)):
             wrong["role"] = reason
         if wrong:
             raise InvalidInput(wrong)
-        before = (user.role, user.groups, limits_in_words(user))
+        before = _described(user)
         user.role, user.groups = Role(role), groups
         set_limits(user, most)
-        now = (user.role, user.groups, limits_in_words(user))
-        words = (role, _names(groups), now[2])
-        changed = [word for word, old, new in zip(words, before, now, strict=True) if old != new]
-        events.record(session, actor, "edit", user, "; ".join(changed))
+        changes = [new for old, new in zip(before, _described(user), strict=True) if old != new]
+        text = message("people.changes", changes_clauses=changes) if changes else NOTHING
+        events.record(session, actor, "edit", user, text)
 
 
-def _names(groups: Sequence[Group]) -> str:
-    return _("in %(groups)s", groups=", ".join(group.name for group in groups)) if groups else _("in no group")
+def _described(user: User) -> tuple[Message, ...]:
+    """The role, groups and own quota, for the audit log."""
+    names = sorted(group.name for group in user.groups)
+    groups = message("people.in_groups", groups=names) if names else message("people.in_no_group")
+    return message(f"people.role_{user.role}"), groups, own_quota(user)
 
 
 def _groups(session: Session, group_ids: Collection[int]) -> list[Group]:
     found = list(session.scalars(select(Group).where(Group.id.in_(group_ids)).order_by(Group.name)))
     if len(found) != len(set(group_ids)):
-        raise InvalidInput({"groups": _("One of these groups does not exist any more; load the page again.")})
+        raise InvalidInput({"groups": message("people.group_gone")})
     return found
 
 
@@ -229,38 +234,40 @@ def set_limits(owner: User | Group, most: Amounts) -> None:
     owner.most_clones, owner.most_running, owner.most_memory_mib = most.clones, most.running, most.memory_mib
 
 
-def limits_in_words(owner: User | Group) -> str:
-    """The own limits of a user or a group, in short."""
-    texts = (
-        (owner.most_clones, _("%(most)s desktops", most=owner.most_clones)),
-        (owner.most_running, _("%(most)s running", most=owner.most_running)),
-        (owner.most_memory_mib, _("%(most)s MiB", most=owner.most_memory_mib)),
-    )
-    return ", ".join(text for value, text in texts if value is not None) or _("no limit")
+def own_quota(owner: User | Group) -> Message:
+    """The own quota of a user or a group, for the audit log."""
+    amounts = []
+    if owner.most_clones is not None:
+        amounts.append(message("people.quota_desktops", count=owner.most_clones))
+    if owner.most_running is not None:
+        amounts.append(message("people.quota_running", most=owner.most_running))
+    if owner.most_memory_mib is not None:
+        amounts.append(message("people.quota_memory", most_mib=owner.most_memory_mib))
+    return message("people.quota", amounts=amounts) if amounts else message("people.no_quota")
 
 
-def out_of_range(most: Amounts) -> dict[str, str]:
+def out_of_range(most: Amounts) -> dict[str, Message]:
     """What is wrong with limits; maps fields to reasons."""
     wrong = {}
     for name, value in (("most_clones", most.clones), ("most_running", most.running)):
         if value is not None and not 0 <= value <= MOST_CLONES:
-            wrong[name] = _("Between 0 and 100,000, or empty for no limit.")
+            wrong[name] = message("people.quota_range", most=MOST_CLONES)
     if most.memory_mib is not None and not 0 <= most.memory_mib <= MOST_MEMORY_MIB:
-        wrong["most_memory_mib"] = _("A number of MiB, or empty for no limit.")
+        wrong["most_memory_mib"] = message("people.memory_quota_range")
     return wrong
 
 
-def why_stays(session: Session, actor: User | None, user: User) -> str:
-    """Why the user has to stay an administrator who may sign in; "" where nothing speaks against it."""
+def why_stays(session: Session, actor: User | None, user: User) -> Message:
+    """Why the user has to stay an administrator who may sign in; an empty message where nothing speaks against it."""
     if user.role != Role.ADMINISTRATOR or not user.active:
-        return ""
+        return NOTHING
     if actor is not None and actor.id == user.id:
-        return _("You cannot take this away from yourself. Another administrator can.")
+        return message("people.not_from_yourself")
     others = select(User.id).where(User.role == Role.ADMINISTRATOR, User.active, User.id != user.id)
     # Locked, so that two administrators do not take it away from each other at the same moment.
     if not session.scalars(others.with_for_update()).all():
-        return _("%(name)s is the last administrator who may sign in.", name=user.name)
-    return ""
+        return message("people.last_administrator", name=user.name)
+    return NOTHING
 
 
 def switch_off(actor: User, user: User) -> None:
@@ -295,13 +302,11 @@ def delete(actor: User, user: User) -> None:
     rights.require(actor, "users.change")
     with transaction() as session:
         if actor.id == user.id:
-            raise Conflict(_("You cannot delete yourself. Another administrator can."))
+            raise Conflict(message("people.delete_yourself"))
         if reason := why_stays(session, actor, user):
             raise Conflict(reason)
         count = session.scalar(select(func.count()).select_from(Clone).where(Clone.owner_id == user.id))
         if count:
-            text = _("%(name)s has %(count)s desktops. Delete these first, or switch %(name)s off and keep them.",
-                     name=user.name, count=count)  # fmt: skip
-            raise Conflict(text)
+            raise Conflict(message("people.has_desktops", name=user.name, count=count))
         events.record(session, actor, "delete", user)
         session.delete(user)

@@ -123,7 +123,11 @@ def test_what_is_set_replaces_what_was_and_leaves_the_rest(people: People, base_
 def test_it_is_written_down_for_whom(people: People, base_id: int) -> None:
     offer(people, base_id, to_all=True, group_ids=[make_group("class").id], user_ids=[people.user.id, people.other.id])
     line = db.session.scalars(select(Event).where(Event.action == "offer")).one()
-    assert (line.actor, line.object_name, str(line.text)) == ("administrator", "linux", "everybody, 1 group, 2 users")
+    assert (line.actor, line.object_name, str(line.text)) == (
+        "administrator",
+        "linux",
+        "everyone, 1 group, and 2 users",
+    )
 
 
 @pytest.mark.parametrize(("changes", "field"), [({"group_ids": [99]}, "groups"), ({"user_ids": [99]}, "users")])
