@@ -7,6 +7,7 @@ from sqlalchemy import and_, select, update
 from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import Base, Clone, CloneState, Console, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.consoles.causes import Cause
@@ -22,7 +23,7 @@ def ended(console_id: int, cause: Cause) -> None:
         row = session.get(Console, console_id, options=[joinedload(Console.clone), joinedload(Console.user)])
         if row is not None and row.closed_at is None:
             row.closed_at, row.closed_as = now(), cause
-            events.record(session, row.user, "close_console", row.clone, cause)
+            events.record(session, row.user, "close_console", row.clone, message(f"consoles.end_{cause}"))
 
 
 def close_left_open(gateway: str) -> None:

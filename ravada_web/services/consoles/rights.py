@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import Conflict, NotAllowed
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import Clone, Console, User
 from ravada_web.services.audit import events
 from ravada_web.services.clones import listing as clone_list
@@ -26,7 +26,7 @@ def require_view(viewer: User, clone: Clone) -> None:
         return
     rights.require(viewer, "consoles.look_on")
     if clone.viewers_refused and clone.base.users_may_refuse:
-        raise NotAllowed(_("The user of %(clone)s has blocked screen viewing.", clone=clone.name))
+        raise NotAllowed(message("consoles.viewing_blocked", clone=clone.name))
 
 
 def onlookers(clone: Clone) -> Sequence[Console]:
@@ -43,8 +43,8 @@ def block_onlookers(actor: User, clone_id: int, refused: bool) -> None:
     with transaction() as session:
         clone = clone_list.get(actor, clone_id)
         if is_onlooker(actor, clone):
-            raise NotAllowed(_("Only the desktop’s user can change this."))
+            raise NotAllowed(message("consoles.only_its_user"))
         if not clone.base.users_may_refuse:
-            raise Conflict(_("Screen viewing can’t be blocked for desktops of this base."))
+            raise Conflict(message("consoles.never_blocked"))
         clone.viewers_refused = refused
         events.record(session, actor, "refuse_viewers" if refused else "allow_viewers", clone)

@@ -49,26 +49,28 @@ def take(clone_ids: Sequence[int]) -> None:
     end = time.monotonic() + JOB_SECONDS
     # What is needed of the rows, so that no transaction stays open while nodes are asked.
     by_node = [
-        (endpoints.libvirt_uri(endpoints.target(node)), [(clone.id, clone.uuid, clone.owner_id) for clone in mine])
-        for node, mine in groupby(rows, key=lambda clone: clone.node)
+        (endpoints.libvirt_uri(endpoints.target(node)), [(clone.id, clone.uuid, clone.owner_id) for clone in clones])
+        for node, clones in groupby(rows, key=lambda clone: clone.node)
     ]
     db.session.rollback()
-    owners = {owner for uri, mine in by_node for owner in _of_node(uri, mine, end)}
+    owners = {owner for uri, clones in by_node for owner in _of_node(uri, clones, end)}
     if owners:
         changes.tell(f"desktops-{owner}" for owner in owners)
 
 
-def _of_node(uri: str, mine: Sequence[tuple[int, str, int]], end: float) -> Iterator[int]:
+def _of_node(uri: str, clones: Sequence[tuple[int, str, int]], end: float) -> Iterator[int]:
     """Take one node's pictures until the time is up; yields the owners of those that show something new."""
     try:
         with open_connection(uri, deadline=LIBVIRT_SECONDS) as connection:
-            for clone_id, uuid, owner in mine:
+            for clone_id, uuid, owner in clones:
                 if time.monotonic() > end:
                     return
                 try:
                     if screenshots.store(clone_id, picture(connection, uuid)):
                         yield owner
                 except HypervisorError as error:
-                    log.debug("no picture", clone=clone_id, error=str(error))
-    except (HypervisorError, RedisError) as error:
-        log.info("no pictures of a node", error=str(error))
+                    log.debug("no picture", clone=clone_id, error=error.message.kind)
+    except HypervisorError as error:
+        log.info("no pictures of a node", error=error.message.kind)
+    except RedisError as error:
+        log.info("no pictures kept", error=str(error))

@@ -16,7 +16,7 @@ from ravada_web.errors import RavadaError
 from ravada_web.models import Clone, CloneState, Console, SignIn, Ticket, User, now
 from ravada_web.services.audit import events, origin
 from ravada_web.services.clones import listing as clone_list
-from ravada_web.services.consoles.causes import SENTENCES, Cause
+from ravada_web.services.consoles.causes import Cause, closed
 from ravada_web.services.consoles.rights import is_onlooker, require_view
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
@@ -33,7 +33,7 @@ class ConsoleRefused(RavadaError):
     status = 409
 
     def __init__(self, cause: Cause) -> None:
-        super().__init__(str(SENTENCES[cause]))
+        super().__init__(closed(cause))
         self.cause = cause
 
 

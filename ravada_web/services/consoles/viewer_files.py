@@ -10,13 +10,12 @@ from configparser import RawConfigParser
 from io import StringIO
 from typing import Any
 
-from flask_babel import gettext as _
-
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.hypervisor import displays
 from ravada_web.identity.sealing import Purpose, seal, unseal
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Clone, CloneState, Operation, User
 from ravada_web.remote.commands import run
 from ravada_web.services.audit import events
@@ -36,19 +35,19 @@ exec cat "${folder:-/etc/pki/libvirt-spice}/ca-cert.pem"
 CA_SECONDS = 5.0
 
 
-def impossible(viewer: User, clone: Clone) -> str:
-    """Why there is no such file for the clone now; "" where there is."""
+def impossible(viewer: User, clone: Clone) -> Message:
+    """Why there is no such file for the clone now; an empty message where there is."""
     if clone.owner_id != viewer.id:
-        return _("Only the desktop’s user can open it in virt-viewer.")
+        return message("consoles.viewer_not_yours")
     if not clone.node.display_address:
-        return _("Opening in virt-viewer is not enabled for this desktop. Use the screen in the browser.")
+        return message("consoles.viewer_not_enabled")
     if not endpoints.display_address(clone.node):
-        return _("QEMU on the host does not support SPICE. Use the screen in the browser.")
+        return message("consoles.viewer_no_spice")
     if not clone.node.is_reachable:
-        return _("The host is not responding.")
+        return message("consoles.viewer_host_away")
     if clone.state != CloneState.RUNNING:
-        return _("Launch it first.")
-    return ""
+        return message("consoles.viewer_not_running")
+    return NOTHING
 
 
 def offer(viewer: User, clone_id: int) -> Operation:
@@ -58,7 +57,7 @@ def offer(viewer: User, clone_id: int) -> Operation:
         clone = clone_list.get(viewer, clone_id)
         if reason := impossible(viewer, clone):
             raise Conflict(reason)
-        title = _("Open %(clone)s in virt-viewer", clone=clone.name)
+        title = message("consoles.viewer_title", clone=clone.name)
         params = {"clone_id": clone.id}
         events.record(session, viewer, "open_viewer", clone)
         return request(session, "viewer_offer", title, actor=viewer, node=clone.node, params=params)
@@ -68,15 +67,15 @@ def admit(handle: Handle) -> None:
     """The job: set a fresh password on the display, and leave what the file needs where it is fetched once."""
     clone = db.session.get(Clone, handle.params["clone_id"])
     if clone is None:
-        raise NotFound(_("Desktop not found."))
+        raise NotFound(message("consoles.viewer_no_desktop"))
     node, name, uuid = clone.node, clone.name, clone.uuid
     outside = node.nat_address or node.display_address
     password = secrets.token_urlsafe(24)
     with endpoints.connect(node) as connection:
         handle.check()
-        found = displays.admit(connection, uuid, password, TICKET_SECONDS)
-    where: dict[str, Any] = {"host": outside, "port": found.port, "tls_port": found.tls_port}
-    if found.tls_port > 0:
+        opened = displays.admit(connection, uuid, password, TICKET_SECONDS)
+    where: dict[str, Any] = {"host": outside, "port": opened.port, "tls_port": opened.tls_port}
+    if opened.tls_port > 0:
         read = ["sh", "-c", CA_SCRIPT]
         authority = run(
             endpoints.workspace(), endpoints.target(node), read, deadline=CA_SECONDS, step="SPICE's authority"
@@ -98,10 +97,10 @@ def file_of(viewer: User, clone_id: int, operation_id: int) -> str:
     """The file's text, once. Raises NotFound for somebody else's, one that was fetched, and one that is too old."""
     operation = db.session.get(Operation, operation_id)
     if operation is None or operation.user_id != viewer.id or operation.params.get("clone_id") != clone_id:
-        raise NotFound(_("Operation not found."))
+        raise NotFound(message("consoles.viewer_no_operation"))
     where = _taken(operation_id)
     if where is None:
-        raise NotFound(_("This file has expired or was already downloaded. Create a new one."))
+        raise NotFound(message("consoles.viewer_file_expired"))
     return _text(where)
 
 

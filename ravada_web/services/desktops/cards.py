@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Base, Clone, CloneState, Operation, OperationState, User
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
@@ -39,15 +39,15 @@ class Desktop:
     may_delete: bool
 
     @property
-    def note(self) -> str:
-        """What its user has to know, and can do about it; "" where all is well."""
+    def note(self) -> Message:
+        """What its user has to know, and can do about it; an empty message where all is well."""
         if self.obstacle:
             return explain(self.obstacle)
         if self.clone.state == CloneState.FAILED:
-            return _("This desktop can’t be started. Please show this message to your administrator:")
+            return message("desktops.failed")
         if self.clone.reason and self.clone.state == CloneState.STOPPED:
-            return _("The last start failed. Try again; if it keeps failing, show this message to your administrator:")
-        return ""
+            return message("desktops.last_start_failed")
+        return NOTHING
 
     @property
     def launchable(self) -> bool:
@@ -61,30 +61,9 @@ class Desktop:
         return self.clone.state == CloneState.RUNNING or self.step is not None
 
 
-def explain(obstacle: Obstacle) -> str:
-    """What keeps a desktop from starting, in the words of who knows nothing of nodes, and what to do."""
-    texts = {
-        Obstacle.AWAY: _(
-            "The host is not responding. Your data is safe; the desktop returns when the host is back. "
-            "If it takes long, tell your administrator."
-        ),
-        Obstacle.QUARANTINED: _(
-            "The host is locked until your administrator has verified its identity. "
-            "Your data is safe; tell your administrator."
-        ),
-        Obstacle.CLOSED: _(
-            "The host is out of service, so the desktop can’t be started there. Your data is safe; "
-            "ask your administrator when it will be back."
-        ),
-        Obstacle.NO_SPACE: _(
-            "The host is out of disk space. Your data is safe; tell your administrator, and try "
-            "again when there is space."
-        ),
-        Obstacle.NO_MEMORY: _(
-            "The host is out of memory. Try again in a few minutes, when others have shut down their desktops."
-        ),
-    }
-    return texts[obstacle]
+def explain(obstacle: Obstacle) -> Message:
+    """What keeps a desktop from starting, for somebody who knows nothing of nodes, and what to do."""
+    return message(f"desktops.obstacle_{obstacle}")
 
 
 def page_of(viewer: User, search: str = "", page: int = 1) -> Page[Desktop]:
@@ -125,9 +104,9 @@ def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
 
 def _operations(rows: Sequence[Clone]) -> dict[int, tuple[str, str]]:
     """Kind and state of the operations that work on these clones."""
-    wanted = {row.operation_id for row in rows if row.operation_id}
-    query = select(Operation.id, Operation.kind, Operation.state).where(Operation.id.in_(wanted))
-    return {found: (kind, state) for found, kind, state in db.session.execute(query)} if wanted else {}
+    ids = {row.operation_id for row in rows if row.operation_id}
+    query = select(Operation.id, Operation.kind, Operation.state).where(Operation.id.in_(ids))
+    return {id_: (kind, state) for id_, kind, state in db.session.execute(query)} if ids else {}
 
 
 def _card(

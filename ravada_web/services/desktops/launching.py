@@ -3,11 +3,11 @@
 import re
 import unicodedata
 
-from flask_babel import gettext as _
 from sqlalchemy import select
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
+from ravada_web.messages import Message, message
 from ravada_web.models import Base, Clone, CloneState, Operation, User
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
@@ -40,7 +40,7 @@ def launch(actor: User, clone_id: int) -> Clone:
         try:
             clone_actions.start(actor, [clone_id])
         except NodeRefuses as error:
-            raise Conflict(f"{clone.name}: {cards.explain(error.obstacle)}") from error
+            raise Conflict(_not_launched(clone, error.obstacle)) from error
         return clone
 
 
@@ -53,20 +53,21 @@ def _on_its_way(clone: Clone) -> bool:
     return clone.state == CloneState.STARTING
 
 
-def _why_not(clone: Clone) -> str:
-    texts = {
-        CloneState.REQUESTED: _("%(name)s is still being created. Try again in a moment.", name=clone.name),
-        CloneState.CREATING: _("%(name)s is still being created. Try again in a moment.", name=clone.name),
-        CloneState.STOPPING: _("%(name)s is shutting down. Launch it once it is off.", name=clone.name),
-        CloneState.DELETING: _("%(name)s is being deleted.", name=clone.name),
-        CloneState.FAILED: _(
-            "%(name)s can’t be started. Please show this message to your administrator: %(why)s",
-            name=clone.name,
-            why=clone.reason,
-        ),
-        CloneState.UNREACHABLE: f"{clone.name}: {cards.explain(Obstacle.AWAY)}",
-    }
-    return texts[CloneState(clone.state)]
+def _why_not(clone: Clone) -> Message:
+    match clone.state:
+        case CloneState.STOPPING:
+            return message("desktops.shutting_down", name=clone.name)
+        case CloneState.DELETING:
+            return message("desktops.being_deleted", name=clone.name)
+        case CloneState.FAILED:
+            return message("desktops.broken", name=clone.name, why=clone.reason)
+        case CloneState.UNREACHABLE:
+            return _not_launched(clone, Obstacle.AWAY)
+    return message("desktops.being_created", name=clone.name)
+
+
+def _not_launched(clone: Clone, obstacle: Obstacle) -> Message:
+    return message("desktops.not_launched", name=clone.name, why=cards.explain(obstacle))
 
 
 def launch_new(actor: User, base_id: int) -> Clone:
@@ -82,7 +83,7 @@ def launch_new(actor: User, base_id: int) -> Clone:
         former = cards.desktop_of(actor, base.id)
         if former is not None:
             return launch(actor, former.id)
-        wanted = Request(
+        one = Request(
             base_id=base.id,
             count=1,
             prefix=prefix(base, actor),
@@ -91,11 +92,9 @@ def launch_new(actor: User, base_id: int) -> Clone:
             start_after=True,
         )
         try:
-            decision = clone_requests.place_and_write(session, actor, wanted)
+            decision = clone_requests.place_and_write(session, actor, one)
         except NoRoom as error:
-            text = _("There is no room for a new desktop of %(base)s right now. Try again in a few minutes; if it "
-                     "stays so, tell your administrator.", base=base.name)  # fmt: skip
-            raise Conflict(text) from error
+            raise Conflict(message("desktops.no_room", base=base.name)) from error
         return session.scalars(select(Clone).where(Clone.decision_id == decision.id)).one()
 
 

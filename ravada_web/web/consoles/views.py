@@ -8,7 +8,7 @@ from ravada_web.errors import RavadaError
 from ravada_web.services.consoles import listing as console_list
 from ravada_web.services.consoles import rights as console_rights
 from ravada_web.services.consoles import tickets, viewer_files
-from ravada_web.services.consoles.causes import CODES, PASSING, SENTENCES, Cause
+from ravada_web.services.consoles.causes import CODES, PASSING, Cause, closed
 from ravada_web.services.consoles.tickets import ConsoleRefused
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
@@ -25,7 +25,7 @@ def page(clone_id: int) -> Response:
 
 def _causes() -> dict[int, dict[str, object]]:
     """What the close codes mean, for the page's script."""
-    return {CODES[cause]: {"cause": cause, "text": str(SENTENCES[cause]), "again": cause in PASSING} for cause in Cause}
+    return {CODES[cause]: {"cause": cause, "text": str(closed(cause)), "again": cause in PASSING} for cause in Cause}
 
 
 @blueprint.post("/<int:clone_id>/ticket")

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import message, text
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -32,6 +33,7 @@ from ravada_web.services.desktops.launching import launch, launch_new, prefix
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_nodes, make_offer
+from tests.support.refusals import refused
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_one_that_is_made_and_will_start_by_itself_is_left(people: People, desk:
     change(Clone, state=CloneState.CREATING, start_after=True)
     assert launch(people.user, desk).id == desk
     change(Clone, start_after=False)
-    with pytest.raises(Conflict, match="still being created"):
+    with refused(Conflict, "desktops.being_created", name="desk-1"):
         launch(people.user, desk)
 
 
@@ -98,7 +100,7 @@ def test_one_that_restarts_is_left_but_one_that_shuts_down_is_not_caught(people:
     assert launch(people.user, desk).state == CloneState.STOPPING
     change(Clone, state=CloneState.RUNNING)
     clone_actions.shut_down(people.user, [desk])
-    with pytest.raises(Conflict, match=r"desk-1 is shutting down\. Launch it once it is off"):
+    with refused(Conflict, "desktops.shutting_down", name="desk-1"):
         launch(people.user, desk)
 
 
@@ -110,38 +112,36 @@ def test_a_foreign_one_does_not_exist_for_a_user_but_an_operator_may(people: Peo
 
 
 OBSTACLES = [
-    ({"observed": Observed.DOWN, "reason": "SSH does not answer."}, "host is not responding. Your data is safe"),
-    ({"observed": Observed.DEGRADED, "reason": "libvirt does not answer."}, "host is not responding"),
-    ({"trust": Trust.CHANGED}, "locked until your administrator has verified"),
-    ({"wanted": Wanted.DRAINING}, "host is out of service"),
-    ({"wanted": Wanted.DISABLED}, "host is out of service"),
-    ({"memory_free_mib": 100}, "host is out of memory. Try again in a few minutes"),
+    ({"observed": Observed.DOWN, "reason": "SSH does not answer."}, "away"),
+    ({"observed": Observed.DEGRADED, "reason": "libvirt does not answer."}, "away"),
+    ({"trust": Trust.CHANGED}, "quarantined"),
+    ({"wanted": Wanted.DRAINING}, "closed"),
+    ({"wanted": Wanted.DISABLED}, "closed"),
+    ({"memory_free_mib": 100}, "no_memory"),
 ]
 
 
-@pytest.mark.parametrize(("values", "words"), OBSTACLES)
+@pytest.mark.parametrize(("values", "obstacle"), OBSTACLES)
 def test_what_keeps_it_from_starting_is_said_in_the_users_words(
-    people: People, desk: int, values: dict[str, object], words: str
+    people: People, desk: int, values: dict[str, object], obstacle: str
 ) -> None:
     change(Node, **values)
-    with pytest.raises(Conflict, match=words) as refused:
+    why = message(f"desktops.obstacle_{obstacle}")
+    with refused(Conflict, "desktops.not_launched", name="desk-1", why=why):
         launch(people.user, desk)
-    assert not any(word in str(refused.value) for word in ("n1", "n2", "SSH", "libvirt", "MiB"))
+    assert not any(word in str(why) for word in ("n1", "n2", "SSH", "libvirt", "MiB"))
     assert (fresh(desk).state, kinds()) == (CloneState.STOPPED, [])
     (card,) = cards.page_of(people.user).items
-    assert words in card.note
-    assert card.launchable == ("memory" in words)
+    assert card.note == why
+    assert card.launchable == (obstacle == "no_memory")
 
 
 def test_a_broken_one_and_one_whose_node_is_gone(people: People, desk: int) -> None:
     change(Clone, state=CloneState.FAILED, reason="No space left on device")
-    with pytest.raises(
-        Conflict,
-        match=r"desk-1 can’t be started\. Please show this message to your administrator: No space left on device",
-    ):
+    with refused(Conflict, "desktops.broken", name="desk-1", why=text("No space left on device")):
         launch(people.user, desk)
     change(Clone, state=CloneState.UNREACHABLE, reason="Its node n1 is down.")
-    with pytest.raises(Conflict, match="The host is not responding"):
+    with refused(Conflict, "desktops.not_launched", why=message("desktops.obstacle_away")):
         launch(people.user, desk)
 
 
@@ -206,12 +206,12 @@ def test_a_base_that_is_not_offered_does_not_exist(people: People, base_id: int)
 
 def test_no_room_is_said_in_the_users_words_and_without_a_node_nothing_is_offered(people: People, base_id: int) -> None:
     change(Node, memory_free_mib=100)
-    with pytest.raises(Conflict, match="no room for a new desktop of linux right now"):
+    with refused(Conflict, "desktops.no_room", base="linux"):
         launch_new(people.user, base_id)
     with transaction() as session:
         for tick in session.scalars(select(AllowedNode)):
             session.delete(tick)
-    with pytest.raises(NotFound, match="no such base"):
+    with refused(NotFound, "bases.no_such"):
         launch_new(people.user, base_id)
     assert db.session.scalar(select(func.count()).select_from(Clone)) == 0
 
@@ -260,7 +260,7 @@ def test_a_card_says_how_far_it_is(people: People, base_id: int) -> None:
 def test_a_start_that_failed_is_told(people: People, desk: int) -> None:
     change(Clone, reason="internal error: qemu unexpectedly closed the monitor")
     (card,) = cards.page_of(people.user).items
-    assert "The last start failed" in card.note
+    assert card.note.kind == "desktops.last_start_failed"
     assert card.launchable
 
 

@@ -1,0 +1,40 @@
+"""What users are told of their desktops; nothing here speaks of nodes."""
+
+from ravada_web.messages.marks import N_, Template
+
+TEXTS: dict[str, Template] = {
+    # On a card
+    "desktops.failed": N_("This desktop can’t be started. Please show this message to your administrator:"),
+    "desktops.last_start_failed": N_(
+        "The last start failed. Try again; if it keeps failing, show this message to your administrator:"
+    ),
+    # What keeps one from starting
+    "desktops.obstacle_away": N_(
+        "The host is not responding. Your data is safe; the desktop returns when the host is back. If it takes long, "
+        "tell your administrator."
+    ),
+    "desktops.obstacle_quarantined": N_(
+        "The host is locked until your administrator has verified its identity. Your data is safe; tell your "
+        "administrator."
+    ),
+    "desktops.obstacle_closed": N_(
+        "The host is out of service, so the desktop can’t be started there. Your data is safe; ask your administrator "
+        "when it will be back."
+    ),
+    "desktops.obstacle_no_space": N_(
+        "The host is out of disk space. Your data is safe; tell your administrator, and try again when there is space."
+    ),
+    "desktops.obstacle_no_memory": N_(
+        "The host is out of memory. Try again in a few minutes, when others have shut down their desktops."
+    ),
+    # Launching
+    "desktops.not_launched": N_("%(name)s: %(why)s"),
+    "desktops.being_created": N_("%(name)s is still being created. Try again in a moment."),
+    "desktops.shutting_down": N_("%(name)s is shutting down. Launch it once it is off."),
+    "desktops.being_deleted": N_("%(name)s is being deleted."),
+    "desktops.broken": N_("%(name)s can’t be started. Please show this message to your administrator: %(why)s"),
+    "desktops.no_room": N_(
+        "There is no room for a new desktop of %(base)s right now. Try again in a few minutes; if there is still none, "
+        "tell your administrator."
+    ),
+}
