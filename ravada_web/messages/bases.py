@@ -17,7 +17,7 @@ TEXTS: dict[str, Template] = {
     "bases.flattening": N_("Flattening"),
     "bases.hashing": N_("Hashing"),
     "bases.copying": N_("Copying"),
-    # What is imported
+    # A base to be made
     "bases.bad_name": N_(
         "Use letters, digits, spaces, dots, dashes and underscores, at most 63 characters, starting with a letter or "
         "digit."

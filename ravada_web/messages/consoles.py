@@ -46,7 +46,5 @@ TEXTS: dict[str, Template] = {
     "consoles.viewer_host_away": N_("The desktop’s host is not responding. Try again in a few minutes."),
     "consoles.viewer_not_running": N_("Launch the desktop first."),
     "consoles.viewer_title": N_("Open %(clone)s in virt-viewer"),
-    "consoles.viewer_no_desktop": N_("Desktop not found."),
-    "consoles.viewer_no_operation": N_("Operation not found."),
     "consoles.viewer_file_expired": N_("This file has expired or was already downloaded. Create a new one."),
 }

@@ -1,5 +1,6 @@
 """The language of a page: the account's, else the browser's, else the installation's; and what follows it."""
 
+import csv
 import re
 from collections.abc import Callable
 
@@ -13,7 +14,9 @@ from ravada_web.config import Settings
 from ravada_web.extensions import babel, db
 from ravada_web.messages import message
 from ravada_web.models import User
+from ravada_web.services.audit import events
 from ravada_web.services.people import users
+from ravada_web.services.transaction import transaction
 from tests.conftest import People
 
 SignIn = Callable[[User | str], FlaskClient]
@@ -73,6 +76,15 @@ def test_numbers_follow_the_language(world: object, people: People, client: Flas
     users.set_language(people.administrator, "es")
     page = sign_in("administrator").get("/clones").text
     assert re.search(r"\d,\d [KMG]iB", page) and not re.search(r"\d\.\d [KMG]iB", page)
+
+
+def test_the_audit_log_is_exported_in_the_language(people: People, client: FlaskClient, sign_in: SignIn) -> None:
+    with transaction() as session:
+        events.record(session, None, "edit", people.user, message("people.quota_memory", most_mib=1536))
+    for language, size in (("es", "1,5 GiB"), ("en", "1.5 GiB")):
+        users.set_language(people.administrator, language)
+        lines = csv.DictReader(sign_in("administrator").get("/audit/export?action=edit").text.splitlines())
+        assert size in next(lines)["text"]
 
 
 def test_without_a_reader_the_installation_says(settings: Settings) -> None:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_babel import gettext as _
-
 from ravada_web.errors import NotFound
+from ravada_web.messages import Message, message
 from ravada_web.models import Clone, Console, Operation, User
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles import rights as console_rights
@@ -15,12 +14,12 @@ from ravada_web.services.operations import listing as operation_list
 
 @dataclass(frozen=True)
 class ConsolePage:
-    """A clone, whether the viewer only looks on, who looks on now, and why there is no viewer file ("" is one)."""
+    """A clone, whether the viewer only looks on, who looks on now, and why there is no viewer file, if so."""
 
     clone: Clone
     looks_on: bool
     viewers: Sequence[Console]
-    no_file: str
+    no_file: Message
 
 
 @dataclass(frozen=True)
@@ -48,5 +47,5 @@ def viewer_file(viewer: User, clone_id: int, operation_id: int) -> ViewerFile:
     clone = clone_list.get(viewer, clone_id)
     operation = operation_list.get(viewer, operation_id, "viewer_offer")
     if operation.params["clone_id"] != clone_id:
-        raise NotFound(_("There is no such operation."))
+        raise NotFound(message("operations.not_found"))
     return ViewerFile(clone, operation)

@@ -67,7 +67,7 @@ def admit(handle: Handle) -> None:
     """The job: set a fresh password on the display, and leave what the file needs where it is fetched once."""
     clone = db.session.get(Clone, handle.params["clone_id"])
     if clone is None:
-        raise NotFound(message("consoles.viewer_no_desktop"))
+        raise NotFound(message("clones.not_found"))
     node, name, uuid = clone.node, clone.name, clone.uuid
     outside = node.nat_address or node.display_address
     password = secrets.token_urlsafe(24)
@@ -97,7 +97,7 @@ def file_of(viewer: User, clone_id: int, operation_id: int) -> str:
     """The file's text, once. Raises NotFound for somebody else's, one that was fetched, and one that is too old."""
     operation = db.session.get(Operation, operation_id)
     if operation is None or operation.user_id != viewer.id or operation.params.get("clone_id") != clone_id:
-        raise NotFound(message("consoles.viewer_no_operation"))
+        raise NotFound(message("operations.not_found"))
     where = _taken(operation_id)
     if where is None:
         raise NotFound(message("consoles.viewer_file_expired"))
