@@ -12,9 +12,6 @@ TEXTS: dict[str, Template] = {
     "people.bad_name": N_("Use letters, digits and . _ @ -, at most 63 characters, starting with a letter or digit."),
     "people.name_taken": N_("There is already a user “%(name)s”."),
     "people.bad_role": N_("Choose a role: %(roles)s."),
-    "people.password_too_short": Plural(
-        "Use a password of at least %(count)s character.", "Use a password of at least %(count)s characters."
-    ),
     "people.not_from_yourself": N_("You can’t do this to yourself. Another administrator can."),
     "people.last_administrator": N_(
         "%(name)s is the last administrator who can sign in. Make another user an administrator first."
@@ -98,6 +95,9 @@ TEXTS: dict[str, Template] = {
     "people.csv_column_twice": N_("The column “%(column)s” is there twice."),
     "people.csv_too_many_cells": N_("This line has more cells than the first line names columns."),
     "people.csv_name_twice": N_("%(name)s is there twice."),
+    "people.csv_short_password": Plural(
+        "The password needs at least %(count)s character.", "The password needs at least %(count)s characters."
+    ),
     "people.csv_too_many_passwords": N_("Only %(most)s rows can have a password. Leave it empty, or split the file."),
     "people.csv_own_row": N_(
         "This is you: you can’t take the administrator role away from yourself or deactivate yourself."

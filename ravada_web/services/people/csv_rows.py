@@ -148,7 +148,7 @@ class _Table:
 
     def _take_password(self, name: str, password: str, reasons: list[Message]) -> None:
         if len(password) < passwords.SHORTEST_PASSWORD:
-            reasons.append(message("people.password_too_short", count=passwords.SHORTEST_PASSWORD))
+            reasons.append(message("people.csv_short_password", count=passwords.SHORTEST_PASSWORD))
         if len(self.passwords) < MOST_PASSWORDS:
             self.passwords[name] = password
         else:

@@ -82,7 +82,7 @@ def _invalid(name: str, role: str, password: str) -> dict[str, Message]:
     if role not in list(Role):
         wrong["role"] = message("people.bad_role", roles=list(Role))
     if len(password) < SHORTEST_PASSWORD:
-        wrong["password"] = message("people.password_too_short", count=SHORTEST_PASSWORD)
+        wrong["password"] = message("sign_in.password_too_short", count=SHORTEST_PASSWORD)
     return wrong
 
 

@@ -151,7 +151,7 @@ BAD = [
     ("name,groups\nalice,3a;4c\n", [(2, "no_group_called")]),
     ("name,most_clones\nalice,many\nbob,-1\ncarol,1e3\n", [(line, "csv_not_a_number") for line in (2, 3, 4)]),
     ("name,most_clones\nalice,100001\n", [(2, "csv_bad_quota")]),
-    ("name,password\nalice,short\n", [(2, "password_too_short")]),
+    ("name,password\nalice,short\n", [(2, "csv_short_password")]),
     ("name,role\nalice,user,more\n", [(2, "csv_too_many_cells")]),
     ("name,role\nalice,user\nadministrator,user\n", [(3, "csv_own_row")]),
     ("name,active\nadministrator,no\n", [(2, "csv_own_row")]),
