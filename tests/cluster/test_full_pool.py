@@ -103,8 +103,14 @@ def test_guests_pause_for_want_of_space_and_go_on_with_one_click(small: Small) -
     (paused,) = small.cluster.wait_state("writer", CloneState.PAUSED, 60)
     assert paused.out_of_space and "was full" in str(paused.reason)
     assert [found.name for found in clone_list.out_of_space(small.cluster.admin, small.node)] == [clone.name]
-    with pytest.raises(NodeRefuses, match=rf"has {small.free_mib()} MiB free, and {FLOOR_MIB} MiB are kept free"):
+    with pytest.raises(NodeRefuses) as refused:
         clone_actions.resume(small.cluster.admin, small.node)
+    why = refused.value.message.figures["why"]
+    assert (why.kind, why.figures["free_mib"], why.figures["floor_mib"]) == (
+        "storage.pool_full",
+        small.free_mib(),
+        FLOOR_MIB,
+    )
     assert "paused" in small.host.virsh("domstate", clone.name)
 
     small.make_room()

@@ -356,7 +356,7 @@ def test_a_key_that_changes_between_two_steps_quarantines_it(cluster: Cluster, h
 
 def test_an_unproved_node_is_enabled_only_by_an_override_that_is_kept(cluster: Cluster, host: LabNode) -> None:
     node = let_in(cluster, host)
-    with pytest.raises(Conflict, match="No guest was ever proved"):
+    with pytest.raises(Conflict, match="has not passed its test"):
         service_state.set_service_state(cluster.admin, node, "enabled")
     service_state.set_service_state(cluster.admin, node, "enabled", unproved=True)
     kept = select(Event).where(Event.action == "enable_unproved", Event.object_id == node.id)

@@ -80,7 +80,7 @@ def test_a_wrong_field_is_named_before_anything_is_asked(
 
 def test_an_address_that_is_a_nodes_already_is_refused(cluster: Cluster) -> None:
     address = cluster.lab.nodes[1].address
-    with pytest.raises(InvalidInput, match="rvt2 has this address"):
+    with pytest.raises(InvalidInput, match="rvt2 already has this address"):
         host_keys.request_join(cluster.admin, name="fresh", address=address, port=22, user="root")
 
 
@@ -135,7 +135,7 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
         cluster.admin, name="two disks", description="", source="domain", domain="twodisks"
     )
     base_id = ended(begun.id).result["base_id"]
-    assert ended(base_actions.prepare(cluster.admin, cluster.base(base_id)).id).error == ""
+    assert not ended(base_actions.prepare(cluster.admin, cluster.base(base_id)).id).error
     version = cluster.base(base_id).current
     assert version is not None and [disk.target for disk in version.disks] == ["vda", "vdb"]
     (clone,) = cluster.create("both", 1, base="two disks")
