@@ -29,7 +29,7 @@ VIEWS = [
     ("/bases", "operator", "linux"),
     ("/bases/{base}", "operator", 'id="disks"'),
     ("/bases/{base}/base", "operator", 'id="tab-node-{node}"'),
-    ("/operations", "operator", "Read the host key of n9"),
+    ("/operations", "operator", "Read host key of n9"),
     ("/operations/badge", "operator", ""),
     ("/first-steps", "administrator", 'id="first-steps"'),
     ("/nodes/add", "administrator", 'id="add-node"'),
