@@ -49,6 +49,8 @@ TEXTS: dict[str, Template] = {
     "nodes.bad_labels": N_(
         "Enter at most %(most)s labels, separated by commas, made of letters, digits and . _ = / -."
     ),
+    # Charts
+    "nodes.no_such_span": N_("Charts cover an hour, a day, a week or a month."),
     # Enabling, disabling and removing
     "nodes.enabled_or_disabled": N_("Choose enabled or disabled."),
     "nodes.no_root": N_(

@@ -31,8 +31,8 @@ from ravada_web.services.permissions import scopes
 
 def choices(viewer: User) -> list[Row[int, str]]:
     """The id and name of each base that the viewer may know of, by name."""
-    found = db.session.execute(select(Base.id, Base.name).where(scopes.bases(viewer)))
-    return sorted(found, key=lambda row: natural(row.name))
+    bases = db.session.execute(select(Base.id, Base.name).where(scopes.bases(viewer)))
+    return sorted(bases, key=lambda row: natural(row.name))
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def base_page(viewer: User, base_id: int) -> BasePage:
 
 def importable() -> list[str]:
     """The names of the master's domains that are none of ours, as its last check saw them."""
-    found = db.session.scalar(select(Node).where(Node.is_master))
-    return found.other_domains if found else []
+    master = db.session.scalar(select(Node).where(Node.is_master))
+    return master.other_domains if master else []
 
 
 def tab(viewer: User, base: Base) -> list[TabRow]:

@@ -17,8 +17,8 @@ from ravada_web.services.transaction import transaction
 
 def _offered(user: User) -> Select[Base]:
     groups = select(GroupMember.group_id).where(GroupMember.user_id == user.id)
-    mine = or_(BaseOffer.user_id == user.id, BaseOffer.group_id.in_(groups))
-    offer = exists().where(BaseOffer.base_id == Base.id, mine)
+    to_user = or_(BaseOffer.user_id == user.id, BaseOffer.group_id.in_(groups))
+    offer = exists().where(BaseOffer.base_id == Base.id, to_user)
     node = exists().where(AllowedNode.base_id == Base.id)
     query = select(Base).where(Base.state == BaseState.READY, node, or_(Base.offered_to_all, offer))
     return query.order_by(Base.name)
@@ -67,9 +67,9 @@ def set_offers(
         named = users.by_names(session, users.split_names(user_names))
         user_ids = {*user_ids, *(user.id for user in named)}
         _require_existing(session, set(group_ids), user_ids)
-        wanted = {(group_id, None) for group_id in group_ids} | {(None, user_id) for user_id in user_ids}
-        kept = [row for row in base.offers if (row.group_id, row.user_id) in wanted]
-        added = wanted - {(row.group_id, row.user_id) for row in kept}
+        chosen = {(group_id, None) for group_id in group_ids} | {(None, user_id) for user_id in user_ids}
+        kept = [row for row in base.offers if (row.group_id, row.user_id) in chosen]
+        added = chosen - {(row.group_id, row.user_id) for row in kept}
         base.offers = kept + [BaseOffer(group_id=group_id, user_id=user_id) for group_id, user_id in added]
         base.offered_to_all, base.offers_volatile = to_all, volatile
         base.users_may_delete, base.users_may_refuse = users_may_delete, users_may_refuse

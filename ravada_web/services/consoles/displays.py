@@ -29,8 +29,8 @@ class Display:
     local: Path
 
 
-def open_for(clone_id: int, ask: bool = False) -> Display | None:
-    """Bring a running clone's display here; None while the clone is still on its way. `ask` has its libvirt say
+def open_for(clone_id: int, look_up: bool = False) -> Display | None:
+    """Bring a running clone's display here; None while the clone is still on its way. `look_up` has its libvirt say
     again where the display is.
 
     Raises ConsoleRefused: the node, its libvirt or the display cannot be reached, or the clone is off.
@@ -44,21 +44,21 @@ def open_for(clone_id: int, ask: bool = False) -> Display | None:
         raise ConsoleRefused(Cause.NOT_RUNNING)
     where, remote = endpoints.target(clone.node), clone.display
     try:
-        if ask or not remote:
-            remote = _ask(clone)
+        if look_up or not remote:
+            remote = _look_up(clone)
         return Display(where, remote, displays.open_display(endpoints.workspace(), where, remote))
     except (RemoteError, HypervisorError) as error:
         raise ConsoleRefused(Cause.UNREACHABLE) from error
 
 
-def _ask(clone: Clone) -> str:
+def _look_up(clone: Clone) -> str:
     with endpoints.connect(clone.node) as connection:
-        found = read_displays(connection, clone.uuid).socket
-    if not found:
+        socket = read_displays(connection, clone.uuid).socket
+    if not socket:
         raise ConsoleRefused(Cause.NOT_RUNNING)
     with transaction():
-        clone.display = found
-    return found
+        clone.display = socket
+    return socket
 
 
 def close(display: Display) -> None:

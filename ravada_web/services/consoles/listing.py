@@ -31,7 +31,7 @@ class ViewerFile:
 
 
 def console(viewer: User, clone_id: int) -> ConsolePage:
-    """The console of one clone. Raises NotFound, and NotAllowed for who may not view its screen."""
+    """The console of one clone. Raises NotFound, and NotAllowed for one who may not view its screen."""
     clone = clone_list.get(viewer, clone_id)
     console_rights.require_view(viewer, clone)
     return ConsolePage(

@@ -57,7 +57,7 @@ OpenRow = Any
 def to_close(console_ids: Collection[int]) -> Mapping[int, Cause]:
     """Which of these open consoles must close now, and why: the right is lost, the sign-in over, the clone off."""
     rows = db.session.execute(_OPEN.where(Console.id.in_(console_ids))).all()
-    held = {found.id: found.user for found in sessions.still_valid({row.sign_in_id for row in rows if row.sign_in_id})}
+    held = {valid.id: valid.user for valid in sessions.still_valid({row.sign_in_id for row in rows if row.sign_in_id})}
     seen = _allowed_onlookers([row for row in rows if row.view_only], held)
     causes = {row.id: _cause(row, held, seen) for row in rows}
     # A row that is gone went with its clone, or its user.

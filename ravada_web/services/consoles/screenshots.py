@@ -30,16 +30,16 @@ def times(clone_ids: Sequence[int]) -> dict[int, int]:
         with queues.redis.pipeline(transaction=False) as pipe:
             for clone_id in clone_ids:
                 pipe.hget(_key(clone_id), "at")
-            found = pipe.execute()
+            moments = pipe.execute()
     except RedisError:
         return {}
-    return {clone_id: int(at) for clone_id, at in zip(clone_ids, found, strict=True) if at}
+    return {clone_id: int(at) for clone_id, at in zip(clone_ids, moments, strict=True) if at}
 
 
 def picture(clone_id: int) -> bytes | None:
     """A clone's picture, if there is one."""
     try:
-        found = queues.redis.hget(_key(clone_id), "picture")
+        kept = queues.redis.hget(_key(clone_id), "picture")
     except RedisError:
         return None
-    return found if isinstance(found, bytes) else None
+    return kept if isinstance(kept, bytes) else None

@@ -93,25 +93,25 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
     if sessions.find(sign_in) is None:  # before the database's write lock: nobody keeps it from others
         raise ConsoleRefused(Cause.SIGN_IN)
     with transaction() as session:
-        found = sessions.find(sign_in)
-        if found is None:
+        browser = sessions.find(sign_in)
+        if browser is None:
             raise ConsoleRefused(Cause.SIGN_IN)
-        used = _use(session, ticket, found)
-        clone = _still_theirs(found.user, used)
+        used = _use(session, ticket, browser)
+        clone = _still_theirs(browser.user, used)
         _require_screen(clone)
-        view_only = is_onlooker(found.user, clone)
-        _one_at_a_time(session, found.user, clone)
-        former = _make_room(session, found.user, clone, view_only)
+        view_only = is_onlooker(browser.user, clone)
+        _one_at_a_time(session, browser.user, clone)
+        former = _make_room(session, browser.user, clone, view_only)
         console = Console(
             clone_id=clone.id,
-            user_id=found.user_id,
-            sign_in_id=found.id,
+            user_id=browser.user_id,
+            sign_in_id=browser.id,
             view_only=view_only,
             address=origin.address.get(),
             gateway=gateway,
         )
         session.add(console)
-        events.record(session, found.user, "look_on" if view_only else "open_console", clone)
+        events.record(session, browser.user, "look_on" if view_only else "open_console", clone)
         return Grant(console.id, clone.id, clone.uuid, view_only, former)
 
 
@@ -158,8 +158,8 @@ def _make_room(session: Session, viewer: User, clone: Clone, view_only: bool) ->
             raise ConsoleRefused(Cause.TOO_MANY)
     else:
         former = [row for row in opened if row.clone_id == clone.id and not row.view_only]
-    mine = [row for row in opened if row.user_id == viewer.id and row not in former]
-    if len(mine) >= settings().consoles_per_user:
+    elsewhere = [row for row in opened if row.user_id == viewer.id and row not in former]
+    if len(elsewhere) >= settings().consoles_per_user:
         raise ConsoleRefused(Cause.TOO_MANY)
     for row in former:
         row.closed_at, row.closed_as = now(), Cause.TAKEN_OVER

@@ -72,8 +72,8 @@ def page_of(viewer: User, search: str = "", page: int = 1) -> Page[Desktop]:
     if search:
         like = Clone.base.has(Base.name.icontains(search, autoescape=True))
         query = query.where(Clone.name.icontains(search, autoescape=True) | like)
-    found = paginate(query.order_by(Clone.sort_name), page, PER_PAGE)
-    return Page(_cards(viewer, found.items), found.total, found.page, found.pages)
+    shown = paginate(query.order_by(Clone.sort_name), page, PER_PAGE)
+    return Page(_cards(viewer, shown.items), shown.total, shown.page, shown.pages)
 
 
 def card(viewer: User, clone: Clone) -> Desktop:

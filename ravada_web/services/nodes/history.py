@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, Select, delete, func, insert, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import Node, NodeSample, Pool, PoolSample
 from ravada_web.models import now as this_moment
 from ravada_web.services.batches import batched
@@ -146,7 +146,7 @@ def history(node: Node, span: str) -> History:
     Raises NotFound for another span.
     """
     if span not in SPANS:
-        raise NotFound(_("Charts cover an hour, a day, a week or a month."))
+        raise NotFound(message("nodes.no_such_span"))
     step, length = SPANS[span]
     until = this_moment()
     since = until - length

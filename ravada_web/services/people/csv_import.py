@@ -93,11 +93,11 @@ def _preview(key: str, rows: Mapping[str, Row]) -> Preview:
 
 
 def _present(session: Session, names: Iterable[str]) -> dict[str, User]:
-    found: dict[str, User] = {}
+    present: dict[str, User] = {}
     for some in batched(list(names), _CHUNK):
         query = select(User).where(User.name.in_(some)).options(selectinload(User.groups))
-        found |= {user.name: user for user in session.scalars(query)}
-    return found
+        present |= {user.name: user for user in session.scalars(query)}
+    return present
 
 
 def differs(user: User, row: Row) -> bool:

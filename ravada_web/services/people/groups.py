@@ -44,11 +44,11 @@ def page(viewer: User, search: str = "", number: int = 1) -> Page[GroupRow]:
     if search:
         like = Group.name.icontains(search, autoescape=True) | Group.description.icontains(search, autoescape=True)
         query = query.where(like)
-    found = paginate(query, number)
-    ids = [group.id for group in found.items]
+    shown = paginate(query, number)
+    ids = [group.id for group in shown.items]
     members, bases = _count(GroupMember.group_id, ids), _count(BaseOffer.group_id, ids)
-    rows = [GroupRow(group, members.get(group.id, 0), bases.get(group.id, 0)) for group in found.items]
-    return Page(rows, found.total, found.page, found.pages)
+    rows = [GroupRow(group, members.get(group.id, 0), bases.get(group.id, 0)) for group in shown.items]
+    return Page(rows, shown.total, shown.page, shown.pages)
 
 
 def _count(column: object, ids: Sequence[int]) -> dict[int, int]:
@@ -57,7 +57,7 @@ def _count(column: object, ids: Sequence[int]) -> dict[int, int]:
 
 
 def get(viewer: User, group_id: int) -> Group:
-    """One group. Raises NotFound, and NotAllowed for who may not see users."""
+    """One group. Raises NotFound, and NotAllowed for one who may not see users."""
     rights.require(viewer, "users.see")
     group = db.session.get(Group, group_id)
     if group is None:
@@ -66,7 +66,7 @@ def get(viewer: User, group_id: int) -> Group:
 
 
 def by_name(viewer: User, name: str) -> Group:
-    """The group of that name. Raises NotFound, and NotAllowed for who may not see users."""
+    """The group of that name. Raises NotFound, and NotAllowed for one who may not see users."""
     rights.require(viewer, "users.see")
     group = db.session.scalar(select(Group).where(Group.name == name))
     if group is None:
@@ -157,7 +157,7 @@ def _names(members: Sequence[User]) -> Message:
 
 
 def remove_member(actor: User, group: Group, user_id: int) -> User:
-    """Take a user out of the group; returns the user. Raises NotFound for who is not in it."""
+    """Take a user out of the group; returns the user. Raises NotFound for one who is not in it."""
     rights.require(actor, "users.change")
     with transaction() as session:
         row = session.get(GroupMember, (group.id, user_id))
@@ -170,8 +170,8 @@ def remove_member(actor: User, group: Group, user_id: int) -> User:
 
 
 def remove_members(actor: User, group: Group, names: str) -> int:
-    """Take the users whose names are in the text out of the group; returns how many. Raises NotFound for who is not
-    in it, and InvalidInput for who does not exist: then nobody is taken out."""
+    """Take the users whose names are in the text out of the group; returns how many. Raises NotFound for one who is not
+    in it, and InvalidInput for one who does not exist: then nobody is taken out."""
     with transaction() as session:
         chosen = users.by_names(session, users.split_names(names))
         for user in chosen:

@@ -31,7 +31,7 @@ class Person:
 
 
 def person(viewer: User, user_id: int) -> Person:
-    """One user. Raises NotFound, and NotAllowed for who may not see users."""
+    """One user. Raises NotFound, and NotAllowed for one who may not see users."""
     user = users.get(viewer, user_id)
     changes = rights.can(viewer, "users.change")
     return Person(

@@ -15,7 +15,7 @@ from ravada_web.services.transaction import transaction
 
 
 def give_scope(actor: User, operator: User, node_ids: Collection[int], base_ids: Collection[int]) -> None:
-    """Give an operator exactly these nodes and bases. Raises Conflict for who is no operator, InvalidInput for
+    """Give an operator exactly these nodes and bases. Raises Conflict for one who is no operator, InvalidInput for
     what does not exist, and where there is none."""
     rights.require(actor, "users.change")
     with transaction() as session:
@@ -31,7 +31,7 @@ def give_scope(actor: User, operator: User, node_ids: Collection[int], base_ids:
 
 
 def give_everything(actor: User, operator: User) -> None:
-    """Give an operator all bases and nodes, those to come too. Raises Conflict for who is no operator."""
+    """Give an operator all bases and nodes, those to come too. Raises Conflict for one who is no operator."""
     rights.require(actor, "users.change")
     with transaction() as session:
         _require_operator(operator)

@@ -34,7 +34,7 @@ def limits_of(user: User) -> Amounts:
     query = select(*(func.max(column) for column in columns)).join(GroupMember, GroupMember.group_id == Group.id)
     of_groups = db.session.execute(query.where(GroupMember.user_id == user.id)).one()
     own = (user.most_clones, user.most_running, user.most_memory_mib)
-    return Amounts(*(mine if mine is not None else theirs for mine, theirs in zip(own, of_groups, strict=True)))
+    return Amounts(*(value if value is not None else largest for value, largest in zip(own, of_groups, strict=True)))
 
 
 def used_by(user: User) -> Amounts:

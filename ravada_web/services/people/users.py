@@ -47,7 +47,7 @@ def listing(viewer: User) -> Sequence[User]:
 
 
 def by_name(viewer: User, name: str) -> User:
-    """The user of that name. Raises NotFound, and NotAllowed for who may not see users."""
+    """The user of that name. Raises NotFound, and NotAllowed for one who may not see users."""
     rights.require(viewer, "users.see")
     user = find(name)
     if user is None:
@@ -128,10 +128,10 @@ def page(viewer: User, filters: Filters, number: int = 1) -> Page[PersonRow]:
     if filters.group_id:
         members = select(GroupMember.user_id).where(GroupMember.group_id == filters.group_id)
         query = query.where(User.id.in_(members))
-    found = paginate(query, number)
-    counts = _clones_of(viewer, [user.id for user in found.items])
-    rows = [PersonRow(user, counts.get(user.id, 0)) for user in found.items]
-    return Page(rows, found.total, found.page, found.pages)
+    shown = paginate(query, number)
+    counts = _clones_of(viewer, [user.id for user in shown.items])
+    rows = [PersonRow(user, counts.get(user.id, 0)) for user in shown.items]
+    return Page(rows, shown.total, shown.page, shown.pages)
 
 
 def _clones_of(viewer: User, user_ids: Sequence[int]) -> dict[int, int]:
@@ -146,7 +146,7 @@ def row_of(viewer: User, user: User) -> PersonRow:
 
 
 def get(viewer: User, user_id: int) -> User:
-    """One user. Raises NotFound, and NotAllowed for who may not see users."""
+    """One user. Raises NotFound, and NotAllowed for one who may not see users."""
     rights.require(viewer, "users.see")
     user = db.session.get(User, user_id)
     if user is None:
@@ -156,12 +156,12 @@ def get(viewer: User, user_id: int) -> User:
 
 def by_names(session: Session, names: Collection[str]) -> list[User]:
     """The users of these names. Raises InvalidInput that says whom there is not."""
-    found = session.scalars(select(User).where(User.name.in_(names)).order_by(User.name)).all()
-    if missing := sorted(set(names) - {user.name for user in found}):
+    known = session.scalars(select(User).where(User.name.in_(names)).order_by(User.name)).all()
+    if missing := sorted(set(names) - {user.name for user in known}):
         raise InvalidInput(
             {"names": message("people.no_users_called", count=len(missing), names=missing[:SHOWN_NAMES])}
         )
-    return list(found)
+    return list(known)
 
 
 def split_names(text: str) -> list[str]:
@@ -223,10 +223,10 @@ def _described(user: User) -> tuple[Message, ...]:
 
 
 def _groups(session: Session, group_ids: Collection[int]) -> list[Group]:
-    found = list(session.scalars(select(Group).where(Group.id.in_(group_ids)).order_by(Group.name)))
-    if len(found) != len(set(group_ids)):
+    groups = list(session.scalars(select(Group).where(Group.id.in_(group_ids)).order_by(Group.name)))
+    if len(groups) != len(set(group_ids)):
         raise InvalidInput({"groups": message("people.group_gone")})
-    return found
+    return groups
 
 
 def set_limits(owner: User | Group, most: Amounts) -> None:
