@@ -30,6 +30,7 @@ TEXTS: dict[str, Template] = {
     "nodes.gone": N_("One of these nodes no longer exists. Reload the page."),
     "nodes.no_master": N_("There is no master node yet. Add a node; the first one becomes the master."),
     "nodes.this_host": N_("this host"),
+    "nodes.no_such_span": N_("Charts cover an hour, a day, a week or a month."),
     # Name and address
     "nodes.bad_name": N_("Use letters, digits, dots, dashes and underscores, starting with a letter or digit."),
     "nodes.name_taken": N_("Another node has this name."),
@@ -49,8 +50,6 @@ TEXTS: dict[str, Template] = {
     "nodes.bad_labels": N_(
         "Enter at most %(most)s labels, separated by commas, made of letters, digits and . _ = / -."
     ),
-    # Charts
-    "nodes.no_such_span": N_("Charts cover an hour, a day, a week or a month."),
     # Enabling, disabling and removing
     "nodes.enabled_or_disabled": N_("Choose enabled or disabled."),
     "nodes.no_root": N_(
