@@ -20,6 +20,7 @@ from tests.conftest import wait_healthy
 from tests.lab.node import LabNode
 from tests.support.certificates import make_certificate
 from tests.support.cluster import Cluster
+from tests.support.refusals import refused
 from tests.support.servers import wait_until
 from tests.support.spice import let_in
 
@@ -125,5 +126,5 @@ def test_nothing_else_listens_on_the_network(cluster: Cluster, offered: Clone) -
 
 def test_a_node_that_offers_none_says_why(cluster: Cluster) -> None:
     (clone,) = cluster.create("none", 1)
-    with pytest.raises(Conflict, match="not enabled for this desktop"):
+    with refused(Conflict, "consoles.viewer_not_enabled"):
         viewer_files.offer(cluster.admin, clone.id)
