@@ -13,6 +13,7 @@ from rq.serializers import JSONSerializer
 
 from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
+from ravada_web.services.operations import readiness
 from ravada_web.services.operations.kinds import QUEUES
 from tests.support.servers import wait_until
 
@@ -21,7 +22,8 @@ Missing = Callable[[Flask, Settings], Iterator[None]]
 
 @pytest.fixture
 def working(app: Flask) -> dict[str, Worker]:
-    """A worker that is known on each queue."""
+    """A worker that is known on each queue; nothing is known yet of how ready the application is."""
+    app.extensions.pop(readiness._KEY, None)
     workers = {name: Worker([name], connection=queues.redis, serializer=JSONSerializer) for name in QUEUES}
     for worker in workers.values():
         worker.register_birth()
