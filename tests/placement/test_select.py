@@ -70,7 +70,7 @@ demands = st.builds(
 @pytest.mark.parametrize(
     ("changes", "code", "text"),
     [
-        ({"wanted": "disabled"}, "not_enabled", "is disabled"),
+        ({"wanted": "disabled"}, "not_enabled", "is not enabled"),
         ({"wanted": "draining"}, "not_enabled", "is draining"),
         ({"runs_clones": False}, "kept_free", "does not run clones"),
         ({"trust": "changed"}, "quarantined", "another host key"),
@@ -214,7 +214,7 @@ def test_a_shortage_is_told_with_alike_reasons_grouped() -> None:
     ]
     said = explained(place(nodes, replace(ONE, count=5)))
     assert said.startswith("0 of the 5 clones fit, so none was created.")
-    assert "n2 and n3: is disabled" in said and "n1: has 3 clones, its limit is 3" in said
+    assert "n2 and n3: is not enabled" in said and "n1: has 3 clones, its limit is 3" in said
 
 
 def test_without_any_node_it_says_so() -> None:
