@@ -1,5 +1,7 @@
 """Actions, objects and results of the audit log."""
 
+from ravada_web.models import Event
+from ravada_web.services.audit.events import SYSTEM
 from ravada_web.web.labels.look import Look
 from ravada_web.web.rendering import later as _l
 
@@ -63,3 +65,8 @@ RESULTS = {
     "refused": Look(_l("Denied"), "orange", "shield-x"),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
 }
+
+
+def actor(event: Event) -> str:
+    """Who did it: a user's name, or the product itself."""
+    return str(_l("System")) if event.actor == SYSTEM else event.actor
