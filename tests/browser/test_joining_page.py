@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import Node
 from ravada_web.services.lifecycle import removal
 from tests.browser.conftest import NARROW, WIDE, Opener, axe
@@ -89,22 +90,24 @@ def test_a_node_joins_by_keyboard_alone(
     press(page, re.compile("accept", re.I))
 
     expect(page.get_by_role("heading", name=re.compile("Access"))).to_be_visible()
-    expect(page.get_by_text("does not accept our key")).to_be_visible()
+    key_refused = message("remote.key_refused", name="newcomer", user="keeper")
+    expect(page.get_by_text(str(key_refused))).to_be_visible()
     assert axe(page) == []
     shot(page, f"joining-3-access{size}")
     type_into(page, "Password", "not this one")
     press(page, "Install key with password")
-    expect(page.get_by_text("did not accept this password")).to_be_visible()
+    wrong_password = message("remote.wrong_password", name="newcomer", user="keeper")
+    expect(page.get_by_text(str(wrong_password))).to_be_visible()
     type_into(page, "Password", USER_PASSWORD)
     press(page, "Install key with password")
 
-    expect(page.get_by_text("Network default is not active")).to_be_visible()
+    expect(page.get_by_text(str(message("joining.network_inactive", network="default")))).to_be_visible()
     assert axe(page) == []
     shot(page, f"joining-4-checks{size}")
     press(page, "Install what is missing…", "link")
     expect(page.get_by_role("heading", name="Fix newcomer?")).to_be_visible()
     press(page, "Run commands")
-    expect(page.get_by_text("Network default is active")).to_be_visible()
+    expect(page.get_by_text(str(message("joining.network", network="default")))).to_be_visible()
 
     press(page, "Test and enable")
     expect(page.get_by_role("link", name="Go to node")).to_be_visible()

@@ -11,13 +11,17 @@ import pytest
 
 from jobs.parent import WORKERS
 from ravada_web.extensions import db
-from ravada_web.models import CloneState, Observed, Operation, Trust, now
+from ravada_web.models import Clone, CloneState, Observed, Operation, Trust, now
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones.errors import NodeRefuses
+from ravada_web.services.clones.obstacles import Obstacle
 from ravada_web.services.joining import host_keys
 from ravada_web.services.operations import workers as operations_workers
 from ravada_web.services.operations.processes import process_start
+from tests.lab.screen import read_screen, screenshot
 from tests.support.cluster import GUEST, IMAGES, Cluster, allow, make_base, seconds_until
 from tests.support.servers import answers, wait_until
 
@@ -47,8 +51,7 @@ def test_a_killed_node_is_down_within_10_seconds_gets_none_and_comes_back(cluste
     assert cluster.spread("after") == {"rvt1": 2, "rvt2": 0, "rvt3": 2}
     states = {clone.name: clone.state for clone in cluster.clones("dead")}
     assert states.pop(name) == CloneState.UNREACHABLE and set(states.values()) == {CloneState.STOPPED}
-    refused = cluster.flask("clones", "start", name, check=False)
-    assert refused.returncode == 1 and "is down" in refused.stderr
+    assert refused_start(cluster, before) == Obstacle.AWAY
     cluster.lab.nodes[1].start()
     wait_until(lambda: cluster.node("rvt2").observed == Observed.UP, 30, "it is back")
     cluster.wait_state("dead", CloneState.STOPPED, 20)
@@ -65,20 +68,19 @@ def test_a_node_that_is_cut_off_is_down_and_back_when_the_cable_is(cluster: Clus
 def test_a_hung_libvirtd_delays_no_other_nodes_check_clone_or_page(cluster: Cluster) -> None:
     cluster.lab.nodes[1].hang()
     wait_until(lambda: cluster.node("rvt2").observed == Observed.DEGRADED, 15, "it is degraded")
-    assert "libvirt" in str(cluster.node("rvt2").reason)
+    assert cluster.node("rvt2").reason.kind == "nodes.libvirt_silent"
     begun = time.monotonic()
     cluster.create("hung", 4)
     assert time.monotonic() - begun < 10
     assert cluster.spread("hung") == {"rvt1": 2, "rvt2": 0, "rvt3": 2}
     assert page_seconds(cluster) < 1
     worst = 0.0
-    end = time.monotonic() + 12
-    while time.monotonic() < end:
+    while time.monotonic() < begun + 12:
         worst = max(worst, age(cluster, "rvt1"), age(cluster, "rvt3"))
         time.sleep(0.2)
     assert worst < 8, "the other nodes are checked every 5 s as before"
     cluster.lab.nodes[1].resume()
-    wait_until(lambda: cluster.node("rvt2").observed == Observed.UP, 20, "it is up again")
+    wait_until(lambda: cluster.node("rvt2").observed == Observed.UP, 70, "it is up again, by ten good checks at most")
 
 
 def test_a_changed_host_key_quarantines_the_node_until_it_is_accepted_anew(cluster: Cluster) -> None:
@@ -87,7 +89,7 @@ def test_a_changed_host_key_quarantines_the_node_until_it_is_accepted_anew(clust
     node.kill()
     node.start()
     wait_until(lambda: cluster.node("rvt3").trust == Trust.CHANGED, 40, "it is quarantined")
-    assert "host key" in str(cluster.node("rvt3").reason)
+    assert cluster.node("rvt3").reason.kind.startswith("remote.host_key_")
     cluster.create("trust", 2)
     assert cluster.spread("trust")["rvt3"] == 0
     scan = host_keys.request_rekey(cluster.admin, cluster.node("rvt3"))
@@ -161,9 +163,6 @@ def test_a_flipped_bit_in_a_copy_is_caught_before_use(cluster: Cluster) -> None:
 
 def allow_quickly(cluster: Cluster, base_id: int) -> None:
     """Tick two nodes and wait until what that asked for is over; fails where a replica did."""
-    from ravada_web.services.bases import actions as base_actions
-    from ravada_web.services.bases import listing as base_list
-
     ids = {cluster.node(name).id for name in ("rvt1", "rvt2")}
     base_actions.allow(cluster.admin, cluster.base(base_id), ids)
     cluster.wait_operations()
@@ -204,22 +203,30 @@ def test_while_redis_is_away_pages_show_and_nothing_is_half_written(cluster: Clu
 def test_a_disabled_node_gets_none_and_can_have_its_clones_shut_down(cluster: Cluster) -> None:
     rows = cluster.create("off", 3, "--start")
     cluster.wait_state("off", CloneState.RUNNING)
-    (there,) = [clone.name for clone in rows if clone.node.name == "rvt3"]
-    wait_until(lambda: guest_is_up(cluster, there), 90, "its guest listens to the power button")
+    (there,) = [clone for clone in rows if clone.node.name == "rvt3"]
+    wait_until(lambda: guest_is_up(cluster, there.name), 90, "its guest listens to the power button")
     try:
         cluster.flask("nodes", "disable", "rvt3", "--shut-down")
         wait_until(
-            lambda: {c.name for c in cluster.clones("off") if c.state == CloneState.STOPPED} == {there}, 60, "it is off"
+            lambda: {c.name for c in cluster.clones("off") if c.state == CloneState.STOPPED} == {there.name},
+            60,
+            "it is off",
         )
         cluster.create("elsewhere", 2)
         assert cluster.spread("elsewhere")["rvt3"] == 0
-        refused = cluster.flask("clones", "start", there, check=False)
-        assert refused.returncode == 1 and "disabled" in refused.stderr
+        assert refused_start(cluster, there) == Obstacle.CLOSED
     finally:
         cluster.flask("nodes", "enable", "rvt3")
 
 
-def guest_is_up(cluster: Cluster, name: str) -> bool:
-    from tests.lab.screen import read_screen, screenshot
+def refused_start(cluster: Cluster, clone: Clone) -> Obstacle:
+    """What keeps a clone from starting, as the service says; the command line refuses it too."""
+    with pytest.raises(NodeRefuses) as refused:
+        clone_actions.start(cluster.admin, [clone.id])
+    told = cluster.flask("clones", "start", clone.name, check=False)
+    assert told.returncode == 1 and clone.node.name in told.stderr
+    return refused.value.obstacle
 
+
+def guest_is_up(cluster: Cluster, name: str) -> bool:
     return f"name: {name}" in read_screen(screenshot(cluster.lab.nodes[2], name))

@@ -7,6 +7,7 @@ import pytest
 from ravada_web.models import Observed
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.errors import NodeRefuses
+from ravada_web.services.clones.obstacles import Obstacle
 from ravada_web.services.monitoring import probe
 from ravada_web.services.monitoring.health import GOOD_RUN, SLOW_RUN
 from tests.cluster.test_faults import age, page_seconds
@@ -27,13 +28,15 @@ def test_a_long_hang_of_libvirt_is_degraded_and_over_after_ten_good_checks(clust
     try:
         while cluster.node("rvt2").slow_checks < SLOW_RUN:
             assert checked(cluster, "rvt2") == Observed.DEGRADED
-        assert "libvirt does not" in str(cluster.node("rvt2").reason)
-        with pytest.raises(NodeRefuses, match="rvt2"):
+        assert cluster.node("rvt2").reason.kind == "nodes.libvirt_silent"
+        with pytest.raises(NodeRefuses) as refused:
             clone_actions.start(cluster.admin, [clone.id])
+        assert refused.value.obstacle == Obstacle.AWAY and clone.node.name in str(refused.value)
     finally:
         cluster.lab.nodes[1].resume()
     assert checked(cluster, "rvt2") == Observed.DEGRADED
-    assert f"of the {GOOD_RUN} good checks needed" in str(cluster.node("rvt2").reason)
+    reason = cluster.node("rvt2").reason
+    assert (reason.kind, reason.figures["needed"]) == ("nodes.recovering", GOOD_RUN)
     good = 1
     while checked(cluster, "rvt2") == Observed.DEGRADED:
         good += 1
