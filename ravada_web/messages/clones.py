@@ -7,7 +7,7 @@ TEXTS: dict[str, Template] = {
     # What cannot be done
     "clones.not_found": N_("Desktop not found."),
     "clones.no_such_name": N_("There is no clone named “%(name)s”."),
-    "clones.not_while": N_("You can't do that while %(clone)s is %(state)s."),
+    "clones.not_while": N_("You can’t do that while %(clone)s is %(state)s."),
     "clones.node_quarantined": N_(
         "%(clone)s cannot be reached: node %(node)s presented a different host key from the accepted one."
     ),

@@ -6,12 +6,12 @@ TEXTS: dict[str, Template] = {
     # The host key
     "joining.read_key": N_("Read host key of %(name)s"),
     "joining.read_new_key": N_("Read new host key of %(name)s"),
-    "joining.key_unchanged": N_("Node %(node)s still shows the host key that was accepted."),
+    "joining.key_unchanged": N_("Node %(node)s still presents the accepted host key."),
     "joining.no_key_to_accept": N_("There is no host key to accept here. Add the node again."),
     "joining.other_fingerprint": N_("This is not the fingerprint that the host presented."),
     "joining.place_taken": N_("Another node took this name or address in the meantime."),
     "joining.quarantined": N_(
-        "%(node)s shows another host key than the one accepted. Check it, then accept the new key first."
+        "%(node)s presents a different host key from the accepted one. Verify and accept it first."
     ),
     # Access
     "joining.install_key": N_("Install key on %(node)s"),

@@ -25,7 +25,7 @@ TEXTS: dict[str, Template] = {
     "nodes.state_down": N_("down"),
     "nodes.state_because": N_("%(state)s: %(why)s"),
     # Which node
-    "nodes.no_such": N_("There is no such node."),
+    "nodes.no_such": N_("Node not found."),
     "nodes.not_found": N_("There is no node “%(name)s”."),
     "nodes.gone": N_("One of these nodes no longer exists. Reload the page."),
     "nodes.no_master": N_("There is no master node yet. Add a node; the first one becomes the master."),
@@ -60,5 +60,5 @@ TEXTS: dict[str, Template] = {
         "Node %(node)s has %(count)s clone. Delete it first.", "Node %(node)s has %(count)s clones. Delete them first."
     ),
     "nodes.master_has_bases": N_("The master cannot be removed: it holds the original of every base."),
-    "nodes.has_replicas": N_("Node %(node)s has copies of bases. Clear its name on their Nodes tabs first."),
+    "nodes.has_replicas": N_("Node %(node)s has copies of bases. Deselect it on their Nodes tabs first."),
 }

@@ -92,9 +92,9 @@ TEXTS: dict[str, Template] = {
     "people.csv_not_text": N_("This is not a text file. Save the spreadsheet as CSV, then upload that."),
     "people.csv_unknown_column": N_("There is no column “%(column)s”. The columns are %(columns)s."),
     "people.csv_no_name_column": N_("The first line must name the columns, and one of them must be “name”."),
-    "people.csv_column_twice": N_("The column “%(column)s” is there twice."),
+    "people.csv_column_twice": N_("The column “%(column)s” appears twice."),
     "people.csv_too_many_cells": N_("This line has more cells than the first line names columns."),
-    "people.csv_name_twice": N_("%(name)s is there twice."),
+    "people.csv_name_twice": N_("%(name)s appears twice."),
     "people.csv_short_password": Plural(
         "The password needs at least %(count)s character.", "The password needs at least %(count)s characters."
     ),

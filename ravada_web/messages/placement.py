@@ -9,8 +9,8 @@ from ravada_web.messages.message import NOTHING, Message, message
 TEXTS: dict[str, Template] = {
     # Each follows the name of a node
     "placement.not_enabled": N_("is %(wanted)s: an administrator can enable it"),
-    "placement.kept_free": N_("does not run clones, by its settings"),
-    "placement.quarantined": N_("shows another host key than the one accepted: an administrator must look"),
+    "placement.kept_free": N_("is set to run no desktops"),
+    "placement.quarantined": N_("presents a different host key from the accepted one: an administrator must verify it"),
     "placement.not_up": N_("is %(observed)s"),
     "placement.not_up_because": N_("is %(observed)s: %(why)s"),
     "placement.not_allowed": N_("is not selected on the Nodes tab of the base"),

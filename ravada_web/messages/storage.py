@@ -19,7 +19,7 @@ TEXTS: dict[str, Template] = {
     "storage.pool_missing": N_("The master’s pool %(pool)s (%(path)s) is missing here."),
     "storage.pool_elsewhere": N_("Pool %(pool)s is at %(here)s here, but at %(there)s on the master."),
     # One pool
-    "storage.no_such_pool": N_("There is no such storage pool."),
+    "storage.no_such_pool": N_("Storage pool not found."),
     "storage.scan_pools": N_("Scan the storage pools of %(node)s"),
     "storage.warning_range": N_("Enter a number between 1 and 99."),
     "storage.critical_range": N_("Enter a number above the warning threshold of %(warn)s, up to 100."),

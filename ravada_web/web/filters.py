@@ -35,6 +35,7 @@ def init_app(app: Flask) -> None:
         mib=mib,
         moment=moment,
         percent=percent,
+        percentage=formats.percent,
         place=place,
         why=stored_reason,
     )

@@ -118,7 +118,7 @@ def test_what_is_in_the_way_is_said_and_nothing_can_be_pressed(
     ("table", "values", "words", "for_administrators"),
     [
         (Node, {"memory_free_mib": 10}, "The host is out of memory", "the node is out of memory"),
-        (Pool, {"free_mib": 10}, "The host is out of disk space", "the node's disk is full"),
+        (Pool, {"free_mib": 10}, "The host is out of disk space", "the node’s disk is full"),
     ],
 )
 def test_a_full_node_is_said_to_be_full_of_what_and_may_be_tried_again(

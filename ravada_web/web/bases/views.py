@@ -62,7 +62,7 @@ def confirm_remove(base_id: int) -> Response:
         title=_("Remove %(base)s?", base=base.name),
         effects=[
             _("Its prepared disks are deleted on every node. The original virtual machine or files are kept."),
-            _("Not possible while desktops of it exist."),
+            _("Not possible while it has desktops."),
         ],
         action=url_for("bases.remove", base_id=base_id),
         button=_("Remove base"),

@@ -21,9 +21,9 @@ STATES = {
 # In the words of who may know of nodes; their users read desktops.cards.explain.
 OBSTACLES = {
     Obstacle.AWAY: _l("The node is not responding"),
-    Obstacle.QUARANTINED: _l("The node's host key has changed"),
+    Obstacle.QUARANTINED: _l("The node’s host key has changed"),
     Obstacle.CLOSED: _l("Cannot start: the node is disabled"),
-    Obstacle.NO_SPACE: _l("Cannot start: the node's disk is full"),
+    Obstacle.NO_SPACE: _l("Cannot start: the node’s disk is full"),
     Obstacle.NO_MEMORY: _l("Cannot start now: the node is out of memory"),
 }
 RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)
