@@ -336,7 +336,7 @@ def test_giving_anew_replaces_and_is_written_down(people: People, house: House) 
     assert scopes.of(operator) == scopes.Scope(frozenset({house.n1, house.n2}), frozenset())
     operator_scopes.give_everything(people.administrator, operator)
     lines = db.session.scalars(select(Event.text).where(Event.action == "give_part").order_by(Event.id)).all()
-    assert [str(line) for line in lines] == ["1 base, 1 node", "2 nodes", "everything"]
+    assert [str(line) for line in lines] == ["1 base and 1 node", "2 nodes", "everything"]
 
 
 def test_what_cannot_be_given_is_refused(people: People, house: House) -> None:
