@@ -12,7 +12,7 @@ from ravada_web.remote.target import Target
 from ravada_web.services.nodes import endpoints, link_states
 
 log = structlog.get_logger()
-LOOK_SECONDS = 0.5
+READ_SECONDS = 0.5
 
 
 def run(app: Flask) -> None:
@@ -20,15 +20,15 @@ def run(app: Flask) -> None:
     with app.app_context():
         keeper = LinkKeeper(endpoints.workspace())
         try:
-            wanted: list[Target] = []
-            for _look in until_stopped(LOOK_SECONDS):
-                wanted = read_wanted(wanted)
-                link_states.publish(keeper.reconcile(wanted))
+            targets: list[Target] = []
+            for _round in until_stopped(READ_SECONDS):
+                targets = read_targets(targets)
+                link_states.publish(keeper.reconcile(targets))
         finally:
             keeper.close()
 
 
-def read_wanted(before: list[Target]) -> list[Target]:
+def read_targets(before: list[Target]) -> list[Target]:
     """The nodes that are to have a link; those of before while the database cannot be read."""
     try:
         return endpoints.targets_to_link()

@@ -77,9 +77,9 @@ def _names(name: str, count: int) -> list[str]:
 def _redis(settings: Settings) -> None:
     """Become Redis: on a private socket, keeping nothing on the disk."""
     socket = ("--port", "0", "--unixsocket", str(settings.redis_socket), "--unixsocketperm", "700")
-    kept = ("--dir", str(settings.data), "--save", "", "--appendonly", "no")
-    shown = ("--proc-title-template", "ravada: redis", "--loglevel", "warning")
-    os.execvp("redis-server", ["redis-server", *socket, *kept, *shown])  # noqa: S606  no shell is wanted
+    storage = ("--dir", str(settings.data), "--save", "", "--appendonly", "no")
+    title = ("--proc-title-template", "ravada: redis", "--loglevel", "warning")
+    os.execvp("redis-server", ["redis-server", *socket, *storage, *title])  # noqa: S606  no shell is wanted
 
 
 @contextmanager

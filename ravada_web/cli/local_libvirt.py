@@ -49,7 +49,7 @@ def _virsh(*arguments: str) -> str | None:
     """What virsh says; None when it fails or hangs."""
     command = ["virsh", "--connect", "qemu:///system", "--quiet", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (subprocess.TimeoutExpired, FileNotFoundError):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return result.stdout if result.returncode == 0 else None

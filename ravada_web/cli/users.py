@@ -35,10 +35,10 @@ def list_users(as_json: bool) -> None:
 @click.option("--group", "in_groups", multiple=True, help="A group's name; can be given several times.")
 def create_user(name: str, role: str, password_stdin: bool, in_groups: tuple[str, ...]) -> None:
     """Make a user; a password that was drawn is printed, this once."""
-    given = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else None
-    group_ids = [groups.by_name(administrator(), one).id for one in in_groups]
-    _user, password = users.make(None, name, role, given, group_ids=group_ids)
-    click.echo(f"created {name}" if given else password)
+    typed = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else None
+    group_ids = [groups.by_name(administrator(), group_name).id for group_name in in_groups]
+    _user, password = users.make(None, name, role, typed, group_ids=group_ids)
+    click.echo(f"created {name}" if typed else password)
 
 
 @group.command("reset-password")

@@ -118,17 +118,17 @@ class Consoles:
             first.cancel()
             raise
         self._displays[display.remote] = self._displays.get(display.remote, 0) + 1
-        there = asyncio.create_task(_to_display(first, browser, writer, LookOn() if grant.view_only else None))
-        back = asyncio.create_task(_to_browser(greeting, reader, browser))
+        upstream = asyncio.create_task(_to_display(first, browser, writer, LookOn() if grant.view_only else None))
+        downstream = asyncio.create_task(_to_browser(greeting, reader, browser))
         try:
-            done, _pending = await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+            done, _pending = await asyncio.wait({upstream, downstream}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
             raise Closed(await self._reach_rows.run(displays.lost_as, grant.clone_id))
         finally:
             first.cancel()
-            there.cancel()
-            back.cancel()
+            upstream.cancel()
+            downstream.cancel()
             writer.close()
             asyncio.get_running_loop().call_later(KEPT_SECONDS, self._let_go, display)
 
@@ -146,8 +146,8 @@ class Consoles:
 
     async def _reach(self, grant: Grant) -> Reached:
         """The display and its greeting, by which it is known to live; moved since, libvirt is asked."""
-        for ask in (False, True):
-            display = await self._wait_for(grant.clone_id, ask)
+        for fresh in (False, True):
+            display = await self._wait_for(grant.clone_id, fresh)
             try:
                 reader, writer = await asyncio.open_unix_connection(str(display.local), limit=CHUNK)
             except OSError:
@@ -163,14 +163,14 @@ class Consoles:
                     writer.close()
         raise Closed(Cause.UNREACHABLE)
 
-    async def _wait_for(self, clone_id: int, ask: bool) -> Display:
+    async def _wait_for(self, clone_id: int, fresh: bool) -> Display:
         """The clone's display; where it is just being started, once it is there."""
         changed = asyncio.Event()
         self._hub.wakers.add(changed.set)
         try:
             while True:
                 changed.clear()
-                display = await self._reach_rows.run(displays.open_for, clone_id, ask)
+                display = await self._reach_rows.run(displays.open_for, clone_id, fresh)
                 if display is not None:
                     return display
                 with suppress(TimeoutError):

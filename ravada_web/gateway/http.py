@@ -30,8 +30,8 @@ class Head:
 
     def get(self, name: str, default: str = "") -> str:
         """A header's value; several of one name are joined by commas."""
-        found = [value for key, value in self.headers if key.lower() == name]
-        return ", ".join(found) if found else default
+        values = [value for key, value in self.headers if key.lower() == name]
+        return ", ".join(values) if values else default
 
     @property
     def path(self) -> str:
@@ -47,11 +47,11 @@ class Head:
         """The body's bytes. Raises BadRequest for lengths that two servers could read differently."""
         if self.get("transfer-encoding"):
             raise BadRequest("Content-Length is required.", HTTPStatus.LENGTH_REQUIRED)
-        said = {value.strip() for key, value in self.headers if key.lower() == "content-length"}
-        if not said:
+        lengths = {value.strip() for key, value in self.headers if key.lower() == "content-length"}
+        if not lengths:
             return 0
-        text = said.pop()
-        if said or not (text.isascii() and text.isdecimal()):
+        text = lengths.pop()
+        if lengths or not (text.isascii() and text.isdecimal()):
             raise BadRequest("The length of the body is ambiguous.")
         if len(text) > 12 or int(text) > LARGEST_BODY:
             raise BadRequest("Requests are limited to 4 MiB.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -62,8 +62,8 @@ class Head:
 
         A name with "_" reads like another one with "-" to a WSGI server, or like a variable of its own: none is passed.
         """
-        kept = [(name, value) for name, value in self.headers if name.lower() not in drop and "_" not in name]
-        lines = [" ".join(self.words).rstrip(), *(f"{name}: {value}" for name, value in (*kept, *add))]
+        headers = [(name, value) for name, value in self.headers if name.lower() not in drop and "_" not in name]
+        lines = [" ".join(self.words).rstrip(), *(f"{name}: {value}" for name, value in (*headers, *add))]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 

@@ -107,9 +107,9 @@ class Hub:
 
     async def _read_all(self) -> None:
         """Where the tellings stand. What was changed while Redis was away was told to nobody: all may have changed."""
-        kept: Mapping[Any, Any] = await self._redis.hgetall(changes.TOPICS)
+        numbers: Mapping[Any, Any] = await self._redis.hgetall(changes.TOPICS)
         self.number = int(await self._redis.get(changes.NUMBER) or 0)
-        self._numbers = {topic: int(number) for topic, number in kept.items()}
+        self._numbers = {topic: int(number) for topic, number in numbers.items()}
         self._stale.set()
         self._wake(changes.KINDS)
 

@@ -34,9 +34,9 @@ class Streams:
 
     async def serve(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Stream to one page until it goes, or its sign-in ends."""
-        asked = parse_qs(head.query)
-        topics = asked.get("topics", [""])[0].split()
-        since = head.get("last-event-id") or asked.get("since", ["0"])[0]
+        query = parse_qs(head.query)
+        topics = query.get("topics", [""])[0].split()
+        since = head.get("last-event-id") or query.get("since", ["0"])[0]
         number = int(since) if since.isascii() and since.isdecimal() and len(since) < 18 else 0
         try:
             granted = await self._rows.run(subscriptions.subscribe, token(self._rows.app, head), topics)
@@ -60,16 +60,16 @@ class Streams:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        telling = asyncio.create_task(self._tell(names, since, writer))
-        self._open[telling] = listener
+        sender = asyncio.create_task(self._tell(names, since, writer))
+        self._open[sender] = listener
         self._of[listener.sign_in_id] += 1
-        gone = asyncio.create_task(_until_gone(reader))
+        closed = asyncio.create_task(_until_closed(reader))
         try:
-            await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sender, closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            telling.cancel()
-            gone.cancel()
-            del self._open[telling]
+            sender.cancel()
+            closed.cancel()
+            del self._open[sender]
             self._of[listener.sign_in_id] -= 1
             if not self._of[listener.sign_in_id]:
                 del self._of[listener.sign_in_id]
@@ -85,7 +85,7 @@ class Streams:
             step, young = self._hub.step, set(names)
             writer.write(HEAD)
             missed = [name for name, topic in names.items() if self._hub.may_have_changed_since(topic, since)]
-            _say(writer, self._hub.number, missed)
+            _write_event(writer, self._hub.number, missed)
             while True:
                 await writer.drain()
                 await self._wait(woken, writer)
@@ -96,7 +96,7 @@ class Streams:
                 step = self._hub.step
                 young -= set(changed)
                 if changed:
-                    _say(writer, self._hub.number, changed)
+                    _write_event(writer, self._hub.number, changed)
                     await writer.drain()
                     await asyncio.sleep(TELL_EVERY)
         finally:
@@ -121,12 +121,12 @@ class Streams:
                 task.cancel()
 
 
-def _say(writer: asyncio.StreamWriter, number: int, names: list[str]) -> None:
+def _write_event(writer: asyncio.StreamWriter, number: int, names: list[str]) -> None:
     """One event; its id is where a page that is cut off goes on."""
     data = " ".join(names)
     writer.write(f"id: {number}\nevent: changed\ndata: {data}\n\n".encode())
 
 
-async def _until_gone(reader: asyncio.StreamReader) -> None:
+async def _until_closed(reader: asyncio.StreamReader) -> None:
     while await reader.read(1024):
         pass

@@ -55,24 +55,24 @@ class Pages:
             try:
                 await stack.enter_async_context(self._turns.turn(caller.address))
             except TimeoutError:
-                await _away(writer, "Too many requests from your address. Try again in a moment.")
+                await _unavailable(writer, "Too many requests from your address. Try again in a moment.")
                 return False
-            body = await _take_body(head, length, reader, writer)
-            keep = await self._ask(head, caller, body, writer)
+            body = await _read_body(head, length, reader, writer)
+            keep_alive = await self._ask(head, caller, body, writer)
             await _sent(writer)
-            return keep
+            return keep_alive
 
     async def _ask(self, head: Head, caller: Caller, body: bytes, writer: asyncio.StreamWriter) -> bool:
         try:
             up_reader, up_writer = await _connect(self._web)
         except OSError:
-            await _away(writer, "The web server is not running. Try again in a moment.")
+            await _unavailable(writer, "The web server is not running. Try again in a moment.")
             return False
         try:
             added = (("X-Forwarded-For", caller.address), ("X-Forwarded-Proto", caller.scheme), ("Connection", "close"))
             up_writer.write(head.written(HOP | CLAIMS | {"expect"}, added) + body)
-            keep = head.words[2] == "HTTP/1.1" and "close" not in head.get("connection").lower()
-            return await _bring_back(head, up_reader, writer, keep) and keep
+            keep_alive = head.words[2] == "HTTP/1.1" and "close" not in head.get("connection").lower()
+            return await _copy_response(head, up_reader, writer, keep_alive) and keep_alive
         finally:
             up_writer.close()
 
@@ -88,11 +88,11 @@ async def _connect(web: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
             await asyncio.sleep(0.1)
 
 
-async def _away(writer: asyncio.StreamWriter, text: str) -> None:
+async def _unavailable(writer: asyncio.StreamWriter, text: str) -> None:
     await answer(writer, HTTPStatus.SERVICE_UNAVAILABLE, text, (("Retry-After", "5"),))
 
 
-async def _take_body(head: Head, length: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+async def _read_body(head: Head, length: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     """The whole body. Raises BadRequest where it does not come in time."""
     if length and head.get("expect").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -104,16 +104,18 @@ async def _take_body(head: Head, length: int, reader: asyncio.StreamReader, writ
         raise ConnectionResetError from None
 
 
-async def _bring_back(request: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep: bool) -> bool:
+async def _copy_response(
+    request: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep_alive: bool
+) -> bool:
     """Copy the answer; True when it came whole and the browser can tell where it ended."""
     head = await read_head(reader, ANSWER_SECONDS)
     if head is None:
         await answer(writer, HTTPStatus.BAD_GATEWAY, "The web server closed the connection. Try again.")
         return False
     bodiless = request.words[0] == "HEAD" or head.words[1] in ("204", "304")
-    chunked, said = head.get("transfer-encoding").lower() == "chunked", head.get("content-length")
-    framed = bodiless or chunked or said.isdecimal()
-    connection = () if keep and framed else (("Connection", "close"),)
+    chunked, length = head.get("transfer-encoding").lower() == "chunked", head.get("content-length")
+    framed = bodiless or chunked or length.isdecimal()
+    connection = () if keep_alive and framed else (("Connection", "close"),)
     writer.write(head.written({"connection", "keep-alive"}, connection))
     writer.transport.set_write_buffer_limits(high=AHEAD_BYTES)
     copied, tail = 0, b""
@@ -121,7 +123,7 @@ async def _bring_back(request: Head, reader: asyncio.StreamReader, writer: async
         copied, tail = copied + len(part), (tail + part)[-5:]
         writer.write(part)
         await _drain(writer)
-    whole = bodiless or (tail == b"0\r\n\r\n" if chunked else copied == int(said) if said.isdecimal() else True)
+    whole = bodiless or (tail == b"0\r\n\r\n" if chunked else copied == int(length) if length.isdecimal() else True)
     if not whole:
         writer.transport.abort()  # never let half an answer pass for a whole one
     return whole and framed

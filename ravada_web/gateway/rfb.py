@@ -35,12 +35,12 @@ class LookOn:
         self._buffer += data
         passed = bytearray()
         while self._greeting and len(self._buffer) >= len(self._greeting[0]):
-            wanted = self._greeting.pop(0)
-            if self._take(len(wanted)) != wanted and self._greeting:
+            expected = self._greeting.pop(0)
+            if self._take(len(expected)) != expected and self._greeting:
                 raise NotRfb("another greeting than the one we speak")
-            passed += wanted
-        while not self._greeting and (found := self._message()):
-            length, may_pass = found
+            passed += expected
+        while not self._greeting and (framed := self._message()):
+            length, may_pass = framed
             if len(self._buffer) < length:
                 break
             message = self._take(length)
@@ -49,9 +49,9 @@ class LookOn:
         return bytes(passed)
 
     def _take(self, length: int) -> bytes:
-        taken = bytes(self._buffer[:length])
+        data = bytes(self._buffer[:length])
         del self._buffer[:length]
-        return taken
+        return data
 
     def _message(self) -> tuple[int, bool] | None:
         """The length of the next message and whether it may pass; None until enough of it is there to say."""

@@ -19,8 +19,8 @@ def token(app: Flask, head: Head) -> str:
         session = serializer.loads(cookie)
     except BadSignature:
         return ""
-    found = session.get("_user_id", "")
-    return found if isinstance(found, str) else ""
+    user_id = session.get("_user_id", "")
+    return user_id if isinstance(user_id, str) else ""
 
 
 def from_our_page(head: Head, caller: Caller) -> bool:

@@ -62,17 +62,17 @@ def open_connection(uri: str, *, deadline: float = 4.0) -> Iterator[libvirt.virC
 
 
 def _open(uri: str, deadline: float) -> libvirt.virConnect:
-    opened: SimpleQueue[libvirt.virConnect | libvirt.libvirtError] = SimpleQueue()
-    threading.Thread(target=lambda: opened.put(_try_to_open(uri)), daemon=True).start()
+    results: SimpleQueue[libvirt.virConnect | libvirt.libvirtError] = SimpleQueue()
+    threading.Thread(target=lambda: results.put(_try_to_open(uri)), daemon=True).start()
     try:
-        found = opened.get(timeout=deadline)
+        result = results.get(timeout=deadline)
     except Empty:
         raise HypervisorUnreachable(message("hypervisor.no_answer", deadline_seconds=deadline)) from None
-    if isinstance(found, libvirt.libvirtError):
-        raise HypervisorUnreachable(libvirt_words(found)) from found
+    if isinstance(result, libvirt.libvirtError):
+        raise HypervisorUnreachable(libvirt_words(result)) from result
     with suppress(libvirt.libvirtError):  # drivers without a wire have no keepalive
-        found.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_MISSED)
-    return found
+        result.setKeepAlive(KEEPALIVE_SECONDS, KEEPALIVE_MISSED)
+    return result
 
 
 def _try_to_open(uri: str) -> libvirt.virConnect | libvirt.libvirtError:

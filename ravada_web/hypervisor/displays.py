@@ -104,8 +104,8 @@ def _small(raw: bytes) -> bytes:
         with Image.open(io.BytesIO(raw), formats=("PPM", "PNG")) as opened:
             image = opened.convert("RGB")
             image.thumbnail(PICTURE_SIZE)
-            made = io.BytesIO()
-            image.save(made, "WEBP", quality=70, method=2)
-            return made.getvalue()
+            webp = io.BytesIO()
+            image.save(webp, "WEBP", quality=70, method=2)
+            return webp.getvalue()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise HypervisorError(message("hypervisor.screen_unreadable", said=printable(str(error)))) from error

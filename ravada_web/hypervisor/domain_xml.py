@@ -210,8 +210,8 @@ def _fit_processor(root: ET.Element, facts: NodeFacts) -> None:
 
 
 def _require_networks(devices: ET.Element, facts: NodeFacts) -> None:
-    wanted = {source.get("network", "") for source in devices.findall("./interface[@type='network']/source")}
-    if missing := sorted(wanted - set(facts.networks)):
+    required = {source.get("network", "") for source in devices.findall("./interface[@type='network']/source")}
+    if missing := sorted(required - set(facts.networks)):
         raise HypervisorError(message("hypervisor.no_networks", networks=missing, first=missing[0]))
 
 

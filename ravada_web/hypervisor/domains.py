@@ -54,7 +54,7 @@ def start(connection: libvirt.virConnect, uuid: str) -> None:
         if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
             domain.resume()
         elif not domain.isActive():
-            _settled(domain.create, domain.isActive)
+            _ensure(domain.create, domain.isActive)
 
 
 def shut_down(connection: libvirt.virConnect, uuid: str) -> None:
@@ -62,7 +62,7 @@ def shut_down(connection: libvirt.virConnect, uuid: str) -> None:
     with translated():
         domain = _find(connection, uuid)
         if domain is not None and domain.isActive():
-            _settled(domain.shutdown, lambda: not domain.isActive())
+            _ensure(domain.shutdown, lambda: not domain.isActive())
 
 
 def force_off(connection: libvirt.virConnect, uuid: str) -> None:
@@ -70,7 +70,7 @@ def force_off(connection: libvirt.virConnect, uuid: str) -> None:
     with translated():
         domain = _find(connection, uuid)
         if domain is not None and domain.isActive():
-            _settled(domain.destroy, lambda: not domain.isActive())
+            _ensure(domain.destroy, lambda: not domain.isActive())
 
 
 def undefine(connection: libvirt.virConnect, uuid: str) -> None:
@@ -78,7 +78,7 @@ def undefine(connection: libvirt.virConnect, uuid: str) -> None:
     with translated():
         domain = _find(connection, uuid)
         if domain is not None:
-            _settled(lambda: domain.undefineFlags(_REMOVE_FLAGS), lambda: _find(connection, uuid) is None)
+            _ensure(lambda: domain.undefineFlags(_REMOVE_FLAGS), lambda: _find(connection, uuid) is None)
 
 
 def _find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:
@@ -90,7 +90,7 @@ def _find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None
         raise
 
 
-def _settled(act: Callable[[], object], is_so: Callable[[], object]) -> None:
+def _ensure(act: Callable[[], object], is_so: Callable[[], object]) -> None:
     """Act; an error does not count when what was wanted is so all the same: another attempt was quicker."""
     try:
         act()

@@ -49,11 +49,11 @@ class NodeFacts:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> "NodeFacts":
+    def from_dict(cls, stored: Mapping[str, Any]) -> "NodeFacts":
         """The facts that `to_dict` made this of; what else was kept beside them is passed over."""
-        lists = {key: tuple(kept.get(key, ())) for key in ("machines", "firmwares", "networks", "displays")}
-        known = {field.name: kept[field.name] for field in fields(cls) if field.name in kept}
-        return cls(**{**known, **lists, "pools": tuple(PoolFacts(**pool) for pool in kept["pools"])})
+        lists = {key: tuple(stored.get(key, ())) for key in ("machines", "firmwares", "networks", "displays")}
+        known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
+        return cls(**{**known, **lists, "pools": tuple(PoolFacts(**pool) for pool in stored["pools"])})
 
 
 def read_facts(connection: libvirt.virConnect) -> NodeFacts:
@@ -91,11 +91,11 @@ def _domain_capabilities(connection: libvirt.virConnect, arch: str) -> tuple[str
     """KVM's capabilities where this libvirt offers KVM, else emulation's."""
     for virt_type in ("kvm", "qemu"):
         try:
-            found = ET.fromstring(connection.getDomainCapabilities(None, arch, None, virt_type))
+            capabilities = ET.fromstring(connection.getDomainCapabilities(None, arch, None, virt_type))
         except libvirt.libvirtError:
             continue
-        if found.findtext("./domain") == virt_type:
-            return virt_type, found
+        if capabilities.findtext("./domain") == virt_type:
+            return virt_type, capabilities
     return "qemu", ET.Element("domainCapabilities")
 
 
@@ -113,10 +113,10 @@ def _enum(domain: ET.Element, path: str) -> tuple[str, ...]:
 
 
 def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
-    found = []
+    facts = []
     for pool in connection.listAllStoragePools():
         path = ET.fromstring(pool.XMLDesc()).findtext("./target/path")
         if path:
             _state, capacity, _allocation, available = pool.info()
-            found.append(PoolFacts(pool.name(), path, bool(pool.isActive()), capacity // MIB, available // MIB))
-    return found
+            facts.append(PoolFacts(pool.name(), path, bool(pool.isActive()), capacity // MIB, available // MIB))
+    return facts

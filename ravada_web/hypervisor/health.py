@@ -56,10 +56,10 @@ def read_health(connection: libvirt.virConnect) -> NodeHealth:
 
 
 def _all_stats(connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, dict[str, int]]]:
-    wanted = libvirt.VIR_DOMAIN_STATS_STATE
+    groups = libvirt.VIR_DOMAIN_STATS_STATE
     try:
         flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-        return list(connection.getAllDomainStats(wanted, flags))
+        return list(connection.getAllDomainStats(groups, flags))
     except libvirt.libvirtError as error:
         if not is_code(
             error,

@@ -16,10 +16,10 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-def matches(password: str, kept: str | None) -> bool:
+def matches(password: str, hashed: str | None) -> bool:
     """Whether the password is the one that was hashed; False, in the same time, for None (nobody)."""
     try:
-        return _hasher.verify(kept or _NOBODY, password) and kept is not None
+        return _hasher.verify(hashed or _NOBODY, password) and hashed is not None
     except (VerificationError, InvalidHashError):
         return False
 

@@ -21,10 +21,10 @@ def seal(secret: str, purpose: Purpose, key: str) -> str:
     return _box(purpose, key).encrypt(secret.encode()).decode()
 
 
-def unseal(kept: str, purpose: Purpose, key: str) -> str | None:
+def unseal(sealed: str, purpose: Purpose, key: str) -> str | None:
     """Returns the secret; None where it was sealed by another key or for another purpose."""
     try:
-        return _box(purpose, key).decrypt(kept.encode()).decode()
+        return _box(purpose, key).decrypt(sealed.encode()).decode()
     except InvalidToken:
         return None
 

@@ -48,13 +48,13 @@ class Message:
         return {"kind": self.kind, "figures": {name: _plain(value) for name, value in self.figures.items()}}
 
     @classmethod
-    def from_json(cls, kept: object) -> "Message":
+    def from_json(cls, stored: object) -> "Message":
         """The message that `to_json` made this of. A plain text, as stored before, becomes a message that keeps it."""
-        if isinstance(kept, Mapping) and isinstance(kept.get("kind"), str):
-            figures = kept.get("figures")
+        if isinstance(stored, Mapping) and isinstance(stored.get("kind"), str):
+            figures = stored.get("figures")
             known = figures if isinstance(figures, Mapping) else {}
-            return cls(kept["kind"], {name: _figure(value) for name, value in known.items()})
-        return text(str(kept)) if kept else NOTHING
+            return cls(stored["kind"], {name: _figure(value) for name, value in known.items()})
+        return text(str(stored)) if stored else NOTHING
 
     def dumps(self) -> str:
         """As a compact line of JSON, "" for an empty one: what a column holds."""
@@ -63,15 +63,17 @@ class Message:
         return json.dumps(self.to_json(), ensure_ascii=False, separators=(",", ":"), default=str)
 
     @classmethod
-    def loads(cls, kept: str) -> "Message":
+    def loads(cls, stored: str) -> "Message":
         """The message that `dumps` made this of; any other text becomes a message that keeps it as it is."""
-        if not kept.startswith("{"):
-            return text(kept)
+        if not stored.startswith("{"):
+            return text(stored)
         try:
-            found = json.loads(kept)
+            document = json.loads(stored)
         except ValueError:
-            return text(kept)
-        return cls.from_json(found if isinstance(found, dict) and isinstance(found.get("kind"), str) else kept)
+            return text(stored)
+        return cls.from_json(
+            document if isinstance(document, dict) and isinstance(document.get("kind"), str) else stored
+        )
 
 
 NOTHING = Message()
@@ -113,12 +115,12 @@ def text(sentence: str) -> Message:
 
 def sentences(*parts: "Message | str") -> Message:
     """These after one another, the empty ones left out; one alone is itself."""
-    said = [part for part in map(as_message, parts) if part]
-    if len(said) < 2:
-        return said[0] if said else NOTHING
-    return Message(SENTENCES, {"items": said})
+    messages = [part for part in map(as_message, parts) if part]
+    if len(messages) < 2:
+        return messages[0] if messages else NOTHING
+    return Message(SENTENCES, {"items": messages})
 
 
-def as_message(said: "Message | str") -> Message:
+def as_message(sentence: "Message | str") -> Message:
     """The message itself; a finished sentence becomes one that is kept as it is."""
-    return said if isinstance(said, Message) else text(str(said))
+    return sentence if isinstance(sentence, Message) else text(str(sentence))

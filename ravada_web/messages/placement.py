@@ -84,14 +84,14 @@ def reason_message(reason: Reason) -> Message:
     return stored_reason({"code": reason.code, "figures": reason.figures})
 
 
-def stored_reason(kept: Mapping[str, Any] | None) -> Message:
+def stored_reason(stored: Mapping[str, Any] | None) -> Message:
     """The same of a reason as a decision's row keeps it; rows of before keep a finished text beside it."""
-    if not kept:
+    if not stored:
         return NOTHING
-    if kept.get("text"):
-        return Message.from_json(kept["text"])
-    figures = {name: _figure(name, value) for name, value in kept["figures"].items()}
-    code = "not_up_because" if "why" in figures else kept["code"]
+    if stored.get("text"):
+        return Message.from_json(stored["text"])
+    figures = {name: _figure(name, value) for name, value in stored["figures"].items()}
+    code = "not_up_because" if "why" in figures else stored["code"]
     return message(f"placement.{code}", **figures)
 
 

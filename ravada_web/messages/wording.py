@@ -42,9 +42,9 @@ def _translated(template: Template, figures: Mapping[str, Any]) -> str:
 
 def kinds_saying(part: str) -> list[str]:
     """The kinds whose text, in the present language, has this in it, upper or lower case; for searches."""
-    wanted = part.lower()
+    lowered = part.lower()
     return [
         kind
         for kind, template in TEXTS.items()
-        if wanted in _PLACEHOLDER.sub("", _translated(template, {"count": 2})).lower()
+        if lowered in _PLACEHOLDER.sub("", _translated(template, {"count": 2})).lower()
     ]

@@ -15,10 +15,10 @@ from ravada_web.messages.wording import kinds_saying
 def mentions(column: InstrumentedAttribute[Message], text: str) -> ColumnElement[bool]:
     """Whether a message has this text, upper or lower case: in a figure, in a sentence that it keeps, or in what the
     reader's language says for its kind."""
-    kept = type_coerce(column, Text)
-    kinds = [kept.startswith(f'{{"kind":"{kind}",', autoescape=True) for kind in kinds_saying(text)]
+    stored = type_coerce(column, Text)
+    kinds = [stored.startswith(f'{{"kind":"{kind}",', autoescape=True) for kind in kinds_saying(text)]
     pattern = "".join(f"/{char}" if char in "/%_" else char for char in text.lower())
-    return or_(_FiguresLike(kept, f"%{pattern}%"), *kinds)
+    return or_(_FiguresLike(stored, f"%{pattern}%"), *kinds)
 
 
 class _FiguresLike(FunctionElement[bool]):
@@ -32,8 +32,8 @@ class _FiguresLike(FunctionElement[bool]):
 def _by_json_tree(element: _FiguresLike, compiler: SQLCompiler, **options: Any) -> str:
     column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
     tree = f"json_tree(CASE WHEN json_valid({column}) THEN {column} ELSE json_array({column}) END)"
-    found = f"type = 'text' AND key IS NOT 'kind' AND lower(atom) LIKE {pattern} ESCAPE '/'"
-    return f"EXISTS (SELECT 1 FROM {tree} WHERE {found})"  # noqa: S608  clauses that SQLAlchemy has compiled
+    condition = f"type = 'text' AND key IS NOT 'kind' AND lower(atom) LIKE {pattern} ESCAPE '/'"
+    return f"EXISTS (SELECT 1 FROM {tree} WHERE {condition})"  # noqa: S608  clauses that SQLAlchemy has compiled
 
 
 @compiles(_FiguresLike, "postgresql")

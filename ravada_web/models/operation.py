@@ -30,8 +30,8 @@ def attempt_id(operation_id: int, attempt: int) -> str:
 
 def operation_of(job_id: str) -> int | None:
     """The operation that a job does an attempt of; None for a job without one, such as a check."""
-    found = re.fullmatch(r"op-(\d+)-\d+", job_id)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"op-(\d+)-\d+", job_id)
+    return int(match[1]) if match else None
 
 
 class Operation(db.Model):

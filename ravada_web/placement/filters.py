@@ -55,10 +55,10 @@ def replica_ready(node: NodeState, _demand: Demand) -> Reason | None:
 def memory(node: NodeState, demand: Demand) -> Reason | None:
     """A clone that starts takes its memory now, beside what the node keeps back; one that stays stopped must at
     least be able to start there with nothing else running."""
-    have = node.memory_free_mib if demand.start else node.memory_total_mib
-    if have is None:
+    available = node.memory_free_mib if demand.start else node.memory_total_mib
+    if available is None:
         return Reason("memory_unknown")
-    usable = have - node.memory_reserve_mib
+    usable = available - node.memory_reserve_mib
     if demand.memory_mib <= usable:
         return None
     figures = {

@@ -58,11 +58,11 @@ def _verdicts(
     horizon: int,
     weights: Mapping[str, float],
 ) -> tuple[Verdict, ...]:
-    found = []
+    verdicts = []
     for node in nodes:
         taken = after[node.id].clones - node.clones
         rejected = taken == 0 and reasons[node.id] is not None
-        found.append(
+        verdicts.append(
             Verdict(
                 node_id=node.id,
                 node_name=node.name,
@@ -72,4 +72,4 @@ def _verdicts(
                 weights={} if rejected else values(node, horizon),
             )
         )
-    return tuple(found)
+    return tuple(verdicts)

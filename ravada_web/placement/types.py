@@ -91,11 +91,11 @@ class Decision:
         }
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> "Decision":
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Decision":
         """The decision that `to_dict` made this of."""
-        verdicts = tuple(Verdict(**{**verdict, "reason": _reason(verdict["reason"])}) for verdict in kept["verdicts"])
-        return cls(tuple(kept["placed"]), verdicts, kept["requested"], kept["fits"])
+        verdicts = tuple(Verdict(**{**verdict, "reason": _reason(verdict["reason"])}) for verdict in stored["verdicts"])
+        return cls(tuple(stored["placed"]), verdicts, stored["requested"], stored["fits"])
 
 
-def _reason(kept: Mapping[str, Any] | None) -> Reason | None:
-    return Reason(kept["code"], kept["figures"]) if kept else None
+def _reason(stored: Mapping[str, Any] | None) -> Reason | None:
+    return Reason(stored["code"], stored["figures"]) if stored else None

@@ -72,10 +72,10 @@ def _mux(workspace: Workspace, target: Target, verb: str, local: Path, display: 
     control = workspace.control(target)
     command = ["ssh", "-F", "/dev/null", "-O", verb, "-L", f"{local}:{display}", "-S", str(control)]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, "--", target.host], capture_output=True, stdin=subprocess.DEVNULL, timeout=FORWARD_SECONDS
         )
     except subprocess.TimeoutExpired as error:
         raise NodeUnreachable("timeout", message("remote.link_silent", name=target.name)) from error
-    if done.returncode:
-        raise ssh.classify(target, done.stderr)
+    if result.returncode:
+        raise ssh.classify(target, result.stderr)

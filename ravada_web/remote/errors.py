@@ -51,12 +51,12 @@ class CommandFailed(RemoteError):
         self.status = status
         self.stderr = stderr
         if status == NOT_INSTALLED:
-            said = message("remote.command_missing", step=step, name=name, stderr=stderr)
+            sentence = message("remote.command_missing", step=step, name=name, stderr=stderr)
         elif stderr:
-            said = message("remote.command_failed", step=step, name=name, status=status, stderr=stderr)
+            sentence = message("remote.command_failed", step=step, name=name, status=status, stderr=stderr)
         else:
-            said = message("remote.command_silent", step=step, name=name, status=status)
-        super().__init__(said)
+            sentence = message("remote.command_silent", step=step, name=name, status=status)
+        super().__init__(sentence)
 
 
 class DeadlineExceeded(RemoteError):

@@ -65,10 +65,10 @@ def free_space(
     Raises CommandFailed naming the paths that are not there.
     """
     raw = run(workspace, target, ["sh", "-c", DF, "sh", *map(checked_path, paths)], deadline=deadline, step="df")
-    found = parse_df(raw.decode(errors="replace").splitlines())
-    if missing := [path for path in paths if path not in found]:
+    sizes = parse_df(raw.decode(errors="replace").splitlines())
+    if missing := [path for path in paths if path not in sizes]:
         raise CommandFailed(target.name, "df", 1, message("remote.no_folder", paths=missing))
-    return found
+    return sizes
 
 
 def parse_df(lines: Sequence[str]) -> dict[str, tuple[int, int]]:

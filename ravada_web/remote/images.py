@@ -158,9 +158,9 @@ def flatten(
             while True:
                 if not select.select([process.stdout], [], [], max(0.0, end - monotonic()))[0]:
                     raise DeadlineExceeded(target.name, step, deadline)
-                if not (said := os.read(process.stdout.fileno(), 65536)):
+                if not (output := os.read(process.stdout.fileno(), 65536)):
                     break
-                if on_progress and (percents := PERCENT.findall(said)):
+                if on_progress and (percents := PERCENT.findall(output)):
                     on_progress(float(percents[-1]))
             stderr = process.stderr.read()
             process.wait(max(1.0, end - monotonic()))
@@ -191,10 +191,10 @@ def block_manifest(
 
 
 def _digests(target: Target, raw: bytes) -> list[str]:
-    found = [line.split()[0] if line.strip() else "" for line in raw.decode(errors="replace").splitlines()]
-    if not found or not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in found):
+    digests = [line.split()[0] if line.strip() else "" for line in raw.decode(errors="replace").splitlines()]
+    if not digests or not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests):
         raise CommandFailed(target.name, message("remote.step_hash"), 0, message("remote.unreadable_answer"))
-    return found
+    return digests
 
 
 def publish(

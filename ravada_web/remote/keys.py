@@ -17,10 +17,10 @@ def ensure_keypair(key_file: Path) -> str:
     if not key_file.exists():
         key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=key_file.parent, prefix=".key-") as folder:
-            made = Path(folder) / "key"
-            _keygen("-t", "ed25519", "-N", "", "-C", COMMENT, "-f", str(made))
+            new_key = Path(folder) / "key"
+            _keygen("-t", "ed25519", "-N", "", "-C", COMMENT, "-f", str(new_key))
             with suppress(FileExistsError):  # another process was quicker: its key is the key
-                os.link(made, key_file)
+                os.link(new_key, key_file)
     kind, blob, *_comment = _keygen("-y", "-f", str(key_file)).split()
     return f"{kind} {blob} {COMMENT}"
 

@@ -155,19 +155,19 @@ class LinkKeeper:
 
     def reconcile(self, targets: Iterable[Target]) -> dict[int, LinkState]:
         """Make the links be those of `targets`, and say how each is, by node id."""
-        wanted = {target.node_id: target for target in targets}
+        by_id = {target.node_id: target for target in targets}
         for node_id, link in list(self._links.items()):
-            target = wanted.get(node_id)
+            target = by_id.get(node_id)
             if target is None or target.local or target.route != link.target.route:
                 self._links.pop(node_id).stop()
         for link in self._links.values():
             link.look()
-        for target in wanted.values():
+        for target in by_id.values():
             if not target.local and target.node_id not in self._links:
                 self._links[target.node_id] = Link(self._workspace, target, self._remote_socket)
         self._start_some()
         here = LinkState(True, self._began, NOTHING)
-        return {i: here if target.local else self._links[i].state for i, target in wanted.items()}
+        return {i: here if target.local else self._links[i].state for i, target in by_id.items()}
 
     def _start_some(self) -> None:
         room = STARTING_AT_ONCE - sum(link.starting for link in self._links.values())

@@ -64,10 +64,10 @@ def examine_login(workspace: Workspace, target: Target, deadline: float) -> Logi
         raise KeyRefused(
             message("remote.no_commands", user=target.user, name=target.name, why=error.message)
         ) from error
-    said = dict(line.partition(" ")[::2] for line in raw.decode(errors="replace").splitlines())
-    match said.get("may"):
+    answers = dict(line.partition(" ")[::2] for line in raw.decode(errors="replace").splitlines())
+    match answers.get("may"):
         case "root" | "sudo" | "libvirt" as power:
-            return Login(power, _address(said.get("from", "")), "socket" in said)
+            return Login(power, _address(answers.get("from", "")), "socket" in answers)
     remedy = sudo_command(target.user)
     raise KeyRefused(message("remote.powerless", user=target.user, name=target.name, command=remedy))
 
@@ -110,9 +110,9 @@ def run_with_password(target: Target, password: str, command: str, deadline: flo
         channel = transport.open_session(timeout=deadline)
         channel.settimeout(deadline)
         channel.exec_command(command)
-        said = channel.makefile_stderr("rb").read(2000)
+        stderr = channel.makefile_stderr("rb").read(2000)
         if status := channel.recv_exit_status():
-            raise CommandFailed(target.name, message("remote.step_install_key"), status, printable(said))
+            raise CommandFailed(target.name, message("remote.step_install_key"), status, printable(stderr))
 
 
 def _log_in(transport: paramiko.Transport, target: Target, password: str, deadline: float) -> None:

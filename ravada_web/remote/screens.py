@@ -50,8 +50,8 @@ def first_frame(path: Path, deadline: float) -> Frame:
                     raise NoPicture(message("remote.blank", width=width, height=height, deadline_seconds=deadline))
                 time.sleep(_AGAIN_SECONDS)
     except (OSError, EOFError) as error:
-        said = printable(str(error)) or message("remote.hung_up")
-        raise NoPicture(message("remote.display_silent", said=said)) from error
+        reason = printable(str(error)) or message("remote.hung_up")
+        raise NoPicture(message("remote.display_silent", said=reason)) from error
 
 
 def _greet(plug: socket.socket) -> tuple[int, int]:

@@ -82,10 +82,10 @@ def _pin(workspace: Workspace, target: Target) -> None:
             return
     except FileNotFoundError:
         pass
-    handle, made = tempfile.mkstemp(dir=workspace.run_dir)
+    handle, temporary = tempfile.mkstemp(dir=workspace.run_dir)
     with os.fdopen(handle, "w") as file:
         file.write(line)
-    Path(made).replace(path)
+    Path(temporary).replace(path)
 
 
 def fingerprint_of(line: str) -> str:
@@ -96,16 +96,16 @@ def fingerprint_of(line: str) -> str:
 
 def classify(target: Target, stderr: bytes | str) -> RemoteError:
     """What ssh's own failure (status 255) means, for an administrator."""
-    said = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
-    if "Host key verification failed" in said or "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
-        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]+)", said)
+    output = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+    if "Host key verification failed" in output or "REMOTE HOST IDENTIFICATION HAS CHANGED" in output:
+        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]+)", output)
         return HostKeyChanged(target.name, fingerprint_of(target.host_key), shown[1] if shown else "")
-    if re.search(r"Permission denied \(|Too many authentication failures", said):
+    if re.search(r"Permission denied \(|Too many authentication failures", output):
         return KeyRefused(message("remote.key_refused", name=target.name, user=target.user))
     for pattern, code, meaning in _meanings(target.name, target.host, target.port):
-        if re.search(pattern, said):
+        if re.search(pattern, output):
             return NodeUnreachable(code, meaning)
-    why = printable(said) or message("remote.closed_silently")
+    why = printable(output) or message("remote.closed_silently")
     return NodeUnreachable(
         "lost", message("remote.broke", name=target.name, host=target.host, port=target.port, said=why)
     )

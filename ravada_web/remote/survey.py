@@ -137,7 +137,7 @@ def _only_rich_ssh(listed: str) -> bool:
 
 def _listeners(listed: str) -> list[Listener]:
     """The lines of `ss -Hltnp` that are open beyond the host itself, each port once."""
-    found: dict[int, Listener] = {}
+    listeners: dict[int, Listener] = {}
     for line in listed.splitlines():
         words = line.split()
         if len(words) < 4:
@@ -147,8 +147,8 @@ def _listeners(listed: str) -> list[Listener]:
         if not port.isdecimal() or address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1"):
             continue
         program = re.search(r'\(\("([^"]+)"', line)
-        found.setdefault(int(port), Listener(_line(address), int(port), _line(program[1]) if program else ""))
-    return [found[port] for port in sorted(found)]
+        listeners.setdefault(int(port), Listener(_line(address), int(port), _line(program[1]) if program else ""))
+    return [listeners[port] for port in sorted(listeners)]
 
 
 def _word(text: str) -> str:

@@ -119,8 +119,8 @@ def throw_away(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
 
 def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
     """The clones to act on. Raises NotFound where one is not theirs to touch, Conflict where its state forbids."""
-    theirs = select(Clone).where(Clone.id.in_(clone_ids), scopes.clones(actor, "clones.control_all"))
-    chosen = list(session.scalars(theirs.options(joinedload(Clone.node)).order_by(Clone.id)))
+    query = select(Clone).where(Clone.id.in_(clone_ids), scopes.clones(actor, "clones.control_all"))
+    chosen = list(session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.id)))
     if not chosen or len(chosen) != len(set(clone_ids)):
         raise NotFound(message("clones.not_found"))
     for clone in chosen:
@@ -142,17 +142,17 @@ def _require_startable(session: Session, to_start: Sequence[Clone]) -> None:
     startable = placements_loads.startable(session, {clone.node for clone in to_start})
     earlier = dict.fromkeys(startable, 0)
     for clone in to_start:
-        found = circumstances(clone, startable[clone.node_id], earlier[clone.node_id])
-        if why := obstacle_of(found):
-            raise NodeRefuses(_refusal(clone, why, found), why)
+        state = circumstances(clone, startable[clone.node_id], earlier[clone.node_id])
+        if obstacle := obstacle_of(state):
+            raise NodeRefuses(_refusal(clone, obstacle, state), obstacle)
         if clone.state == CloneState.STOPPED:
-            earlier[clone.node_id] = found.needs_mib
+            earlier[clone.node_id] = state.needs_mib
 
 
-def _refusal(clone: Clone, why: Obstacle, found: Circumstances) -> Message:
+def _refusal(clone: Clone, obstacle: Obstacle, state: Circumstances) -> Message:
     """The refusal of a start in the words of administrators."""
     node = clone.node
-    match why:
+    match obstacle:
         case Obstacle.CLOSED:
             return message("clones.node_disabled", clone=clone.name, node=node.name)
         case Obstacle.NO_SPACE:
@@ -161,8 +161,8 @@ def _refusal(clone: Clone, why: Obstacle, found: Circumstances) -> Message:
             return message(
                 "clones.no_memory",
                 node=node.name,
-                need_mib=found.needs_mib,
-                free_mib=found.startable_mib,
+                need_mib=state.needs_mib,
+                free_mib=state.startable_mib,
                 reserve_mib=node.memory_reserve_mib,
             )
         case Obstacle.AWAY | Obstacle.QUARANTINED:

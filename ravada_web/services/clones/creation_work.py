@@ -105,8 +105,10 @@ def _replica_directory(version: BaseVersion, node: Node) -> str:
 
 def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
     """A name that somebody else's machine has on the node cannot be ours; theirs is left as it is."""
-    there = {name: uuid for uuid, name in domains.existing(connection).items()}
-    taken = [mine.name for mine in plan.identities if there.get(mine.name, mine.uuid) != mine.uuid]
+    existing = {name: uuid for uuid, name in domains.existing(connection).items()}
+    taken = [
+        identity.name for identity in plan.identities if existing.get(identity.name, identity.uuid) != identity.uuid
+    ]
     if taken:
         raise Conflict(message("clones.names_taken_on_node", node=plan.where.name, names=taken))
 

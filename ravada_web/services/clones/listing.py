@@ -89,11 +89,11 @@ def of_operation(viewer: User, operation_id: int) -> Sequence[Clone]:
 
 def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
     """These clones, in their list's order. Raises NotFound when one does not exist, or is foreign."""
-    wanted = set(clone_ids)
-    found = db.session.scalars(visible(viewer).where(Clone.id.in_(wanted)).order_by(Clone.sort_name)).all()
-    if len(found) != len(wanted):
+    ids = set(clone_ids)
+    clones = db.session.scalars(visible(viewer).where(Clone.id.in_(ids)).order_by(Clone.sort_name)).all()
+    if len(clones) != len(ids):
         raise NotFound(message("clones.not_found"))
-    return found
+    return clones
 
 
 def why(viewer: User, clone: Clone) -> dict[str, Any] | None:

@@ -53,22 +53,22 @@ def of_node(observed: str, trust: str) -> Obstacle | None:
     return Obstacle.AWAY if observed != Observed.UP else None
 
 
-def obstacle_of(found: Circumstances) -> Obstacle | None:
+def obstacle_of(seen: Circumstances) -> Obstacle | None:
     """What keeps the clone from starting, the hardest to remove first; None for one that runs or is in work on a node
     that answers.
 
     One that is paused holds its memory still, and goes on though its node is out of service; like any other it may
     write to its disk.
     """
-    if unserved := of_node(found.observed, found.trust):
+    if unserved := of_node(seen.observed, seen.trust):
         return unserved
-    if found.state == CloneState.UNREACHABLE:
+    if seen.state == CloneState.UNREACHABLE:
         return Obstacle.AWAY
-    if found.state not in (CloneState.STOPPED, CloneState.PAUSED):
+    if seen.state not in (CloneState.STOPPED, CloneState.PAUSED):
         return None
-    stopped = found.state == CloneState.STOPPED
-    if stopped and found.wanted != Wanted.ENABLED:
+    stopped = seen.state == CloneState.STOPPED
+    if stopped and seen.wanted != Wanted.ENABLED:
         return Obstacle.CLOSED
-    if not found.has_room:
+    if not seen.has_room:
         return Obstacle.NO_SPACE
-    return Obstacle.NO_MEMORY if stopped and found.needs_mib > found.startable_mib else None
+    return Obstacle.NO_MEMORY if stopped and seen.needs_mib > seen.startable_mib else None

@@ -62,7 +62,9 @@ def restart(handle: Handle) -> None:
         raise Conflict(sentences(*problems))
 
 
-def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: CloneState, kept: CloneState) -> None:
+def _each(
+    handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: CloneState, otherwise: CloneState
+) -> None:
     """Do one thing to each domain over one connection, and write each one's outcome as it comes."""
     failures: list[Message] = []
     each = [(clone.id, clone.uuid, clone.name) for clone in batch]
@@ -75,7 +77,7 @@ def _each(handle: Handle, batch: Sequence[Clone], act: "domains.Act", reached: C
                 display = act(connection, clone_uuid) or ""
             except HypervisorError as error:
                 failures.append(message("clones.failure_of", clone=name, why=error.message))
-                set_state(handle, [clone_id], kept, error.message)
+                set_state(handle, [clone_id], otherwise, error.message)
             else:
                 set_state(handle, [clone_id], reached, display=display)
             handle.progress(100 * done / len(each))

@@ -42,7 +42,7 @@ class Request:
     start_after: bool = False
 
 
-def request_clones(actor: User, wanted: Request) -> Decision:
+def request_clones(actor: User, request: Request) -> Decision:
     """Make clones: their rows, names, addresses and nodes are settled when this returns, their disks are queued.
 
     All of the request is placed in one go, under one lock, in the transaction that writes the rows: two
@@ -52,40 +52,40 @@ def request_clones(actor: User, wanted: Request) -> Decision:
     rights.require(actor, "clones.create")
     outbox.require_queue()
     with transaction() as session:
-        known = select(Base.id).where(Base.id == wanted.base_id, scopes.bases(actor))
+        known = select(Base.id).where(Base.id == request.base_id, scopes.bases(actor))
         if session.scalar(known) is None:
             raise InvalidInput({"base_id": _no_base()})
-        return place_and_write(session, actor, wanted, scopes.nodes_for_clones_of(actor, wanted.base_id))
+        return place_and_write(session, actor, request, scopes.nodes_for_clones_of(actor, request.base_id))
 
 
-def place_and_write(session: Session, actor: User, wanted: Request, among: Select[int] | None = None) -> Decision:
+def place_and_write(session: Session, actor: User, request: Request, among: Select[int] | None = None) -> Decision:
     """What `request` does once it is known that the actor may, in a transaction of the caller's; raises as it does.
 
     `among` are the ids of the nodes that may be chosen, where not all are.
     """
     hold_lock(session, "placement")
-    base, owner = _checked(session, wanted)
-    _require_within_limits(session, actor, owner, base, wanted)
+    base, owner = _checked(session, request)
+    _require_within_limits(session, actor, owner, base, request)
     version = _version(session, base)
-    choice = placement_choice.choose(session, base, version, wanted.count, wanted.start_after, among)
+    choice = placement_choice.choose(session, base, version, request.count, request.start_after, among)
     if not choice.complete:
         raise NoRoom(shortage(choice.requested, choice.fits, choice.verdicts), choice)
     decision = placement_choice.record(session, base, actor, choice)
-    rows = _write(session, wanted, owner, version, decision, choice.placed)
+    rows = _write(session, request, owner, version, decision, choice.placed)
     _queue(session, actor, base, rows)
-    text = message("clones.requested_for", count=wanted.count, owner=owner.name)
+    text = message("clones.requested_for", count=request.count, owner=owner.name)
     events.record(session, actor, "clone", base, text)
     return decision
 
 
-def _checked(session: Session, wanted: Request) -> tuple[Base, User]:
+def _checked(session: Session, request: Request) -> tuple[Base, User]:
     wrong = {}
     most = settings().clones_per_request
-    base = session.get(Base, wanted.base_id)
-    owner = session.scalar(select(User).where(User.name == wanted.owner))
-    if not 1 <= wanted.count <= most:
+    base = session.get(Base, request.base_id)
+    owner = session.scalar(select(User).where(User.name == request.owner))
+    if not 1 <= request.count <= most:
         wrong["count"] = message("clones.count_range", most=most)
-    if not PREFIX.fullmatch(wanted.prefix):
+    if not PREFIX.fullmatch(request.prefix):
         wrong["prefix"] = message("clones.prefix_malformed")
     if base is None or base.current is None:
         wrong["base_id"] = _no_base()
@@ -100,12 +100,12 @@ def _no_base() -> Message:
     return message("clones.base_not_prepared")
 
 
-def _require_within_limits(session: Session, actor: User, owner: User, base: Base, wanted: Request) -> None:
+def _require_within_limits(session: Session, actor: User, owner: User, base: Base, request: Request) -> None:
     """Who controls all clones gives them knowingly, whatever their owner's limits are. Raises Conflict."""
     if not rights.can(actor, "clones.control_all"):
-        starting = wanted.count if wanted.start_after else 0
+        starting = request.count if request.start_after else 0
         memory = starting * base.memory_mib
-        quotas.require(session, owner, new_clones=wanted.count, starting=starting, memory_mib=memory, actor=actor)
+        quotas.require(session, owner, new_clones=request.count, starting=starting, memory_mib=memory, actor=actor)
 
 
 def _version(session: Session, base: Base) -> BaseVersion:
@@ -119,14 +119,14 @@ def _version(session: Session, base: Base) -> BaseVersion:
 
 def _write(
     session: Session,
-    wanted: Request,
+    request: Request,
     owner: User,
     version: BaseVersion,
     decision: Decision,
     placed: Sequence[int],
 ) -> list[tuple[int, int]]:
     """Write the clones' rows in bulk, in the order of their numbers; returns each one's id and its node's."""
-    names = free_names(session, wanted.prefix, wanted.count)
+    names = free_names(session, request.prefix, request.count)
     moment = now()
     rows = [
         {
@@ -137,9 +137,9 @@ def _write(
             "node_id": node_id,
             "owner_id": owner.id,
             "decision_id": decision.id,
-            "volatile": wanted.volatile,
+            "volatile": request.volatile,
             "memory_mib": version.base.memory_mib,
-            "start_after": wanted.start_after,
+            "start_after": request.start_after,
             "created_at": moment,
             "changed_at": moment,
         }
@@ -169,9 +169,9 @@ def free_macs(session: Session, count: int) -> list[str]:
     """As many MAC addresses that no clone of the cluster has."""
     fresh: list[str] = []
     while len(fresh) < count:
-        drawn = {_mac() for _number in range(count - len(fresh))} - set(fresh)
-        used = set(session.scalars(select(CloneNic.mac).where(CloneNic.mac.in_(drawn))))
-        fresh.extend(drawn - used)
+        candidates = {_mac() for _number in range(count - len(fresh))} - set(fresh)
+        used = set(session.scalars(select(CloneNic.mac).where(CloneNic.mac.in_(candidates))))
+        fresh.extend(candidates - used)
     return fresh
 
 

@@ -34,7 +34,7 @@ def _offers() -> str:
     offers = select(BaseOffer.base_id, BaseOffer.group_id, BaseOffer.user_id).order_by(BaseOffer.id)
     members = select(GroupMember.group_id, func.count()).group_by(GroupMember.group_id).order_by(GroupMember.group_id)
     return repr(
-        [[tuple(row) for row in found] for found in (bases, db.session.execute(offers), db.session.execute(members))]
+        [[tuple(row) for row in result] for result in (bases, db.session.execute(offers), db.session.execute(members))]
     )
 
 

@@ -54,8 +54,8 @@ class Handle:
         Raises Superseded or Cancelled.
         """
         db.session.rollback()
-        mine = select(Operation.attempt, Operation.state, Operation.cancel_asked)
-        row = db.session.execute(mine.where(Operation.id == self.operation_id)).one_or_none()
+        query = select(Operation.attempt, Operation.state, Operation.cancel_asked)
+        row = db.session.execute(query.where(Operation.id == self.operation_id)).one_or_none()
         if row is None or row.attempt != self.attempt or row.state != OperationState.RUNNING:
             raise Superseded
         if row.cancel_asked:
@@ -68,8 +68,8 @@ class Handle:
         self._reported = time.monotonic()
         self.check()
         with transaction() as session:
-            mine = update(Operation).where(Operation.id == self.operation_id, Operation.attempt == self.attempt)
-            session.execute(mine.values(progress=int(percent), **({"message": step} if step else {})))
+            statement = update(Operation).where(Operation.id == self.operation_id, Operation.attempt == self.attempt)
+            session.execute(statement.values(progress=int(percent), **({"message": step} if step else {})))
 
 
 Work = Callable[[Handle], None]
@@ -109,13 +109,13 @@ def run(operation_id: int, attempt: int, work: Work) -> None:
 def _claim(operation_id: int, attempt: int) -> Handle | None:
     """Take the operation for this attempt; None when another attempt, or nobody, is to do it."""
     with transaction() as session:
-        taken = update(Operation).where(
+        statement = update(Operation).where(
             Operation.id == operation_id,
             Operation.attempt == attempt,
             Operation.state == OperationState.WAITING,
         )
         values = {"state": OperationState.RUNNING, "started_at": now(), "worker": this_process(), "error": NOTHING}
-        claimed = session.execute(taken.values(**values))
+        claimed = session.execute(statement.values(**values))
         if isinstance(claimed, CursorResult) and claimed.rowcount == 0:
             return None
         row = session.get_one(Operation, operation_id)

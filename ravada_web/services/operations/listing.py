@@ -39,12 +39,12 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
         query = query.where(Operation.state == filters.state)
     if filters.kind:
         query = query.where(Operation.kind == filters.kind)
-    for column, wanted in (
+    for column, value in (
         (Operation.node_id, filters.node_id),
         (Operation.base_id, filters.base_id),
     ):
-        if wanted:
-            query = query.where(column == wanted)
+        if value:
+            query = query.where(column == value)
     if filters.user:
         query = query.where(Operation.user.has(user_names.named_like(filters.user)))
     if filters.search:
@@ -80,12 +80,12 @@ def operation_page(viewer: User, operation_id: int) -> OperationPage:
 
 def many(viewer: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
     """These operations, oldest first. Raises NotFound when one does not exist, or the viewer may not know of it."""
-    wanted = set(operation_ids)
-    query = select(Operation).where(Operation.id.in_(wanted), scopes.operations(viewer))
-    found = db.session.scalars(query.order_by(Operation.id)).all()
-    if len(found) != len(wanted):
+    ids = set(operation_ids)
+    query = select(Operation).where(Operation.id.in_(ids), scopes.operations(viewer))
+    operations = db.session.scalars(query.order_by(Operation.id)).all()
+    if len(operations) != len(ids):
         raise NotFound(message("operations.not_found"))
-    return found
+    return operations
 
 
 def summary(viewer: User) -> dict[str, int]:

@@ -24,10 +24,10 @@ def is_ready() -> bool:
     """Returns whether all is there, as it was at most a second ago; what is missing goes to the log alone."""
     at, ready = current_app.extensions.get(_KEY, (-KEPT_SECONDS, False))
     if time.monotonic() - at >= KEPT_SECONDS:
-        found = [*_missing_of_database(), *_missing_of_queue()]
-        if found:
-            log.warning("not ready", missing=found)
-        ready = not found
+        missing = [*_missing_of_database(), *_missing_of_queue()]
+        if missing:
+            log.warning("not ready", missing=missing)
+        ready = not missing
         current_app.extensions[_KEY] = (time.monotonic(), ready)
     return ready
 

@@ -61,13 +61,13 @@ def ticket(operation: Operation) -> outbox.Ticket:
 def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
     """The operations to act on. Raises NotFound for one the actor may not know of, NotAllowed where it is about
     more than the actor's part."""
-    wanted = set(operation_ids)
-    known = select(Operation.id).where(Operation.id.in_(wanted), scopes.operations(actor))
-    if set(session.scalars(known)) != wanted:
+    ids = set(operation_ids)
+    known = select(Operation.id).where(Operation.id.in_(ids), scopes.operations(actor))
+    if set(session.scalars(known)) != ids:
         raise NotFound(message("operations.not_found"))
-    theirs = select(Operation).where(Operation.id.in_(wanted), scopes.operations_to_control(actor))
-    rows = session.scalars(theirs.order_by(Operation.id)).all()
-    if len(rows) != len(wanted):
+    controlled = select(Operation).where(Operation.id.in_(ids), scopes.operations_to_control(actor))
+    rows = session.scalars(controlled.order_by(Operation.id)).all()
+    if len(rows) != len(ids):
         raise NotAllowed(message("operations.beyond_scope"))
     return rows
 

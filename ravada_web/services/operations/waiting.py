@@ -51,7 +51,7 @@ def explain(viewer: User, rows: Sequence[Operation]) -> dict[int, Waiting]:
         return {}
     usual = _usual_seconds({row.kind for row in waiting})
     titles = _titles(viewer, seen)
-    return {row.id: _of(row, seen, usual.get(row.kind), titles) for row in waiting}
+    return {row.id: _waiting(row, seen, usual.get(row.kind), titles) for row in waiting}
 
 
 def _read() -> _Queues:
@@ -62,11 +62,11 @@ def _read() -> _Queues:
         for registry in keys:
             pipe.zrange(registry.rate_limited_key, 0, -1)
             pipe.zrange(registry.allowed_key, 0, -1)
-        found = [[job_id.decode() for job_id in ids] for ids in pipe.execute()]
-    held = {registry.key: found[len(QUEUES) + 2 * at] for at, registry in enumerate(keys)}
-    through = {registry.key: found[len(QUEUES) + 2 * at + 1] for at, registry in enumerate(keys)}
+        id_lists = [[job_id.decode() for job_id in ids] for ids in pipe.execute()]
+    held = {registry.key: id_lists[len(QUEUES) + 2 * at] for at, registry in enumerate(keys)}
+    through = {registry.key: id_lists[len(QUEUES) + 2 * at + 1] for at, registry in enumerate(keys)}
     served = {row.name: row for row in workers.queue_rows(workers.listing())}
-    return _Queues(dict(zip(QUEUES, found, strict=False)), held, through, served)
+    return _Queues(dict(zip(QUEUES, id_lists, strict=False)), held, through, served)
 
 
 def _titles(viewer: User, seen: _Queues) -> dict[str, Message]:
@@ -95,7 +95,7 @@ def _usual_seconds(kinds: set[str]) -> dict[str, float]:
     return usual
 
 
-def _of(row: Operation, seen: _Queues, usual: float | None, titles: dict[str, Message]) -> Waiting:
+def _waiting(row: Operation, seen: _Queues, usual: float | None, titles: dict[str, Message]) -> Waiting:
     kind = KINDS[row.kind]
     queue = seen.served[kind.queue]
     if queue.unserved:

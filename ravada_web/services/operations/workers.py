@@ -59,7 +59,7 @@ class QueueRow:
 
 def listing() -> list[WorkerRow]:
     """All workers that Redis knows of, by queue and name. Raises RedisError."""
-    found = Worker.all(connection=queues.redis, serializer=JSONSerializer)
+    workers = Worker.all(connection=queues.redis, serializer=JSONSerializer)
     rows = [
         WorkerRow(
             name=str(worker.name),
@@ -71,7 +71,7 @@ def listing() -> list[WorkerRow]:
             born_at=_aware(worker.birth_date),
             heard_at=_aware(worker.last_heartbeat),
         )
-        for worker in found
+        for worker in workers
     ]
     return sorted(rows, key=lambda row: (row.queues, row.name))
 
@@ -94,9 +94,9 @@ def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:
         lengths = pipe.execute()
     rows = []
     for name, length in zip(QUEUES, lengths, strict=True):
-        mine = [worker for worker in workers if name in worker.queues and worker.alive]
+        serving = [worker for worker in workers if name in worker.queues and worker.alive]
         limited = sum(len(jobs) for key, jobs in held.items() if limit_of(key) in _limits_on(name))
-        rows.append(QueueRow(name, length, limited, len(mine), sum(worker.state == "busy" for worker in mine)))
+        rows.append(QueueRow(name, length, limited, len(serving), sum(worker.state == "busy" for worker in serving)))
     return rows
 
 
@@ -111,8 +111,8 @@ def held_back() -> dict[str, list[str]]:
     with queues.redis.pipeline(transaction=False) as pipe:
         for registry in registries:
             pipe.zrange(registry.rate_limited_key, 0, -1)
-        found = pipe.execute()
-    pairs = zip(registries, found, strict=True)
+        id_lists = pipe.execute()
+    pairs = zip(registries, id_lists, strict=True)
     return {registry.key: [job_id.decode() for job_id in ids] for registry, ids in pairs}
 
 
