@@ -4,7 +4,7 @@ from ravada_web.services.monitoring import notifications
 from ravada_web.services.operations.execution import run
 
 
-def tell() -> None:
+def notify() -> None:
     """Tell administrators what is due."""
     notifications.send_due()
 

@@ -30,7 +30,7 @@ def delete(operation_id: int, attempt: int) -> None:
     run(operation_id, attempt, deletion_work.delete)
 
 
-def pictures(*clone_ids: int) -> None:
+def screenshots(*clone_ids: int) -> None:
     """Take pictures of running clones' screens."""
     screenshot_work.take(clone_ids)
 

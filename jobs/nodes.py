@@ -22,12 +22,12 @@ def install_key(operation_id: int, attempt: int) -> None:
     run(operation_id, attempt, key_install.install_key)
 
 
-def mend(operation_id: int, attempt: int) -> None:
+def fix(operation_id: int, attempt: int) -> None:
     """Run remedies on a node."""
     run(operation_id, attempt, remedies.fix)
 
 
-def prove(operation_id: int, attempt: int) -> None:
+def verify(operation_id: int, attempt: int) -> None:
     """Run a tiny machine on a node, from its disk to its screen."""
     run(operation_id, attempt, proof.prove)
 

@@ -46,8 +46,8 @@ def periodic_work(settings: Settings) -> list[Periodic]:
     rounds = Rounds(check)
     return [
         Periodic("checks", rounds.pause, rounds.due, "jobs.nodes.check", "checks", 2 * check, 60),
-        Periodic("screenshots", picture, screenshot_work.due, "jobs.clones.pictures", "default", picture, 60),
-        Periodic("notifications", NOTIFY_SECONDS, _notifications, "jobs.alerts.tell", "checks", NOTIFY_SECONDS, 90),
+        Periodic("screenshots", picture, screenshot_work.due, "jobs.clones.screenshots", "default", picture, 60),
+        Periodic("notifications", NOTIFY_SECONDS, _notifications, "jobs.alerts.notify", "checks", NOTIFY_SECONDS, 90),
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
         Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),
     ]

@@ -15,7 +15,7 @@ from ravada_web.gateway.browser import Browser, Closed
 from ravada_web.gateway.http import Head, answer
 from ravada_web.gateway.hub import Hub
 from ravada_web.gateway.proxy import Caller
-from ravada_web.gateway.rfb import LookOn, NotRfb
+from ravada_web.gateway.rfb import NotRfb, ViewOnly
 from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import from_our_page, token
 from ravada_web.services.consoles import displays, open_consoles, tickets
@@ -29,7 +29,7 @@ PATH = "/console/stream"
 CHUNK = 64 * 1024
 GREETING_SECONDS = 3.0
 # A start is told of as it ends; without Redis it is looked for so often.
-LOOK_AGAIN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 PING_SECONDS, SILENT_SECONDS = 20.0, 60.0
 # A display that nobody looks at is let go after a while: who reloads a page is back within it.
 KEPT_SECONDS = 15.0
@@ -82,7 +82,7 @@ class Consoles:
         cause = Cause.LEFT
         try:
             await asyncio.wait({task})
-            cause = self._how_it_ended(task, grant.console_id)
+            cause = self._end_cause(task, grant.console_id)
             await browser.close(cause)
         finally:
             task.cancel()
@@ -98,7 +98,7 @@ class Consoles:
             log.warning("console's end not written, trying again", console=console_id, error=str(error))
             self._unwritten[console_id] = (address, cause)
 
-    def _how_it_ended(self, task: "asyncio.Task[None]", console_id: int) -> Cause:
+    def _end_cause(self, task: "asyncio.Task[None]", console_id: int) -> Cause:
         if task.cancelled():
             return self._causes.get(console_id, Cause.SHUTDOWN)
         error = task.exception()
@@ -118,7 +118,7 @@ class Consoles:
             first.cancel()
             raise
         self._displays[display.remote] = self._displays.get(display.remote, 0) + 1
-        upstream = asyncio.create_task(_to_display(first, browser, writer, LookOn() if grant.view_only else None))
+        upstream = asyncio.create_task(_to_display(first, browser, writer, ViewOnly() if grant.view_only else None))
         downstream = asyncio.create_task(_to_browser(greeting, reader, browser))
         try:
             done, _pending = await asyncio.wait({upstream, downstream}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,7 +130,7 @@ class Consoles:
             upstream.cancel()
             downstream.cancel()
             writer.close()
-            asyncio.get_running_loop().call_later(KEPT_SECONDS, self._let_go, display)
+            asyncio.get_running_loop().call_later(KEPT_SECONDS, self._release, display)
 
     async def _reach_before(self, first: "asyncio.Task[bytes]", grant: Grant) -> Reached:
         """Reach the display while the browser is listened to: it may leave, and it speaks only when greeted."""
@@ -174,11 +174,11 @@ class Consoles:
                 if display is not None:
                     return display
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), LOOK_AGAIN_SECONDS)
+                    await asyncio.wait_for(changed.wait(), RETRY_SECONDS)
         finally:
             self._hub.wakers.discard(changed.set)
 
-    def _let_go(self, display: Display) -> None:
+    def _release(self, display: Display) -> None:
         self._displays[display.remote] -= 1
         if not self._displays[display.remote]:
             del self._displays[display.remote]
@@ -221,12 +221,12 @@ def _ticket(head: Head) -> str:
 
 
 async def _to_display(
-    first: "asyncio.Task[bytes]", browser: Browser, writer: asyncio.StreamWriter, only_look: LookOn | None
+    first: "asyncio.Task[bytes]", browser: Browser, writer: asyncio.StreamWriter, view_only: ViewOnly | None
 ) -> None:
     """What the browser says, from its first words on, until the display takes no more. Raises what ends the browser."""
     data = await first
     while True:
-        writer.write(only_look.filter(data) if only_look else data)
+        writer.write(view_only.filter(data) if view_only else data)
         try:
             await writer.drain()
         except OSError:

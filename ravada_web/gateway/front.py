@@ -45,7 +45,7 @@ class Front:
         except BadRequest as error:
             with suppress(OSError, TimeoutError):
                 await answer(writer, error.status, str(error))
-                await asyncio.wait_for(_take_the_rest(reader), REST_SECONDS)
+                await asyncio.wait_for(_read_rest(reader), REST_SECONDS)
         except TimeoutError:
             writer.transport.abort()  # it takes nothing any more
         except OSError:
@@ -86,6 +86,6 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-async def _take_the_rest(reader: asyncio.StreamReader) -> None:
+async def _read_rest(reader: asyncio.StreamReader) -> None:
     while await reader.read(LONGEST_HEAD):
         pass

@@ -16,7 +16,7 @@ from ravada_web.services.live import subscriptions
 
 log = structlog.get_logger()
 # Pages are told of a topic at most so often; what comes in between is told together.
-TELL_EVERY = 0.8
+EVENT_SECONDS = 0.8
 RECONNECT_SECONDS = 1.0
 # What digests are taken of: a change of these kinds of rows makes them stale.
 DIGESTED = {name for kind in ("desktops", "clone") for name in subscriptions.HEARS[kind]}
@@ -87,7 +87,7 @@ class Hub:
     async def run(self) -> None:
         """Listen until cancelled; without Redis, try again and again: what was missed is read then."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take_digests())
+            tasks.create_task(self._read_digests())
             while True:
                 try:
                     await self._listen()
@@ -103,7 +103,7 @@ class Hub:
                     await self._read_all()
                 elif message["type"] == "message":
                     number, *topics = message["data"].split(" ")
-                    self._note({topic: int(number) for topic in topics})
+                    self._record({topic: int(number) for topic in topics})
 
     async def _read_all(self) -> None:
         """Where the tellings stand. What was changed while Redis was away was told to nobody: all may have changed."""
@@ -113,7 +113,7 @@ class Hub:
         self._stale.set()
         self._wake(changes.KINDS)
 
-    def _note(self, numbers: Mapping[str, int]) -> None:
+    def _record(self, numbers: Mapping[str, int]) -> None:
         self._numbers.update(numbers)
         self.number = max(self.number, *numbers.values())
         if not DIGESTED.isdisjoint(numbers):
@@ -126,7 +126,7 @@ class Hub:
         for wake in self.wakers:
             wake()
 
-    async def _take_digests(self) -> None:
+    async def _read_digests(self) -> None:
         """After changes, compare what people's desktops look like with what they looked like."""
         while True:
             await self._stale.wait()
@@ -135,7 +135,7 @@ class Hub:
             if watched:
                 with suppress(Exception):  # the next change takes them again; the database's trouble is logged there
                     self._compare(await self._rows.run(live_digests.digests, watched))
-            await asyncio.sleep(TELL_EVERY)
+            await asyncio.sleep(EVENT_SECONDS)
 
     def _compare(self, digests: Mapping[str, str]) -> None:
         known = self._digests

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from ravada_web.errors import RavadaError
 from ravada_web.gateway.http import Head, answer
-from ravada_web.gateway.hub import TELL_EVERY, Hub
+from ravada_web.gateway.hub import EVENT_SECONDS, Hub
 from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import token
 from ravada_web.services.live import subscriptions
@@ -60,7 +60,7 @@ class Streams:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        sender = asyncio.create_task(self._tell(names, since, writer))
+        sender = asyncio.create_task(self._send_changes(names, since, writer))
         self._open[sender] = listener
         self._of[listener.sign_in_id] += 1
         closed = asyncio.create_task(_until_closed(reader))
@@ -74,7 +74,7 @@ class Streams:
             if not self._of[listener.sign_in_id]:
                 del self._of[listener.sign_in_id]
 
-    async def _tell(self, names: Mapping[str, str], since: int, writer: asyncio.StreamWriter) -> None:
+    async def _send_changes(self, names: Mapping[str, str], since: int, writer: asyncio.StreamWriter) -> None:
         woken = asyncio.Event()
         topics = set(names.values())
         try:
@@ -98,7 +98,7 @@ class Streams:
                 if changed:
                     _write_event(writer, self._hub.number, changed)
                     await writer.drain()
-                    await asyncio.sleep(TELL_EVERY)
+                    await asyncio.sleep(EVENT_SECONDS)
         finally:
             self._hub.wakers.discard(woken.set)
             self._hub.unwatch(topics)

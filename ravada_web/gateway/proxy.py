@@ -58,11 +58,11 @@ class Pages:
                 await _unavailable(writer, "Too many requests from your address. Try again in a moment.")
                 return False
             body = await _read_body(head, length, reader, writer)
-            keep_alive = await self._ask(head, caller, body, writer)
+            keep_alive = await self._forward(head, caller, body, writer)
             await _sent(writer)
             return keep_alive
 
-    async def _ask(self, head: Head, caller: Caller, body: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def _forward(self, head: Head, caller: Caller, body: bytes, writer: asyncio.StreamWriter) -> bool:
         try:
             up_reader, up_writer = await _connect(self._web)
         except OSError:

@@ -22,7 +22,7 @@ class NotRfb(Exception):
     """What the browser sent is no RFB that is known here."""
 
 
-class LookOn:
+class ViewOnly:
     """Filters what a browser sends to a display, chunk by chunk."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from ravada_web.models.base import (
 )
 from ravada_web.models.clone import IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision
 from ravada_web.models.console import Console, Ticket
-from ravada_web.models.node import Access, Level, Node, Observed, Pool, Trust, Wanted
+from ravada_web.models.node import Access, Level, Node, Observed, Pool, ServiceState, Trust
 from ravada_web.models.operation import Event, Lock, Operation, OperationState, attempt_id, operation_of
 from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.types import now
@@ -52,11 +52,11 @@ __all__ = [
     "Replica",
     "ReplicaState",
     "Role",
+    "ServiceState",
     "SignIn",
     "Ticket",
     "Trust",
     "User",
-    "Wanted",
     "attempt_id",
     "now",
     "operation_of",

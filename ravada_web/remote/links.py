@@ -46,7 +46,7 @@ class Link:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._delay = 0.0
-        self._said = b""
+        self._stderr = b""
 
     @property
     def starting(self) -> bool:
@@ -76,37 +76,37 @@ class Link:
         )
         assert self._process.stderr
         os.set_blocking(self._process.stderr.fileno(), False)
-        self._started, self._said = time.monotonic(), b""
+        self._started, self._stderr = time.monotonic(), b""
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """See what became of the process since the last look."""
         if self._process is None:
             return
         self._listen(self._process)
         if self._process.poll() is not None:
-            self._fell()
+            self._ended()
         elif not self.state.up and link_is_up(self._workspace, self.target):
-            self._turn(True, NOTHING)
+            self._set_state(True, NOTHING)
         elif not self.state.up and time.monotonic() - self._started > START_SECONDS:
-            self._said = b"Connection timed out"
+            self._stderr = b"Connection timed out"
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._fell()
+            self._ended()
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Keep the end of what ssh says; were it never read, ssh would block in saying it."""
         assert process.stderr
-        self._said = (self._said + (process.stderr.read() or b""))[-TAIL_BYTES:]
+        self._stderr = (self._stderr + (process.stderr.read() or b""))[-TAIL_BYTES:]
 
-    def _fell(self) -> None:
+    def _ended(self) -> None:
         assert self._process
         self._listen(self._process)
         good = self.state.up and time.monotonic() - self._started >= GOOD_LIFE
         self._delay = FIRST_DELAY if good or not self._delay else min(2 * self._delay, LONGEST_DELAY)
         self.retry_at = time.monotonic() + self._delay
-        self._turn(False, ssh.classify(self.target, self._said).message)
+        self._set_state(False, ssh.classify(self.target, self._stderr).message)
         self.stop()
 
-    def _turn(self, up: bool, reason: Message) -> None:
+    def _set_state(self, up: bool, reason: Message) -> None:
         since = self.state.since if up == self.state.up else time.time()
         self.state = LinkState(up, since, reason)
 
@@ -161,7 +161,7 @@ class LinkKeeper:
             if target is None or target.local or target.route != link.target.route:
                 self._links.pop(node_id).stop()
         for link in self._links.values():
-            link.look()
+            link.refresh()
         for target in by_id.values():
             if not target.local and target.node_id not in self._links:
                 self._links[target.node_id] = Link(self._workspace, target, self._remote_socket)

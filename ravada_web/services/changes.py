@@ -61,7 +61,7 @@ def _flushed(session: Session, _context: UOWTransaction) -> None:
     topics = {topic for row in touched if (topic := _TOPIC_OF.get(row.__tablename__))}
     if any(isinstance(row, Node) and _changed_state(row) for row in touched):
         topics.add("states")
-    _note(session, topics)
+    _record(session, topics)
 
 
 def _changed_state(node: Node) -> bool:
@@ -73,10 +73,10 @@ def _executed(state: ORMExecuteState) -> None:
     """Statements that change rows past the session's objects."""
     if not state.is_select and state.bind_mapper is not None:
         table = getattr(state.bind_mapper.local_table, "name", "")
-        _note(state.session, {topic} if (topic := _TOPIC_OF.get(table)) else set())
+        _record(state.session, {topic} if (topic := _TOPIC_OF.get(table)) else set())
 
 
-def _note(session: Session, topics: Iterable[str]) -> None:
+def _record(session: Session, topics: Iterable[str]) -> None:
     session.info.setdefault(_CHANGES, set()).update(topics)
 
 

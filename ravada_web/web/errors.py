@@ -50,7 +50,7 @@ def init_app(app: Flask) -> None:
 def _refused(error: RavadaError) -> Response:
     """What a use case would not do; what somebody may not do is written down, too."""
     if isinstance(error, NotAllowed) and current_user.is_authenticated:
-        refusals.note_refused(me(), f"{request.method} {request.path}"[:200])
+        refusals.record_refusal(me(), f"{request.method} {request.path}"[:200])
     return problem(error.status, str(error))
 
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, BaseState, Clone, CloneState, Node, Operation, Trust, User, Wanted
+from ravada_web.models import Base, BaseState, Clone, CloneState, Node, Operation, ServiceState, Trust, User
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.web.asking import fragment
@@ -195,7 +195,7 @@ def test_disabling_can_shut_down_what_runs_there(world: World, people: People, s
         clone = session.get_one(Clone, world.mine)
         clone.state, node = CloneState.RUNNING, clone.node_id
     sign_in(people.administrator).post(f"/nodes/{node}/disable", data={"choice": "shut_down"})
-    assert db.session.get_one(Node, node).wanted == Wanted.DISABLED
+    assert db.session.get_one(Node, node).wanted == ServiceState.DISABLED
     assert db.session.get_one(Clone, world.mine).state == CloneState.STOPPING
 
 

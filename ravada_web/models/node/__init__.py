@@ -2,7 +2,7 @@
 
 from ravada_web.models.node.health import Observed, Trust
 from ravada_web.models.node.joining import Access
-from ravada_web.models.node.node import Node, Wanted
+from ravada_web.models.node.node import Node, ServiceState
 from ravada_web.models.node.pool import Level, Pool
 
-__all__ = ["Access", "Level", "Node", "Observed", "Pool", "Trust", "Wanted"]
+__all__ = ["Access", "Level", "Node", "Observed", "Pool", "ServiceState", "Trust"]

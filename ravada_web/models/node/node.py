@@ -14,7 +14,7 @@ from ravada_web.models.node.settings import NodeSettings
 from ravada_web.models.types import Id, Moment, Name, Word, now
 
 
-class Wanted(StrEnum):
+class ServiceState(StrEnum):
     """What the administrator wants of a node."""
 
     NEW = "new"
@@ -39,7 +39,7 @@ class Node(Health, Joining, NodeSettings, Figures, db.Model):
     runs_clones: Mapped[bool] = mapped_column(default=True)
     host_key: Mapped[str] = mapped_column(Text, default="")
     host_uuid: Mapped[str | None] = mapped_column(String(36), unique=True)
-    wanted: Mapped[Word] = mapped_column(default=Wanted.ENABLED)
+    wanted: Mapped[Word] = mapped_column(default=ServiceState.ENABLED)
     created_at: Mapped[Moment] = mapped_column(default=now)
 
     pools: Mapped[list[Pool]] = relationship(

@@ -6,7 +6,7 @@ from ravada_web.services.audit import origin
 from ravada_web.services.transaction import transaction
 
 
-def note_refused(actor: User, what: str) -> None:
+def record_refusal(actor: User, what: str) -> None:
     """Write down that somebody asked for what they may not: once a minute for each thing."""
     if not rate_limits.first_in_a_minute("not allowed", str(actor.id), what):
         return

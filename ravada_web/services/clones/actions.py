@@ -111,7 +111,7 @@ def may_delete(actor: User, clone: Clone) -> bool:
     return rights.can(actor, "clones.create") or (clone.owner_id == actor.id and clone.base.users_may_delete)
 
 
-def throw_away(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
+def delete_volatile(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
     """Delete volatile clones that have stopped, as nobody in particular."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
     _ask_for(session, None, node, chosen, "clones_delete", CloneState.DELETING, {})

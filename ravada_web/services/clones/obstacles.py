@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ravada_web.models import Clone, CloneState, Observed, Trust, Wanted
+from ravada_web.models import Clone, CloneState, Observed, ServiceState, Trust
 from ravada_web.services.storage import pools
 
 
@@ -67,7 +67,7 @@ def obstacle_of(seen: Circumstances) -> Obstacle | None:
     if seen.state not in (CloneState.STOPPED, CloneState.PAUSED):
         return None
     stopped = seen.state == CloneState.STOPPED
-    if stopped and seen.wanted != Wanted.ENABLED:
+    if stopped and seen.wanted != ServiceState.ENABLED:
         return Obstacle.CLOSED
     if not seen.has_room:
         return Obstacle.NO_SPACE

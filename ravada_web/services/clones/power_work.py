@@ -39,7 +39,7 @@ def stop(handle: Handle) -> None:
         _each(handle, batch, domains.force_off, CloneState.STOPPED, CloneState.RUNNING)
     elif batch:
         _shut_down(handle, batch, CloneState.STOPPED)
-    _throw_volatile_away(handle)
+    _delete_stopped_volatile(handle)
 
 
 def restart(handle: Handle) -> None:
@@ -105,11 +105,11 @@ def _shut_down(handle: Handle, batch: Sequence[Clone], reached: CloneState) -> N
         raise Conflict(message("clones.still_running", count=len(waiting), limit_seconds=SHUT_DOWN_SECONDS))
 
 
-def _throw_volatile_away(handle: Handle) -> None:
+def _delete_stopped_volatile(handle: Handle) -> None:
     with transaction() as session:
         query = select(Clone).where(
             Clone.operation_id == handle.operation_id, Clone.volatile, Clone.state == CloneState.STOPPED
         )
         ended = session.scalars(query.options(joinedload(Clone.node))).all()
         if ended:
-            clone_actions.throw_away(session, ended[0].node, [clone.id for clone in ended])
+            clone_actions.delete_volatile(session, ended[0].node, [clone.id for clone in ended])

@@ -12,7 +12,7 @@ from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, message
-from ravada_web.models import Access, Node, Observed, Operation, OperationState, Trust, User, Wanted
+from ravada_web.models import Access, Node, Observed, Operation, OperationState, ServiceState, Trust, User
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.trust import fetch_host_key
 from ravada_web.services.audit import events
@@ -109,7 +109,7 @@ def _new_node(scanned: Operation) -> Node:
         port=params["port"],
         user=params["user"],
         is_master=db.session.scalar(select(Node.id).limit(1)) is None,
-        wanted=Wanted.NEW,
+        wanted=ServiceState.NEW,
         observed=Observed.UNKNOWN,
         access=Access.NONE,
         source_address=scanned.result["source"],

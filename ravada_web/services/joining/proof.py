@@ -10,9 +10,9 @@ from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
-from ravada_web.hypervisor.proving import boot, end, proof_xml
+from ravada_web.hypervisor.verification import boot, end, machine_xml
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Node, Observed, Operation, User, Wanted
+from ravada_web.models import Node, Observed, Operation, ServiceState, User
 from ravada_web.models import now as this_moment
 from ravada_web.remote.commands import run
 from ravada_web.remote.displays import close_display, open_display
@@ -105,7 +105,7 @@ def prove(handle: Handle) -> None:
         with progress.step("disk"):
             argv = ["qemu-img", "create", "-q", "-f", "qcow2", disk, DISK_SIZE]
             run(endpoints.workspace(), where, argv, deadline=DISK_SECONDS)
-        _run_machine(progress, where, name, proof_xml(name, disk, facts))
+        _run_machine(progress, where, name, machine_xml(name, disk, facts))
     finally:
         with suppress(RemoteError):
             remove_files(endpoints.workspace(), where, [disk])
@@ -146,6 +146,6 @@ def _passed(handle: Handle) -> None:
         node.proved_at = node.checked_at = node.last_seen_at = this_moment()
         node.observed, node.reason = Observed.UP, NOTHING
         events.record(session, actor, "prove", node)
-        if node.wanted == Wanted.NEW:
-            node.wanted = Wanted.ENABLED
+        if node.wanted == ServiceState.NEW:
+            node.wanted = ServiceState.ENABLED
             events.record(session, actor, "enable", node)

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.messages import message
-from ravada_web.models import Clone, CloneState, Node, User, Wanted
+from ravada_web.models import Clone, CloneState, Node, ServiceState, User
 from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.joining import inspection
@@ -21,14 +21,14 @@ def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool =
     InvalidInput, and Conflict for a node that cannot be enabled.
     """
     rights.require(actor, "nodes.change")
-    if wanted not in (Wanted.ENABLED, Wanted.DISABLED):
+    if wanted not in (ServiceState.ENABLED, ServiceState.DISABLED):
         raise InvalidInput({"wanted": message("nodes.enabled_or_disabled")})
     outbox.require_queue()
     with transaction() as session:
-        if wanted == Wanted.ENABLED:
+        if wanted == ServiceState.ENABLED:
             _require_enablable(node, unproved)
         node.wanted = wanted
-        if wanted == Wanted.ENABLED:
+        if wanted == ServiceState.ENABLED:
             events.record(session, actor, "enable" if node.proved_at else "enable_unproved", node)
             return
         events.record(session, actor, "disable", node)

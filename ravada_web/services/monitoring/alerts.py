@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Alert, Level, Node, Observed, Pool, Trust, User, Wanted
+from ravada_web.models import Alert, Level, Node, Observed, Pool, ServiceState, Trust, User
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.storage import pools as storage_pools
 
 # The worse, the higher; what is not named is well.
 RANK = {"degraded": 1, "warning": 1, "unknown": 1, "down": 2, "critical": 2, "quarantined": 3}
 # Nodes that are not meant to serve trouble nobody.
-QUIET = (Wanted.NEW, Wanted.DISABLED, Wanted.MAINTENANCE)
+QUIET = (ServiceState.NEW, ServiceState.DISABLED, ServiceState.MAINTENANCE)
 
 
 def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:

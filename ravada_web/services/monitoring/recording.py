@@ -95,7 +95,7 @@ def _store_clone_states(session: Session, node: Node, health: NodeHealth, asked_
         _store_clone_state(clone, health)
     ended = [c.id for c in settled if c.volatile and c.started_at and c.state == CloneState.STOPPED]
     if ended:
-        clone_actions.throw_away(session, node, ended)
+        clone_actions.delete_volatile(session, node, ended)
 
 
 def _store_clone_state(clone: Clone, health: NodeHealth) -> None:

@@ -35,9 +35,9 @@ KINDS: dict[str, Kind] = {
     "node_key": Kind(
         message("operations.kind_node_key"), "interactive", "jobs.nodes.install_key", 180, subjects.JOINING_NODE
     ),
-    "node_mend": Kind(message("operations.kind_node_mend"), "default", "jobs.nodes.mend", 1800, subjects.JOINING_NODE),
+    "node_mend": Kind(message("operations.kind_node_mend"), "default", "jobs.nodes.fix", 1800, subjects.JOINING_NODE),
     "node_prove": Kind(
-        message("operations.kind_node_prove"), "interactive", "jobs.nodes.prove", 180, subjects.JOINING_NODE
+        message("operations.kind_node_prove"), "interactive", "jobs.nodes.verify", 180, subjects.JOINING_NODE
     ),
     "alert_test": Kind(message("operations.kind_alert_test"), "default", "jobs.alerts.test", 60, subjects.NO_ROWS),
     "pools_count": Kind(

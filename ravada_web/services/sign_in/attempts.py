@@ -11,7 +11,7 @@ from ravada_web.models import User
 from ravada_web.services import rate_limits
 from ravada_web.services.audit import origin
 from ravada_web.services.sign_in import passwords, second_factor, throttling
-from ravada_web.services.sign_in.refusals import note_refused
+from ravada_web.services.sign_in.refusals import record_refusal
 
 
 class TooManyAttempts(RavadaError):
@@ -32,7 +32,7 @@ def by_password(name: str, password: str, devices: Mapping[str, str]) -> User | 
     user = passwords.authenticate(name, password)
     if user is None:
         rate_limits.count_failure(counters)
-        note_refused(name)
+        record_refusal(name)
     return user
 
 
@@ -43,7 +43,7 @@ def by_code(user: User, code: str) -> bool:
     if second_factor.accepts(user, code):
         return True
     rate_limits.count_failure(counters)
-    note_refused(user.name)
+    record_refusal(user.name)
     return False
 
 

@@ -9,7 +9,7 @@ from ravada_web.services.audit import events, origin
 from ravada_web.services.transaction import transaction
 
 
-def note_refused(name: str) -> None:
+def record_refusal(name: str) -> None:
     """Write down that a sign-in in that name was refused: once a minute for each place it comes from."""
     shown = "".join(letter for letter in name if letter.isprintable())[:64]
     if not rate_limits.first_in_a_minute("refused", shown, origin.address.get()):

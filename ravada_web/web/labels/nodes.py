@@ -1,6 +1,6 @@
 """States, facts and figures of nodes."""
 
-from ravada_web.models import Node, Trust, Wanted
+from ravada_web.models import Node, ServiceState, Trust
 from ravada_web.services.nodes.link_states import Shown
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -50,7 +50,7 @@ def of(node: Node) -> Look:
 
 def of_service(node: Node) -> Look | None:
     """What is wanted of the node, where that is not simply “enabled”."""
-    return None if node.wanted == Wanted.ENABLED else look_of(SERVICE_STATES, node.wanted)
+    return None if node.wanted == ServiceState.ENABLED else look_of(SERVICE_STATES, node.wanted)
 
 
 def of_link(link: Shown | None) -> Look:

@@ -77,7 +77,7 @@ def test_the_export_holds_no_formula(people: People) -> None:
 
 def test_refusals_are_written_once_a_minute(people: People) -> None:
     for _time in range(5):
-        refusals.note_refused(people.user, "GET /nodes")
-    refusals.note_refused(people.user, "GET /audit")
+        refusals.record_refusal(people.user, "GET /nodes")
+    refusals.record_refusal(people.user, "GET /audit")
     rows = db.session.query(Event).filter_by(result="refused").all()
     assert [str(row.text) for row in rows] == ["GET /nodes", "GET /audit"]

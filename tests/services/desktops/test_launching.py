@@ -20,9 +20,9 @@ from ravada_web.models import (
     Observed,
     Operation,
     OperationState,
+    ServiceState,
     Trust,
     User,
-    Wanted,
     now,
 )
 from ravada_web.services.clones import actions as clone_actions
@@ -115,8 +115,8 @@ OBSTACLES = [
     ({"observed": Observed.DOWN, "reason": "SSH does not answer."}, "away"),
     ({"observed": Observed.DEGRADED, "reason": "libvirt does not answer."}, "away"),
     ({"trust": Trust.CHANGED}, "quarantined"),
-    ({"wanted": Wanted.DRAINING}, "closed"),
-    ({"wanted": Wanted.DISABLED}, "closed"),
+    ({"wanted": ServiceState.DRAINING}, "closed"),
+    ({"wanted": ServiceState.DISABLED}, "closed"),
     ({"memory_free_mib": 100}, "no_memory"),
 ]
 

@@ -11,7 +11,7 @@ from ravada_web.hypervisor.facts import NodeFacts
 MEMORY_MIB = 32
 
 
-def proof_xml(name: str, disk: str, facts: NodeFacts) -> str:
+def machine_xml(name: str, disk: str, facts: NodeFacts) -> str:
     """The domain, as plain as one can be: what the node offers, one disk, one display on a private socket."""
     root = ET.Element("domain", type=facts.virt_type)
     ET.SubElement(root, "name").text = name
