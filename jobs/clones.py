@@ -32,7 +32,7 @@ def delete(operation_id: int, attempt: int) -> None:
 
 def screenshots(*clone_ids: int) -> None:
     """Take pictures of running clones' screens."""
-    screenshot_work.take(clone_ids)
+    screenshot_work.capture(clone_ids)
 
 
 def offer(operation_id: int, attempt: int) -> None:

@@ -1,6 +1,6 @@
 """Jobs about nodes."""
 
-from ravada_web.services.joining import host_keys, inspection, key_install, proof, remedies
+from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
@@ -29,7 +29,7 @@ def fix(operation_id: int, attempt: int) -> None:
 
 def verify(operation_id: int, attempt: int) -> None:
     """Run a tiny machine on a node, from its disk to its screen."""
-    run(operation_id, attempt, proof.prove)
+    run(operation_id, attempt, verification.verify)
 
 
 def count_pools(operation_id: int, attempt: int) -> None:

@@ -4,7 +4,7 @@ import click
 
 from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show
 from ravada_web.services.people import groups
-from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.quotas import Quota
 
 group = Commands("groups", help="Groups of users.")
 most_clones = click.option("--clones", type=int, help="The most desktops of each member.")
@@ -39,22 +39,22 @@ def list_groups(as_json: bool) -> None:
 @most_running
 @most_memory
 def create(name: str, description: str, clones: int | None, running: int | None, memory: int | None) -> None:
-    """Make a group; without limits, its members have none by it."""
-    groups.create(administrator(), name=name, description=description, most=Amounts(clones, running, memory))
+    """Make a group; without a quota, it limits nobody."""
+    groups.create(administrator(), name=name, description=description, most=Quota(clones, running, memory))
     click.echo(f"created {name}")
 
 
-@group.command("limit")
+@group.command("quota")
 @click.argument("name")
 @most_clones
 @most_running
 @most_memory
-def limit(name: str, clones: int | None, running: int | None, memory: int | None) -> None:
-    """Give a group exactly these limits; those that are not named are none."""
+def quota(name: str, clones: int | None, running: int | None, memory: int | None) -> None:
+    """Give a group exactly this quota; what is not named is unlimited."""
     actor = administrator()
-    limited = groups.by_name(actor, name)
-    most = Amounts(clones, running, memory)
-    groups.edit(actor, limited, name=limited.name, description=limited.description, most=most)
+    group_row = groups.by_name(actor, name)
+    most = Quota(clones, running, memory)
+    groups.edit(actor, group_row, name=group_row.name, description=group_row.description, most=most)
 
 
 @group.command("add")

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from ravada_web.cli.common import administrator, wait
 from ravada_web.errors import NotFound, RavadaError
 from ravada_web.models import Node, Operation
-from ravada_web.services.joining import host_keys, inspection, key_install, proof, remedies
+from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
 from ravada_web.services.joining.checks.findings import Finding, findings_of
 from ravada_web.services.lifecycle import service_state
 from ravada_web.services.nodes import listing as node_list
@@ -25,7 +25,7 @@ class Options:
     """How far to go by ourselves; `password` is "" where the key is there already."""
 
     install: bool
-    unproved: bool
+    unverified: bool
     password: str = field(repr=False)
 
 
@@ -84,7 +84,7 @@ def _join(place: Place, options: Options) -> None:
     codes = [finding.code for finding in remedies.remedies(_node(place))]
     if options.install and codes:
         wait([remedies.request_fix(administrator(), _node(place), codes).id], timeout=1800)
-    _prove(_node(place), options)
+    _verify(_node(place), options)
 
 
 def _known(place: Place) -> Node | None:
@@ -129,17 +129,17 @@ def _wait_however_it_ends(operation: Operation) -> None:
         read_again()
 
 
-def _prove(node: Node, options: Options) -> None:
+def _verify(node: Node, options: Options) -> None:
     failed = [finding for finding in findings_of(node) if finding.state == "fail"]
     try:
         if failed:
             raise RavadaError(" ".join(map(_in_words, failed)))
-        wait([proof.request_proof(administrator(), node).id], timeout=180)
+        wait([verification.request_verification(administrator(), node).id], timeout=180)
     except RavadaError:
-        if not options.unproved:
+        if not options.unverified:
             raise
         read_again()
-        service_state.set_service_state(administrator(), node, "enabled", unproved=True)
+        service_state.set_service_state(administrator(), node, "enabled", unverified=True)
 
 
 def _in_words(finding: Finding) -> str:

@@ -6,7 +6,7 @@ import click
 
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait
 from ravada_web.cli.joining import Options, Place, join_many
-from ravada_web.services.joining import inspection, proof
+from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
 from ravada_web.services.lifecycle import removal, service_state
 from ravada_web.services.nodes import endpoints
@@ -50,7 +50,7 @@ def list_nodes(as_json: bool) -> None:
 @click.option("--file", "listed", type=click.File(), help="Lines of NAME ADDRESS FINGERPRINT [USER [PORT]].")
 @click.option("--install", is_flag=True, help="Run the remedies of the checks that fail, such as installing packages.")
 @click.option("--password", is_flag=True, help="Ask for the user's password, once, to install the product's key.")
-@click.option("--unproved", is_flag=True, help="Enable it even if its proof fails; the audit log keeps that.")
+@click.option("--unverified", is_flag=True, help="Enable it even if its verification fails; the audit log keeps that.")
 def join(
     name: str | None,
     address: str | None,
@@ -60,10 +60,10 @@ def join(
     listed: TextIO | None,
     install: bool,
     password: bool,
-    unproved: bool,
+    unverified: bool,
 ) -> None:
-    """Join a node: trust, access, checks, proof. The first one is the master. Goes on where it was left."""
-    options = Options(install, unproved, click.prompt("Password", hide_input=True) if password else "")
+    """Join a node: trust, access, checks, verification. The first one is the master. Continues where it stopped."""
+    options = Options(install, unverified, click.prompt("Password", hide_input=True) if password else "")
     if listed is not None:
         join_many([Place.parse(line) for line in listed if line.strip() and not line.startswith("#")], options)
     elif name and address:
@@ -84,22 +84,22 @@ def check(name: str, as_json: bool) -> None:
     show([{key: getattr(finding, key) for key in columns} for finding in results], as_json)
 
 
-@group.command("prove")
+@group.command("verify")
 @click.argument("name")
-def prove(name: str) -> None:
+def verify(name: str) -> None:
     """Run a tiny machine on a node, from its disk to its screen; a new node is enabled by it."""
     actor = administrator()
-    (done,) = wait([proof.request_proof(actor, node_list.by_name(actor, name)).id], timeout=180)
-    show([vars(step) for step in proof.steps(done.result["steps"])], as_json=False)
+    (done,) = wait([verification.request_verification(actor, node_list.by_name(actor, name)).id], timeout=180)
+    show([vars(step) for step in verification.steps(done.result["steps"])], as_json=False)
 
 
 @group.command("enable")
 @click.argument("name")
-@click.option("--unproved", is_flag=True, help="Even if no guest was ever proved to run there.")
-def enable(name: str, unproved: bool) -> None:
+@click.option("--unverified", is_flag=True, help="Even if it was never verified.")
+def enable(name: str, unverified: bool) -> None:
     """Let a node be placed on."""
     actor = administrator()
-    service_state.set_service_state(actor, node_list.by_name(actor, name), "enabled", unproved=unproved)
+    service_state.set_service_state(actor, node_list.by_name(actor, name), "enabled", unverified=unverified)
 
 
 @group.command("disable")

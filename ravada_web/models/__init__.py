@@ -17,7 +17,7 @@ from ravada_web.models.node import Access, Level, Node, Observed, Pool, ServiceS
 from ravada_web.models.operation import Event, Lock, Operation, OperationState, attempt_id, operation_of
 from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.types import now
-from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, SignIn, User
+from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession
 
 __all__ = [
     "IN_WORK",
@@ -53,10 +53,10 @@ __all__ = [
     "ReplicaState",
     "Role",
     "ServiceState",
-    "SignIn",
     "Ticket",
     "Trust",
     "User",
+    "UserSession",
     "attempt_id",
     "now",
     "operation_of",

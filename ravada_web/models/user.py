@@ -18,7 +18,7 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
-class Limits:
+class QuotaColumns:
     """The most that somebody may have: None is no limit of one's own. Memory in MiB."""
 
     most_clones: Mapped[int | None]
@@ -26,7 +26,7 @@ class Limits:
     most_memory_mib: Mapped[int | None]
 
 
-class User(Limits, UserMixin, db.Model):
+class User(QuotaColumns, UserMixin, db.Model):
     """A person who signs in; owns clones."""
 
     __tablename__ = "users"
@@ -62,7 +62,7 @@ class User(Limits, UserMixin, db.Model):
         return self.totp_since is not None
 
 
-class Group(Limits, db.Model):
+class Group(QuotaColumns, db.Model):
     """Users who are offered the same bases and share the same limits, each for himself."""
 
     __tablename__ = "groups"
@@ -81,7 +81,7 @@ class GroupMember(db.Model):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
-class SignIn(db.Model):
+class UserSession(db.Model):
     """One browser that is signed in. Its cookie holds a token, of which only the hash is kept; ending deletes it."""
 
     __tablename__ = "sign_ins"

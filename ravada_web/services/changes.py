@@ -39,7 +39,7 @@ _TOPIC_OF = {
 KINDS = frozenset(_TOPIC_OF.values()) | {"states"}
 # Figures of nodes change every few seconds; lists of clones want to know only when one comes or goes.
 _STATES = ("observed", "trust", "wanted", "reason", "name")
-_TELL = """
+_PUBLISH = """
 local number = redis.call('INCR', KEYS[1])
 for _, topic in ipairs(ARGV) do redis.call('HSET', KEYS[2], topic, number) end
 redis.call('PUBLISH', KEYS[3], number .. ' ' .. table.concat(ARGV, ' '))
@@ -82,19 +82,19 @@ def _record(session: Session, topics: Iterable[str]) -> None:
 
 def _committed(session: Session) -> None:
     if topics := session.info.pop(_CHANGES, None):
-        tell(topics)
+        publish(topics)
 
 
 def _rolled_back(session: Session) -> None:
     session.info.pop(_CHANGES, None)
 
 
-def tell(topics: Iterable[str]) -> None:
+def publish(topics: Iterable[str]) -> None:
     """Tell the open pages that these topics changed. Without Redis they find out by asking, more slowly."""
     try:
-        queues.redis.eval(_TELL, 3, NUMBER, TOPICS, CHANNEL, *sorted(topics))
+        queues.redis.eval(_PUBLISH, 3, NUMBER, TOPICS, CHANNEL, *sorted(topics))
     except RedisError as error:
-        log.debug("not told", error=str(error))
+        log.debug("changes not published", error=str(error))
 
 
 def latest() -> int:

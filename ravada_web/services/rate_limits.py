@@ -27,21 +27,21 @@ class Counter:
 
 def allowed(counters: Sequence[Counter]) -> bool:
     """Whether none of them is full."""
-    return all(_ask("test", one.limit, *one.key) for one in counters)
+    return all(_count("test", one.limit, *one.key) for one in counters)
 
 
 def count_failure(counters: Sequence[Counter]) -> None:
     """Count a failure."""
     for one in counters:
-        _ask("hit", one.limit, *one.key)
+        _count("hit", one.limit, *one.key)
 
 
 def first_in_a_minute(*key: str) -> bool:
     """Whether this happens for the first time within a minute: so that nobody can fill the audit log."""
-    return _ask("hit", parse("1 per minute"), "once", *key)
+    return _count("hit", parse("1 per minute"), "once", *key)
 
 
-def _ask(verb: Literal["test", "hit"], limit: RateLimitItem, *key: str) -> bool:
+def _count(verb: Literal["test", "hit"], limit: RateLimitItem, *key: str) -> bool:
     try:
         return getattr(limiter.limiter, verb)(limit, *key)
     except RedisError as error:

@@ -4,7 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
-from ravada_web.web import asked, compression, errors, filters, guard, language, rendering, rq_dashboard, security
+from ravada_web.web import compression, errors, filters, guard, language, parameters, rendering, rq_dashboard, security
 from ravada_web.web.audit import views as audit
 from ravada_web.web.bases import importing, offers
 from ravada_web.web.bases import views as bases
@@ -59,7 +59,7 @@ TOPICS = (
 def init_app(app: Flask) -> None:
     """Bring the pages, their errors, filters and headers into the application."""
     compression.init_app(app)  # first: what is registered first sees an answer last, when all others had its text
-    asked.init_app(app)
+    parameters.init_app(app)
     language.init_app(app)
     for topic in TOPICS:
         app.register_blueprint(topic.blueprint)

@@ -42,7 +42,7 @@ def load_user(token: str) -> User | None:
     if found is None:
         return None
     sessions.use(found)
-    g.sign_in_id = found.id
+    g.session_id = found.id
     return found.user
 
 
@@ -85,7 +85,7 @@ def require_sign_in() -> ResponseReturnValue | None:
 
 
 # What somebody who owes a new password, or a second factor, may ask for before giving it.
-_BEFORE_DUTIES = {"account.password", "account.change_password", "account.set_up", "account.prove"}
+_BEFORE_DUTIES = {"account.password", "account.change_password", "account.set_up", "account.confirm"}
 
 
 def _first_of_all(user: User) -> ResponseReturnValue | None:

@@ -63,7 +63,7 @@ def test_a_base_is_allowed_on_nodes_by_name(app: Flask, people: People) -> None:
         "clones delete --yes ghost",
         "clones list --base ghost",
         "users sessions ghost",
-        "groups limit ghost",
+        "groups quota ghost",
     ],
 )
 def test_a_name_that_is_not_there_is_said_in_one_line(app: Flask, people: People, line: str) -> None:

@@ -10,7 +10,7 @@ from ravada_web.extensions import db
 from ravada_web.models import Base, Group
 from ravada_web.services.bases import offers
 from ravada_web.services.people import quotas, users
-from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.quotas import Quota
 from ravada_web.services.sign_in import passwords
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -28,12 +28,12 @@ def test_a_group_with_limits_and_members(app: Flask, people: People) -> None:
     run(app, "groups create class --clones 2 --running 1 --description first")
     password = run(app, "users create alice --group class").strip()
     alice = passwords.authenticate("alice", password)
-    assert alice is not None and quotas.limits_of(alice) == Amounts(2, 1, None)
+    assert alice is not None and quotas.quota_of(alice) == Quota(2, 1, None)
     assert run(app, "groups add class user other") == "added 2\n"
     (row,) = json.loads(run(app, "groups list --json"))
     assert (row["name"], row["members"], row["clones"], row["memory_mib"]) == ("class", 3, 2, None)
-    run(app, "groups limit class --memory 512")
-    assert quotas.limits_of(users.by_name(people.administrator, "user")) == Amounts(None, None, 512)
+    run(app, "groups quota class --memory 512")
+    assert quotas.quota_of(users.by_name(people.administrator, "user")) == Quota(None, None, 512)
     assert run(app, "groups remove class user other") == "removed 2\n"
     run(app, "groups delete class")
     assert db.session.scalars(select(Group)).all() == []

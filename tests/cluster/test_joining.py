@@ -12,8 +12,7 @@ from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.messages import Message
 from ravada_web.models import Event, Node, Operation, OperationState, Trust
-from ravada_web.services.joining import host_keys, inspection, key_install, remedies
-from ravada_web.services.joining import proof as joining_proof
+from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
 from ravada_web.services.joining.checks.findings import Finding, findings_of
 from ravada_web.services.lifecycle import removal, service_state
 from ravada_web.services.nodes import endpoints
@@ -124,7 +123,7 @@ def test_from_a_password_to_a_node_that_runs_guests(cluster: Cluster, host: LabN
 
     assert node.memory_free_mib and node.pools[0].free_mib, "its figures are known before the first check"
 
-    proof = done(joining_proof.request_proof(cluster.admin, node))
+    proof = done(verification.request_verification(cluster.admin, node))
     assert [step["code"] for step in proof.result["steps"]] == ["link", "disk", "start", "display", "frame", "remove"]
     assert all(step["state"] == "pass" for step in proof.result["steps"])
     db.session.rollback()
@@ -171,9 +170,9 @@ def test_the_libvirt_group_alone_is_a_reduced_mode(cluster: Cluster, host: LabNo
     assert finding(node, "libvirt").state == "pass"
     wait_until(lambda: cluster.node("new").observed == "up", 20, "it is watched all the same")
     for asked in (
-        lambda: joining_proof.request_proof(cluster.admin, cluster.node("new")),
+        lambda: verification.request_verification(cluster.admin, cluster.node("new")),
         lambda: remedies.request_fix(cluster.admin, cluster.node("new"), ["firewall"]),
-        lambda: service_state.set_service_state(cluster.admin, cluster.node("new"), "enabled", unproved=True),
+        lambda: service_state.set_service_state(cluster.admin, cluster.node("new"), "enabled", unverified=True),
     ):
         with pytest.raises(Conflict):
             asked()
@@ -314,9 +313,9 @@ def test_a_host_by_two_addresses_is_found_and_never_enabled(cluster: Cluster) ->
         found = finding(node, "twice")
         assert found.state == "fail" and found.text.kind == "joining.is_node"
         with refused(Conflict, "joining.duplicate"):
-            joining_proof.request_proof(cluster.admin, node)
+            verification.request_verification(cluster.admin, node)
         with refused(Conflict, "joining.duplicate"):
-            service_state.set_service_state(cluster.admin, node, "enabled", unproved=True)
+            service_state.set_service_state(cluster.admin, node, "enabled", unverified=True)
     finally:
         removal.remove(cluster.admin, node)
 
@@ -340,7 +339,7 @@ def test_a_host_that_reboots_in_the_middle_is_joined_after_it(cluster: Cluster, 
     host.wait_ready()
     retry(cluster.admin, [broken.id])
     done(broken)
-    done(joining_proof.request_proof(cluster.admin, cluster.node("new")))
+    done(verification.request_verification(cluster.admin, cluster.node("new")))
     assert cluster.node("new").wanted == "enabled"
 
 
@@ -353,7 +352,7 @@ def test_a_key_that_changes_between_two_steps_quarantines_it(cluster: Cluster, h
     db.session.rollback()
     assert node.trust == Trust.CHANGED
     with refused(Conflict, "joining.quarantined"):
-        joining_proof.request_proof(cluster.admin, node)
+        verification.request_verification(cluster.admin, node)
     scan = done(host_keys.request_rekey(cluster.admin, node))
     done(host_keys.accept_join(cluster.admin, scan.id, host.host_key_fingerprint))
     db.session.rollback()
@@ -365,7 +364,7 @@ def test_an_unproved_node_is_enabled_only_by_an_override_that_is_kept(cluster: C
     node = let_in(cluster, host)
     with refused(Conflict, "nodes.not_tested"):
         service_state.set_service_state(cluster.admin, node, "enabled")
-    service_state.set_service_state(cluster.admin, node, "enabled", unproved=True)
+    service_state.set_service_state(cluster.admin, node, "enabled", unverified=True)
     kept = select(Event).where(Event.action == "enable_unproved", Event.object_id == node.id)
     assert db.session.scalar(kept) is not None
 

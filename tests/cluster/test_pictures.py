@@ -18,7 +18,7 @@ def test_a_running_desktop_has_its_picture(cluster: Cluster) -> None:
     assert clone.id in [clone_id for lot in screenshot_work.due() for clone_id in lot]
 
     def shows_something() -> bool:
-        screenshot_work.take([clone.id])
+        screenshot_work.capture([clone.id])
         found = screenshots.picture(clone.id)
         if found is None:
             return False

@@ -11,7 +11,7 @@ import pytest
 from websockets.sync.client import connect
 
 from ravada_web.extensions import db
-from ravada_web.models import SignIn
+from ravada_web.models import UserSession
 from ravada_web.services.consoles import tickets
 from tests.support.certificates import make_certificate
 from tests.support.house import PASSWORD, House
@@ -50,7 +50,7 @@ def test_a_person_signs_in_and_opens_a_console(house: House, trusting: ssl.SSLCo
         given = answer.headers.get_all("Set-Cookie") or []
         assert given and all("Secure" in line and "HttpOnly" in line for line in given)
     db.session.rollback()
-    user_id, sign_in = alice.user_id, db.session.query(SignIn).order_by(SignIn.id.desc()).first()
+    user_id, sign_in = alice.user_id, db.session.query(UserSession).order_by(UserSession.id.desc()).first()
     assert sign_in is not None and sign_in.user_id == user_id and sign_in.id != alice.sign_in_id
     words = ["binary", f"ticket.{tickets.issue(sign_in.user, sign_in.id, clone)}"]
     cookies = "; ".join(line.split(";")[0] for line in given)

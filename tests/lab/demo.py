@@ -29,7 +29,7 @@ from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
-from ravada_web.services.joining import host_keys, proof
+from ravada_web.services.joining import host_keys, verification
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import users
@@ -177,7 +177,7 @@ def _add_node(node: LabNode) -> None:
     join = host_keys.accept_join(actor, scan.id, node.host_key_fingerprint)
     wait([join.id], timeout=60)
     known = next(row.node for row in node_list.listing(actor) if row.node.name == node.name)
-    wait([proof.request_proof(actor, known).id], timeout=60)
+    wait([verification.request_verification(actor, known).id], timeout=60)
 
 
 def _up_since(node: Node, moment: datetime) -> bool:

@@ -24,7 +24,7 @@ from ravada_web.models import Base, Clone, CloneState, Node, Operation, Operatio
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.joining import host_keys, proof
+from ravada_web.services.joining import host_keys, verification
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people import users
 from tests.lab import Lab, LabNode, build_guest
@@ -218,7 +218,7 @@ def join(cluster: Cluster, node: LabNode) -> None:
     wait([scan.id], 30)
     joined = host_keys.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
     wait([joined.id], 60)
-    wait([proof.request_proof(cluster.admin, cluster.node(node.name)).id], 60)
+    wait([verification.request_verification(cluster.admin, cluster.node(node.name)).id], 60)
 
 
 def make_base(cluster: Cluster, name: str, paths: Sequence[str], nodes: Sequence[str] | None = None) -> int:

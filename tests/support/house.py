@@ -21,7 +21,7 @@ from ravada_web import ROOT, create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
-from ravada_web.models import Clone, CloneState, Node, Role, SignIn, User
+from ravada_web.models import Clone, CloneState, Node, Role, User, UserSession
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.consoles import tickets
@@ -251,5 +251,5 @@ def house(running_house: House) -> Iterator[House]:
         yield running_house
         running_house.opened.close()
         with transaction() as session:
-            session.query(SignIn).delete()
+            session.query(UserSession).delete()
         db.session.remove()

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, Group, Node, Pool, SignIn, User
+from ravada_web.models import Base, Clone, Group, Node, Pool, User, UserSession
 from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.translations import LANGUAGES, Catalogues
 from tests.conftest import People
@@ -46,7 +46,7 @@ def pages() -> list[str]:
 
 def data() -> set[str]:
     """The names in the rows, word by word, in lower case."""
-    columns = (Node.name, Node.user, Base.name, Clone.name, User.name, Group.name, SignIn.agent, Pool.name)
+    columns = (Node.name, Node.user, Base.name, Clone.name, User.name, Group.name, UserSession.agent, Pool.name)
     names = [str(name) for column in columns for name in db.session.scalars(select(column))]
     domains = [name for names in db.session.scalars(select(Node.other_domains)) for name in names]
     known = [*names, *domains, *QUEUES, *LANGUAGES.values(), PROPER, TITLES]

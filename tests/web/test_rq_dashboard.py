@@ -61,7 +61,7 @@ def test_nothing_is_changed_there(people: People, sign_in: SignInAs, job: str, m
 def test_who_is_given_a_part_of_the_house_does_not_see_all_jobs(
     world: World, people: People, sign_in: SignInAs, job: str
 ) -> None:
-    operator_scopes.give_scope(people.administrator, people.operator, [world.nodes[0]], [])
+    operator_scopes.set_scope(people.administrator, people.operator, [world.nodes[0]], [])
     assert sign_in("operator").get("/ops/rq/").status_code == 403
 
 

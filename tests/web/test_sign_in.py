@@ -11,7 +11,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from ravada_web.extensions import db
-from ravada_web.models import Event, RecoveryCode, SignIn, User, now
+from ravada_web.models import Event, RecoveryCode, User, UserSession, now
 from ravada_web.services.sign_in import passwords, second_factor, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
@@ -275,7 +275,7 @@ def test_a_sign_in_ends_by_itself(
     sign_in("user")
     assert is_in(client)
     with transaction() as session:
-        session.query(SignIn).update({column: now() - age})
+        session.query(UserSession).update({column: now() - age})
     assert not is_in(client)
     g.pop("_login_user", None)
     part = fragment(client, "/")

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import matches
-from ravada_web.models import OperatorScope, Role, SignIn, User, now
+from ravada_web.models import OperatorScope, Role, User, UserSession, now
 from ravada_web.services.people import csv_import, groups, operator_scopes
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.sign_in import sessions
@@ -217,7 +217,7 @@ def test_sign_ins_are_listed_for_administrators_and_ended(people: People, sign_i
     client = sign_in("administrator")
     assert "192.0.2.77" in client.get(path).text
     assert client.post(f"{path}/sign-ins/end-all").headers["Location"] == path
-    assert db.session.scalars(select(SignIn).where(SignIn.user_id == people.user.id)).all() == []
+    assert db.session.scalars(select(UserSession).where(UserSession.user_id == people.user.id)).all() == []
 
 
 def test_an_operator_is_given_a_part_and_all_again(world: World, people: People, sign_in: SignInAs) -> None:
@@ -241,7 +241,7 @@ def test_an_operator_is_given_a_part_and_all_again(world: World, people: People,
 
 
 def test_pages_show_an_operator_the_part_alone(world: World, people: People, sign_in: SignInAs) -> None:
-    operator_scopes.give_scope(people.administrator, people.operator, [world.nodes[0]], [])
+    operator_scopes.set_scope(people.administrator, people.operator, [world.nodes[0]], [])
     client = sign_in("operator")
     assert client.get(f"/nodes/{world.nodes[1]}").status_code == 404
     assert client.get(f"/nodes/{world.nodes[0]}").status_code == 200

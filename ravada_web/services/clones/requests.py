@@ -65,7 +65,7 @@ def place_and_write(session: Session, actor: User, request: Request, among: Sele
     """
     hold_lock(session, "placement")
     base, owner = _checked(session, request)
-    _require_within_limits(session, actor, owner, base, request)
+    _require_within_quota(session, actor, owner, base, request)
     version = _version(session, base)
     choice = placement_choice.choose(session, base, version, request.count, request.start_after, among)
     if not choice.complete:
@@ -100,7 +100,7 @@ def _no_base() -> Message:
     return message("clones.base_not_prepared")
 
 
-def _require_within_limits(session: Session, actor: User, owner: User, base: Base, request: Request) -> None:
+def _require_within_quota(session: Session, actor: User, owner: User, base: Base, request: Request) -> None:
     """Who controls all clones gives them knowingly, whatever their owner's limits are. Raises Conflict."""
     if not rights.can(actor, "clones.control_all"):
         starting = request.count if request.start_after else 0

@@ -18,7 +18,7 @@ class ConsolePage:
 
     clone: Clone
     looks_on: bool
-    viewers: Sequence[Console]
+    onlookers: Sequence[Console]
     no_file: Message
 
 
@@ -37,7 +37,7 @@ def console(viewer: User, clone_id: int) -> ConsolePage:
     return ConsolePage(
         clone=clone,
         looks_on=console_rights.is_onlooker(viewer, clone),
-        viewers=console_rights.onlookers(clone),
+        onlookers=console_rights.onlookers(clone),
         no_file=viewer_files.impossible(viewer, clone),
     )
 

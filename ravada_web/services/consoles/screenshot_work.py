@@ -14,7 +14,7 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.displays import picture
 from ravada_web.hypervisor.errors import HypervisorError
-from ravada_web.models import Clone, CloneState, Node, Observed, SignIn, Trust, now
+from ravada_web.models import Clone, CloneState, Node, Observed, Trust, UserSession, now
 from ravada_web.services import changes
 from ravada_web.services.batches import batched
 from ravada_web.services.consoles import screenshots
@@ -30,7 +30,7 @@ LIBVIRT_SECONDS = 2.0
 
 def due() -> list[Sequence[int]]:
     """The ids of running clones whose users are about, in lots for one job each, a node's together."""
-    about = select(SignIn.user_id).where(SignIn.seen_at > now() - ABOUT)
+    about = select(UserSession.user_id).where(UserSession.seen_at > now() - ABOUT)
     query = (
         select(Clone.id)
         .join(Node, Node.id == Clone.node_id)
@@ -42,7 +42,7 @@ def due() -> list[Sequence[int]]:
     return list(batched(ids, AT_ONCE))
 
 
-def take(clone_ids: Sequence[int]) -> None:
+def capture(clone_ids: Sequence[int]) -> None:
     """Take the pictures of these clones, one connection a node; those that cannot be taken are left for next time."""
     query = select(Clone).where(Clone.id.in_(clone_ids), Clone.state == CloneState.RUNNING)
     rows = db.session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.node_id, Clone.id)).all()
@@ -55,7 +55,7 @@ def take(clone_ids: Sequence[int]) -> None:
     db.session.rollback()
     owners = {owner for uri, clones in by_node for owner in _of_node(uri, clones, end)}
     if owners:
-        changes.tell(f"desktops-{owner}" for owner in owners)
+        changes.publish(f"desktops-{owner}" for owner in owners)
 
 
 def _of_node(uri: str, clones: Sequence[tuple[int, str, int]], end: float) -> Iterator[int]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import RavadaError
-from ravada_web.models import Clone, CloneState, Console, SignIn, Ticket, User, now
+from ravada_web.models import Clone, CloneState, Console, Ticket, User, UserSession, now
 from ravada_web.services.audit import events, origin
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles.causes import Cause, closed
@@ -115,7 +115,7 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
         return Grant(console.id, clone.id, clone.uuid, view_only, former)
 
 
-def _use(session: Session, ticket: str, sign_in: SignIn) -> Ticket:
+def _use(session: Session, ticket: str, sign_in: UserSession) -> Ticket:
     row = session.scalar(select(Ticket).where(Ticket.token_hash == sessions.digest(ticket)))
     if row is None or row.sign_in_id != sign_in.id or row.user_id != sign_in.user_id:
         raise ConsoleRefused(Cause.TICKET)

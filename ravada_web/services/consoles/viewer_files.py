@@ -81,10 +81,10 @@ def admit(handle: Handle) -> None:
             endpoints.workspace(), endpoints.target(node), read, deadline=CA_SECONDS, step="SPICE's authority"
         )
         where["ca"] = authority.decode(errors="replace")
-    _keep(handle.operation_id, where | {"password": password, "title": name})
+    _store(handle.operation_id, where | {"password": password, "title": name})
 
 
-def _keep(operation_id: int, where: dict[str, Any]) -> None:
+def _store(operation_id: int, where: dict[str, Any]) -> None:
     sealed = seal(json.dumps(where), Purpose.VIEWER_FILE, settings().secret_key())
     queues.redis.set(_key(operation_id), sealed, ex=TICKET_SECONDS)
 
@@ -98,13 +98,13 @@ def file_of(viewer: User, clone_id: int, operation_id: int) -> str:
     operation = db.session.get(Operation, operation_id)
     if operation is None or operation.user_id != viewer.id or operation.params.get("clone_id") != clone_id:
         raise NotFound(message("operations.not_found"))
-    where = _taken(operation_id)
+    where = _fetch(operation_id)
     if where is None:
         raise NotFound(message("consoles.viewer_file_expired"))
     return _text(where)
 
 
-def _taken(operation_id: int) -> dict[str, Any] | None:
+def _fetch(operation_id: int) -> dict[str, Any] | None:
     sealed = queues.redis.getdel(_key(operation_id))
     kept = unseal(sealed.decode(), Purpose.VIEWER_FILE, settings().secret_key()) if isinstance(sealed, bytes) else None
     return json.loads(kept) if kept else None

@@ -1,7 +1,8 @@
 """How a host becomes a node, its first step: read its key and have it accepted; that writes the row.
 
 The host's address waits in the operation's `params` until then. What follows are the steps of `inspection` (do we
-have access, is all there that is needed), `key_install` and `remedies` (help with both), and `proof` (does a VM run).
+have access, is all there that is needed), `key_install` and `remedies` (help with both), and `verification` (does a
+VM run).
 """
 
 from sqlalchemy import select

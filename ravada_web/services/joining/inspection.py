@@ -84,14 +84,14 @@ def inspect(handle: Handle) -> None:
     node = db.session.get_one(Node, handle.node_id)
     where = endpoints.target(node)
     db.session.rollback()
-    login, took = let_in(where)
+    login, took = log_in(where)
     where = replace(where, root=login.power != "libvirt")
-    seen = _look(where, login, took)
+    seen = _survey_host(where, login, took)
     handle.check()
     _write(handle, seen)
 
 
-def let_in(where: Target) -> tuple[Login, float]:
+def log_in(where: Target) -> tuple[Login, float]:
     """Log in; returns the login and the seconds it took. A key that has changed quarantines the node.
 
     Raises InvalidInput for the field `user` where we have no access, `address` where nobody answers.
@@ -117,7 +117,7 @@ def quarantine(node_id: int, reason: Message) -> None:
         session.execute(changed)
 
 
-def _look(where: Target, login: Login, login_seconds: float) -> Seen:
+def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
     apart = endpoints.workspace()
     seen_host = survey(apart, where)
     started = time.monotonic()

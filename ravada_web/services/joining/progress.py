@@ -8,7 +8,7 @@ from ravada_web.extensions import db
 from ravada_web.models import Access, Node, Operation, OperationState, Trust, User
 from ravada_web.services.joining import key_install, remedies
 from ravada_web.services.joining.checks.findings import Finding, findings_of
-from ravada_web.services.joining.proof import Step, steps
+from ravada_web.services.joining.verification import Step, steps
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import JOINING_NODE
 from ravada_web.services.permissions import rights
@@ -34,7 +34,7 @@ class Guide:
         return self.node.trust == Trust.PINNED
 
     @property
-    def let_in(self) -> bool:
+    def has_access(self) -> bool:
         """Whether our login works."""
         return self.node.access != Access.NONE
 
@@ -54,7 +54,7 @@ class Guide:
         return [finding for finding in findings_of(self.node) if finding.code not in OF_ACCESS]
 
     @property
-    def proof(self) -> list[Step]:
+    def verification(self) -> list[Step]:
         """The steps of the last test."""
         return steps(self.node.proof)
 
@@ -71,7 +71,7 @@ class Guide:
     @property
     def step(self) -> int:
         """The step that is to be done now, from 1: trust, access, checks, proof; 5 when all are done."""
-        for number, is_done in enumerate((self.trusted, self.let_in, self.sound, self.node.proved_at), 1):
+        for number, is_done in enumerate((self.trusted, self.has_access, self.sound, self.node.proved_at), 1):
             if not is_done:
                 return number
         return 5

@@ -70,10 +70,10 @@ def _run(where: Target, finding: Finding) -> None:
     argv = ["sh", "-c", finding.remedy]
     run(endpoints.workspace(), where, argv, deadline=FIX_SECONDS, fresh=True, step=step)
     if finding.code == "firewall":
-        _keep_the_rules(where)
+        _confirm_rules(where)
 
 
-def _keep_the_rules(where: Target) -> None:
+def _confirm_rules(where: Target) -> None:
     """Log in again past the rules; only then do they stay."""
     try:
         examine_login(endpoints.workspace(), where, deadline=LOGIN_SECONDS)

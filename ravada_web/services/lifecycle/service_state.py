@@ -13,11 +13,13 @@ from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
 
-def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool = False, unproved: bool = False) -> None:
+def set_service_state(
+    actor: User, node: Node, wanted: str, *, shut_down: bool = False, unverified: bool = False
+) -> None:
     """Enable or disable a node. Disabled, it gets no new clone and no start; what runs there is left, or, with
     `shut_down`, asked to shut down.
 
-    A node that never passed its test is enabled only with `unproved`, which the audit log keeps. Raises
+    A node that never passed its test is enabled only with `unverified`, which the audit log keeps. Raises
     InvalidInput, and Conflict for a node that cannot be enabled.
     """
     rights.require(actor, "nodes.change")
@@ -26,7 +28,7 @@ def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool =
     outbox.require_queue()
     with transaction() as session:
         if wanted == ServiceState.ENABLED:
-            _require_enablable(node, unproved)
+            _require_enablable(node, unverified)
         node.wanted = wanted
         if wanted == ServiceState.ENABLED:
             events.record(session, actor, "enable" if node.proved_at else "enable_unproved", node)
@@ -38,9 +40,9 @@ def set_service_state(actor: User, node: Node, wanted: str, *, shut_down: bool =
                 clone_actions.shut_down(actor, ids)
 
 
-def _require_enablable(node: Node, unproved: bool) -> None:
+def _require_enablable(node: Node, unverified: bool) -> None:
     inspection.require_own_host(node)
     if not node.allows_root:
         raise Conflict(message("nodes.no_root", node=node.name))
-    if node.proved_at is None and not unproved:
+    if node.proved_at is None and not unverified:
         raise Conflict(message("nodes.not_tested", node=node.name))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ravada_web.errors import NotFound
 from ravada_web.messages import message
-from ravada_web.models import SignIn, User
+from ravada_web.models import User, UserSession
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.nodes import listing as node_list
@@ -56,7 +56,7 @@ def subscribe(token: str, topics: Sequence[str]) -> tuple[Listener, dict[str, st
     return _listener(sign_in), {topic: _granted(sign_in.user, topic) for topic in topics[:MOST_TOPICS]}
 
 
-def _listener(sign_in: SignIn) -> Listener:
+def _listener(sign_in: UserSession) -> Listener:
     return Listener(sign_in.id, sign_in.user.role, scopes.of(sign_in.user))
 
 

@@ -32,11 +32,11 @@ def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
         )
     }
     for node in nodes:
-        _note(session, known, node, None, _trouble(node), moment)
+        _update(session, known, node, None, _trouble(node), moment)
         # Nothing new is known of the pools of a node that does not answer: they stay as they were.
         if node.observed != Observed.DOWN:
             for pool in node.pools:
-                _note(session, known, node, pool, _pool_trouble(node, pool), moment)
+                _update(session, known, node, pool, _pool_trouble(node, pool), moment)
 
 
 Trouble = tuple[str, Message]
@@ -60,7 +60,7 @@ def _pool_trouble(node: Node, pool: Pool) -> Trouble:
     return state, message("alerts.pool_full", pool=pool.name, used_percent=int(used), free_mib=pool.free_mib)
 
 
-def _note(
+def _update(
     session: Session,
     known: dict[tuple[int, int | None], Alert],
     node: Node,

@@ -97,7 +97,7 @@ class Round:
             self._holding[node_id] = True
         self._begun[node_id] = time.monotonic()
         try:
-            self._answers.put(ask(question, self._workspace))
+            self._answers.put(probe_node(question, self._workspace))
         finally:
             self._let_others(node_id)
 
@@ -132,7 +132,7 @@ class Round:
         return [Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True) for node_id in late]
 
 
-def ask(question: Question, workspace: Workspace) -> Answer:
+def probe_node(question: Question, workspace: Workspace) -> Answer:
     """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
 
     Of one that is known to be down only a link that is back up, or one try, tells.
@@ -150,7 +150,7 @@ def ask(question: Question, workspace: Workspace) -> Answer:
         answer.observed = Observed.DEGRADED
         answer.reason = message("nodes.link_starting")
         return answer
-    _ask_libvirt(question, answer)
+    _query_libvirt(question, answer)
     return answer
 
 
@@ -165,7 +165,7 @@ def _sample(question: Question, workspace: Workspace) -> Sample:
         return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)
 
 
-def _ask_libvirt(question: Question, answer: Answer) -> None:
+def _query_libvirt(question: Question, answer: Answer) -> None:
     started = time.monotonic()
     try:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:

@@ -14,12 +14,12 @@ from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
 from ravada_web.messages import message
-from ravada_web.models import Group, GroupMember, Role, SignIn, User
+from ravada_web.models import Group, GroupMember, Role, User, UserSession
 from ravada_web.services import csv_cells
 from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
 from ravada_web.services.people import csv_rows
-from ravada_web.services.people.csv_rows import COLUMNS, LIMITS, Row, keeps_oneself, own_row
+from ravada_web.services.people.csv_rows import COLUMNS, QUOTA_FIELDS, Row, keeps_oneself, own_row
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
@@ -44,8 +44,8 @@ def download(viewer: User) -> str:
     query = select(User).options(selectinload(User.groups)).order_by(User.name)
     for user in db.session.scalars(query):
         groups = ";".join(group.name for group in user.groups)
-        limits = (getattr(user, name) for name in LIMITS)
-        row = (user.name, user.role, "yes" if user.active else "no", groups, *limits)
+        quota = (getattr(user, name) for name in QUOTA_FIELDS)
+        row = (user.name, user.role, "yes" if user.active else "no", groups, *quota)
         lines.append(csv_cells.line(row))
     # The mark tells spreadsheets that this is UTF-8.
     return "\ufeff" + "".join(lines)
@@ -107,7 +107,7 @@ def differs(user: User, row: Row) -> bool:
         or (row.role is not None and row.role != user.role)
         or (row.active is not None and row.active != user.active)
         or (row.groups is not None and set(row.groups) != {group.name for group in user.groups})
-        or any(getattr(user, name) != value for name, value in row.limits.items())
+        or any(getattr(user, name) != value for name, value in row.quota.items())
     )
 
 
@@ -149,12 +149,12 @@ def _write(session: Session, rows: Mapping[str, Row], done: Preview) -> dict[str
     # Who is switched off, or has another password, is signed out.
     signed_out = [ids[name] for name in done.changed if rows[name].active is False or rows[name].password_hash]
     for ended in batched(signed_out, _CHUNK):
-        session.execute(delete(SignIn).where(SignIn.user_id.in_(ended)))
+        session.execute(delete(UserSession).where(UserSession.user_id.in_(ended)))
     return ids
 
 
 def _new(row: Row) -> dict[str, Any]:
-    blank: dict[str, Any] = dict.fromkeys(LIMITS)
+    blank: dict[str, Any] = dict.fromkeys(QUOTA_FIELDS)
     return {
         "name": row.name,
         "role": row.role or Role.USER.value,
@@ -163,12 +163,12 @@ def _new(row: Row) -> dict[str, Any]:
         "password_hash": row.password_hash or "",
         "must_change_password": row.password_hash is None,
         **blank,
-        **row.limits,
+        **row.quota,
     }
 
 
 def _changes(row: Row) -> dict[str, Any]:
-    values: dict[str, Any] = dict(row.limits)
+    values: dict[str, Any] = dict(row.quota)
     for name in ("role", "active", "password_hash"):
         if (value := getattr(row, name)) is not None:
             values[name] = value

@@ -18,11 +18,11 @@ from ravada_web.messages import Message, message
 from ravada_web.models import Group, Role, User
 from ravada_web.services.csv_cells import unguard
 from ravada_web.services.people import users
-from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.quotas import Quota
 from ravada_web.services.sign_in import passwords
 
-LIMITS = ("most_clones", "most_running", "most_memory_mib")
-COLUMNS = ("name", "role", "active", "groups", *LIMITS)
+QUOTA_FIELDS = ("most_clones", "most_running", "most_memory_mib")
+COLUMNS = ("name", "role", "active", "groups", *QUOTA_FIELDS)
 ACCEPTED = (*COLUMNS, "password")
 MOST_ROWS, MOST_PASSWORDS, MOST_SHOWN = 10_000, 200, 50
 _YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off")
@@ -53,13 +53,13 @@ def _numbered(line: BadLine) -> Message:
 
 @dataclass
 class Row:
-    """What a line asks for: None leaves a value as it is; `limits` holds the columns that the table has."""
+    """What a line asks for: None leaves a value as it is; `quota` holds the columns that the table has."""
 
     name: str
     role: str | None = None
     active: bool | None = None
     groups: list[str] | None = None
-    limits: dict[str, int | None] = field(default_factory=dict)
+    quota: dict[str, int | None] = field(default_factory=dict)
     password_hash: str | None = None
 
 
@@ -187,8 +187,8 @@ def _row(cells: Mapping[str, str], known: set[str], reasons: list[Message]) -> R
         row.groups = list(dict.fromkeys(name.strip() for name in cells["groups"].split(";") if name.strip()))
         unknown = [name for name in row.groups if name not in known]
         reasons += [message("people.no_group_called", name=name[:70]) for name in unknown]
-    row.limits = {name: _number(name, cells[name], reasons) for name in LIMITS if name in cells}
-    if wrong := users.out_of_range(Amounts(*(row.limits.get(name) for name in LIMITS))):
+    row.quota = {name: _number(name, cells[name], reasons) for name in QUOTA_FIELDS if name in cells}
+    if wrong := users.out_of_range(Quota(*(row.quota.get(name) for name in QUOTA_FIELDS))):
         reasons += [message("people.csv_bad_quota", column=name, reason=why) for name, why in wrong.items()]
     return row
 

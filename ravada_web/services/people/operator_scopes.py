@@ -14,7 +14,7 @@ from ravada_web.services.permissions.scopes import Scope
 from ravada_web.services.transaction import transaction
 
 
-def give_scope(actor: User, operator: User, node_ids: Collection[int], base_ids: Collection[int]) -> None:
+def set_scope(actor: User, operator: User, node_ids: Collection[int], base_ids: Collection[int]) -> None:
     """Give an operator exactly these nodes and bases. Raises Conflict for one who is no operator, InvalidInput for
     what does not exist, and where there is none."""
     rights.require(actor, "users.change")
@@ -30,7 +30,7 @@ def give_scope(actor: User, operator: User, node_ids: Collection[int], base_ids:
         events.record(session, actor, "give_part", operator, _described(chosen))
 
 
-def give_everything(actor: User, operator: User) -> None:
+def clear_scope(actor: User, operator: User) -> None:
     """Give an operator all bases and nodes, those to come too. Raises Conflict for one who is no operator."""
     rights.require(actor, "users.change")
     with transaction() as session:

@@ -1,4 +1,4 @@
-"""Limits: how many clones somebody may have, how many of them running, and how much memory those may take."""
+"""Quotas: how many clones somebody may have, how many of them running, and how much memory those may take."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _RUNS = or_(Clone.state.in_(USING_MEMORY), _WILL_RUN)
 
 
 @dataclass(frozen=True)
-class Amounts:
+class Quota:
     """Clones in all, those that run or are about to, and the memory of these in MiB; as a limit, None is none."""
 
     clones: int | None
@@ -28,21 +28,21 @@ class Amounts:
     memory_mib: int | None
 
 
-def limits_of(user: User) -> Amounts:
+def quota_of(user: User) -> Quota:
     """What the user may have: the user's own value, else the largest of the groups' values, else no limit."""
     columns = (Group.most_clones, Group.most_running, Group.most_memory_mib)
     query = select(*(func.max(column) for column in columns)).join(GroupMember, GroupMember.group_id == Group.id)
     of_groups = db.session.execute(query.where(GroupMember.user_id == user.id)).one()
     own = (user.most_clones, user.most_running, user.most_memory_mib)
-    return Amounts(*(value if value is not None else largest for value, largest in zip(own, of_groups, strict=True)))
+    return Quota(*(value if value is not None else largest for value, largest in zip(own, of_groups, strict=True)))
 
 
-def used_by(user: User) -> Amounts:
+def used_by(user: User) -> Quota:
     """What the user has now."""
     had = select(func.count()).where(Clone.owner_id == user.id, _HAD)
     running = select(func.count(), func.coalesce(func.sum(Clone.memory_mib), 0)).where(Clone.owner_id == user.id, _RUNS)
     count, memory = db.session.execute(running).one()
-    return Amounts(db.session.scalar(had), count, memory)
+    return Quota(db.session.scalar(had), count, memory)
 
 
 def require(
@@ -59,8 +59,8 @@ def require(
 
     Raises Conflict with a message to the `actor`, who is the user unless given.
     """
-    most = limits_of(user)
-    if most == Amounts(None, None, None):
+    most = quota_of(user)
+    if most == Quota(None, None, None):
         return
     session.flush()
     has = used_by(user)

@@ -14,7 +14,7 @@ from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Clone, Group, GroupMember, Role, User
 from ravada_web.services.audit import events
 from ravada_web.services.paging import Page, paginate
-from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.quotas import Quota
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
@@ -94,7 +94,7 @@ def ensure_first_administrator(name: str = "admin") -> str | None:
 
 
 MOST_CLONES, MOST_MEMORY_MIB = 100_000, 1 << 30
-NO_LIMITS = Amounts(None, None, None)
+NO_QUOTA = Quota(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,9 @@ def make(
     password: str | None = None,
     *,
     group_ids: Collection[int] = (),
-    most: Amounts = NO_LIMITS,
+    most: Quota = NO_QUOTA,
 ) -> tuple[User, str]:
-    """Make a user in these groups, with these limits; returns it and its password (drawn, where none is given).
+    """Make a user in these groups, with this quota; returns it and its password (drawn, where none is given).
 
     `actor` is None for the administrator of the machine, on the command line. Raises InvalidInput.
     """
@@ -188,12 +188,12 @@ def make(
             raise InvalidInput(wrong)
         user, password = create(actor, name, role, password)
         user.groups = groups
-        set_limits(user, most)
+        set_quota(user, most)
     return user, password
 
 
-def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most: Amounts) -> None:
-    """Change a user's role, groups and own limits. Raises InvalidInput with a reason for each field.
+def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most: Quota) -> None:
+    """Change a user's role, groups and own quota. Raises InvalidInput with a reason for each field.
 
     Nobody takes their own administrator's role away, and one administrator who may sign in stays.
     """
@@ -209,7 +209,7 @@ def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most
             raise InvalidInput(wrong)
         before = _described(user)
         user.role, user.groups = Role(role), groups
-        set_limits(user, most)
+        set_quota(user, most)
         changes = [new for old, new in zip(before, _described(user), strict=True) if old != new]
         text = message("people.changes", changes_clauses=changes) if changes else NOTHING
         events.record(session, actor, "edit", user, text)
@@ -229,8 +229,8 @@ def _groups(session: Session, group_ids: Collection[int]) -> list[Group]:
     return groups
 
 
-def set_limits(owner: User | Group, most: Amounts) -> None:
-    """Give a user or a group these limits."""
+def set_quota(owner: User | Group, most: Quota) -> None:
+    """Give a user or a group this quota."""
     owner.most_clones, owner.most_running, owner.most_memory_mib = most.clones, most.running, most.memory_mib
 
 
@@ -246,8 +246,8 @@ def own_quota(owner: User | Group) -> Message:
     return message("people.quota", amounts=amounts) if amounts else message("people.no_quota")
 
 
-def out_of_range(most: Amounts) -> dict[str, Message]:
-    """What is wrong with limits; maps fields to reasons."""
+def out_of_range(most: Quota) -> dict[str, Message]:
+    """What is wrong with a quota; maps fields to reasons."""
     wrong = {}
     for name, value in (("most_clones", most.clones), ("most_running", most.running)):
         if value is not None and not 0 <= value <= MOST_CLONES:
@@ -270,7 +270,7 @@ def why_stays(session: Session, actor: User | None, user: User) -> Message:
     return NOTHING
 
 
-def switch_off(actor: User, user: User) -> None:
+def deactivate(actor: User, user: User) -> None:
     """Let the user sign in no more, and end what sign-ins there are; the clones stay. Raises Conflict."""
     rights.require(actor, "users.change")
     with transaction() as session:
@@ -281,7 +281,7 @@ def switch_off(actor: User, user: User) -> None:
         sessions.end_all(actor, user)
 
 
-def switch_on(actor: User, user: User) -> None:
+def activate(actor: User, user: User) -> None:
     """Let the user sign in again."""
     rights.require(actor, "users.change")
     with transaction() as session:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ravada_web.identity.second_factor import picture
-from ravada_web.models import SignIn, User
+from ravada_web.models import User, UserSession
 from ravada_web.services.sign_in import second_factor, sessions
 
 
@@ -12,7 +12,7 @@ from ravada_web.services.sign_in import second_factor, sessions
 class Account:
     """The sessions that hold, the recovery codes not used yet, and whether the role must have a second factor."""
 
-    rows: Sequence[SignIn]
+    rows: Sequence[UserSession]
     codes_left: int
     demanded: bool
 

@@ -11,7 +11,7 @@ from ravada_web.config import settings
 from ravada_web.errors import DatabaseBusy, NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import message
-from ravada_web.models import SignIn, User, now
+from ravada_web.models import User, UserSession, now
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
@@ -30,14 +30,14 @@ def begin(user: User, address: str, agent: str) -> str:
     token = secrets.token_urlsafe(32)
     with transaction() as session:
         user.signed_in_at = now()
-        session.execute(delete(SignIn).where(SignIn.user_id == user.id, _expired()))
-        session.add(SignIn(user_id=user.id, token_hash=digest(token), address=address[:64], agent=agent[:255]))
+        session.execute(delete(UserSession).where(UserSession.user_id == user.id, _expired()))
+        session.add(UserSession(user_id=user.id, token_hash=digest(token), address=address[:64], agent=agent[:255]))
         events.record(session, user, "sign_in", user)
     return token
 
 
 def _expired() -> ColumnElement[bool]:
-    return (SignIn.seen_at < now() - idle()) | (SignIn.created_at < now() - longest())
+    return (UserSession.seen_at < now() - idle()) | (UserSession.created_at < now() - longest())
 
 
 def idle() -> timedelta:
@@ -50,25 +50,25 @@ def longest() -> timedelta:
     return timedelta(days=settings().session_days)
 
 
-def valid(sign_in: SignIn, moment: datetime) -> bool:
+def valid(sign_in: UserSession, moment: datetime) -> bool:
     """Whether the session is valid: neither expired nor its user deactivated."""
     return sign_in.user.active and moment - sign_in.seen_at < idle() and moment - sign_in.created_at < longest()
 
 
-def find(token: str) -> SignIn | None:
+def find(token: str) -> UserSession | None:
     """The session of a cookie's token, if it is valid."""
-    sign_in = db.session.scalar(select(SignIn).where(SignIn.token_hash == digest(token)))
+    sign_in = db.session.scalar(select(UserSession).where(UserSession.token_hash == digest(token)))
     return sign_in if sign_in is not None and valid(sign_in, now()) else None
 
 
-def still_valid(sign_in_ids: Collection[int]) -> list[SignIn]:
+def still_valid(sign_in_ids: Collection[int]) -> list[UserSession]:
     """Those of these sessions that are valid."""
     moment = now()
-    rows = db.session.scalars(select(SignIn).where(SignIn.id.in_(sign_in_ids)))
+    rows = db.session.scalars(select(UserSession).where(UserSession.id.in_(sign_in_ids)))
     return [row for row in rows if valid(row, moment)]
 
 
-def use(sign_in: SignIn) -> None:
+def use(sign_in: UserSession) -> None:
     """Note that it is used, to the minute; a database that is busy with other work is left alone."""
     if now() - sign_in.seen_at < SEEN_EVERY:
         return
@@ -79,16 +79,16 @@ def use(sign_in: SignIn) -> None:
         return
 
 
-def listing(user: User) -> Sequence[SignIn]:
+def listing(user: User) -> Sequence[UserSession]:
     """The user's valid sessions, the last used first."""
-    query = select(SignIn).where(SignIn.user_id == user.id, ~_expired()).order_by(SignIn.seen_at.desc())
+    query = select(UserSession).where(UserSession.user_id == user.id, ~_expired()).order_by(UserSession.seen_at.desc())
     return db.session.scalars(query).all()
 
 
 def end(actor: User, sign_in_id: int) -> None:
     """End one session: one's own, or anybody's with the right to change users. Raises NotFound."""
     with transaction() as session:
-        sign_in = session.get(SignIn, sign_in_id)
+        sign_in = session.get(UserSession, sign_in_id)
         if sign_in is None or not (sign_in.user_id == actor.id or rights.can(actor, "users.change")):
             raise NotFound(message("sign_in.no_session"))
         events.record(session, actor, "end_sign_in", sign_in.user, sign_in.agent)
@@ -100,7 +100,9 @@ def end_all(actor: User | None, user: User, keep: int | None = None) -> int:
     if actor is not None and actor.id != user.id:
         rights.require(actor, "users.change")
     with transaction() as session:
-        rows = session.scalars(select(SignIn).where(SignIn.user_id == user.id, SignIn.id != (keep or 0))).all()
+        rows = session.scalars(
+            select(UserSession).where(UserSession.user_id == user.id, UserSession.id != (keep or 0))
+        ).all()
         for row in rows:
             session.delete(row)
         if rows:

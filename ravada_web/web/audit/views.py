@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request, stream_with_context
 
 from ravada_web.services.audit import log as audit_log
 from ravada_web.services.audit.log import Filters
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import show
 
@@ -21,7 +21,7 @@ def _filters() -> Filters:
 def index() -> Response:
     """The audit log, filtered."""
     filters = _filters()
-    page = audit_log.listing(me(), filters, asked.page())
+    page = audit_log.listing(me(), filters, parameters.page())
     return show("audit/index.html", "audit/_table.html", filters=filters, page=page)
 
 

@@ -6,7 +6,7 @@ from flask_babel import gettext as _
 
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -41,7 +41,7 @@ def tab(base_id: int) -> Response:
 def allow(base_id: int) -> ResponseReturnValue:
     """Let exactly these nodes run the base."""
     base = base_list.get(me(), base_id)
-    base_actions.allow(me(), base, request.form.getlist("node", type=asked.number))
+    base_actions.allow(me(), base, request.form.getlist("node", type=parameters.number))
     return done(url_for("bases.tab", base_id=base_id), _("Saved."))
 
 

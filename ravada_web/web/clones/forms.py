@@ -13,8 +13,8 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired
 
 from ravada_web.models import Base
-from ravada_web.web.asked import number
 from ravada_web.web.forms import Form
+from ravada_web.web.parameters import number
 
 
 class ClonesForm(Form):

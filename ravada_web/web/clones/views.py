@@ -16,7 +16,7 @@ from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.desktops import listing as desktop_list
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.permissions import rights
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.clones import actions as clone_actions
 from ravada_web.web.clones.forms import ClonesForm
 from ravada_web.web.confirm import show_question
@@ -36,9 +36,9 @@ def index() -> Response:
         search=given.get("search", "").strip(),
         state=given.get("state", ""),
         owner=given.get("owner", "").strip(),
-        **{name: given.get(name, type=asked.number) for name in ("base_id", "node_id")},
+        **{name: given.get(name, type=parameters.number) for name in ("base_id", "node_id")},
     )
-    page = clone_list.listing(me(), filters, asked.page())
+    page = clone_list.listing(me(), filters, parameters.page())
     lists = {"bases": base_list.choices(me()), "nodes": node_list.choices(me())}
     return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
 
@@ -47,7 +47,9 @@ def index() -> Response:
 @needs("clones.create")
 def new() -> Response:
     """The form of new clones."""
-    form = ClonesForm(data={"owner": me().name, "base_id": request.args.get("base_id", type=asked.number), "count": 1})
+    form = ClonesForm(
+        data={"owner": me().name, "base_id": request.args.get("base_id", type=parameters.number), "count": 1}
+    )
     return _form(form)
 
 
@@ -88,13 +90,13 @@ def confirm(action: str) -> Response:
 @blueprint.post(f"/<{ACTION}:action>")
 def act(action: str) -> ResponseReturnValue:
     """Do it to the selected clones."""
-    count = clone_actions.ACTIONS[action].service(me(), request.form.getlist("id", type=asked.number))
+    count = clone_actions.ACTIONS[action].service(me(), request.form.getlist("id", type=parameters.number))
     return done(_back(), clone_actions.outcome(action, count))
 
 
 def _chosen() -> Sequence[Clone]:
     """The clones that are asked about. Raises InvalidInput for none, NotFound for one that is not theirs."""
-    ids = request.args.getlist("id", type=asked.number)
+    ids = request.args.getlist("id", type=parameters.number)
     if not ids:
         raise InvalidInput({"id": _("Select at least one desktop first.")})
     return clone_list.many(me(), ids)

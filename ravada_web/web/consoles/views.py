@@ -32,7 +32,7 @@ def _causes() -> dict[int, dict[str, object]]:
 def ticket(clone_id: int) -> ResponseReturnValue:
     """A ticket for this browser, or why there is none: for the page's script."""
     try:
-        return jsonify(ticket=tickets.issue(me(), g.sign_in_id, clone_id))
+        return jsonify(ticket=tickets.issue(me(), g.session_id, clone_id))
     except ConsoleRefused as error:
         return jsonify(cause=error.cause, text=str(error), again=error.cause in PASSING), error.status
     except RavadaError as error:
@@ -40,7 +40,7 @@ def ticket(clone_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/<int:clone_id>/viewers")
-def viewers(clone_id: int) -> ResponseReturnValue:
+def onlookers(clone_id: int) -> ResponseReturnValue:
     """The user refuses that others look on, or lets them again."""
     refused = request.form.get("refused") == "yes"
     console_rights.block_onlookers(me(), clone_id, refused)

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from ravada_web.services.desktops import launching
 from ravada_web.services.desktops import listing as desktop_list
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("desktops", __name__)
 def index() -> Response:
     """One’s own desktops, and the bases to create one from."""
     search = request.args.get("search", "").strip()
-    shown = vars(desktop_list.front_page(me(), search, asked.page()))
+    shown = vars(desktop_list.front_page(me(), search, parameters.page()))
     return show("desktops/index.html", "desktops/_list.html", search=search, **shown)
 
 

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.services.joining import inspection, key_install, proof, remedies
+from ravada_web.services.joining import inspection, key_install, remedies, verification
 from ravada_web.services.joining import progress as joining_progress
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.web.confirm import Question, show_question
@@ -84,7 +84,7 @@ def fix(node_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/prove")
 @needs("nodes.change")
-def prove(node_id: int) -> ResponseReturnValue:
+def verify(node_id: int) -> ResponseReturnValue:
     """Run a test VM on the node, then enable it."""
-    proof.request_proof(me(), node_list.get(me(), node_id))
+    verification.request_verification(me(), node_list.get(me(), node_id))
     return done(_steps(node_id))

@@ -14,7 +14,7 @@ from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import settings as node_settings
 from ravada_web.services.storage import overview as storage_overview
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show, wants_fragment
@@ -37,7 +37,7 @@ def _back(node_id: int) -> str:
 def index() -> Response:
     """All nodes."""
     search = request.args.get("search", "").strip()
-    page = node_list.page(me(), search, asked.page())
+    page = node_list.page(me(), search, parameters.page())
     return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
 
 
@@ -98,7 +98,7 @@ def save(node_id: int) -> ResponseReturnValue:
 def enable(node_id: int) -> ResponseReturnValue:
     """Enable a node."""
     node = node_list.get(me(), node_id)
-    service_state.set_service_state(me(), node, "enabled", unproved="unproved" in request.args)
+    service_state.set_service_state(me(), node, "enabled", unverified="unproved" in request.args)
     return done(_back(node_id), _("%(node)s enabled.", node=node.name))
 
 

@@ -11,7 +11,7 @@ from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.operations import waiting
 from ravada_web.services.operations.listing import Filters
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show
 
@@ -28,9 +28,9 @@ def index() -> Response:
         kind=given.get("kind", ""),
         search=given.get("search", "").strip(),
         user=given.get("user", "").strip(),
-        **{name: given.get(name, type=asked.number) for name in ("node_id", "base_id")},
+        **{name: given.get(name, type=parameters.number) for name in ("node_id", "base_id")},
     )
-    page = operation_list.listing(me(), filters, asked.page())
+    page = operation_list.listing(me(), filters, parameters.page())
     shown = {"filters": filters, "page": page, "waiting": waiting.explain(me(), page.items)}
     lists = {"nodes": node_list.choices(me()), "bases": base_list.choices(me())}
     return show("operations/index.html", "operations/_table.html", **shown, **lists)
@@ -55,7 +55,7 @@ def badge() -> Response:
 @needs("operations.control")
 def retry() -> ResponseReturnValue:
     """Retry the selected operations."""
-    count = operation_requests.retry(me(), request.form.getlist("id", type=asked.number))
+    count = operation_requests.retry(me(), request.form.getlist("id", type=parameters.number))
     return done(_back(), ngettext("Retrying %(num)s operation.", "Retrying %(num)s operations.", count))
 
 
@@ -63,7 +63,7 @@ def retry() -> ResponseReturnValue:
 @needs("operations.control")
 def cancel() -> ResponseReturnValue:
     """Cancel the selected operations."""
-    count = operation_requests.cancel(me(), request.form.getlist("id", type=asked.number))
+    count = operation_requests.cancel(me(), request.form.getlist("id", type=parameters.number))
     return done(_back(), ngettext("%(num)s operation cancelled.", "%(num)s operations cancelled.", count))
 
 

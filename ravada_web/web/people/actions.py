@@ -33,24 +33,24 @@ def confirm_off(user_id: int) -> Response:
         _("%(name)s is signed out everywhere, open screens close, and sign-in is blocked.", name=name),
         _("Desktops are kept and keep running. You can activate %(name)s again.", name=name),
     ]
-    return _question(user_id, _("Deactivate %(name)s?", name=name), effects, "switch_off", _("Deactivate"))
+    return _question(user_id, _("Deactivate %(name)s?", name=name), effects, "deactivate", _("Deactivate"))
 
 
 @blueprint.post("/off")
 @needs("users.change")
-def switch_off(user_id: int) -> ResponseReturnValue:
+def deactivate(user_id: int) -> ResponseReturnValue:
     """Deactivate the user."""
     user = users.get(me(), user_id)
-    users.switch_off(me(), user)
+    users.deactivate(me(), user)
     return done(_page(user_id), _("%(name)s deactivated.", name=user.name))
 
 
 @blueprint.post("/on")
 @needs("users.change")
-def switch_on(user_id: int) -> ResponseReturnValue:
+def activate(user_id: int) -> ResponseReturnValue:
     """Activate the user."""
     user = users.get(me(), user_id)
-    users.switch_on(me(), user)
+    users.activate(me(), user)
     return done(_page(user_id), _("%(name)s can sign in again.", name=user.name))
 
 

@@ -60,9 +60,9 @@ def preview(key: str) -> Response:
 
 @blueprint.post("/upload/<key>")
 @needs("users.change")
-def take(key: str) -> ResponseReturnValue:
+def import_rows(key: str) -> ResponseReturnValue:
     """Import a checked table."""
-    taken = csv_import.import_rows(me(), key)
+    preview = csv_import.import_rows(me(), key)
     text = _("%(made)s created, %(changed)s updated, %(left)s unchanged.",
-             made=len(taken.made), changed=len(taken.changed), left=taken.left)  # fmt: skip
+             made=len(preview.made), changed=len(preview.changed), left=preview.left)  # fmt: skip
     return done(url_for("people.index"), text)

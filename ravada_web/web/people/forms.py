@@ -1,4 +1,4 @@
-"""The forms of people: users, groups, limits, an operator's part, and to whom a base is offered."""
+"""The forms of people: users, groups, quotas, an operator's part, and to whom a base is offered."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,12 +18,12 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 
 from ravada_web.models import Group, Role
-from ravada_web.services.people.quotas import Amounts
-from ravada_web.web.asked import number
+from ravada_web.services.people.quotas import Quota
 from ravada_web.web.forms import Form
 from ravada_web.web.labels.people import ROLES
+from ravada_web.web.parameters import number
 
-LIMITS = ("most_clones", "most_running", "most_memory_mib")
+QUOTA_FIELDS = ("most_clones", "most_running", "most_memory_mib")
 
 
 class Ticks(SelectMultipleField):
@@ -37,20 +37,20 @@ class Ticks(SelectMultipleField):
         self.choices = [(item.id, item.name) for item in items]
 
 
-class LimitsForm(Form):
-    """The limits of a user or a group."""
+class QuotaForm(Form):
+    """The quota of a user or a group."""
 
     most_clones = IntegerField(_l("Desktops"), [Optional()])
     most_running = IntegerField(_l("Running at once"), [Optional()])
     most_memory_mib = IntegerField(_l("Running memory (MiB)"), [Optional()])
 
     @property
-    def most(self) -> Amounts:
+    def most(self) -> Quota:
         """What was entered."""
-        return Amounts(*(self[name].data for name in LIMITS))
+        return Quota(*(self[name].data for name in QUOTA_FIELDS))
 
 
-class PersonForm(LimitsForm):
+class PersonForm(QuotaForm):
     """What is set of a user."""
 
     role = SelectField(
@@ -74,7 +74,7 @@ class NewPersonForm(PersonForm):
     password = PasswordField(_l("Password"), [Optional(), Length(max=1024, message=_l("At most 1024 characters."))])
 
 
-class PartForm(Form):
+class ScopeForm(Form):
     """What an operator is given."""
 
     part = RadioField(
@@ -90,7 +90,7 @@ class PartForm(Form):
     nodes = Ticks(_l("Nodes"))
 
 
-class GroupForm(LimitsForm):
+class GroupForm(QuotaForm):
     """What is set of a group."""
 
     name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])

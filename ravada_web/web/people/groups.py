@@ -7,7 +7,7 @@ from flask_babel import ngettext
 
 from ravada_web.models import Group
 from ravada_web.services.people import groups
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
@@ -25,7 +25,7 @@ def _page(group_id: int) -> str:
 def index() -> Response:
     """All groups."""
     search = request.args.get("search", "").strip()
-    page = groups.page(me(), search, asked.page())
+    page = groups.page(me(), search, parameters.page())
     return show("groups/index.html", "groups/_table.html", page=page, search=search)
 
 
@@ -60,7 +60,7 @@ def group(group_id: int) -> Response:
 
 
 def _group(group_id: int, form: MembersForm, status: int = 200) -> Response:
-    shown = vars(groups.group_page(me(), group_id, asked.page()))
+    shown = vars(groups.group_page(me(), group_id, parameters.page()))
     return show("groups/group.html", "groups/_group.html", status, form=form, **shown)
 
 

@@ -1,4 +1,4 @@
-"""People › Users: list, make, look at, change, an operator's part; and what the roles may do."""
+"""People › Users: list, make, look at, change, an operator's scope; and what the roles may do."""
 
 from flask import Blueprint, Response, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,10 +12,10 @@ from ravada_web.services.people import listing as people_list
 from ravada_web.services.people import names as user_names
 from ravada_web.services.people.users import Filters
 from ravada_web.services.permissions import rights, scopes
-from ravada_web.web import asked
+from ravada_web.web import parameters
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
-from ravada_web.web.people.forms import LIMITS, NewPersonForm, PartForm, PersonForm
+from ravada_web.web.people.forms import QUOTA_FIELDS, NewPersonForm, PersonForm, ScopeForm
 
 blueprint = Blueprint("people", __name__, url_prefix="/users")
 
@@ -28,10 +28,10 @@ def index() -> Response:
     filters = Filters(
         search=given.get("search", "").strip(),
         role=given.get("role", ""),
-        group_id=given.get("group_id", type=asked.number),
+        group_id=given.get("group_id", type=parameters.number),
         active=given.get("active", ""),
     )
-    page = users.page(me(), filters, asked.page())
+    page = users.page(me(), filters, parameters.page())
     return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))
 
 
@@ -93,7 +93,7 @@ def _page(user_id: int) -> str:
 def person(user_id: int) -> Response:
     """One user."""
     shown = vars(people_list.person(me(), user_id))
-    return show("people/person.html", "people/_person.html", this=g.sign_in_id, **shown)
+    return show("people/person.html", "people/_person.html", this=g.session_id, **shown)
 
 
 @blueprint.get("/<int:user_id>/edit")
@@ -101,7 +101,7 @@ def person(user_id: int) -> Response:
 def edit(user_id: int) -> Response:
     """Role, groups and quota of a user."""
     user = users.get(me(), user_id)
-    values = {name: getattr(user, name) for name in LIMITS}
+    values = {name: getattr(user, name) for name in QUOTA_FIELDS}
     values |= {"role": user.role, "groups": [group.id for group in user.groups]}
     return _edit_form(user, PersonForm(formdata=None, data=values))
 
@@ -123,34 +123,34 @@ def _edit_form(user: User, form: PersonForm, status: int = 200) -> Response:
 
 @blueprint.get("/<int:user_id>/part")
 @needs("users.change")
-def part(user_id: int) -> Response:
+def scope(user_id: int) -> Response:
     """The scope of an operator."""
     user = users.get(me(), user_id)
     given = scopes.of(user)
     values = {"part": "some" if given else "all"}
     if given:
         values |= {"bases": given.base_ids, "nodes": given.node_ids}
-    return _part_form(user, PartForm(formdata=None, data=values))
+    return _scope_form(user, ScopeForm(formdata=None, data=values))
 
 
 @blueprint.post("/<int:user_id>/part")
 @needs("users.change")
-def save_part(user_id: int) -> ResponseReturnValue:
+def save_scope(user_id: int) -> ResponseReturnValue:
     """Change the scope of an operator."""
-    user, form = users.get(me(), user_id), PartForm()
-    if form.submit(lambda: _give(user, form)):
+    user, form = users.get(me(), user_id), ScopeForm()
+    if form.submit(lambda: _set_scope(user, form)):
         return done(_page(user_id), _("Saved."))
-    return _part_form(user, form, 422)
+    return _scope_form(user, form, 422)
 
 
-def _give(user: User, form: PartForm) -> None:
+def _set_scope(user: User, form: ScopeForm) -> None:
     if form.part.data == "all":
-        operator_scopes.give_everything(me(), user)
+        operator_scopes.clear_scope(me(), user)
     else:
-        operator_scopes.give_scope(me(), user, form.nodes.data, form.bases.data)
+        operator_scopes.set_scope(me(), user, form.nodes.data, form.bases.data)
 
 
-def _part_form(user: User, form: PartForm, status: int = 200) -> Response:
+def _scope_form(user: User, form: ScopeForm, status: int = 200) -> Response:
     form.bases.offer(base_list.choices(me()))
     form.nodes.offer(node_list.choices(me()))
     operator = user.role == Role.OPERATOR

@@ -26,7 +26,7 @@ def _page(confirm: ConfirmForm, status: int = 200, languages: LanguageForm | Non
     shown = {
         "confirm": confirm,
         "languages": languages or LanguageForm(formdata=None, language=me().language),
-        "this": g.sign_in_id,
+        "this": g.session_id,
         **vars(sign_in_list.account(me())),
     }
     return show("account/index.html", "account/_account.html", status, **shown)
@@ -53,7 +53,7 @@ def change_password() -> ResponseReturnValue:
     """Change one’s own password."""
     form = PasswordForm()
     present, password = form.present.data, form.password.data
-    if accepted := form.submit(lambda: passwords.change_password(me(), present, password, g.sign_in_id)):
+    if accepted := form.submit(lambda: passwords.change_password(me(), present, password, g.session_id)):
         ended = accepted.result
         others = ngettext("%(num)s other session ended.", "%(num)s other sessions ended.", ended)
         return done(url_for("account.index"), f"{_('Password changed.')} {others if ended else ''}".strip())
@@ -74,7 +74,7 @@ def end_sign_in(sign_in_id: int) -> ResponseReturnValue:
 @blueprint.post("/sign-ins/end-others")
 def end_others() -> ResponseReturnValue:
     """End all of one’s own sessions but this one."""
-    ended = sessions.end_all(me(), me(), keep=g.sign_in_id)
+    ended = sessions.end_all(me(), me(), keep=g.session_id)
     return done(url_for("account.index"), ngettext("%(num)s session ended.", "%(num)s sessions ended.", ended))
 
 
@@ -87,7 +87,7 @@ def set_up() -> ResponseReturnValue:
 
 
 @blueprint.post("/second-factor")
-def prove() -> ResponseReturnValue:
+def confirm() -> ResponseReturnValue:
     """Confirm the second factor by a code."""
     form = CodeForm()
     if accepted := form.submit(lambda: second_factor.confirm(me(), form.values["code"])):
@@ -115,7 +115,7 @@ def renew_codes() -> ResponseReturnValue:
 
 
 @blueprint.post("/second-factor/off")
-def switch_off() -> ResponseReturnValue:
+def disable_second_factor() -> ResponseReturnValue:
     """Disable the second factor."""
     form = ConfirmForm()
     if form.submit(lambda: second_factor.disable(me(), form.password.data)):

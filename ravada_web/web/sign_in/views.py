@@ -121,7 +121,7 @@ def _code_form(form: CodeForm, status: int = 200) -> Response:
 def logout() -> ResponseReturnValue:
     """End this session."""
     if current_user.is_authenticated:
-        sessions.end(me(), g.sign_in_id)
+        sessions.end(me(), g.session_id)
     logout_user()
     session.clear()
     return redirect(url_for("auth.login"), 303)

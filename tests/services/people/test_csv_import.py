@@ -15,7 +15,7 @@ from ravada_web.messages import Message, message
 from ravada_web.models import Event, Group, Role, User
 from ravada_web.services.people import csv_import, csv_rows, groups, users
 from ravada_web.services.people.csv_rows import BadTable
-from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.quotas import Quota
 from ravada_web.services.sign_in import passwords, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
@@ -106,7 +106,7 @@ def test_passwords_are_hashed_before_they_are_kept(people: People) -> None:
 
 
 def test_a_column_that_is_not_there_changes_nothing(people: People, classes: list[Group]) -> None:
-    users.edit(people.administrator, people.user, role="operator", group_ids=[classes[0].id], most=Amounts(1, 2, 3))
+    users.edit(people.administrator, people.user, role="operator", group_ids=[classes[0].id], most=Quota(1, 2, 3))
     done = take(people, "name,active\nuser,no\n")
     assert done.changed == ["user"]
     found = user("user")
@@ -215,7 +215,7 @@ def test_ten_thousand_rows_are_done_within_seconds(people: People, classes: list
 
 
 def test_what_is_downloaded_can_be_uploaded_and_changes_nothing(people: People, classes: list[Group]) -> None:
-    users.edit(people.administrator, people.user, role="user", group_ids=[c.id for c in classes], most=Amounts(0, 5, 9))
+    users.edit(people.administrator, people.user, role="user", group_ids=[c.id for c in classes], most=Quota(0, 5, 9))
     text = csv_import.download(people.operator)
     assert text.startswith("\ufeffname,role,active,groups,most_clones")
     assert "user,user,yes,3a;3b,0,5,9\r\n" in text

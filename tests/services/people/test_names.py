@@ -20,7 +20,7 @@ def test_names_of_the_part_that_the_viewer_is_given(people: People) -> None:
     left, _right = make_base(nodes[:2], name="left"), make_base(nodes[2:], name="right")
     assert [row.name for row in node_list.choices(people.administrator)][:3] == ["n1", "n2", "n3"]
     assert [row.name for row in node_list.choices(people.administrator)][-1] == "n12"
-    operator_scopes.give_scope(people.administrator, people.operator, [], [left])
+    operator_scopes.set_scope(people.administrator, people.operator, [], [left])
     assert [row.id for row in base_list.choices(people.operator)] == [left]
     assert [row.id for row in node_list.choices(people.operator)] == nodes[:2]
     assert node_list.choices(people.user) == base_list.choices(people.user) == []

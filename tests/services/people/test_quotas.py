@@ -1,4 +1,4 @@
-"""Limits: whose value counts, what counts against it, what is said, and that two starts at once do not both pass."""
+"""Quotas: whose value counts, what counts against it, what is said, and that two starts at once do not both pass."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.desktops.launching import launch, launch_new
 from ravada_web.services.people import quotas
-from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.quotas import Quota
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_group, make_nodes
@@ -44,7 +44,7 @@ def states() -> dict[int, str]:
 
 
 def test_without_any_there_is_no_limit(people: People) -> None:
-    assert quotas.limits_of(people.user) == Amounts(None, None, None)
+    assert quotas.quota_of(people.user) == Quota(None, None, None)
 
 
 def test_the_largest_of_the_groups_counts_and_one_without_does_not(people: People) -> None:
@@ -52,13 +52,13 @@ def test_the_largest_of_the_groups_counts_and_one_without_does_not(people: Peopl
     make_group("two", people.user, most_clones=5)
     make_group("three", people.user)
     make_group("foreign", people.other, most_clones=99, most_memory_mib=1)
-    assert quotas.limits_of(people.user) == Amounts(5, 1, None)
+    assert quotas.quota_of(people.user) == Quota(5, 1, None)
 
 
 def test_the_users_own_wins_whether_larger_or_smaller_and_though_it_is_none_at_all(people: People) -> None:
     make_group("one", people.user, most_clones=5, most_running=5, most_memory_mib=4096)
     change(User, User.id == people.user.id, most_clones=2, most_running=9, most_memory_mib=0)
-    assert quotas.limits_of(people.user) == Amounts(2, 9, 0)
+    assert quotas.quota_of(people.user) == Quota(2, 9, 0)
 
 
 def test_what_runs_or_is_about_to_counts_and_what_is_being_deleted_does_not(people: People, base_id: int) -> None:
@@ -70,7 +70,7 @@ def test_what_runs_or_is_about_to_counts_and_what_is_being_deleted_does_not(peop
         waits = session.get_one(Clone, ids[10])
         waits.state, waits.start_after = CloneState.CREATING, True
     # starting, running, paused, stopping, and the one that starts once it is made
-    assert quotas.used_by(people.user) == Amounts(10, 5, 5 * 1024)
+    assert quotas.used_by(people.user) == Quota(10, 5, 5 * 1024)
 
 
 def test_a_start_up_to_the_limit_passes_and_the_next_is_refused(people: People, desks: list[int]) -> None:

@@ -7,11 +7,22 @@ from sqlalchemy import func, select
 
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from ravada_web.extensions import db
-from ravada_web.models import BaseOffer, Clone, CloneState, Event, Group, GroupMember, OperatorScope, Role, SignIn, User
+from ravada_web.models import (
+    BaseOffer,
+    Clone,
+    CloneState,
+    Event,
+    Group,
+    GroupMember,
+    OperatorScope,
+    Role,
+    User,
+    UserSession,
+)
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.people import groups, operator_scopes, quotas, users
-from ravada_web.services.people.quotas import Amounts
+from ravada_web.services.people.quotas import Quota
 from ravada_web.services.people.users import Filters
 from ravada_web.services.permissions import rights
 from ravada_web.services.sign_in import passwords, sessions
@@ -35,7 +46,7 @@ def lines(action: str) -> list[tuple[str, str]]:
 
 
 def save(people: People, user: User, **changes: object) -> None:
-    values = {"role": user.role, "group_ids": [group.id for group in user.groups], "most": users.NO_LIMITS} | changes
+    values = {"role": user.role, "group_ids": [group.id for group in user.groups], "most": users.NO_QUOTA} | changes
     users.edit(people.administrator, user, **values)  # type: ignore[arg-type]
 
 
@@ -91,7 +102,7 @@ def test_clones_are_counted_that_the_viewer_knows_of(people: People) -> None:
     for base in (left, left, right):
         clone_requests.request_clones(people.administrator, Request(base, 1, f"c{base}", people.user.name))
     assert users.row_of(people.administrator, people.user).clones == 3
-    operator_scopes.give_scope(people.administrator, people.operator, [], [left])
+    operator_scopes.set_scope(people.administrator, people.operator, [], [left])
     assert users.row_of(people.operator, people.user).clones == 2
     rows = {row.user.name: row.clones for row in users.page(people.operator, Filters()).items}
     assert (rows["user"], rows["other"]) == (2, 0)
@@ -99,19 +110,19 @@ def test_clones_are_counted_that_the_viewer_knows_of(people: People) -> None:
 
 def test_somebody_new_comes_with_groups_and_limits(people: People) -> None:
     group = make_group(people)
-    user, password = users.make(people.administrator, "new", "user", group_ids=[group.id], most=Amounts(1, None, 2))
+    user, password = users.make(people.administrator, "new", "user", group_ids=[group.id], most=Quota(1, None, 2))
     assert passwords.authenticate("new", password) == user
     assert [one.name for one in user.groups] == ["class"]
-    assert quotas.limits_of(user) == Amounts(1, None, 2)
+    assert quotas.quota_of(user) == Quota(1, None, 2)
 
 
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"group_ids": [99]}, "groups"),
-        ({"most": Amounts(-1, None, None)}, "most_clones"),
-        ({"most": Amounts(None, 100_001, None)}, "most_running"),
-        ({"most": Amounts(None, None, 1 << 31)}, "most_memory_mib"),
+        ({"most": Quota(-1, None, None)}, "most_clones"),
+        ({"most": Quota(None, 100_001, None)}, "most_running"),
+        ({"most": Quota(None, None, 1 << 31)}, "most_memory_mib"),
         ({"role": "root"}, "role"),
     ],
 )
@@ -128,10 +139,10 @@ def test_what_is_wrong_is_named_and_nothing_is_done(people: People, changes: dic
 
 def test_editing_says_what_was_changed(people: People) -> None:
     group = make_group(people)
-    save(people, people.user, role="operator", group_ids=[group.id], most=Amounts(3, 1, 2048))
+    save(people, people.user, role="operator", group_ids=[group.id], most=Quota(3, 1, 2048))
     assert people.user.role == Role.OPERATOR and rights.can(people.user, "users.see")
-    save(people, people.user, most=Amounts(3, 1, 2048))
-    save(people, people.user, group_ids=[], most=Amounts(3, 1, 2048))
+    save(people, people.user, most=Quota(3, 1, 2048))
+    save(people, people.user, group_ids=[], most=Quota(3, 1, 2048))
     assert [text for _name, text in lines("edit")] == [
         "operator; in class; quota of 3 desktops, 1 running, and 2 GiB of memory",
         "",
@@ -144,12 +155,12 @@ def test_only_administrators_change_people(people: People) -> None:
     for actor in (people.user, people.operator):
         asked: list[Callable[[], object]] = [
             lambda actor=actor: module.make(actor, "new", "user"),  # type: ignore[misc]
-            lambda actor=actor: module.edit(actor, people.other, role="user", group_ids=[], most=module.NO_LIMITS),  # type: ignore[misc]
-            lambda actor=actor: module.switch_off(actor, people.other),  # type: ignore[misc]
-            lambda actor=actor: module.switch_on(actor, people.other),  # type: ignore[misc]
+            lambda actor=actor: module.edit(actor, people.other, role="user", group_ids=[], most=module.NO_QUOTA),  # type: ignore[misc]
+            lambda actor=actor: module.deactivate(actor, people.other),  # type: ignore[misc]
+            lambda actor=actor: module.activate(actor, people.other),  # type: ignore[misc]
             lambda actor=actor: module.delete(actor, people.other),  # type: ignore[misc]
             lambda actor=actor: groups.create(actor, name="mine"),  # type: ignore[misc]
-            lambda actor=actor: groups.edit(actor, group, name="x", description="", most=module.NO_LIMITS),  # type: ignore[misc]
+            lambda actor=actor: groups.edit(actor, group, name="x", description="", most=module.NO_QUOTA),  # type: ignore[misc]
             lambda actor=actor: groups.add_members(actor, group, "user"),  # type: ignore[misc]
             lambda actor=actor: groups.remove_member(actor, group, people.other.id),  # type: ignore[misc]
             lambda actor=actor: groups.delete(actor, group),  # type: ignore[misc]
@@ -162,11 +173,11 @@ def test_only_administrators_change_people(people: People) -> None:
 
 def test_switched_off_is_signed_out_and_on_again_may_sign_in(people: People) -> None:
     token = sessions.begin(people.user, "192.0.2.1", "a test")
-    users.switch_off(people.administrator, people.user)
+    users.deactivate(people.administrator, people.user)
     assert sessions.find(token) is None
-    assert db.session.scalar(select(func.count()).where(SignIn.user_id == people.user.id)) == 0
+    assert db.session.scalar(select(func.count()).where(UserSession.user_id == people.user.id)) == 0
     assert passwords.authenticate("user", PASSWORD) is None
-    users.switch_on(people.administrator, people.user)
+    users.activate(people.administrator, people.user)
     assert passwords.authenticate("user", PASSWORD) == people.user
     assert sessions.find(token) is None
 
@@ -177,7 +188,7 @@ def test_nobody_takes_the_administrators_role_or_the_switch_from_themselves(peop
     with refused(InvalidInput, "people.not_from_yourself"):
         save(people, me, role="user")
     with refused(Conflict, "people.not_from_yourself"):
-        users.switch_off(me, me)
+        users.deactivate(me, me)
     with refused(Conflict, "people.delete_yourself"):
         users.delete(me, me)
     assert (me.role, me.active) == (Role.ADMINISTRATOR, True)
@@ -185,15 +196,15 @@ def test_nobody_takes_the_administrators_role_or_the_switch_from_themselves(peop
 
 def test_the_last_administrator_who_may_sign_in_stays_one(people: People) -> None:
     second, _password = users.create(None, "second", Role.ADMINISTRATOR, PASSWORD)
-    users.switch_off(people.administrator, second)
+    users.deactivate(people.administrator, second)
     with transaction() as session:
         # Whoever has lost the role meanwhile still holds the page that asks for it.
         assert users.why_stays(session, None, people.administrator).kind == "people.last_administrator"
         assert not users.why_stays(session, None, second)
-    users.switch_on(people.administrator, second)
+    users.activate(people.administrator, second)
     with transaction() as session:
         assert not users.why_stays(session, second, people.administrator)
-    users.edit(second, people.administrator, role="user", group_ids=[], most=users.NO_LIMITS)
+    users.edit(second, people.administrator, role="user", group_ids=[], most=users.NO_QUOTA)
     assert not rights.can(people.administrator, "users.change")
 
 
@@ -212,22 +223,22 @@ def test_who_owns_clones_is_not_deleted(people: People) -> None:
 def test_all_that_hangs_on_somebody_goes_too(people: People) -> None:
     base = make_base(make_nodes(1))
     make_group(people, "class", people.operator)
-    operator_scopes.give_scope(people.administrator, people.operator, [], [base])
+    operator_scopes.set_scope(people.administrator, people.operator, [], [base])
     sessions.begin(people.operator, "192.0.2.1", "a test")
     make_offer(base, people.operator)
     users.delete(people.administrator, people.operator)
-    for table in (GroupMember, OperatorScope, SignIn, BaseOffer):
+    for table in (GroupMember, OperatorScope, UserSession, BaseOffer):
         assert db.session.scalar(select(func.count()).select_from(table)) == 0, table
     assert lines("delete") == [("operator", "")]
 
 
 def test_groups_are_made_changed_and_deleted(people: People) -> None:
-    group = groups.create(people.administrator, name="Klasse 3b", description="of 2026", most=Amounts(1, 1, None))
+    group = groups.create(people.administrator, name="Klasse 3b", description="of 2026", most=Quota(1, 1, None))
     groups.add_members(people.administrator, group, "user, other;user\noperator")
-    groups.edit(people.administrator, group, name="Klasse 4b", description="", most=Amounts(2, None, None))
+    groups.edit(people.administrator, group, name="Klasse 4b", description="", most=Quota(2, None, None))
     (row,) = groups.page(people.operator).items
     assert (row.group.name, row.members, row.bases) == ("Klasse 4b", 3, 0)
-    assert quotas.limits_of(people.user) == Amounts(2, None, None)
+    assert quotas.quota_of(people.user) == Quota(2, None, None)
     assert [user.name for user in groups.members(people.operator, group).items] == ["operator", "other", "user"]
     assert groups.page(people.operator, "klasse 9").total == 0
     groups.delete(people.administrator, group)
@@ -242,12 +253,12 @@ def test_a_wrong_or_taken_name_of_a_group_is_refused(people: People, name: str) 
     other = make_group(people, "other")
     for change in (
         lambda: groups.create(people.administrator, name=name),
-        lambda: groups.edit(people.administrator, other, name=name, description="", most=users.NO_LIMITS),
+        lambda: groups.edit(people.administrator, other, name=name, description="", most=users.NO_QUOTA),
     ):
         with pytest.raises(InvalidInput) as caught:
             change()
         assert list(caught.value.fields) == ["name"]
-    groups.edit(people.administrator, other, name="other", description="kept", most=users.NO_LIMITS)
+    groups.edit(people.administrator, other, name="other", description="kept", most=users.NO_QUOTA)
 
 
 def test_members_are_added_all_or_none(people: People) -> None:

@@ -76,7 +76,7 @@ def house(people: People) -> House:
 
 
 def give(people: People, *, node_ids: tuple[int, ...] = (), base_ids: tuple[int, ...] = ()) -> User:
-    operator_scopes.give_scope(people.administrator, people.operator, node_ids, base_ids)
+    operator_scopes.set_scope(people.administrator, people.operator, node_ids, base_ids)
     return people.operator
 
 
@@ -319,7 +319,7 @@ def test_who_loses_the_last_of_a_part_is_not_given_all(people: People, house: Ho
         session.flush()
         session.delete(session.get_one(Base, house.left))
     assert seen(operator) == ([], [], [])
-    operator_scopes.give_everything(people.administrator, operator)
+    operator_scopes.clear_scope(people.administrator, operator)
     assert seen(operator) == (["right-n2", "right-n3"], ["right"], ["n1", "n2", "n3"])
 
 
@@ -334,7 +334,7 @@ def test_giving_anew_replaces_and_is_written_down(people: People, house: House) 
     give(people, base_ids=(house.left,), node_ids=(house.n3,))
     operator = give(people, node_ids=(house.n1, house.n2))
     assert scopes.of(operator) == scopes.Scope(frozenset({house.n1, house.n2}), frozenset())
-    operator_scopes.give_everything(people.administrator, operator)
+    operator_scopes.clear_scope(people.administrator, operator)
     lines = db.session.scalars(select(Event.text).where(Event.action == "give_part").order_by(Event.id)).all()
     assert [str(line) for line in lines] == ["1 base and 1 node", "2 nodes", "everything"]
 
@@ -351,14 +351,14 @@ def test_what_cannot_be_given_is_refused(people: People, house: House) -> None:
         assert list(refused.value.fields) == [field]
     for person in (people.user, people.administrator):
         with pytest.raises(Conflict, match="is not an operator"):
-            operator_scopes.give_scope(people.administrator, person, [house.n1], [])
+            operator_scopes.set_scope(people.administrator, person, [house.n1], [])
         with pytest.raises(Conflict, match="is not an operator"):
-            operator_scopes.give_everything(people.administrator, person)
+            operator_scopes.clear_scope(people.administrator, person)
     for actor in (people.user, people.operator):
         with pytest.raises(NotAllowed):
-            operator_scopes.give_scope(actor, people.operator, [house.n1], [])
+            operator_scopes.set_scope(actor, people.operator, [house.n1], [])
         with pytest.raises(NotAllowed):
-            operator_scopes.give_everything(actor, people.operator)
+            operator_scopes.clear_scope(actor, people.operator)
     assert scopes.of(people.operator) is None
 
 
@@ -380,6 +380,6 @@ def test_a_nodes_bases_are_those_that_the_operator_is_given(people: People) -> N
     first, second = (db.session.get_one(Node, node_id) for node_id in both)
     rows = [(row.replica.version.base_id, row.clones) for row in replicas.on_node(people.administrator, first)]
     assert rows == [(left, 1), (right, 0)]
-    operator_scopes.give_scope(people.administrator, people.operator, [], [right])
+    operator_scopes.set_scope(people.administrator, people.operator, [], [right])
     assert [row.replica.version.base_id for row in replicas.on_node(people.operator, first)] == [right]
     assert replicas.on_node(people.operator, second) == []

@@ -36,7 +36,7 @@ LINK_SECONDS, DISK_SECONDS, FRAME_SECONDS = 15.0, 20.0, 30.0
 DISK_SIZE = "16M"
 
 
-def request_proof(actor: User, node: Node) -> Operation:
+def request_verification(actor: User, node: Node) -> Operation:
     """Ask for the test; a new node is enabled when it passes. Raises Conflict where it cannot be run."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
@@ -92,7 +92,7 @@ class _Steps:
             session.get_one(Node, self.node_id).proof = [dict(line) for line in self.done]
 
 
-def prove(handle: Handle) -> None:
+def verify(handle: Handle) -> None:
     """The job's part; whatever happens, the machine and its disk are gone afterwards."""
     node = db.session.get_one(Node, handle.node_id)
     where, facts, name = endpoints.target(node), facts_of(node), f"ravada-proof-{handle.token}"
