@@ -49,11 +49,11 @@ def init_app(app: Flask) -> None:
     app.after_request(_read_whole_file)
 
 
-def _key(asked: Request) -> str:
+def _key(http_request: Request) -> str:
     """`path@changed` of a static file; "" for a page, which is not to be kept."""
-    if asked.endpoint != "static":
+    if http_request.endpoint != "static":
         return ""
-    name = (asked.view_args or {})["filename"]
+    name = (http_request.view_args or {})["filename"]
     path = safe_join(str(current_app.static_folder), name)
     return f"{name}@{Path(path).stat().st_mtime_ns}" if path else ""
 

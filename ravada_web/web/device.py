@@ -21,10 +21,10 @@ def _serializer() -> URLSafeSerializer:
 def words() -> dict[str, str]:
     """This browser's words of the users who have signed in here before, by their ids."""
     try:
-        found = _serializer().loads(request.cookies.get(COOKIE, ""))
+        stored = _serializer().loads(request.cookies.get(COOKIE, ""))
     except BadSignature:
         return {}
-    return found if isinstance(found, dict) else {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def remember(answer: Response, user: User) -> None:

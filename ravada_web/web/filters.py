@@ -84,12 +84,12 @@ def moment(seconds: float) -> datetime:
 
 def place(waiting: Waiting) -> str:
     """Where a waiting operation stands, and about how long it takes to its turn."""
-    words = []
+    sentences = []
     if waiting.position is not None:
-        words.append(_("Position %(position)s in the queue.", position=waiting.position))
+        sentences.append(_("Position %(position)s in the queue.", position=waiting.position))
     if waiting.seconds is not None:
-        words.append(_("Starts in about %(time)s.", time=duration(timedelta(seconds=round(waiting.seconds)))))
-    return " ".join(words)
+        sentences.append(_("Starts in about %(time)s.", time=duration(timedelta(seconds=round(waiting.seconds)))))
+    return " ".join(sentences)
 
 
 def browser(agent: str) -> str:

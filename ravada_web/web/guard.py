@@ -38,12 +38,12 @@ def note_moment() -> None:
 
 def load_user(token: str) -> User | None:
     """Who is signed in by the token in the cookie; the sign-in itself is kept for the request (`sign_in()`)."""
-    found = sessions.find(token)
-    if found is None:
+    user_session = sessions.find(token)
+    if user_session is None:
         return None
-    sessions.use(found)
-    g.session_id = found.id
-    return found.user
+    sessions.use(user_session)
+    g.session_id = user_session.id
+    return user_session.user
 
 
 def enter(user: User) -> None:

@@ -30,5 +30,5 @@ def _chosen() -> str | None:
         return None
     if current_user.is_authenticated and current_user.language in LANGUAGES:
         return str(current_user.language)
-    asked = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
-    return next((name for name in asked if name in LANGUAGES), None)
+    languages = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
+    return next((name for name in languages if name in LANGUAGES), None)

@@ -39,8 +39,8 @@ class Words(dict[str, Markup]):
         self._translations = get_domain().get_translations()
 
     def __missing__(self, text: str) -> Markup:
-        found = self[text] = Markup(self._translations.ugettext(text) % ())  # noqa: S704  ours
-        return found
+        markup = self[text] = Markup(self._translations.ugettext(text) % ())  # noqa: S704  ours
+        return markup
 
     def say(self, text: str, **variables: Any) -> Markup:
         """The translation of a string, `%(name)s` filled in and escaped."""
@@ -54,8 +54,8 @@ def say(text: str, **variables: Any) -> Markup:
     """A word of the page that is being made."""
     if "words" not in g:
         g.words = Words()
-    said: Markup = g.words.say(text, **variables)
-    return said
+    markup: Markup = g.words.say(text, **variables)
+    return markup
 
 
 class Later(LazyString):
@@ -73,8 +73,8 @@ def later(text: str) -> Later:
 @cache
 def icon(name: str, look: str = "") -> Markup:
     """One of the sprite's icons; `look` are classes."""
-    drawn = '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>'
-    return Markup(drawn).format(look, asset(SPRITE), name)  # noqa: S704  a constant; the rest is escaped
+    template = '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>'
+    return Markup(template).format(look, asset(SPRITE), name)  # noqa: S704  a constant; the rest is escaped
 
 
 @cache

@@ -54,8 +54,8 @@ def add_headers(response: Response) -> Response:
         response.headers["Strict-Transport-Security"] = f"max-age={ONE_YEAR}"
     if request.endpoint == "static":
         versioned = "v" in request.args or request.path.startswith("/static/vendor/")
-        kept = f"public, max-age={ONE_YEAR}, immutable" if versioned else "no-cache"
-        response.headers["Cache-Control"] = kept
+        caching = f"public, max-age={ONE_YEAR}, immutable" if versioned else "no-cache"
+        response.headers["Cache-Control"] = caching
     else:
         response.headers.setdefault("Cache-Control", "no-store")
         response.vary.update(("HX-Request", "HX-Request-Type", "Cookie", "Accept-Language"))

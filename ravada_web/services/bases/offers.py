@@ -40,8 +40,8 @@ def require_offered(session: Session, user: User, base_id: int) -> Base:
 
 def users_of(base: Base) -> Sequence[User]:
     """The users to whom the base is offered by name."""
-    theirs = select(BaseOffer.user_id).where(BaseOffer.base_id == base.id)
-    return db.session.scalars(select(User).where(User.id.in_(theirs)).order_by(User.name)).all()
+    user_ids = select(BaseOffer.user_id).where(BaseOffer.base_id == base.id)
+    return db.session.scalars(select(User).where(User.id.in_(user_ids)).order_by(User.name)).all()
 
 
 def set_offers(
@@ -68,9 +68,9 @@ def set_offers(
         user_ids = {*user_ids, *(user.id for user in named)}
         _require_existing(session, set(group_ids), user_ids)
         chosen = {(group_id, None) for group_id in group_ids} | {(None, user_id) for user_id in user_ids}
-        kept = [row for row in base.offers if (row.group_id, row.user_id) in chosen]
-        added = chosen - {(row.group_id, row.user_id) for row in kept}
-        base.offers = kept + [BaseOffer(group_id=group_id, user_id=user_id) for group_id, user_id in added]
+        unchanged = [row for row in base.offers if (row.group_id, row.user_id) in chosen]
+        added = chosen - {(row.group_id, row.user_id) for row in unchanged}
+        base.offers = unchanged + [BaseOffer(group_id=group_id, user_id=user_id) for group_id, user_id in added]
         base.offered_to_all, base.offers_volatile = to_all, volatile
         base.users_may_delete, base.users_may_refuse = users_may_delete, users_may_refuse
         events.record(session, actor, "offer", base, _offered_to(to_all, len(set(group_ids)), len(user_ids)))

@@ -111,14 +111,14 @@ def prepare(handle: Handle) -> None:
     directory = pools.require_pool(node).path
     number = max((version.number for version in base.versions), default=0) + 1
     _require_space(base, node, directory)
-    made = [
+    disks = [
         _prepare_disk(handle, base, node, directory, number, position) for position in range(len(base.source_disks))
     ]
     handle.check()
-    for disk in made:
+    for disk in disks:
         _publish(handle, node, directory, disk)
     with transaction() as session:
-        _write_version(session, handle, base, node, directory, number, made)
+        _write_version(session, handle, base, node, directory, number, disks)
 
 
 def _require_space(base: Base, node: Node, directory: str) -> None:
@@ -137,24 +137,24 @@ def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number
     share, first = 100 / len(base.source_disks), 100 * position / len(base.source_disks)
     workspace, where = endpoints.workspace(), endpoints.target(node)
     name = disk_name(base, number, source["target"])
-    made = pools.in_pool(directory, temporary_name(name, handle.token))
+    temporary = pools.in_pool(directory, temporary_name(name, handle.token))
     info = images.inspect(workspace, where, source["path"], source["format"], deadline=INSPECT_SECONDS)
     images.ensure_self_contained(info)
     handle.check()
     images.flatten(
-        workspace, where, source["path"], source["format"], made,
+        workspace, where, source["path"], source["format"], temporary,
         on_progress=lambda percent: handle.progress(first + share * 0.6 * percent / 100, message("bases.flattening")),
     )  # fmt: skip
     handle.progress(first + share * 0.7, message("bases.hashing"))
-    size = files.file_size(workspace, where, made, deadline=INSPECT_SECONDS)
+    size = files.file_size(workspace, where, temporary, deadline=INSPECT_SECONDS)
     return BaseDisk(
         target=source["target"],
         file_name=name,
         size=size,
         virtual_size=info.virtual_size,
-        sha256=images.sha256(workspace, where, made, deadline=hash_seconds(size)),
+        sha256=images.sha256(workspace, where, temporary, deadline=hash_seconds(size)),
         block_size=BLOCK_SIZE,
-        blocks=images.block_manifest(workspace, where, made, BLOCK_SIZE, deadline=hash_seconds(size)),
+        blocks=images.block_manifest(workspace, where, temporary, BLOCK_SIZE, deadline=hash_seconds(size)),
     )
 
 
@@ -184,10 +184,10 @@ def _write_version(
     node: Node,
     directory: str,
     number: int,
-    made: list[BaseDisk],
+    disks: list[BaseDisk],
 ) -> None:
     replica = Replica(node_id=node.id, state=ReplicaState.READY, progress=100, directory=directory)
-    version = BaseVersion(number=number, prepared_at=now(), disks=made, replicas=[replica])
+    version = BaseVersion(number=number, prepared_at=now(), disks=disks, replicas=[replica])
     base.versions.append(version)
     base.state, base.reason = BaseState.READY, NOTHING
     session.flush()

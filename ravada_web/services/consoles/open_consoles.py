@@ -69,10 +69,10 @@ def _allowed_onlookers(rows: Sequence[OpenRow], held: Mapping[int, User]) -> set
     """Who may look on at which clone, of those who do: one question for each person."""
     allowed: set[tuple[int, int]] = set()
     for user in {user.id: user for user in held.values() if rights.can(user, "consoles.look_on")}.values():
-        asked = {row.clone_id for row in rows if row.user_id == user.id}
-        if asked:
-            may = select(Clone.id).where(Clone.id.in_(asked), scopes.clones(user, "clones.see_all"))
-            allowed.update((user.id, clone_id) for clone_id in db.session.scalars(may))
+        clone_ids = {row.clone_id for row in rows if row.user_id == user.id}
+        if clone_ids:
+            query = select(Clone.id).where(Clone.id.in_(clone_ids), scopes.clones(user, "clones.see_all"))
+            allowed.update((user.id, clone_id) for clone_id in db.session.scalars(query))
     return allowed
 
 

@@ -15,11 +15,11 @@ def _key(clone_id: int) -> str:
     return f"ravada:picture:{clone_id}"
 
 
-def store(clone_id: int, made: bytes) -> bool:
+def store(clone_id: int, webp: bytes) -> bool:
     """Keep a clone's picture (WebP), with the moment it was taken; False where it shows what it showed before."""
-    same = picture(clone_id) == made
+    same = picture(clone_id) == webp
     if not same:
-        queues.redis.hset(_key(clone_id), mapping={"at": int(time.time()), "picture": made})
+        queues.redis.hset(_key(clone_id), mapping={"at": int(time.time()), "picture": webp})
     queues.redis.expire(_key(clone_id), KEPT_SECONDS)
     return not same
 
@@ -39,7 +39,7 @@ def times(clone_ids: Sequence[int]) -> dict[int, int]:
 def picture(clone_id: int) -> bytes | None:
     """A clone's picture, if there is one."""
     try:
-        kept = queues.redis.hget(_key(clone_id), "picture")
+        stored = queues.redis.hget(_key(clone_id), "picture")
     except RedisError:
         return None
-    return kept if isinstance(kept, bytes) else None
+    return stored if isinstance(stored, bytes) else None

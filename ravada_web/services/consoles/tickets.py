@@ -48,7 +48,7 @@ class Grant:
     takes_over: tuple[int, ...]
 
 
-def issue(viewer: User, sign_in_id: int, clone_id: int) -> str:
+def issue(viewer: User, session_id: int, clone_id: int) -> str:
     """A ticket for the clone's console, to be used from this sign-in within a minute.
 
     Raises NotFound, NotAllowed, and ConsoleRefused where there is no screen to show now.
@@ -63,7 +63,7 @@ def issue(viewer: User, sign_in_id: int, clone_id: int) -> str:
             Ticket(
                 token_hash=sessions.digest(token),
                 user_id=viewer.id,
-                sign_in_id=sign_in_id,
+                sign_in_id=session_id,
                 clone_id=clone.id,
                 node_id=clone.node_id,
                 view_only=is_onlooker(viewer, clone),
@@ -115,13 +115,13 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
         return Grant(console.id, clone.id, clone.uuid, view_only, former)
 
 
-def _use(session: Session, ticket: str, sign_in: UserSession) -> Ticket:
+def _use(session: Session, ticket: str, user_session: UserSession) -> Ticket:
     row = session.scalar(select(Ticket).where(Ticket.token_hash == sessions.digest(ticket)))
-    if row is None or row.sign_in_id != sign_in.id or row.user_id != sign_in.user_id:
+    if row is None or row.sign_in_id != user_session.id or row.user_id != user_session.user_id:
         raise ConsoleRefused(Cause.TICKET)
-    fresh = update(Ticket).where(Ticket.id == row.id, Ticket.used_at.is_(None), Ticket.expires_at > now())
-    done = session.execute(fresh.values(used_at=now()))
-    if isinstance(done, CursorResult) and done.rowcount == 0:
+    statement = update(Ticket).where(Ticket.id == row.id, Ticket.used_at.is_(None), Ticket.expires_at > now())
+    result = session.execute(statement.values(used_at=now()))
+    if isinstance(result, CursorResult) and result.rowcount == 0:
         raise ConsoleRefused(Cause.TICKET)
     return row
 

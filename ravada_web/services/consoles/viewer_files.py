@@ -106,8 +106,8 @@ def file_of(viewer: User, clone_id: int, operation_id: int) -> str:
 
 def _fetch(operation_id: int) -> dict[str, Any] | None:
     sealed = queues.redis.getdel(_key(operation_id))
-    kept = unseal(sealed.decode(), Purpose.VIEWER_FILE, settings().secret_key()) if isinstance(sealed, bytes) else None
-    return json.loads(kept) if kept else None
+    text = unseal(sealed.decode(), Purpose.VIEWER_FILE, settings().secret_key()) if isinstance(sealed, bytes) else None
+    return json.loads(text) if text else None
 
 
 def _text(where: dict[str, Any]) -> str:

@@ -192,11 +192,11 @@ def _needs(node: Node) -> Needs:
     machines: dict[str, list[str]] = {}
     firmwares: dict[str, list[str]] = {}
     networks: dict[str, list[str]] = {}
-    for name, template in db.session.execute(select(Base.name, Base.template_xml).order_by(Base.name)):
+    for base, template in db.session.execute(select(Base.name, Base.template_xml).order_by(Base.name)):
         needs = read_needs(template)
-        for kept, needed in ((machines, needs.machines), (firmwares, needs.firmwares), (networks, needs.networks)):
-            for what in needed:
-                kept.setdefault(what, []).append(name)
+        for bases_of, needed in ((machines, needs.machines), (firmwares, needs.firmwares), (networks, needs.networks)):
+            for name in needed:
+                bases_of.setdefault(name, []).append(base)
     master = db.session.scalar(select(Node).where(Node.is_master, Node.id != node.id))
     return Needs(
         machines=machines,

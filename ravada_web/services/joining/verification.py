@@ -58,9 +58,9 @@ class Step:
     seconds: float
 
 
-def steps(kept: Iterable[Mapping[str, Any]]) -> list[Step]:
+def steps(stored: Iterable[Mapping[str, Any]]) -> list[Step]:
     """The steps of a test as its node's row, or its operation's result, keeps them."""
-    return [Step(line["code"], Message.from_json(line["text"]), line["state"], line["seconds"]) for line in kept]
+    return [Step(line["code"], Message.from_json(line["text"]), line["state"], line["seconds"]) for line in stored]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from ravada_web.services.transaction import transaction
 
 
 def set_service_state(
-    actor: User, node: Node, wanted: str, *, shut_down: bool = False, unverified: bool = False
+    actor: User, node: Node, state: str, *, shut_down: bool = False, unverified: bool = False
 ) -> None:
     """Enable or disable a node. Disabled, it gets no new clone and no start; what runs there is left, or, with
     `shut_down`, asked to shut down.
@@ -23,20 +23,20 @@ def set_service_state(
     InvalidInput, and Conflict for a node that cannot be enabled.
     """
     rights.require(actor, "nodes.change")
-    if wanted not in (ServiceState.ENABLED, ServiceState.DISABLED):
+    if state not in (ServiceState.ENABLED, ServiceState.DISABLED):
         raise InvalidInput({"wanted": message("nodes.enabled_or_disabled")})
     outbox.require_queue()
     with transaction() as session:
-        if wanted == ServiceState.ENABLED:
+        if state == ServiceState.ENABLED:
             _require_enablable(node, unverified)
-        node.wanted = wanted
-        if wanted == ServiceState.ENABLED:
+        node.wanted = state
+        if state == ServiceState.ENABLED:
             events.record(session, actor, "enable" if node.proved_at else "enable_unproved", node)
             return
         events.record(session, actor, "disable", node)
         if shut_down:
-            runs = select(Clone.id).where(Clone.node_id == node.id, Clone.state == CloneState.RUNNING)
-            if ids := session.scalars(runs).all():
+            running = select(Clone.id).where(Clone.node_id == node.id, Clone.state == CloneState.RUNNING)
+            if ids := session.scalars(running).all():
                 clone_actions.shut_down(actor, ids)
 
 

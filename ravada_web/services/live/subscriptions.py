@@ -50,14 +50,14 @@ def subscribe(token: str, topics: Sequence[str]) -> tuple[Listener, dict[str, st
 
     "desktops" is the asker's own. Raises NotAllowed and NotFound for what the asker may not see.
     """
-    sign_in = sessions.find(token)
-    if sign_in is None:
+    row = sessions.find(token)
+    if row is None:
         return None
-    return _listener(sign_in), {topic: _granted(sign_in.user, topic) for topic in topics[:MOST_TOPICS]}
+    return _listener(row), {topic: _granted(row.user, topic) for topic in topics[:MOST_TOPICS]}
 
 
-def _listener(sign_in: UserSession) -> Listener:
-    return Listener(sign_in.id, sign_in.user.role, scopes.of(sign_in.user))
+def _listener(row: UserSession) -> Listener:
+    return Listener(row.id, row.user.role, scopes.of(row.user))
 
 
 def _granted(viewer: User, topic: str) -> str:
@@ -92,4 +92,4 @@ def _load(viewer: User, kind: str, object_id: int) -> None:
 def holding(listeners: Collection[Listener]) -> set[Listener]:
     """Which of these may go on: the session is valid, and role and scope are unchanged. The others ask again."""
     valid = sessions.still_valid({listener.sign_in_id for listener in listeners})
-    return {_listener(sign_in) for sign_in in valid}.intersection(listeners)
+    return {_listener(row) for row in valid}.intersection(listeners)

@@ -93,12 +93,12 @@ def last(config: Settings) -> dict[str, dict[str, object] | None]:
     """For each channel that is set up how it did last: {"at" (seconds since the epoch), "error" (a
     message)}, None for never."""
     try:
-        kept = queues.redis.hgetall(KEY)
+        stored = dict(queues.redis.hgetall(KEY))
     except RedisError:
-        kept = {}
-    said = {key.decode() if isinstance(key, bytes) else key: json.loads(value) for key, value in dict(kept).items()}
-    return {name: _outcome(said.get(name)) for name in configured(config)}
+        stored = {}
+    outcomes = {key.decode() if isinstance(key, bytes) else key: json.loads(value) for key, value in stored.items()}
+    return {name: _outcome(outcomes.get(name)) for name in configured(config)}
 
 
-def _outcome(kept: dict[str, object] | None) -> dict[str, object] | None:
-    return None if kept is None else kept | {"error": Message.from_json(kept["error"])}
+def _outcome(stored: dict[str, object] | None) -> dict[str, object] | None:
+    return None if stored is None else stored | {"error": Message.from_json(stored["error"])}

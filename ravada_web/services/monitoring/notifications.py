@@ -70,8 +70,8 @@ def is_due() -> bool:
 def _is_news(alert: Alert, channel: str) -> bool:
     """Whether the channel is to hear of the alert's state now."""
     before = alert.told.get(channel, UNKNOWN)[0]
-    settled = alert.since <= this_moment() - timedelta(seconds=settings().alert_settle)
-    return RANK.get(alert.state, 0) > RANK.get(before, 0) or (alert.state != before and settled)
+    lasting = alert.since <= this_moment() - timedelta(seconds=settings().alert_settle)
+    return RANK.get(alert.state, 0) > RANK.get(before, 0) or (alert.state != before and lasting)
 
 
 def send_due() -> None:

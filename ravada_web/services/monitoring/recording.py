@@ -90,10 +90,10 @@ def _store_clone_states(session: Session, node: Node, health: NodeHealth, asked_
     ours = session.scalars(select(Clone).where(Clone.node_id == node.id)).all()
     known = {clone.uuid for clone in ours}
     node.other_domains = sorted(seen.name for uuid, seen in health.domains.items() if uuid not in known)
-    settled = [clone for clone in ours if clone.state not in IN_WORK and clone.changed_at < asked_at]
-    for clone in settled:
+    idle = [clone for clone in ours if clone.state not in IN_WORK and clone.changed_at < asked_at]
+    for clone in idle:
         _store_clone_state(clone, health)
-    ended = [c.id for c in settled if c.volatile and c.started_at and c.state == CloneState.STOPPED]
+    ended = [c.id for c in idle if c.volatile and c.started_at and c.state == CloneState.STOPPED]
     if ended:
         clone_actions.delete_volatile(session, node, ended)
 

@@ -41,8 +41,8 @@ def part(number: int = 0, parts: int = 1) -> list[Sequence[int]]:
     part, and last: no healthy one waits for them.
     """
     db.session.rollback()
-    found = select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)
-    nodes = db.session.execute(found).all()
+    query = select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)
+    nodes = db.session.execute(query).all()
     parts = max(1, min(parts, len(nodes) // A_PART))
     well = [node_id for node_id, observed in nodes if observed == Observed.UP and node_id % parts == number]
     unwell = [node_id for node_id, observed in nodes if observed != Observed.UP and number == 0]

@@ -42,8 +42,8 @@ def store_pools(node: Node, seen: tuple[PoolFacts, ...]) -> None:
             pool = Pool(name=facts.name, total_mib=facts.capacity_mib, free_mib=facts.free_mib, sampled_at=now())
             node.pools.append(pool)
         pool.path, pool.active = facts.path, facts.active
-    for gone in known.values():
-        node.pools.remove(gone)
+    for pool in known.values():
+        node.pools.remove(pool)
 
 
 def facts_of(node: Node) -> NodeFacts:

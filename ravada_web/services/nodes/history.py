@@ -186,17 +186,17 @@ class Range:
     most: float
 
 
-def ranges(kept: History) -> list[Range]:
+def ranges(history: History) -> list[Range]:
     """What the charts show, in figures."""
     answer: list[Range] = []
     for index, name in enumerate(_NODE_FIGURES, 1):
         unit = "ms" if name.endswith("_ms") else "share"
-        answer += _range(name, unit, [row[index] for row in kept.node])
-    for name, rows in kept.pools.items():
+        answer += _range(name, unit, [row[index] for row in history.node])
+    for name, rows in history.pools.items():
         answer += _range(name, "share", [share for _at, share in rows])
     return answer
 
 
 def _range(name: str, unit: str, values: Sequence[float | None]) -> list[Range]:
-    kept = [value for value in values if value is not None]
-    return [Range(name, unit, min(kept), sum(kept) / len(kept), max(kept))] if kept else []
+    known = [value for value in values if value is not None]
+    return [Range(name, unit, min(known), sum(known) / len(known), max(known))] if known else []

@@ -37,10 +37,10 @@ def publish(states: Mapping[int, LinkState]) -> None:
 def read() -> dict[int, Shown] | None:
     """The links by node id; None where no links process has published any for a while."""
     try:
-        kept = queues.redis.get(KEY)
+        stored = queues.redis.get(KEY)
     except RedisError:
         return None
-    if not isinstance(kept, bytes):
+    if not isinstance(stored, bytes):
         return None
-    lines = json.loads(kept)["links"].items()
+    lines = json.loads(stored)["links"].items()
     return {int(node_id): Shown(up, since, Message.from_json(reason)) for node_id, (up, since, reason) in lines}

@@ -41,49 +41,49 @@ class NodeSettings:
     labels: Sequence[str] = ()
 
 
-def edit(actor: User, node: Node, wanted: NodeSettings) -> None:
+def edit(actor: User, node: Node, settings: NodeSettings) -> None:
     """Change a node's settings. Raises InvalidInput with a reason for each field; then nothing was changed."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
-        place = (wanted.name, wanted.address, wanted.port, wanted.user)
+        place = (settings.name, settings.address, settings.port, settings.user)
         wrong = invalid_place(*place, except_id=node.id, local=node.local)
-        wrong |= _out_of_range(wanted, node) | _malformed(wanted)
+        wrong |= _out_of_range(settings, node) | _malformed(settings)
         if wrong:
             raise InvalidInput(wrong)
-        for name, value in vars(wanted).items():
+        for name, value in vars(settings).items():
             setattr(node, name, value)
-        node.labels = list(dict.fromkeys(wanted.labels))
+        node.labels = list(dict.fromkeys(settings.labels))
         events.record(session, actor, "edit", node)
 
 
-def _out_of_range(wanted: NodeSettings, node: Node) -> dict[str, Message]:
+def _out_of_range(settings: NodeSettings, node: Node) -> dict[str, Message]:
     wrong: dict[str, Message] = {}
-    if wanted.clone_limit is not None and not 0 <= wanted.clone_limit <= MOST_CLONES:
+    if settings.clone_limit is not None and not 0 <= settings.clone_limit <= MOST_CLONES:
         wrong["clone_limit"] = message("nodes.optional_range", least=0, most=MOST_CLONES)
     most = node.memory_total_mib or 1 << 30
-    if not 0 <= wanted.memory_reserve_mib <= most:
+    if not 0 <= settings.memory_reserve_mib <= most:
         wrong["memory_reserve_mib"] = message("nodes.memory_range", most=most)
-    if not 1 <= wanted.builds_at_once <= MOST_BUILDS:
+    if not 1 <= settings.builds_at_once <= MOST_BUILDS:
         wrong["builds_at_once"] = message("nodes.range", least=1, most=MOST_BUILDS)
-    if wanted.cpu_overcommit is not None and not LEAST_OVERCOMMIT <= wanted.cpu_overcommit <= MOST_CPU_OVERCOMMIT:
+    if settings.cpu_overcommit is not None and not LEAST_OVERCOMMIT <= settings.cpu_overcommit <= MOST_CPU_OVERCOMMIT:
         wrong["cpu_overcommit"] = message("nodes.optional_range", least=LEAST_OVERCOMMIT, most=MOST_CPU_OVERCOMMIT)
-    if not LEAST_OVERCOMMIT <= wanted.memory_overcommit <= MOST_MEMORY_OVERCOMMIT:
+    if not LEAST_OVERCOMMIT <= settings.memory_overcommit <= MOST_MEMORY_OVERCOMMIT:
         wrong["memory_overcommit"] = message("nodes.range", least=LEAST_OVERCOMMIT, most=MOST_MEMORY_OVERCOMMIT)
     return wrong
 
 
-def _malformed(wanted: NodeSettings) -> dict[str, Message]:
+def _malformed(settings: NodeSettings) -> dict[str, Message]:
     wrong: dict[str, Message] = {}
-    if wanted.display_address and not is_ip(wanted.display_address):
+    if settings.display_address and not is_ip(settings.display_address):
         wrong["display_address"] = message("nodes.bad_display_address")
-    if wanted.nat_address and not wanted.display_address:
+    if settings.nat_address and not settings.display_address:
         wrong["nat_address"] = message("nodes.nat_without_display")
-    elif wanted.nat_address and not is_ip(wanted.nat_address):
+    elif settings.nat_address and not is_ip(settings.nat_address):
         wrong["nat_address"] = message("nodes.bad_nat_address")
-    if wanted.mac and not MAC.fullmatch(wanted.mac):
+    if settings.mac and not MAC.fullmatch(settings.mac):
         wrong["mac"] = message("nodes.bad_mac")
-    if len(wanted.notes) > LONGEST_NOTES:
+    if len(settings.notes) > LONGEST_NOTES:
         wrong["notes"] = message("nodes.notes_too_long", most=LONGEST_NOTES)
-    if len(wanted.labels) > MOST_LABELS or not all(LABEL.fullmatch(label) for label in wanted.labels):
+    if len(settings.labels) > MOST_LABELS or not all(LABEL.fullmatch(label) for label in settings.labels):
         wrong["labels"] = message("nodes.bad_labels", most=MOST_LABELS)
     return wrong

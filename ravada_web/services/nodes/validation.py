@@ -37,8 +37,8 @@ def _invalid_address(address: str, port: int, except_id: int | None) -> dict[str
         return {"port": message("nodes.bad_port")}
     if not (HOST.fullmatch(address) or is_ip(address)):
         return {"address": message("nodes.bad_address")}
-    taken = select(Node.name).where(Node.address == address, Node.port == port, Node.id != except_id)
-    if other := db.session.scalar(taken):
+    query = select(Node.name).where(Node.address == address, Node.port == port, Node.id != except_id)
+    if other := db.session.scalar(query):
         return {"address": message("nodes.address_taken", node=other)}
     return {}
 

@@ -63,33 +63,33 @@ def preview(actor: User, content: bytes) -> Preview:
         for name, hashed in zip(passwords, hashes, strict=True):
             rows[name].password_hash = hashed
     key = secrets.token_urlsafe(16)
-    kept = json.dumps([asdict(row) for row in rows.values()])
-    queues.redis.set(_kept_at(actor, key), kept, ex=KEPT_SECONDS)
+    document = json.dumps([asdict(row) for row in rows.values()])
+    queues.redis.set(_redis_key(actor, key), document, ex=KEPT_SECONDS)
     return _preview(key, rows)
 
 
 def kept_preview(actor: User, key: str) -> Preview:
     """What a table that was checked and kept does. Raises NotFound for one that is too old, done, or another's."""
     rights.require(actor, "users.change")
-    return _preview(key, _kept(actor, key))
+    return _preview(key, _stored_rows(actor, key))
 
 
-def _kept_at(actor: User, key: str) -> str:
+def _redis_key(actor: User, key: str) -> str:
     return f"ravada:people:{actor.id}:{key}"
 
 
-def _kept(actor: User, key: str) -> dict[str, Row]:
-    kept = queues.redis.get(_kept_at(actor, key))
-    if not isinstance(kept, bytes):
+def _stored_rows(actor: User, key: str) -> dict[str, Row]:
+    stored = queues.redis.get(_redis_key(actor, key))
+    if not isinstance(stored, bytes):
         raise NotFound(message("people.import_expired"))
-    return {row["name"]: Row(**row) for row in json.loads(kept)}
+    return {row["name"]: Row(**row) for row in json.loads(stored)}
 
 
 def _preview(key: str, rows: Mapping[str, Row]) -> Preview:
     present = _present(db.session(), rows)
-    made = [name for name in rows if name not in present]
+    new = [name for name in rows if name not in present]
     changed = [name for name, user in present.items() if differs(user, rows[name])]
-    return Preview(key, made, sorted(changed), len(rows) - len(made) - len(changed))
+    return Preview(key, new, sorted(changed), len(rows) - len(new) - len(changed))
 
 
 def _present(session: Session, names: Iterable[str]) -> dict[str, User]:
@@ -118,36 +118,36 @@ def import_rows(actor: User, key: str) -> Preview:
     and Conflict where a group has gone or the actor has changed since.
     """
     rights.require(actor, "users.change")
-    rows = _kept(actor, key)
+    rows = _stored_rows(actor, key)
     with transaction() as session:
-        done = _preview(key, rows)
+        result = _preview(key, rows)
         groups = dict(session.execute(select(Group.name, Group.id)).all())
-        written = [rows[name] for name in (*done.made, *done.changed)]
+        written = [rows[name] for name in (*result.made, *result.changed)]
         if missing := {name for row in written for name in row.groups or ()} - set(groups):
             raise Conflict(message("people.import_group_gone", name=min(missing)))
         if (own := rows.get(actor.name)) and not keeps_oneself(own):
             raise Conflict(own_row())
-        ids = _write(session, rows, done)
+        ids = _write(session, rows, result)
         _join(session, written, ids, groups)
-        lines = [(ids[name], name, "create") for name in done.made]
-        lines += [(ids[name], name, "edit") for name in done.changed]
+        lines = [(ids[name], name, "create") for name in result.made]
+        lines += [(ids[name], name, "edit") for name in result.changed]
         events.record_users(session, actor, lines, message("people.by_import"))
-    queues.redis.delete(_kept_at(actor, key))
-    return done
+    queues.redis.delete(_redis_key(actor, key))
+    return result
 
 
-def _write(session: Session, rows: Mapping[str, Row], done: Preview) -> dict[str, int]:
+def _write(session: Session, rows: Mapping[str, Row], plan: Preview) -> dict[str, int]:
     """Insert and update the users in bulk; returns the ids of all of them by name."""
-    for some in batched(done.made, _CHUNK):
+    for some in batched(plan.made, _CHUNK):
         session.execute(insert(User), [_new(rows[name]) for name in some])
     ids: dict[str, int] = {}
-    for some in batched([*done.made, *done.changed], _CHUNK):
+    for some in batched([*plan.made, *plan.changed], _CHUNK):
         ids |= dict(session.execute(select(User.name, User.id).where(User.name.in_(some))).all())
-    changes = [{"id": ids[name]} | _changes(rows[name]) for name in done.changed]
+    changes = [{"id": ids[name]} | _changes(rows[name]) for name in plan.changed]
     for alike in _by_columns(changes):
         session.execute(update(User), alike)
     # Who is switched off, or has another password, is signed out.
-    signed_out = [ids[name] for name in done.changed if rows[name].active is False or rows[name].password_hash]
+    signed_out = [ids[name] for name in plan.changed if rows[name].active is False or rows[name].password_hash]
     for ended in batched(signed_out, _CHUNK):
         session.execute(delete(UserSession).where(UserSession.user_id.in_(ended)))
     return ids

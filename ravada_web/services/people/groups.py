@@ -94,8 +94,8 @@ def group_page(viewer: User, group_id: int, number: int = 1) -> GroupPage:
 def members(viewer: User, group: Group, number: int = 1) -> Page[User]:
     """One page of a group's members, by name. Raises NotAllowed."""
     rights.require(viewer, "users.see")
-    theirs = select(GroupMember.user_id).where(GroupMember.group_id == group.id)
-    return paginate(select(User).where(User.id.in_(theirs)).order_by(func.lower(User.name), User.name), number)
+    user_ids = select(GroupMember.user_id).where(GroupMember.group_id == group.id)
+    return paginate(select(User).where(User.id.in_(user_ids)).order_by(func.lower(User.name), User.name), number)
 
 
 def create(actor: User, *, name: str, description: str = "", most: Quota = users.NO_QUOTA) -> Group:
@@ -140,8 +140,8 @@ def add_members(actor: User, group: Group, names: str) -> int:
         named = users.split_names(names)
         if not named:
             raise InvalidInput({"names": message("people.no_names")})
-        had = set(session.scalars(select(GroupMember.user_id).where(GroupMember.group_id == group.id)))
-        new = [user for user in users.by_names(session, named) if user.id not in had]
+        present = set(session.scalars(select(GroupMember.user_id).where(GroupMember.group_id == group.id)))
+        new = [user for user in users.by_names(session, named) if user.id not in present]
         session.add_all(GroupMember(group_id=group.id, user_id=user.id) for user in new)
         if new:
             events.record(session, actor, "add_members", group, _names(new))

@@ -39,10 +39,10 @@ def quota_of(user: User) -> Quota:
 
 def used_by(user: User) -> Quota:
     """What the user has now."""
-    had = select(func.count()).where(Clone.owner_id == user.id, _HAD)
+    count_all = select(func.count()).where(Clone.owner_id == user.id, _HAD)
     running = select(func.count(), func.coalesce(func.sum(Clone.memory_mib), 0)).where(Clone.owner_id == user.id, _RUNS)
     count, memory = db.session.execute(running).one()
-    return Quota(db.session.scalar(had), count, memory)
+    return Quota(db.session.scalar(count_all), count, memory)
 
 
 def require(
@@ -59,20 +59,20 @@ def require(
 
     Raises Conflict with a message to the `actor`, who is the user unless given.
     """
-    most = quota_of(user)
-    if most == Quota(None, None, None):
+    quota = quota_of(user)
+    if quota == Quota(None, None, None):
         return
     session.flush()
-    has = used_by(user)
-    if new_clones and _over(most.clones, has.clones, new_clones):
-        kind = "clone_quota_reached" if most.clones and has.clones == most.clones else "clone_quota"
-        raise Conflict(_refusal(kind, user, actor, count=most.clones, has=has.clones, more=new_clones))
-    if starting and _over(most.running, has.running, starting):
-        kind = "running_quota_reached" if has.running else "running_quota"
-        raise Conflict(_refusal(kind, user, actor, count=most.running, has=has.running, more=starting))
-    if starting and most.memory_mib is not None and _over(most.memory_mib, has.memory_mib, memory_mib):
-        kind = "memory_quota" if memory_mib > most.memory_mib else "memory_quota_reached"
-        amounts = {"has_mib": has.memory_mib, "most_mib": most.memory_mib, "more_mib": memory_mib}
+    used = used_by(user)
+    if new_clones and _over(quota.clones, used.clones, new_clones):
+        kind = "clone_quota_reached" if quota.clones and used.clones == quota.clones else "clone_quota"
+        raise Conflict(_refusal(kind, user, actor, count=quota.clones, has=used.clones, more=new_clones))
+    if starting and _over(quota.running, used.running, starting):
+        kind = "running_quota_reached" if used.running else "running_quota"
+        raise Conflict(_refusal(kind, user, actor, count=quota.running, has=used.running, more=starting))
+    if starting and quota.memory_mib is not None and _over(quota.memory_mib, used.memory_mib, memory_mib):
+        kind = "memory_quota" if memory_mib > quota.memory_mib else "memory_quota_reached"
+        amounts = {"has_mib": used.memory_mib, "most_mib": quota.memory_mib, "more_mib": memory_mib}
         raise Conflict(_refusal(kind, user, actor, **amounts))
 
 
@@ -88,8 +88,8 @@ def require_for(session: Session, actor: User, starting: Sequence[Clone]) -> Non
         require(session, owner, starting=len(clones), memory_mib=memory, actor=actor)
 
 
-def _over(most: int | None, has: int | None, more: int) -> bool:
-    return most is not None and (has or 0) + more > most
+def _over(most: int | None, used: int | None, more: int) -> bool:
+    return most is not None and (used or 0) + more > most
 
 
 def _refusal(kind: str, user: User, actor: User | None, **figures: int | None) -> Message:

@@ -46,11 +46,11 @@ def names(operator: User) -> tuple[Sequence[str], Sequence[str]] | None:
 
 def clones(viewer: User, right: str) -> ColumnElement[bool]:
     """The clones on which the viewer has the right: their own, and with the right those of their part."""
-    mine = Clone.owner_id == viewer.id
+    own = Clone.owner_id == viewer.id
     if not rights.can(viewer, right):
-        return mine
+        return own
     scope = of(viewer)
-    return true() if scope is None else or_(mine, _clones_in(scope))
+    return true() if scope is None else or_(own, _clones_in(scope))
 
 
 def bases(viewer: User) -> ColumnElement[bool]:
@@ -71,20 +71,20 @@ def nodes(viewer: User) -> ColumnElement[bool]:
 
 def operations(viewer: User) -> ColumnElement[bool]:
     """The operations that the viewer may know of: their own, and those about a node or a base that they know of."""
-    mine = Operation.user_id == viewer.id
+    own = Operation.user_id == viewer.id
     if not rights.can(viewer, "operations.see"):
-        return mine
+        return own
     scope = of(viewer)
     if scope is None:
         return true()
-    return or_(mine, Operation.node_id.in_(_node_ids(scope)), Operation.base_id.in_(_base_ids(scope)))
+    return or_(own, Operation.node_id.in_(_node_ids(scope)), Operation.base_id.in_(_base_ids(scope)))
 
 
 def operations_to_control(viewer: User) -> ColumnElement[bool]:
     """Those that the viewer may retry and cancel: all that they are about, clones included, is of their part."""
-    mine = Operation.user_id == viewer.id
+    own = Operation.user_id == viewer.id
     if not rights.can(viewer, "operations.control"):
-        return mine
+        return own
     scope = of(viewer)
     if scope is None:
         return true()
@@ -92,7 +92,7 @@ def operations_to_control(viewer: User) -> ColumnElement[bool]:
     base = or_(Operation.base_id.is_(None), Operation.base_id.in_(_base_ids(scope)))
     some = or_(Operation.node_id.is_not(None), Operation.base_id.is_not(None))
     foreign = exists().where(Clone.operation_id == Operation.id, not_(_clones_in(scope)), Clone.owner_id != viewer.id)
-    return or_(mine, and_(node, base, some, not_(foreign)))
+    return or_(own, and_(node, base, some, not_(foreign)))
 
 
 def nodes_for_clones_of(actor: User, base_id: int) -> Select[int] | None:

@@ -23,7 +23,7 @@ def authenticate(name: str, password: str) -> User | None:
     return user
 
 
-def change_password(user: User, present: str, password: str, keep_sign_in: int) -> int:
+def change_password(user: User, present: str, password: str, keep_session: int) -> int:
     """Change one's own password; returns how many other sessions were ended. Raises InvalidInput."""
     if not matches(present, user.password_hash):
         raise InvalidInput({"present": message("sign_in.not_current_password")})
@@ -34,7 +34,7 @@ def change_password(user: User, present: str, password: str, keep_sign_in: int) 
     with transaction() as session:
         user.password_hash, user.must_change_password = hash_password(password), False
         events.record(session, user, "set_password", user)
-        return sessions.end_all(user, user, keep=keep_sign_in)
+        return sessions.end_all(user, user, keep=keep_session)
 
 
 def reset_password(actor: User | None, user: User) -> str:

@@ -32,8 +32,8 @@ def begin(user: User) -> str:
     """The secret to be set up: drawn at first, the same until it is confirmed. Raises Conflict once it is."""
     if user.has_second_factor:
         raise Conflict(message("sign_in.has_second_factor"))
-    if user.totp_secret and (kept := _unsealed(user.totp_secret)):
-        return kept
+    if user.totp_secret and (former := _unsealed(user.totp_secret)):
+        return former
     secret = second_factor.new_secret()
     with transaction():
         user.totp_secret = seal(secret, Purpose.SECOND_FACTOR, settings().secret_key())
@@ -54,8 +54,8 @@ def confirm(user: User, code: str) -> list[str]:
         return _fresh_codes(session, user)
 
 
-def _unsealed(kept: str) -> str | None:
-    return unseal(kept, Purpose.SECOND_FACTOR, settings().secret_key())
+def _unsealed(sealed: str) -> str | None:
+    return unseal(sealed, Purpose.SECOND_FACTOR, settings().secret_key())
 
 
 def _step(user: User, code: str) -> int | None:
@@ -67,8 +67,8 @@ def _step(user: User, code: str) -> int | None:
 def _fresh_codes(session: Session, user: User) -> list[str]:
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
     codes = second_factor.new_recovery_codes()
-    kept = (second_factor.recovery_digest(code, user.id) for code in codes)
-    session.add_all(RecoveryCode(user_id=user.id, code_hash=digest) for digest in kept)
+    digests = (second_factor.recovery_digest(code, user.id) for code in codes)
+    session.add_all(RecoveryCode(user_id=user.id, code_hash=digest) for digest in digests)
     return codes
 
 

@@ -50,31 +50,31 @@ def longest() -> timedelta:
     return timedelta(days=settings().session_days)
 
 
-def valid(sign_in: UserSession, moment: datetime) -> bool:
+def valid(row: UserSession, moment: datetime) -> bool:
     """Whether the session is valid: neither expired nor its user deactivated."""
-    return sign_in.user.active and moment - sign_in.seen_at < idle() and moment - sign_in.created_at < longest()
+    return row.user.active and moment - row.seen_at < idle() and moment - row.created_at < longest()
 
 
 def find(token: str) -> UserSession | None:
     """The session of a cookie's token, if it is valid."""
-    sign_in = db.session.scalar(select(UserSession).where(UserSession.token_hash == digest(token)))
-    return sign_in if sign_in is not None and valid(sign_in, now()) else None
+    row = db.session.scalar(select(UserSession).where(UserSession.token_hash == digest(token)))
+    return row if row is not None and valid(row, now()) else None
 
 
-def still_valid(sign_in_ids: Collection[int]) -> list[UserSession]:
+def still_valid(session_ids: Collection[int]) -> list[UserSession]:
     """Those of these sessions that are valid."""
     moment = now()
-    rows = db.session.scalars(select(UserSession).where(UserSession.id.in_(sign_in_ids)))
+    rows = db.session.scalars(select(UserSession).where(UserSession.id.in_(session_ids)))
     return [row for row in rows if valid(row, moment)]
 
 
-def use(sign_in: UserSession) -> None:
+def use(row: UserSession) -> None:
     """Note that it is used, to the minute; a database that is busy with other work is left alone."""
-    if now() - sign_in.seen_at < SEEN_EVERY:
+    if now() - row.seen_at < SEEN_EVERY:
         return
     try:
         with transaction():
-            sign_in.seen_at = now()
+            row.seen_at = now()
     except DatabaseBusy:
         return
 
@@ -85,14 +85,14 @@ def listing(user: User) -> Sequence[UserSession]:
     return db.session.scalars(query).all()
 
 
-def end(actor: User, sign_in_id: int) -> None:
+def end(actor: User, session_id: int) -> None:
     """End one session: one's own, or anybody's with the right to change users. Raises NotFound."""
     with transaction() as session:
-        sign_in = session.get(UserSession, sign_in_id)
-        if sign_in is None or not (sign_in.user_id == actor.id or rights.can(actor, "users.change")):
+        row = session.get(UserSession, session_id)
+        if row is None or not (row.user_id == actor.id or rights.can(actor, "users.change")):
             raise NotFound(message("sign_in.no_session"))
-        events.record(session, actor, "end_sign_in", sign_in.user, sign_in.agent)
-        session.delete(sign_in)
+        events.record(session, actor, "end_sign_in", row.user, row.agent)
+        session.delete(row)
 
 
 def end_all(actor: User | None, user: User, keep: int | None = None) -> int:

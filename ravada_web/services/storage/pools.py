@@ -96,15 +96,15 @@ def set_marks(actor: User, pool: Pool, *, warn_percent: int, critical_percent: i
 def require_room(node: Node, directory: str, free_mib: int, need_mib: int) -> None:
     """Refuse what would bring a pool's folder below its floor. Raises Conflict with the figures."""
     pool = next((pool for pool in node.pools if pool.path == directory), None)
-    kept = floor_mib(pool) if pool is not None else settings().disk_reserve_mib
-    if need_mib <= free_mib - kept:
+    reserve = floor_mib(pool) if pool is not None else settings().disk_reserve_mib
+    if need_mib <= free_mib - reserve:
         return
     shortage = message(
         "storage.not_enough_room",
         directory=directory,
         node=node.name,
         need_mib=need_mib,
-        free_mib=max(0, free_mib - kept),
-        reserve_mib=kept,
+        free_mib=max(0, free_mib - reserve),
+        reserve_mib=reserve,
     )
     raise Conflict(shortage)

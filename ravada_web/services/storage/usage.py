@@ -62,8 +62,8 @@ def request_count(actor: User, node: Node) -> Operation:
 
 def count(handle: Handle) -> None:
     """The job's part. Raises RemoteError where the node does not list its files."""
-    asked = _questions([handle.node_id or 0])[0]
-    _store(asked, _listed(asked, endpoints.workspace()))
+    question = _questions([handle.node_id or 0])[0]
+    _store(question, _listed(question, endpoints.workspace()))
 
 
 def due() -> list[Sequence[int]]:
@@ -85,12 +85,12 @@ def count_nodes(node_ids: Sequence[int]) -> None:
     """Count many nodes, a few at a time; one that does not answer is passed over, its last count stays."""
     workspace, questions = endpoints.workspace(), _questions(node_ids)
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        asked = {threads.submit(_listed, question, workspace): question for question in questions}
-        for listing in as_completed(asked):
+        futures = {threads.submit(_listed, question, workspace): question for question in questions}
+        for listing in as_completed(futures):
             try:
-                _store(asked[listing], listing.result())
+                _store(futures[listing], listing.result())
             except RemoteError as error:
-                log.info("pools not counted", node=asked[listing].target.name, error=error.message.kind)
+                log.info("pools not counted", node=futures[listing].target.name, error=error.message.kind)
 
 
 @dataclass(frozen=True)
@@ -103,24 +103,24 @@ class Question:
 
 def _questions(node_ids: Sequence[int]) -> list[Question]:
     nodes = db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
-    asked = [
+    questions = [
         Question(endpoints.target(node), {pool.id: pool.path for pool in node.pools if pool.active}) for node in nodes
     ]
     db.session.rollback()
-    return asked
+    return questions
 
 
-def _listed(asked: Question, workspace: Workspace) -> list[FileSeen]:
-    return list_tree(workspace, asked.target, list(asked.folders.values()), deadline=COUNT_SECONDS)
+def _listed(question: Question, workspace: Workspace) -> list[FileSeen]:
+    return list_tree(workspace, question.target, list(question.folders.values()), deadline=COUNT_SECONDS)
 
 
-def _store(asked: Question, seen: Sequence[FileSeen]) -> None:
+def _store(question: Question, files: Sequence[FileSeen]) -> None:
     """Store with each pool whose the files are; a node or pool that is not there any more is passed over."""
     with transaction() as session:
-        owners = owners_on(asked.target.node_id)
-        for pool in session.scalars(select(Pool).where(Pool.id.in_(asked.folders))):
-            folder = asked.folders[pool.id].rstrip("/")
-            inside = [file for file in seen if file.path.startswith(f"{folder}/")]
+        owners = owners_on(question.target.node_id)
+        for pool in session.scalars(select(Pool).where(Pool.id.in_(question.folders))):
+            folder = question.folders[pool.id].rstrip("/")
+            inside = [file for file in files if file.path.startswith(f"{folder}/")]
             pool.usage, pool.counted_at = summed(inside, owners), now()
 
 

@@ -31,12 +31,12 @@ ACTION = f"any({','.join(map(repr, clone_actions.ACTIONS))})"
 @needs("clones.see_all")
 def index() -> Response:
     """All clones, filtered."""
-    given = request.args
+    arguments = request.args
     filters = clone_list.Filters(
-        search=given.get("search", "").strip(),
-        state=given.get("state", ""),
-        owner=given.get("owner", "").strip(),
-        **{name: given.get(name, type=parameters.number) for name in ("base_id", "node_id")},
+        search=arguments.get("search", "").strip(),
+        state=arguments.get("state", ""),
+        owner=arguments.get("owner", "").strip(),
+        **{name: arguments.get(name, type=parameters.number) for name in ("base_id", "node_id")},
     )
     page = clone_list.listing(me(), filters, parameters.page())
     lists = {"bases": base_list.choices(me()), "nodes": node_list.choices(me())}

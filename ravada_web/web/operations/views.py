@@ -22,13 +22,13 @@ blueprint = Blueprint("operations", __name__, url_prefix="/operations")
 @needs("operations.see")
 def index() -> Response:
     """All operations, filtered."""
-    given = request.args
+    arguments = request.args
     filters = Filters(
-        state=given.get("state", ""),
-        kind=given.get("kind", ""),
-        search=given.get("search", "").strip(),
-        user=given.get("user", "").strip(),
-        **{name: given.get(name, type=parameters.number) for name in ("node_id", "base_id")},
+        state=arguments.get("state", ""),
+        kind=arguments.get("kind", ""),
+        search=arguments.get("search", "").strip(),
+        user=arguments.get("user", "").strip(),
+        **{name: arguments.get(name, type=parameters.number) for name in ("node_id", "base_id")},
     )
     page = operation_list.listing(me(), filters, parameters.page())
     shown = {"filters": filters, "page": page, "waiting": waiting.explain(me(), page.items)}

@@ -42,8 +42,8 @@ def create() -> ResponseReturnValue:
     """Create a group."""
     form = GroupForm()
     if accepted := form.submit(lambda: groups.create(me(), **form.settings)):
-        made = accepted.result
-        return done(_page(made.id), _("Group %(name)s created. Now add members.", name=made.name))
+        group = accepted.result
+        return done(_page(group.id), _("Group %(name)s created. Now add members.", name=group.name))
     return _form(form, 422)
 
 

@@ -24,12 +24,12 @@ blueprint = Blueprint("people", __name__, url_prefix="/users")
 @needs("users.see")
 def index() -> Response:
     """All users, filtered."""
-    given = request.args
+    arguments = request.args
     filters = Filters(
-        search=given.get("search", "").strip(),
-        role=given.get("role", ""),
-        group_id=given.get("group_id", type=parameters.number),
-        active=given.get("active", ""),
+        search=arguments.get("search", "").strip(),
+        role=arguments.get("role", ""),
+        group_id=arguments.get("group_id", type=parameters.number),
+        active=arguments.get("active", ""),
     )
     page = users.page(me(), filters, parameters.page())
     return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))
@@ -39,8 +39,8 @@ def index() -> Response:
 @needs("users.see")
 def suggestions() -> Response:
     """Names like what was typed so far, for the field that wants an owner's."""
-    found = user_names.suggestions(me(), request.args.get("owner", "").strip())
-    return make_response(render_template("people/_suggestions.html", names=found))
+    names = user_names.suggestions(me(), request.args.get("owner", "").strip())
+    return make_response(render_template("people/_suggestions.html", names=names))
 
 
 @blueprint.get("/roles")
@@ -62,14 +62,14 @@ def new() -> Response:
 def create() -> ResponseReturnValue:
     """Create a user."""
     form = NewPersonForm()
-    name, given = form.values["name"], form.password.data
+    name, typed = form.values["name"], form.password.data
     accepted = form.submit(
-        lambda: users.make(me(), name, form.role.data, given, group_ids=form.groups.data, most=form.most)
+        lambda: users.make(me(), name, form.role.data, typed, group_ids=form.groups.data, most=form.most)
     )
     if not accepted:
         return _new_form(form, 422)
     user, password = accepted.result
-    if given:
+    if typed:
         return done(_page(user.id), _("%(name)s can sign in now.", name=name))
     return shown_once(user, password)
 
@@ -126,10 +126,10 @@ def _edit_form(user: User, form: PersonForm, status: int = 200) -> Response:
 def scope(user_id: int) -> Response:
     """The scope of an operator."""
     user = users.get(me(), user_id)
-    given = scopes.of(user)
-    values = {"part": "some" if given else "all"}
-    if given:
-        values |= {"bases": given.base_ids, "nodes": given.node_ids}
+    stored = scopes.of(user)
+    values = {"part": "some" if stored else "all"}
+    if stored:
+        values |= {"bases": stored.base_ids, "nodes": stored.node_ids}
     return _scope_form(user, ScopeForm(formdata=None, data=values))
 
 

@@ -27,9 +27,9 @@ class Finding:
     applied: bool = True
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> "Finding":
+    def from_dict(cls, line: Mapping[str, Any]) -> "Finding":
         """The finding that `to_dict` made this of."""
-        return cls(kept["code"], kept["state"], Message.from_json(kept["text"]), kept["remedy"], kept["applied"])
+        return cls(line["code"], line["state"], Message.from_json(line["text"]), line["remedy"], line["applied"])
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -84,4 +84,4 @@ class Seen:
 
 def findings_of(node: Node) -> list[Finding]:
     """What the last inspection of the node found."""
-    return [Finding.from_dict(kept) for kept in node.findings]
+    return [Finding.from_dict(finding) for finding in node.findings]

@@ -99,9 +99,9 @@ def machines(seen: Seen) -> Finding | None:
     return Finding("machines", "pass", message("joining.machines"))
 
 
-def _bases_without(needed: Mapping[str, Sequence[str]], there: Collection[str]) -> list[str]:
+def _bases_without(needed: Mapping[str, Sequence[str]], offered: Collection[str]) -> list[str]:
     """The bases that need what is not there, each once."""
-    return list(dict.fromkeys(base for name, bases in needed.items() if name not in there for base in bases))
+    return list(dict.fromkeys(base for name, bases in needed.items() if name not in offered for base in bases))
 
 
 def processor(seen: Seen) -> Finding:
