@@ -1,11 +1,11 @@
-"""Telling of trouble."""
+"""Alerts: send notifications."""
 
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.operations.execution import run
 
 
 def notify() -> None:
-    """Tell administrators what is due."""
+    """Send the notifications that are due."""
     notifications.send_due()
 
 

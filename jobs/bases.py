@@ -16,15 +16,15 @@ def prepare(operation_id: int, attempt: int) -> None:
 
 
 def copy_replica(operation_id: int, attempt: int) -> None:
-    """Bring a version's disks to a node."""
+    """Copy a version's disks to a node."""
     run(operation_id, attempt, replica_work.copy)
 
 
 def remove_replica(operation_id: int, attempt: int) -> None:
-    """Take a version's disks off a node."""
+    """Delete a version's disks from a node."""
     run(operation_id, attempt, replica_work.remove)
 
 
 def remove(operation_id: int, attempt: int) -> None:
-    """Take a base away, its replicas first."""
+    """Delete a base, its replicas first."""
     run(operation_id, attempt, replica_work.remove_base)

@@ -31,10 +31,10 @@ def delete(operation_id: int, attempt: int) -> None:
 
 
 def screenshots(*clone_ids: int) -> None:
-    """Take pictures of running clones' screens."""
+    """Take screenshots of running clones."""
     screenshot_work.capture(clone_ids)
 
 
 def offer(operation_id: int, attempt: int) -> None:
-    """Let one viewer of the user's own into a clone."""
+    """Make a viewer file for a clone."""
     run(operation_id, attempt, viewer_files.admit)

@@ -29,7 +29,7 @@ def run(app: Flask) -> None:
 
 
 def read_targets(before: list[Target]) -> list[Target]:
-    """The nodes that are to have a link; those of before while the database cannot be read."""
+    """The nodes that are to have a link; the previous ones while the database cannot be read."""
     try:
         return endpoints.targets_to_link()
     except SQLAlchemyError as error:

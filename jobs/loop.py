@@ -1,4 +1,4 @@
-"""The beat of the processes that are no workers: again and again until told to stop."""
+"""The loop of the processes that are not workers."""
 
 import signal
 import threading

@@ -13,12 +13,12 @@ def scan(operation_id: int, attempt: int) -> None:
 
 
 def inspect(operation_id: int, attempt: int) -> None:
-    """Check all that a node must have."""
+    """Run all checks of a node."""
     run(operation_id, attempt, inspection.inspect)
 
 
 def install_key(operation_id: int, attempt: int) -> None:
-    """Put our key on a node, by a password."""
+    """Install our key on a node, with a password."""
     run(operation_id, attempt, key_install.install_key)
 
 
@@ -28,25 +28,25 @@ def fix(operation_id: int, attempt: int) -> None:
 
 
 def verify(operation_id: int, attempt: int) -> None:
-    """Run a tiny machine on a node, from its disk to its screen."""
+    """Run a test VM on a node, from its disk to its screen."""
     run(operation_id, attempt, verification.verify)
 
 
 def count_pools(operation_id: int, attempt: int) -> None:
-    """Count who uses a node's pools."""
+    """Count what uses a node's pools."""
     run(operation_id, attempt, usage.count)
 
 
 def thin() -> None:
-    """Make what nodes were like coarser as it ages."""
+    """Thin out old samples."""
     node_history.thin()
 
 
 def count(*node_ids: int) -> None:
-    """Count who uses the pools of these nodes."""
+    """Count what uses the pools of these nodes."""
     usage.count_nodes(node_ids)
 
 
 def check(*node_ids: int) -> None:
-    """Ask a batch of nodes how they are."""
+    """Check a batch of nodes."""
     probe.check(node_ids)

@@ -1,4 +1,4 @@
-"""The periodic work, one entry each: what the ticker queues, and how often it asks what of it is due."""
+"""The periodic work, one entry each: what the ticker queues, and how often."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ COUNT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Periodic:
-    """Work that comes again and again.
+    """Work that is queued periodically.
 
     Every `every` seconds `due` is asked for the arguments of the jobs to queue now, ids alone. RQ drops a job that was
     not begun within `ttl` seconds, and the next one does its work; it is killed after `timeout` seconds.

@@ -1,4 +1,4 @@
-"""What every job would pay for anew, paid once, before the fork.
+"""What every job would load again, loaded once, before the fork.
 
 A work horse is a fresh fork: mapping classes to tables, compiling the statements of a job and loading the texts' locale
 cost it 100 to 150 ms, a good part of a desktop's start. They are kept by the process that has done them once.

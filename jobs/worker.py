@@ -34,27 +34,27 @@ class DesktopWorker(Worker):
         super().fork_work_horse(job, queue)
 
     def procline(self, message: str) -> None:
-        """Keep the name in `ps`: which worker this is says more than since when it waits."""
+        """Keep the name in `ps`: the worker's name says more than how long it has waited."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that it lives; a Redis that was started anew is told first who it is."""
+        """Say that it lives; after a restart of Redis the worker registers again."""
         if not self.connection.sismember(REDIS_WORKER_KEYS, self.key):
             self.connection.delete(self.key)
             self.register_birth()  # type: ignore[no-untyped-call]
         super().heartbeat(timeout, pipeline)
 
     def prepare_execution(self, job: Job) -> Execution:
-        """Say that the job is worked on, from before it begins."""
+        """Write the job's heartbeat before it begins."""
         self._say_alive(job)
         return super().prepare_execution(job)
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
-        """Say so again while it goes on."""
+        """Renew the heartbeat while the job runs."""
         self._say_alive(job)
         super().maintain_heartbeats(job, execution)
 
     def _say_alive(self, job: Job) -> None:
-        """What the sweep on another host goes by; on this one it looks for the process itself."""
+        """The heartbeat that a sweep on another host reads; on this host the sweep looks for the process itself."""
         try:
             self.connection.set(heartbeat_key(job.id), self.name, ex=ALIVE_SECONDS)
         except RedisError:

@@ -1,4 +1,4 @@
-"""The errors that a use case raises: each carries a message for the person who asked."""
+"""The errors that a use case raises: each carries a message for its reader."""
 
 from collections.abc import Mapping
 

@@ -25,7 +25,7 @@ LEAVE_SECONDS = 3.0
 
 
 async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> None:
-    """Serve until SIGTERM or SIGINT. Raises whatever ends the work that goes on beside: without it nobody may stay."""
+    """Serve until SIGTERM or SIGINT. Raises what ended a background task: without those no console may stay open."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -50,7 +50,7 @@ async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> No
 
 
 async def _look_after(doors: Consoles, streams: Streams) -> None:
-    """Ask again and again whether what is open may stay so."""
+    """Check periodically whether open consoles and streams may stay open."""
     beat = 0
     while True:
         await asyncio.sleep(CHECK_SECONDS)
@@ -71,7 +71,7 @@ def run(app: Flask) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Threads that ask the database hand the interpreter back sooner than after Python's 5 ms: screens wait for it.
     sys.setswitchinterval(0.0005)
-    # What waits for nodes has threads of its own, and so have the checks: a node that hangs keeps nobody out, or in.
+    # Waiting for nodes has its own threads, and so have the checks: a node that hangs blocks neither.
     threads = [Rows(app, 6, "rows"), Rows(app, 6, "reach"), Rows(app, 1, "checks")]
     try:
         asyncio.run(serve(app.extensions["settings"], *threads))

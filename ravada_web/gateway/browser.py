@@ -14,10 +14,10 @@ from websockets.typing import Subprotocol
 from ravada_web.gateway.http import Head
 from ravada_web.services.consoles.causes import CODES, Cause
 
-# Keys and pointers come in small pieces, and between two of them everybody else has their turn: a browser that sends
-# nothing but pings would keep the loop for seconds.
+# Keys and pointers come in small pieces, and between two of them others have their turn: a browser that sends nothing
+# but pings would block the loop for seconds.
 PIECE = 4 * 1024
-# A mouse tells of itself 125 times a second, a fast one 1,000 times.
+# A mouse reports 125 times a second, a fast one 1,000 times.
 MOST_FRAMES_A_SECOND = 4000
 # What a browser sends at once: keys and pointers, now and then a clipboard.
 LONGEST_MESSAGE = 1 << 20
@@ -92,13 +92,13 @@ class Browser:
         await self._flush()
 
     async def ping(self) -> None:
-        """Ask whether it is still there, without waiting for it."""
+        """Send a ping, without waiting for the answer."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
             self._writer.writelines(self._protocol.data_to_send())
 
     async def close(self, cause: Cause) -> None:
-        """Say why, and be done."""
+        """Send the cause and close."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(CODES[cause], cause)
         with suppress(OSError, TimeoutError):

@@ -28,10 +28,10 @@ Reached = tuple[Display, bytes, asyncio.StreamReader, asyncio.StreamWriter]
 PATH = "/console/stream"
 CHUNK = 64 * 1024
 GREETING_SECONDS = 3.0
-# A start is told of as it ends; without Redis it is looked for so often.
+# The end of a start is published; without Redis it is polled this often.
 RETRY_SECONDS = 1.0
 PING_SECONDS, SILENT_SECONDS = 20.0, 60.0
-# A display that nobody looks at is let go after a while: who reloads a page is back within it.
+# An unused display is released after a while, long enough for a page to be reloaded.
 KEPT_SECONDS = 15.0
 
 
@@ -50,7 +50,7 @@ class Consoles:
         self.name = socket.gethostname()
 
     async def begin(self) -> None:
-        """Put away what a former process left."""
+        """Clean up after a former process."""
         await self._rows.run(open_consoles.close_left_open, self.name)
         await self._rows.run(displays.sweep)
 
@@ -91,7 +91,7 @@ class Consoles:
             await asyncio.shield(self._write_end(caller.address, grant.console_id, cause))
 
     async def _write_end(self, address: str, console_id: int, cause: Cause) -> None:
-        """Write a console's end into the books; where the database is away, `check` does it later."""
+        """Record a console's end; while the database is away, `check` does it later."""
         try:
             await self._rows.run_for(address, open_consoles.ended, console_id, cause)
         except (RavadaError, SQLAlchemyError) as error:
@@ -145,7 +145,7 @@ class Consoles:
             reach.cancel()
 
     async def _reach(self, grant: Grant) -> Reached:
-        """The display and its greeting, by which it is known to live; moved since, libvirt is asked."""
+        """The display and its greeting, by which it is known to live; libvirt is queried where it has moved."""
         for fresh in (False, True):
             display = await self._wait_for(grant.clone_id, fresh)
             try:
@@ -191,7 +191,7 @@ class Consoles:
                 self._open[console_id][0].cancel()
 
     async def check(self) -> None:
-        """Close the consoles whose right, sign-in or clone is gone."""
+        """Close the consoles whose right, session or clone is gone."""
         for console_id, (address, ended_as) in list(self._unwritten.items()):
             await self._checks.run_for(address, open_consoles.ended, console_id, ended_as)
             del self._unwritten[console_id]
@@ -200,7 +200,7 @@ class Consoles:
                 self._close([console_id], cause)
 
     async def ping(self) -> None:
-        """Ask all browsers whether they are there; give up those that have been silent."""
+        """Ping all browsers; close those that have been silent."""
         moment = asyncio.get_running_loop().time()
         for console_id, (_task, browser) in list(self._open.items()):
             if moment - browser.heard > SILENT_SECONDS:
@@ -210,7 +210,7 @@ class Consoles:
                     await browser.ping()
 
     async def close(self) -> None:
-        """Tell all browsers that the gateway goes; they come back by themselves."""
+        """Close all consoles because the gateway stops; browsers reconnect by themselves."""
         self._close(list(self._open), Cause.SHUTDOWN)
 
 

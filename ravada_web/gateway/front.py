@@ -49,12 +49,12 @@ class Front:
         except TimeoutError:
             writer.transport.abort()  # it takes nothing any more
         except OSError:
-            pass  # the browser went; whoever it was asking is told by the closed connection
+            pass  # the browser has gone; the closed connection tells the web process
         finally:
             await _close(writer)
 
     async def _answer(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Have one request answered; True where the connection can serve another."""
+        """Answer one request; True where the connection can serve another."""
         caller = self._caller(head, writer)
         if head.path == live.PATH and head.words[0] == "GET":
             await self._streams.serve(head, reader, writer)
@@ -67,7 +67,7 @@ class Front:
         return await self._pages.pass_on(head, caller, reader, writer)
 
     def _caller(self, head: Head, writer: asyncio.StreamWriter) -> Caller:
-        """Who asks: by the connection, or as a proxy says that is trusted (its last word: it saw that itself)."""
+        """The client's address: the connection's, or the last one that a trusted proxy added."""
         peer = writer.get_extra_info("peername")
         address = str(peer[0]) if peer else ""
         scheme = "https" if writer.get_extra_info("sslcontext") else "http"
@@ -78,7 +78,7 @@ class Front:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    """Send what is unsent, and be done; a browser that does not take it is not waited for."""
+    """Send what is unsent and close, without waiting for a slow browser."""
     writer.close()
     try:
         await asyncio.wait_for(writer.wait_closed(), LEAVE_SECONDS)

@@ -15,7 +15,7 @@ from ravada_web.services.live import digests as live_digests
 from ravada_web.services.live import subscriptions
 
 log = structlog.get_logger()
-# Pages are told of a topic at most so often; what comes in between is told together.
+# A topic is sent to pages at most this often; changes in between are sent together.
 EVENT_SECONDS = 0.8
 RECONNECT_SECONDS = 1.0
 # What digests are taken of: a change of these kinds of rows makes them stale.
@@ -29,15 +29,15 @@ def hears(topic: str) -> tuple[str, ...]:
 
 
 def is_digested(topic: str) -> bool:
-    """Whether a topic is told only when a digest of what it shows has changed."""
+    """Whether a topic is sent only when a digest of what it shows has changed."""
     return topic.startswith(("desktops-", "clone-"))
 
 
 class Hub:
     """Listens to Redis and wakes the streams after each change.
 
-    `number` is the last telling's, the same on every host. `step` counts what was learned here, digests included:
-    a stream asks what came after the step at which it looked last.
+    `number` is the last change's, the same on every host. `step` counts what was learned here, digests included:
+    a stream asks what came after its last step.
     """
 
     def __init__(self, redis_url: str, rows: Rows) -> None:
@@ -59,9 +59,8 @@ class Hub:
         return any(self._steps.get(name, 0) > step for name in known)
 
     def may_have_changed_since(self, topic: str, number: int) -> bool:
-        """The same for who comes new: by the rows that concern it, as no digest of before is known.
-
-        A number that is higher than the last telling's is from before Redis was started anew.
+        """The same for a new page: by the rows that concern it, as there is no earlier digest. A number higher than the
+        last one is from before Redis was restarted.
         """
         names = (topic, *hears(topic))
         return number > self.number or any(self._numbers.get(name, 0) > number for name in names)
@@ -99,14 +98,14 @@ class Hub:
         async with self._redis.pubsub() as subscription:
             await subscription.subscribe(changes.CHANNEL)
             async for message in subscription.listen():
-                if message["type"] == "subscribe":  # at first, and whenever the client has connected anew by itself
+                if message["type"] == "subscribe":  # at first, and whenever the client has reconnected by itself
                     await self._read_all()
                 elif message["type"] == "message":
                     number, *topics = message["data"].split(" ")
                     self._record({topic: int(number) for topic in topics})
 
     async def _read_all(self) -> None:
-        """Where the tellings stand. What was changed while Redis was away was told to nobody: all may have changed."""
+        """Read the topics' numbers. Changes while Redis was away were not published: all may have changed."""
         numbers: Mapping[Any, Any] = await self._redis.hgetall(changes.TOPICS)
         self.number = int(await self._redis.get(changes.NUMBER) or 0)
         self._numbers = {topic: int(number) for topic, number in numbers.items()}
@@ -145,5 +144,5 @@ class Hub:
             self._wake(changed)
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Close the connection to Redis."""
         await self._redis.aclose()

@@ -23,7 +23,7 @@ HEAD = (
 
 
 class Streams:
-    """All open streams; `check` ends those whose sign-in has ended, or whose rights have changed."""
+    """All open streams; `check` ends those whose session has ended, or whose rights have changed."""
 
     def __init__(self, hub: Hub, rows: Rows, checks: Rows) -> None:
         self._hub = hub
@@ -33,7 +33,7 @@ class Streams:
         self._open: dict[asyncio.Task[None], subscriptions.Listener] = {}
 
     async def serve(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Stream to one page until it goes, or its sign-in ends."""
+        """Stream to one page until it leaves, or its session ends."""
         query = parse_qs(head.query)
         topics = query.get("topics", [""])[0].split()
         since = head.get("last-event-id") or query.get("since", ["0"])[0]
@@ -80,8 +80,8 @@ class Streams:
         try:
             await self._hub.watch(topics)
             self._hub.wakers.add(woken.set)
-            # The first digest may hold a change already whose telling is still on its way: the first change of rows
-            # after it is told whatever the digest says.
+            # The first digest may already include a change that is not published yet: the first change of rows after it
+            # is sent whatever the digest says.
             step, young = self._hub.step, set(names)
             writer.write(HEAD)
             missed = [name for name, topic in names.items() if self._hub.may_have_changed_since(topic, since)]
@@ -114,7 +114,7 @@ class Streams:
                 await writer.drain()
 
     async def check(self) -> None:
-        """End the streams that may not go on; their pages ask anew for what they may be told now."""
+        """End the streams that may not go on; their pages subscribe again."""
         held = await self._checks.run(subscriptions.holding, set(self._open.values()))
         for task, listener in list(self._open.items()):
             if listener not in held:
@@ -122,7 +122,7 @@ class Streams:
 
 
 def _write_event(writer: asyncio.StreamWriter, number: int, names: list[str]) -> None:
-    """One event; its id is where a page that is cut off goes on."""
+    """Write one event; its id is where a page that was cut off resumes."""
     data = " ".join(names)
     writer.write(f"id: {number}\nevent: changed\ndata: {data}\n\n".encode())
 

@@ -23,13 +23,13 @@ BODY_SECONDS = 60.0
 # browser's pace, as long as it has one.
 AHEAD_BYTES = 1 << 20
 STALLED_SECONDS = 30.0
-# Who asks is ours to say: what a browser claims of itself is dropped.
+# Only we set the client's address: what a browser claims is dropped.
 CLAIMS = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"}
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the browser's address and whether it came by HTTPS ("https" or "http")."""
+    """The client: the browser's address, and its scheme ("https" or "http")."""
 
     address: str
     scheme: str

@@ -1,4 +1,4 @@
-"""The browser's side of RFB (RFC 6143) for who only looks on: what would touch the guest is left out.
+"""The browser's side of RFB (RFC 6143) for onlookers: what would touch the guest is dropped.
 
 Until the session begins all bytes pass; then each message is read by its length, and those that type, point, paste
 or change the guest's power or screen are dropped. What is not known ends the console: guessing could let keys through.
@@ -27,7 +27,7 @@ class ViewOnly:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        # Shared, whatever the browser asks: who looks on alone would shut the user out.
+        # Always shared: an exclusive onlooker would shut the user out.
         self._greeting = [VERSION, NO_SECURITY, SHARED]
 
     def filter(self, data: bytes) -> bytes:

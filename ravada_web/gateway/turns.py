@@ -1,4 +1,4 @@
-"""How much one address may keep us busy with at a time: a slow visitor, or a bad one, is in nobody else's way."""
+"""How much one address may keep us busy with at a time: a slow or hostile visitor does not block others."""
 
 import asyncio
 from collections import Counter

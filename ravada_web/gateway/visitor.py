@@ -1,4 +1,6 @@
-"""Who is at the door: the token in the cookie that the pages sign, and whether a page of ours is what asks."""
+"""The visitor: the session's token in the cookie that the pages sign, and whether the request comes from a page of
+ours.
+"""
 
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from ravada_web.gateway.proxy import Caller
 
 
 def token(app: Flask, head: Head) -> str:
-    """The sign-in's token in the request's cookie; "" without one, or with one that we did not sign."""
+    """The session's token in the request's cookie; "" without one, or with one that we did not sign."""
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
     # The pages' own parser: an odd cookie of another product on this host must not hide ours.
     cookie = parse_cookie(head.get("cookie")).get(app.config["SESSION_COOKIE_NAME"], "")

@@ -18,7 +18,7 @@ KEEPALIVE_SECONDS, KEEPALIVE_MISSED = 2, 2
 
 
 class _Loop:
-    """libvirt's event loop, without which keepalives are not sent: one thread a process, made anew after a fork."""
+    """libvirt's event loop, without which keepalives are not sent: one thread a process, a new one after a fork."""
 
     pid = 0
 

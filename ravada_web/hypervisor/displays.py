@@ -1,4 +1,4 @@
-"""Displays of domains: where they are, who may see them, and pictures of what they show."""
+"""Displays of domains: where they are, access to them, and screenshots."""
 
 import io
 import xml.etree.ElementTree as ET
@@ -16,7 +16,7 @@ from ravada_web.messages.foreign import printable
 
 # A card on a page shows no more of a screen than this.
 PICTURE_SIZE = (480, 300)
-# A screen of 8K in PPM; more is no screen.
+# An 8K screen in PPM; anything larger is rejected.
 MOST_BYTES = 7680 * 4320 * 3 + 64
 
 
@@ -67,7 +67,7 @@ def start(connection: libvirt.virConnect, uuid: str, address: str) -> str:
 def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int) -> Displays:
     """Have a running domain's offered display take this password for so many seconds; returns where it is.
 
-    Raises HypervisorError where it offers none: it was started before its node was told to.
+    Raises HypervisorError where it offers none: it was started before its node offered displays.
     """
     with translated():
         domain = connection.lookupByUUIDString(uuid)
@@ -75,14 +75,15 @@ def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int
         if graphics is None:
             raise HypervisorError(message("hypervisor.no_viewer_display"))
         until = datetime.now(UTC) + timedelta(seconds=seconds)
-        # Those who are in stay in: only the next one is asked for the password.
+        # Open connections stay; only new ones need the password.
         graphics.attrib |= {"passwd": password, "passwdValidTo": until.strftime("%Y-%m-%dT%H:%M:%S")}
         domain.updateDeviceFlags(ET.tostring(graphics, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
     return read_displays(connection, uuid)
 
 
 def picture(connection: libvirt.virConnect, uuid: str) -> bytes:
-    """What a running domain shows, small, as WebP: read and drawn anew, so that no byte of the guest's gets out.
+    """What a running domain shows, small, as WebP: decoded and encoded again, so that no byte from the guest gets
+    through.
 
     Raises HypervisorError, also for a screen that cannot be read.
     """

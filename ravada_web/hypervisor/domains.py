@@ -48,7 +48,7 @@ def define_all(connection: libvirt.virConnect, documents: Sequence[str]) -> None
 
 
 def start(connection: libvirt.virConnect, uuid: str) -> None:
-    """Start a domain, or let it go on where it is paused; one that runs is left."""
+    """Start a domain, or resume a paused one; a running one is left."""
     with translated():
         domain = connection.lookupByUUIDString(uuid)
         if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
@@ -91,7 +91,7 @@ def _find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None
 
 
 def _ensure(act: Callable[[], object], is_so: Callable[[], object]) -> None:
-    """Act; an error does not count when what was wanted is so all the same: another attempt was quicker."""
+    """Act; an error does not count when the outcome is there all the same: another attempt was quicker."""
     try:
         act()
     except libvirt.libvirtError:

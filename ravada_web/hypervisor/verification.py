@@ -1,4 +1,4 @@
-"""The tiny machine that proves a node: an empty disk, and a firmware that writes on its screen."""
+"""The VM that tests a node: an empty disk, and firmware that writes to its screen."""
 
 import xml.etree.ElementTree as ET
 
@@ -35,7 +35,7 @@ def machine_xml(name: str, disk: str, facts: NodeFacts) -> str:
 
 
 def boot(connection: libvirt.virConnect, xml: str) -> str:
-    """Start the machine, which ends with the connection at the latest; answers its display's socket on the node.
+    """Start the machine, which ends with the connection at the latest; returns its display's socket on the node.
 
     Raises HypervisorError.
     """

@@ -1,4 +1,4 @@
-"""Alerts: what is wrong now with a node or a pool, and what the administrators were told of it."""
+"""Alerts: what is wrong now with a node or a pool, and what the administrators were notified of."""
 
 from sqlalchemy import JSON, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -9,7 +9,7 @@ from ravada_web.models.types import Id, Moment, Word, Words
 
 
 class Alert(db.Model):
-    """The trouble of one node (`pool_id` None) or of one of its pools, kept after its end for who was told of it.
+    """The trouble of one node (`pool_id` None) or of one of its pools, kept after its end for those who were notified.
 
     `state` is what it is in now ("" once all is well), since `since`.
     """
@@ -21,7 +21,7 @@ class Alert(db.Model):
     state: Mapped[Word] = mapped_column(default="", index=True)
     text: Mapped[Words]
     since: Mapped[Moment]
-    # How often it changed in all; and by each channel's name the state that it was told last, and that count then.
+    # How often it changed in all; and by channel the state that was last sent, and that count then.
     changes: Mapped[int] = mapped_column(default=0)
     told: Mapped[dict[str, tuple[str, int]]] = mapped_column(JSON, default=dict)
     # Some channel may not know the state yet.

@@ -50,7 +50,7 @@ class Base(db.Model):
     source_disks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[Moment] = mapped_column(default=now)
-    # What users are offered: whether everybody may make a desktop of it, and what such a desktop is.
+    # What users are offered: whether everybody may create a desktop from it, and what such a desktop is.
     offered_to_all: Mapped[bool] = mapped_column(default=False)
     offers_volatile: Mapped[bool] = mapped_column(default=False)
     users_may_delete: Mapped[bool] = mapped_column(default=False)

@@ -82,13 +82,13 @@ class Clone(db.Model):
     created_at: Mapped[Moment] = mapped_column(default=now)
     # When its start was last asked for: until the node's figures are newer, its memory is charged on top of them.
     started_at: Mapped[Moment | None]
-    # When an operation last moved it: what a check saw before that is no news.
+    # When an operation last moved it: what a check saw before that is outdated.
     changed_at: Mapped[Moment] = mapped_column(default=now)
     # The socket of its display on its node, known while it runs.
     display: Mapped[Sentence]
-    # Its guest is paused since a disk of it could not be written: it goes on once there is room.
+    # Its guest is paused since a disk of it could not be written: it resumes once there is space.
     out_of_space: Mapped[bool] = mapped_column(default=False)
-    # Its user has said no to operators who look on; only where its base lets users refuse.
+    # Its user blocks onlookers; only where its base lets users refuse.
     viewers_refused: Mapped[bool] = mapped_column(default=False)
 
     base: Mapped[Base] = relationship()

@@ -1,4 +1,4 @@
-"""Consoles: the tickets that open them, and who looks at which clone's screen."""
+"""Consoles: the tickets that open them, and who views which clone's screen."""
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -10,7 +10,7 @@ from ravada_web.models.user import User
 
 
 class Ticket(db.Model):
-    """Leave to open one console, once and soon; only its hash is kept."""
+    """Permission to open one console, once and soon; only its hash is kept."""
 
     __tablename__ = "tickets"
     id: Mapped[Id]

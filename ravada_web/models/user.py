@@ -1,4 +1,4 @@
-"""People, their roles and groups, their sign-ins, and what a restricted operator may see."""
+"""Users, their roles and groups, their sessions, and operators' scopes."""
 
 from enum import StrEnum
 
@@ -19,7 +19,7 @@ class Role(StrEnum):
 
 
 class QuotaColumns:
-    """The most that somebody may have: None is no limit of one's own. Memory in MiB."""
+    """The quota of a user or a group; None is no limit. Memory in MiB."""
 
     most_clones: Mapped[int | None]
     most_running: Mapped[int | None]
@@ -33,7 +33,7 @@ class User(QuotaColumns, UserMixin, db.Model):
     id: Mapped[Id]
     name: Mapped[Name] = mapped_column(unique=True)
     password_hash: Mapped[str] = mapped_column(String(255))
-    # Set by an administrator's reset: the next sign-in leads to a new password first.
+    # Set by an administrator's reset: at the next sign-in a new password is set first.
     must_change_password: Mapped[bool] = mapped_column(default=False)
     role: Mapped[Word] = mapped_column(default=Role.USER)
     active: Mapped[bool] = mapped_column(default=True)
@@ -41,7 +41,7 @@ class User(QuotaColumns, UserMixin, db.Model):
     language: Mapped[Word] = mapped_column(default="")
     created_at: Mapped[Moment] = mapped_column(default=now)
     signed_in_at: Mapped[Moment | None]
-    # The second factor's secret, encrypted; it counts from the moment it was proved. The last time step that was
+    # The second factor's secret, encrypted; it counts once it is confirmed. The last time step that was
     # accepted keeps a code from being used twice.
     totp_secret: Mapped[str | None] = mapped_column(String(255))
     totp_since: Mapped[Moment | None]
@@ -63,7 +63,7 @@ class User(QuotaColumns, UserMixin, db.Model):
 
 
 class Group(QuotaColumns, db.Model):
-    """Users who are offered the same bases and share the same limits, each for himself."""
+    """Users who are offered the same bases and have the same quota, each for themselves."""
 
     __tablename__ = "groups"
     id: Mapped[Id]
@@ -82,7 +82,9 @@ class GroupMember(db.Model):
 
 
 class UserSession(db.Model):
-    """One browser that is signed in. Its cookie holds a token, of which only the hash is kept; ending deletes it."""
+    """A session: one browser that is signed in. Its cookie holds a token, of which only the hash is kept; ending
+    deletes it.
+    """
 
     __tablename__ = "sign_ins"
     id: Mapped[Id]
@@ -96,7 +98,7 @@ class UserSession(db.Model):
 
 
 class RecoveryCode(db.Model):
-    """A way in once for who has lost the second factor; only its hash is kept."""
+    """A one-time code for users who have lost the second factor; only its hash is kept."""
 
     __tablename__ = "recovery_codes"
     id: Mapped[Id]
@@ -106,7 +108,7 @@ class RecoveryCode(db.Model):
 
 
 class OperatorScope(db.Model):
-    """A node or a base that an operator is given; an operator who is given none at all may see all."""
+    """A node or a base that an operator is given; an operator with none at all may see everything."""
 
     __tablename__ = "operator_scopes"
     __table_args__ = (UniqueConstraint("user_id", "node_id", "base_id"),)

@@ -1,4 +1,4 @@
-"""The choice: clone after clone to the node of the highest rank, until all are placed or nobody takes more."""
+"""The choice: clone after clone to the node of the highest rank, until all are placed or no node takes more."""
 
 import heapq
 from collections.abc import Mapping, Sequence

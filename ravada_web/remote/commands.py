@@ -30,12 +30,12 @@ def run(
     fresh: bool = False,
     step: Message | str = "",
 ) -> bytes:
-    """Run a command on the node, as root unless it is not to be had there; answers its standard output.
+    """Run a command on the node, as root where it can be; returns its standard output.
 
-    `deadline` is in seconds. `argv` is a list of words, quoted for the far shell here; a script is
-    ["sh", "-c", SCRIPT, "sh", argument…]. `fresh` makes a connection of its own: to ask a node again whose link does
-    not answer. `step` says in errors what was being done, by default the program's name. Raises CommandFailed,
-    DeadlineExceeded, and what `ssh.classify` makes of a connection that failed.
+    `deadline` is in seconds. `argv` is a list of words, quoted for the far shell here; a script is ["sh", "-c", SCRIPT,
+    "sh", argument…]. `fresh` makes a connection of its own: to ask a node again whose link does not answer. `step` says
+    in errors what was being done, by default the program's name. Raises CommandFailed, DeadlineExceeded, and what
+    `ssh.classify` makes of a connection that failed.
     """
     step = step or argv[0]
     pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE

@@ -47,14 +47,14 @@ def open_display(workspace: Workspace, target: Target, display: str) -> Path:
         _admit(workspace, target, display)
     _mux(workspace, target, "forward", local, display)
     if not local.exists():
-        # The link forwards it since before, to a socket that somebody has removed: it is to be made anew.
+        # The link forwards it since before, to a socket that somebody has removed: it has to be made again.
         _mux(workspace, target, "cancel", local, display)
         _mux(workspace, target, "forward", local, display)
     return local
 
 
 def close_display(workspace: Workspace, target: Target, display: str) -> None:
-    """Take the forwarding back; nothing happens where the link is gone already."""
+    """Stop the forwarding; nothing happens where the link is already gone."""
     if target.local:
         return
     local = local_socket(workspace, target, display)

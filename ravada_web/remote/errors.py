@@ -22,7 +22,7 @@ class NodeUnreachable(RemoteError):
 
 
 class HostKeyChanged(RemoteError):
-    """The host showed another key than the pinned one: it was set up anew, or it is another machine.
+    """The host showed another key than the pinned one: it was reinstalled, or it is another machine.
 
     `old` and `new` are SHA-256 fingerprints; `new` is empty when the host showed a key of another kind.
     """
@@ -37,7 +37,7 @@ class HostKeyChanged(RemoteError):
 
 
 class KeyRefused(RemoteError):
-    """The host does not let us in with our key, or its user may not act as root."""
+    """The host refuses our key, or its user may not act as root."""
 
 
 class CommandFailed(RemoteError):

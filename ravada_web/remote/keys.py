@@ -1,4 +1,4 @@
-"""Our own key pair: made once, by whoever comes first."""
+"""Our own key pair, made once, by the first process that needs it."""
 
 import os
 import subprocess

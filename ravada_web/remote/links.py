@@ -79,7 +79,7 @@ class Link:
         self._started, self._stderr = time.monotonic(), b""
 
     def refresh(self) -> None:
-        """See what became of the process since the last look."""
+        """Update the state from the process."""
         if self._process is None:
             return
         self._listen(self._process)
@@ -93,7 +93,7 @@ class Link:
             self._ended()
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
-        """Keep the end of what ssh says; were it never read, ssh would block in saying it."""
+        """Keep the end of ssh's stderr; unread, its pipe would fill up and block ssh."""
         assert process.stderr
         self._stderr = (self._stderr + (process.stderr.read() or b""))[-TAIL_BYTES:]
 
@@ -111,7 +111,7 @@ class Link:
         self.state = LinkState(up, since, reason)
 
     def stop(self) -> None:
-        """End the process, if any, and take its sockets away."""
+        """End the process, if any, and remove its sockets."""
         if self._process is not None:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -154,7 +154,7 @@ class LinkKeeper:
                 path.unlink(missing_ok=True)
 
     def reconcile(self, targets: Iterable[Target]) -> dict[int, LinkState]:
-        """Make the links be those of `targets`, and say how each is, by node id."""
+        """Start and stop links to match `targets`; returns their states by node id."""
         by_id = {target.node_id: target for target in targets}
         for node_id, link in list(self._links.items()):
             target = by_id.get(node_id)

@@ -1,4 +1,4 @@
-"""Being let in: what our login may do on a host, the line that lets our key in, and putting it there by a password."""
+"""Access to a host: what our login may do there, the command that installs our key, and doing so by password."""
 
 import shlex
 import socket
@@ -82,7 +82,7 @@ def sudo_command(user: str) -> str:
 
 
 def key_command(public_key: str, source: str) -> str:
-    """The command, for the user on the host, that lets our key in: from our address alone, where that is known."""
+    """The command, for the user on the host, that installs our key: for our address alone, where that is known."""
     bound = f'from="{source}" ' if source else ""
     line = shlex.quote(f"{bound}{public_key.strip()}")
     return (

@@ -9,7 +9,7 @@ from ravada_web.remote.target import Target, Workspace, checked_path
 
 FILES_SECONDS = 60.0
 
-# The same overlay whoever makes it, so a newer one may replace it; whoever reads the older goes on reading it.
+# Always the same bytes, so a newer one may replace it; readers of the older one go on reading it.
 TEMPLATE = """
 backing=$1 template=$2; shift 2
 made=$(mktemp -- "$template.XXXXXXXX") || exit 1
@@ -44,7 +44,7 @@ def make_template(
     virtual_size: int | None = None,
     deadline: float = FILES_SECONDS,
 ) -> None:
-    """Make (or make anew) the empty overlay of `backing`; `virtual_size` in bytes, by default the backing's."""
+    """Make (or make again) the empty overlay of `backing`; `virtual_size` in bytes, by default the backing's."""
     size = [] if virtual_size is None else [str(virtual_size)]
     argv = ["sh", "-c", TEMPLATE, "sh", checked_path(backing), checked_path(template), *size]
     run(workspace, target, argv, deadline=deadline, step=message("remote.step_make_template"))

@@ -1,4 +1,4 @@
-"""How a node is: the one cheap command that proves SSH and reads load, memory and the disks' room."""
+"""How a node is: the one cheap command that checks SSH and reads load, memory and the disks' room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ while read -r key value unit; do
 done < /proc/meminfo
 date "+now %s.%N"
 """
-# df would tell of the current folder when asked of none
+# without paths df would list the current folder
 WITH_DISKS = SCRIPT + DF
 
 
@@ -36,7 +36,7 @@ class Sample:
 
 
 def sample(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float, fresh: bool = False) -> Sample:
-    """Ask a node how it is; `paths` are its pools' folders. Raises what `run` raises; `fresh` as there."""
+    """Sample a node; `paths` are its pools' folders. Raises what `run` raises; `fresh` as there."""
     script = WITH_DISKS if paths else SCRIPT
     argv = ["sh", "-c", script, "sh", *map(checked_path, paths)]
     raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=message("remote.step_check"))

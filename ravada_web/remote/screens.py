@@ -12,7 +12,7 @@ from ravada_web.remote.errors import RemoteError
 
 _VERSION = b"RFB 003.008\n"
 _NO_SECURITY, _SHARED, _RAW = b"\x01", b"\x01", 0
-# A screen of 8K in 32 bits; more is none.
+# An 8K screen at 32 bits; anything larger is rejected.
 _MOST_PIXELS = 7680 * 4320
 _AGAIN_SECONDS = 0.2
 
@@ -89,7 +89,7 @@ def _frame(plug: socket.socket, width: int, height: int) -> Frame:
 
 
 def _pass_over(plug: socket.socket, kind: int) -> None:
-    """Leave what is no frame: a colour map, a bell, a clipboard."""
+    """Skip what is not a frame: a colour map, a bell, a clipboard."""
     if kind == 1:
         _first, count = struct.unpack("!xHH", _read(plug, 5))
         _read(plug, count * 6)

@@ -1,6 +1,5 @@
-"""What changed: after each commit the topics that it touched are told to the open pages, through Redis.
-
-Every telling has a number, one more than the last one, so that a page that was cut off can ask for what it missed.
+"""What changed: after each commit its topics are published to the open pages, through Redis. Every publication has a
+number, one more than the last one, so that a page that was cut off can ask for what it missed.
 A topic is a kind of rows ("clones"), or one person's desktops ("desktops-7"); it never says what changed in them.
 """
 
@@ -35,9 +34,9 @@ _TOPIC_OF = {
     "operator_scopes": "people",
     "events": "audit",
 }
-# All kinds of rows that tellings name.
+# All kinds of rows that have topics.
 KINDS = frozenset(_TOPIC_OF.values()) | {"states"}
-# Figures of nodes change every few seconds; lists of clones want to know only when one comes or goes.
+# Figures of nodes change every few seconds; lists of clones only change when one comes or goes.
 _STATES = ("observed", "trust", "wanted", "reason", "name")
 _PUBLISH = """
 local number = redis.call('INCR', KEYS[1])
@@ -48,7 +47,7 @@ return number
 
 
 def listen() -> None:
-    """Bind to the session: a commit tells what it changed, a rollback forgets it."""
+    """Bind to the session: a commit publishes what it changed, a rollback drops it."""
     if not event.contains(Session, "after_flush", _flushed):
         event.listen(Session, "after_flush", _flushed)
         event.listen(Session, "do_orm_execute", _executed)
@@ -90,7 +89,7 @@ def _rolled_back(session: Session) -> None:
 
 
 def publish(topics: Iterable[str]) -> None:
-    """Tell the open pages that these topics changed. Without Redis they find out by asking, more slowly."""
+    """Publish to the open pages that these topics changed. Without Redis they poll, more slowly."""
     try:
         queues.redis.eval(_PUBLISH, 3, NUMBER, TOPICS, CHANNEL, *sorted(topics))
     except RedisError as error:
@@ -98,7 +97,7 @@ def publish(topics: Iterable[str]) -> None:
 
 
 def latest() -> int:
-    """The number of the last telling; 0 before the first, and while Redis is away."""
+    """The last publication's number; 0 before the first, and while Redis is away."""
     try:
         return int(queues.redis.get(NUMBER) or 0)
     except RedisError:

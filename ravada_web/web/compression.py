@@ -1,4 +1,4 @@
-"""Answers go out compressed, where the browser takes it; static files are compressed once in a process and kept."""
+"""Responses are compressed, where the browser supports it; static files are compressed once in a process and kept."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class StaticFiles:
         self._kept: dict[str, bytes] = {}
 
     def get(self, key: str) -> bytes | None:
-        """The compressed file; None for a page, which is compressed anew."""
+        """The compressed file; None for a page, which is compressed each time."""
         return self._kept.get(key)
 
     def set(self, key: str, value: bytes) -> None:

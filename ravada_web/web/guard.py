@@ -1,4 +1,4 @@
-"""Who may come in: every page asks for a sign-in, unless it is marked as open, and for the right it is marked with."""
+"""Access to pages: each needs a session, unless it is marked as open, and the right it is marked with."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,24 +20,24 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def me() -> User:
-    """The person who asks."""
+    """The user of the request."""
     return cast(User, current_user._get_current_object())
 
 
 def note_origin() -> None:
-    """Before each request: from where it comes, for the audit log."""
+    """Before each request: keep its address, for the audit log."""
     origin.address.set((request.remote_addr or "")[:64])
 
 
 def note_moment() -> None:
-    """Before a page is read from the database: what changes from now on it will be told of."""
+    """Before a page is read from the database: keep the last change's number, from which its live updates start."""
     not_a_page = request.blueprint == "probes" or request.endpoint == "static"
     if request.method == "GET" and not wants_fragment() and not not_a_page:
         g.live_since = changes.latest()
 
 
 def load_user(token: str) -> User | None:
-    """Who is signed in by the token in the cookie; the sign-in itself is kept for the request (`sign_in()`)."""
+    """The user whose session's token is in the cookie; the session's id is kept for the request (`g.session_id`)."""
     user_session = sessions.find(token)
     if user_session is None:
         return None
@@ -61,7 +61,7 @@ def open_to_all(view: View) -> View:
 
 
 def needs(right: str) -> Callable[[View], View]:
-    """Let in only who has the right, before anything is loaded."""
+    """Require the right before anything is loaded."""
 
     def mark(view: View) -> View:
         @wraps(view)
@@ -75,7 +75,7 @@ def needs(right: str) -> Callable[[View], View]:
 
 
 def require_sign_in() -> ResponseReturnValue | None:
-    """Before each request: nobody but a signed-in person goes on, except to what is marked as open."""
+    """Before each request: require a session, except for what is marked as open."""
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.endpoint == "static" or getattr(view, "open_to_all", False):
         return None
@@ -84,12 +84,12 @@ def require_sign_in() -> ResponseReturnValue | None:
     return _first_of_all(me())
 
 
-# What somebody who owes a new password, or a second factor, may ask for before giving it.
+# The pages for setting a password or a second factor that has to be set first.
 _BEFORE_DUTIES = {"account.password", "account.change_password", "account.set_up", "account.confirm"}
 
 
 def _first_of_all(user: User) -> ResponseReturnValue | None:
-    """A password that was reset is changed, and a second factor that the role demands set up, before anything else."""
+    """A reset password has to be changed, and a demanded second factor set up, before anything else."""
     if request.endpoint in _BEFORE_DUTIES:
         return None
     if user.must_change_password:

@@ -8,7 +8,7 @@ from ravada_web.translations import LANGUAGES
 
 
 def init_app(app: Flask) -> None:
-    """Choose the language anew for each request. Call before anything is registered that words something."""
+    """Choose the language for each request. Call before anything is registered that produces text."""
     get_babel(app).locale_selector = _chosen
     app.before_request(choose_again)
     app.jinja_env.globals.update(language=language)

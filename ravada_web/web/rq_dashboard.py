@@ -1,4 +1,4 @@
-"""rq-dashboard under /ops/rq, to look at only: operations are the owners of retries, jobs are none of their own."""
+"""rq-dashboard under /ops/rq, read-only: retries belong to operations, not to jobs."""
 
 import rq_dashboard
 from flask import Flask, Response, abort, current_app, request
@@ -56,7 +56,7 @@ def _is_ours() -> bool:
 
 
 def _guard() -> None:
-    """Operators of the whole house look; nobody changes anything."""
+    """Read-only, for operators without a limited scope."""
     if not _is_ours():
         return
     rights.require(me(), "operations.see")

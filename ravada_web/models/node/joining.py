@@ -1,4 +1,4 @@
-"""A node's joining: what was found on it on its way into service."""
+"""A node's joining: what its checks found."""
 
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,7 @@ class Access(StrEnum):
 
 
 class Joining:
-    """What our login may do, the findings of the last inspection, and the proof that a guest runs there."""
+    """What our login may do, the findings of the last inspection, and the last verification that a guest runs there."""
 
     access: Mapped[Word] = mapped_column(default=Access.ROOT)
     # Our own address as the node sees it.

@@ -1,4 +1,4 @@
-"""Nodes: where each is, and whether it is wanted in service; the rest by subject in files of their own."""
+"""Nodes: where each is, and its service state; the rest by subject in other files."""
 
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ from ravada_web.models.types import Id, Moment, Name, Word, now
 
 
 class ServiceState(StrEnum):
-    """What the administrator wants of a node."""
+    """A node's service state, as its administrator set it."""
 
     NEW = "new"
     ENABLED = "enabled"

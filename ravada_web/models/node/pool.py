@@ -26,7 +26,7 @@ class Pool(db.Model):
     """A storage pool of a node, as last seen. Unknown free space (None) counts as full.
 
     From `warn_percent` in use on it is worth a warning, from `critical_percent` on an alarm; below `floor_mib` free
-    (None: the installation's) nothing more is put there. `usage` is who uses it, as last counted (at `counted_at`).
+    (None: the installation's) nothing more is put there. `usage` is what uses it, as last counted (at `counted_at`).
     """
 
     __tablename__ = "pools"

@@ -15,9 +15,9 @@ class NodeSettings:
     cpu_overcommit: Mapped[float | None]
     memory_overcommit: Mapped[float] = mapped_column(default=1.0)
     builds_at_once: Mapped[int] = mapped_column(default=2)
-    # Where viewers of the users' own reach its displays; "" offers them on no address.
+    # The address for viewer files; "" offers none.
     display_address: Mapped[str] = mapped_column(String(255), default="")
-    # Where viewers are sent instead, where the display address is behind NAT.
+    # The address in viewer files instead, where the display address is behind NAT.
     nat_address: Mapped[str] = mapped_column(String(255), default="")
     # Of the card that wakes the host up.
     mac: Mapped[str] = mapped_column(String(17), default="")

@@ -1,1 +1,1 @@
-"""The append-only log: write lines, read them back. What a line is worded like is for the messages."""
+"""The append-only log: write lines, read them. How a line is worded is for the messages."""

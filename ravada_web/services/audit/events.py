@@ -22,7 +22,7 @@ def record(
     text: Message | str = NOTHING,
     result: str = "done",
 ) -> None:
-    """Append one line, in the transaction of the change that it tells of. `result`: done, refused or failed."""
+    """Append one line, in the transaction of the change that it records. `result`: done, refused or failed."""
     session.flush()
     session.add(
         Event(
@@ -39,7 +39,7 @@ def record(
 
 
 def record_refused_sign_in(session: Session, user: User | None, name: str) -> None:
-    """Append that somebody was not let in in that name, which need not be anybody's."""
+    """Record a refused sign-in by that name, which need not exist."""
     session.add(
         Event(
             actor=name,

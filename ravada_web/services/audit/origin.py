@@ -1,4 +1,6 @@
-"""From where the present request comes, for the audit log: set at the door, read where an event is recorded."""
+"""Where the present request comes from, for the audit log: set by the web or the gateway, read where an event is
+recorded.
+"""
 
 from contextvars import ContextVar
 

@@ -7,7 +7,7 @@ from ravada_web.services.transaction import transaction
 
 
 def record_refusal(actor: User, what: str) -> None:
-    """Write down that somebody asked for what they may not: once a minute for each thing."""
+    """Record a refused request, at most once a minute for each thing."""
     if not rate_limits.first_in_a_minute("not allowed", str(actor.id), what):
         return
     with transaction() as session:

@@ -1,4 +1,4 @@
-"""What people ask of bases: import, prepare, allow, remove."""
+"""Actions on bases: import, prepare, allow, remove."""
 
 import re
 from collections.abc import Collection
@@ -45,7 +45,7 @@ def request_import(
     memory_mib: int = 0,
     vcpus: int = 0,
 ) -> Operation:
-    """Ask for a base made from a domain of the master, or from qcow2 files on it (one absolute path a line).
+    """Request a base made from a domain of the master, or from qcow2 files on it (one absolute path a line).
 
     Memory and processors are the domain's own, or for files those given. Raises InvalidInput.
     """
@@ -95,7 +95,7 @@ def _invalid_source(source: str, domain: str, files: list[str], memory_mib: int,
 
 
 def prepare(actor: User, base: Base) -> Operation:
-    """Ask for the base's disks to be made into a version that clones can stand on. Raises Conflict."""
+    """Request a version of the base's disks, for clones to be made from. Raises Conflict."""
     rights.require(actor, "bases.change")
     outbox.require_queue()
     with transaction() as session:
@@ -137,7 +137,7 @@ def allow(actor: User, base: Base, node_ids: Collection[int]) -> None:
 
 
 def remove(actor: User, base: Base) -> Operation:
-    """Ask for the base's replicas to be deleted everywhere, and then its row. Raises Conflict while it is needed."""
+    """Request the deletion of all replicas of the base, then of its row. Raises Conflict while it is needed."""
     rights.require(actor, "bases.change")
     outbox.require_queue()
     with transaction() as session:

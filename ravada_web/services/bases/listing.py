@@ -73,7 +73,7 @@ def _row(base: Base, clones_of: dict[int, int], ready_of: dict[int, int]) -> Bas
 
 
 def cloneable(viewer: User) -> Sequence[Base]:
-    """The bases that the viewer can ask clones of, by name."""
+    """The bases that the viewer can create clones from, by name."""
     ready = db.session.scalars(select(Base).where(Base.state == BaseState.READY, scopes.bases(viewer)))
     return sorted(ready, key=lambda base: natural(base.name))
 

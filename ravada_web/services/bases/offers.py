@@ -1,4 +1,4 @@
-"""Which bases are offered to whom, and what a desktop that a user makes of one is."""
+"""Offers of bases to users and groups, and what the desktops made from them may do."""
 
 from collections.abc import Collection, Sequence
 
@@ -57,7 +57,7 @@ def set_offers(
     users_may_refuse: bool,
 ) -> None:
     """Offer the base to exactly these, or to everybody as well. `user_names` is a text of names to add to the users.
-    `volatile`: what they make is thrown away when it stops; `users_may_delete`: they may delete it themselves;
+    `volatile`: what they create is deleted when it stops; `users_may_delete`: they may delete it themselves;
     `users_may_refuse`: they may keep onlookers out.
 
     Raises InvalidInput for a group or a user that does not exist.

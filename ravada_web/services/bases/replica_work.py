@@ -1,4 +1,4 @@
-"""Bringing a base's disks to a node and taking them away, done by jobs: copy, verify, publish; never overwrite."""
+"""Copying a base's disks to a node and deleting them, done by jobs: copy, verify, publish; never overwrite."""
 
 from contextlib import suppress
 
@@ -23,7 +23,7 @@ FILES_SECONDS = 60.0
 
 
 def copy(handle: Handle) -> None:
-    """Bring a version's disks to the operation's node: under a temporary name, verified whole, then renamed."""
+    """Copy a version's disks to the operation's node: under a temporary name, verified whole, then renamed."""
     replica = db.session.get(Replica, handle.params["replica_id"])
     if replica is None or replica.state == ReplicaState.READY:
         return

@@ -14,7 +14,7 @@ from ravada_web.services.permissions import scopes
 
 
 def ensure(session: Session, actor: User | None, base: Base, nodes: Iterable[Node]) -> None:
-    """Have the base's current version brought to each of these nodes that has it not; a failed copy is tried again."""
+    """Request a copy of the base's current version on each of these nodes that lacks it; failed copies are retried."""
     version = base.current
     if version is None:
         return  # once it is prepared, the nodes ticked by then are given theirs

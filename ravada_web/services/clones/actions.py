@@ -1,4 +1,4 @@
-"""What people ask of clones: start, shut down, restart, delete."""
+"""Actions on clones: start, shut down, restart, delete."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,10 +26,10 @@ from ravada_web.services.transaction import hold_lock, transaction
 
 
 def start(actor: User, clone_ids: Sequence[int]) -> int:
-    """Start stopped clones, and let paused ones go on; those that run already are left. Returns how many start.
+    """Start stopped clones and resume paused ones; running ones are left. Returns how many start.
 
     Raises Conflict when a node cannot take the start: down, disabled, its disk full, or short of memory; or when it
-    would take the owner over a limit.
+    would exceed the owner's quota.
     """
     outbox.require_queue()
     with transaction() as session:
@@ -43,7 +43,7 @@ def start(actor: User, clone_ids: Sequence[int]) -> int:
 
 
 def resume(actor: User, node: Node) -> int:
-    """Let all that wait for space on a node go on. Returns how many. Raises Conflict while there is none."""
+    """Resume all clones that wait for space on a node. Returns how many. Raises Conflict while there is none."""
     waiting = [clone.id for clone in out_of_space(actor, node)]
     return start(actor, waiting) if waiting else 0
 
@@ -67,8 +67,8 @@ def force_off(actor: User, clone_ids: Sequence[int]) -> int:
 def restart(actor: User, clone_ids: Sequence[int]) -> int:
     """Shut running clones down and start them again; those that are stopped are left. Returns how many.
 
-    It is one operation, and the memory stays reserved: a clone that is restarted does not lose its place, and a
-    volatile one is not thrown away.
+    It is one operation, and the memory stays reserved: a clone that is restarted keeps its memory, and a volatile one
+    is not deleted.
     """
     outbox.require_queue()
     with transaction() as session:
@@ -112,13 +112,13 @@ def may_delete(actor: User, clone: Clone) -> bool:
 
 
 def delete_volatile(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
-    """Delete volatile clones that have stopped, as nobody in particular."""
+    """Delete volatile clones that have stopped, as the system."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
     _ask_for(session, None, node, chosen, "clones_delete", CloneState.DELETING, {})
 
 
 def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
-    """The clones to act on. Raises NotFound where one is not theirs to touch, Conflict where its state forbids."""
+    """The clones to act on. Raises NotFound where the actor may not control one, Conflict where its state forbids."""
     query = select(Clone).where(Clone.id.in_(clone_ids), scopes.clones(actor, "clones.control_all"))
     chosen = list(session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.id)))
     if not chosen or len(chosen) != len(set(clone_ids)):
@@ -150,7 +150,7 @@ def _require_startable(session: Session, to_start: Sequence[Clone]) -> None:
 
 
 def _refusal(clone: Clone, obstacle: Obstacle, state: Circumstances) -> Message:
-    """The refusal of a start in the words of administrators."""
+    """Why a start is refused, for administrators."""
     node = clone.node
     match obstacle:
         case Obstacle.CLOSED:

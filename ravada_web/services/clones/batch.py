@@ -22,7 +22,7 @@ def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
 def set_state(
     handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: Message = NOTHING, display: str = ""
 ) -> None:
-    """Write where clones have come to; one that another operation has taken over since is that one's to write."""
+    """Write the clones' state; those that another operation has taken over since are left to it."""
     moment = now()
     started = {"started_at": moment} if state == CloneState.STARTING else {}
     with transaction() as session:

@@ -29,7 +29,7 @@ from ravada_web.services.transaction import transaction
 
 @dataclass(frozen=True)
 class Plan:
-    """All that making a batch needs, read at once: later looks at the operation's row make objects read anew."""
+    """All that making a batch needs, read at once: later queries for the operation's row make objects load again."""
 
     clone_ids: Sequence[int]
     to_start: Sequence[int]
@@ -104,7 +104,7 @@ def _replica_directory(version: BaseVersion, node: Node) -> str:
 
 
 def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
-    """A name that somebody else's machine has on the node cannot be ours; theirs is left as it is."""
+    """Refuse names that a foreign VM has on the node; it is left as it is."""
     existing = {name: uuid for uuid, name in domains.existing(connection).items()}
     taken = [
         identity.name for identity in plan.identities if existing.get(identity.name, identity.uuid) != identity.uuid

@@ -27,7 +27,7 @@ class NoNodeAllowed(RavadaError):
 
 
 class NodeRefuses(Conflict):
-    """The clone's node does not take the work now; `obstacle` names the cause, for who must not read of nodes."""
+    """The clone's node does not take the work now; `obstacle` names the cause, for users who must not see nodes."""
 
     def __init__(self, message: Message | str, obstacle: Obstacle) -> None:
         super().__init__(message)

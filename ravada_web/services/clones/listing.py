@@ -1,4 +1,4 @@
-"""Clones as pages list them; every clone is found here, and by the rights of the viewer alone."""
+"""Clones as pages list them; every clone is found here, and by the viewer's rights alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

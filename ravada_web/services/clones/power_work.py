@@ -45,8 +45,8 @@ def stop(handle: Handle) -> None:
 def restart(handle: Handle) -> None:
     """Shut the batch's guests down and start those that are off again; the others run on, and are named.
 
-    A clone that is off is starting from then on, never stopped: no check throws a volatile one away in between,
-    and an attempt that takes this up again knows how far each has come.
+    A clone that is off is starting from then on, never stopped: no check deletes a volatile one in between, and an
+    attempt that takes this up again knows how far each has come.
     """
     problems: list[Message] = []
     try:

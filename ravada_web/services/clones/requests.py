@@ -1,4 +1,4 @@
-"""Asking for clones: check the request, place all of it at once, write the rows, queue a job per node and batch."""
+"""Requests for clones: check, place all at once, write the rows, queue a job per node and batch."""
 
 import re
 import secrets
@@ -32,7 +32,7 @@ MAC_PREFIX = "52:54:00"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, as it came from a form or the command line."""
+    """A request for clones, from a form or the command line."""
 
     base_id: int
     count: int
@@ -43,11 +43,11 @@ class Request:
 
 
 def request_clones(actor: User, request: Request) -> Decision:
-    """Make clones: their rows, names, addresses and nodes are settled when this returns, their disks are queued.
+    """Create clones: when this returns their rows, names, addresses and nodes are written, and their disks queued.
 
-    All of the request is placed in one go, under one lock, in the transaction that writes the rows: two
-    requests at once never count on the same room. Raises InvalidInput, NoNodeAllowed, NoRoom when not all of
-    it fits, or Conflict where it would take the owner over a limit; then nothing was written.
+    All of the request is placed in one go, under one lock, in the transaction that writes the rows: two requests at
+    once never count the same room. Raises InvalidInput, NoNodeAllowed, NoRoom when not all of it fits, or Conflict
+    where it would exceed the owner's quota; then nothing was written.
     """
     rights.require(actor, "clones.create")
     outbox.require_queue()
@@ -59,7 +59,7 @@ def request_clones(actor: User, request: Request) -> Decision:
 
 
 def place_and_write(session: Session, actor: User, request: Request, among: Select[int] | None = None) -> Decision:
-    """What `request` does once it is known that the actor may, in a transaction of the caller's; raises as it does.
+    """What `request_clones` does after the check of rights, in the caller's transaction; raises as it does.
 
     `among` are the ids of the nodes that may be chosen, where not all are.
     """
@@ -101,7 +101,7 @@ def _no_base() -> Message:
 
 
 def _require_within_quota(session: Session, actor: User, owner: User, base: Base, request: Request) -> None:
-    """Who controls all clones gives them knowingly, whatever their owner's limits are. Raises Conflict."""
+    """Quotas do not bind those who may control all clones. Raises Conflict."""
     if not rights.can(actor, "clones.control_all"):
         starting = request.count if request.start_after else 0
         memory = starting * base.memory_mib

@@ -40,5 +40,5 @@ PASSING = frozenset(
 
 
 def closed(cause: Cause) -> Message:
-    """What somebody whose console did not open, or has closed, is told."""
+    """The message for a console that did not open, or has closed."""
     return message(f"consoles.closed_{cause}")

@@ -22,7 +22,7 @@ from ravada_web.services.transaction import transaction
 
 @dataclass(frozen=True)
 class Display:
-    """A display as the gateway reaches it: the local socket, and what it takes to let go of it."""
+    """A display as the gateway reaches it: the local socket, and what it takes to release it."""
 
     target: Target
     remote: str
@@ -62,12 +62,12 @@ def _look_up(clone: Clone) -> str:
 
 
 def close(display: Display) -> None:
-    """Let go of a display that nobody looks at any more."""
+    """Release a display that is no longer used."""
     displays.close_display(endpoints.workspace(), display.target, display.remote)
 
 
 def lost_as(clone_id: int) -> Cause:
-    """Why a display that was open has closed: its node went, or it was switched off."""
+    """Why a display that was open has closed: its node went, or it was powered off."""
     clone = db.session.get(Clone, clone_id, options=[joinedload(Clone.node)])
     if clone is None:
         return Cause.STOPPED

@@ -18,7 +18,7 @@ from ravada_web.services.transaction import transaction
 
 
 def ended(console_id: int, cause: Cause) -> None:
-    """Write down that a console has closed, once."""
+    """Record that a console has closed, once."""
     with transaction() as session:
         row = session.get(Console, console_id, options=[joinedload(Console.clone), joinedload(Console.user)])
         if row is not None and row.closed_at is None:
@@ -33,7 +33,7 @@ def close_left_open(gateway: str) -> None:
         session.execute(left.values(closed_at=now(), closed_as=Cause.SHUTDOWN))
 
 
-# What is asked of all open consoles every second: columns alone, as rows of their own would cost ten times as much.
+# What is checked of all open consoles every second: columns alone, as rows of their own would cost ten times as much.
 _OPEN = (
     select(
         Console.id,
@@ -55,7 +55,7 @@ OpenRow = Any
 
 
 def to_close(console_ids: Collection[int]) -> Mapping[int, Cause]:
-    """Which of these open consoles must close now, and why: the right is lost, the sign-in over, the clone off."""
+    """Which of these open consoles must close now, and why: the right is lost, the session ended, the clone off."""
     rows = db.session.execute(_OPEN.where(Console.id.in_(console_ids))).all()
     held = {valid.id: valid.user for valid in sessions.still_valid({row.sign_in_id for row in rows if row.sign_in_id})}
     seen = _allowed_onlookers([row for row in rows if row.view_only], held)
@@ -66,7 +66,7 @@ def to_close(console_ids: Collection[int]) -> Mapping[int, Cause]:
 
 
 def _allowed_onlookers(rows: Sequence[OpenRow], held: Mapping[int, User]) -> set[tuple[int, int]]:
-    """Who may look on at which clone, of those who do: one question for each person."""
+    """Which onlookers may view which clone: one query for each person."""
     allowed: set[tuple[int, int]] = set()
     for user in {user.id: user for user in held.values() if rights.can(user, "consoles.look_on")}.values():
         clone_ids = {row.clone_id for row in rows if row.user_id == user.id}

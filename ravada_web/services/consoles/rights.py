@@ -36,9 +36,8 @@ def onlookers(clone: Clone) -> Sequence[Console]:
 
 
 def block_onlookers(actor: User, clone_id: int, refused: bool) -> None:
-    """The clone's user closes the door on operators who look on, or opens it again.
-
-    Raises Conflict where its base does not leave that to its users.
+    """The clone's user blocks onlookers, or allows them again. Raises Conflict where its base does not let users
+    refuse.
     """
     with transaction() as session:
         clone = clone_list.get(actor, clone_id)

@@ -1,4 +1,4 @@
-"""Taking pictures of running clones' screens, by a job: for people who are about, and never for longer than a while."""
+"""Screenshots of running clones, taken by a job: for users who are active, within a deadline."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from ravada_web.services.consoles import screenshots
 from ravada_web.services.nodes import endpoints
 
 log = structlog.get_logger()
-# Whose browser was not heard of for so long does not look at pictures.
+# Users whose browsers were silent for this long get no new screenshots.
 ABOUT = timedelta(minutes=10)
 AT_ONCE = 40
 JOB_SECONDS = 15.0
@@ -29,7 +29,7 @@ LIBVIRT_SECONDS = 2.0
 
 
 def due() -> list[Sequence[int]]:
-    """The ids of running clones whose users are about, in lots for one job each, a node's together."""
+    """The ids of running clones whose users are active, in lots of one job each, grouped by node."""
     about = select(UserSession.user_id).where(UserSession.seen_at > now() - ABOUT)
     query = (
         select(Clone.id)
@@ -43,11 +43,11 @@ def due() -> list[Sequence[int]]:
 
 
 def capture(clone_ids: Sequence[int]) -> None:
-    """Take the pictures of these clones, one connection a node; those that cannot be taken are left for next time."""
+    """Take screenshots of these clones, one connection a node; those that fail are left for next time."""
     query = select(Clone).where(Clone.id.in_(clone_ids), Clone.state == CloneState.RUNNING)
     rows = db.session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.node_id, Clone.id)).all()
     end = time.monotonic() + JOB_SECONDS
-    # What is needed of the rows, so that no transaction stays open while nodes are asked.
+    # What is needed of the rows, so that no transaction stays open while nodes answer.
     by_node = [
         (endpoints.libvirt_uri(endpoints.target(node)), [(clone.id, clone.uuid, clone.owner_id) for clone in clones])
         for node, clones in groupby(rows, key=lambda clone: clone.node)

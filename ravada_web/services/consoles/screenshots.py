@@ -1,4 +1,4 @@
-"""Pictures of running clones' screens: taken by a job, kept in Redis for a while, shown by pages."""
+"""Screenshots of running clones: taken by a job, kept in Redis for a while, shown by pages."""
 
 import time
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
-"""Consoles: tickets that open one, the right asked again at the door, and what is open now.
-
-A ticket is for one user, one browser's sign-in, one clone on one node; once, and within a minute. Its owner alone
-works in a clone; operators look on, and its user sees that they do.
+"""Consoles: tickets that open one, rights checked again on use, and what is open now. A ticket is for one user, one
+session, one clone on one node; once, and within a minute. Its owner alone works in a clone; operators look on, and its
+user sees that they do.
 """
 
 import secrets
@@ -49,7 +48,7 @@ class Grant:
 
 
 def issue(viewer: User, session_id: int, clone_id: int) -> str:
-    """A ticket for the clone's console, to be used from this sign-in within a minute.
+    """A ticket for the clone's console, to be used from this session within a minute.
 
     Raises NotFound, NotAllowed, and ConsoleRefused where there is no screen to show now.
     """
@@ -88,7 +87,7 @@ def comes(clone: Clone) -> bool:
 def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
     """Use a ticket up, and open a console's row; both secrets are as the browser sent them.
 
-    The right, the clone's node and state, and the caps are asked again here. Raises ConsoleRefused.
+    The right, the clone's node and state, and the caps are checked again here. Raises ConsoleRefused.
     """
     if sessions.find(sign_in) is None:  # before the database's write lock: nobody keeps it from others
         raise ConsoleRefused(Cause.SIGN_IN)
@@ -138,8 +137,7 @@ def _still_theirs(viewer: User, ticket: Ticket) -> Clone:
 
 
 def _one_at_a_time(session: Session, viewer: User, clone: Clone) -> None:
-    """Who opens two consoles at the same moment, or opens one beside somebody else, waits for the first to be in the
-    books (SQLite's write lock does so already)."""
+    """Serialise the opening of consoles of one viewer and one clone (SQLite's write lock does so already)."""
     session.execute(select(User.id).where(User.id == viewer.id).with_for_update())
     session.execute(select(Clone.id).where(Clone.id == clone.id).with_for_update())
 

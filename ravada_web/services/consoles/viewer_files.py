@@ -1,4 +1,4 @@
-"""The other door: a file for a viewer of the user's own (virt-viewer), where a node offers displays on an address.
+"""Viewer files (virt-viewer), where a node offers displays on an address.
 
 The display's password is made for this one file, by a job on the node, and expires. It waits in Redis, sealed, for
 two minutes and to be fetched once; it is in no row, no job and no log.
@@ -51,7 +51,7 @@ def impossible(viewer: User, clone: Clone) -> Message:
 
 
 def offer(viewer: User, clone_id: int) -> Operation:
-    """Have the clone's display let one viewer in for a while. Raises NotFound, and Conflict where that cannot be."""
+    """Request a viewer file for the clone. Raises NotFound, and Conflict where that cannot be."""
     outbox.require_queue()
     with transaction() as session:
         clone = clone_list.get(viewer, clone_id)

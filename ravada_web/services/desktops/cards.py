@@ -62,7 +62,7 @@ class Desktop:
 
 
 def explain(obstacle: Obstacle) -> Message:
-    """What keeps a desktop from starting, for somebody who knows nothing of nodes, and what to do."""
+    """What keeps a desktop from starting, for users, who see no nodes, and what to do."""
     return message(f"desktops.obstacle_{obstacle}")
 
 

@@ -1,4 +1,4 @@
-"""Launching: one click from a card to a desktop that runs, or to one that is made for it first."""
+"""Launching: one click from a card to a running desktop, created first where there is none."""
 
 import re
 import unicodedata
@@ -27,9 +27,9 @@ BASE_PART, PREFIX_LENGTH = 20, 40
 
 
 def launch(actor: User, clone_id: int) -> Clone:
-    """Have one's own desktop, or one that the actor controls, run: started, let go on, or left as it is on its way.
+    """Have one's own desktop, or one that the actor controls, run: started, resumed, or left on its way.
 
-    Raises NotFound for a foreign one, Conflict with the reason in its user's words.
+    Raises NotFound for a foreign one, Conflict with a reason for its user.
     """
     with transaction():
         clone = clone_list.get(actor, clone_id)
@@ -71,7 +71,7 @@ def _not_launched(clone: Clone, obstacle: Obstacle) -> Message:
 
 
 def launch_new(actor: User, base_id: int) -> Clone:
-    """Make the actor a desktop of a base that is offered to them, and start it; where there is one, launch that.
+    """Create a desktop of an offered base for the actor, and start it; where there is one, launch that.
 
     It is serial with all other choices of nodes, so two clicks at once lead to the same desktop. Raises NotFound
     for a base that is not offered, Conflict with the reason in the user's words.

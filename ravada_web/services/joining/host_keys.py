@@ -30,7 +30,7 @@ SCAN_SECONDS = 5.0
 
 
 def request_join(actor: User, *, name: str, address: str, port: int, user: str) -> Operation:
-    """Ask for the host's key. Raises InvalidInput for values that are malformed or taken."""
+    """Request the host's key. Raises InvalidInput for values that are malformed or taken."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:
@@ -42,7 +42,7 @@ def request_join(actor: User, *, name: str, address: str, port: int, user: str) 
 
 
 def request_rekey(actor: User, node: Node) -> Operation:
-    """Ask for the present host key of a quarantined node, to accept the new one. Raises Conflict."""
+    """Request the present host key of a quarantined node, to accept the new one. Raises Conflict."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:

@@ -41,7 +41,7 @@ LOGIN_SECONDS, LINK_SECONDS, SAMPLE_SECONDS = 8.0, 10.0, 10.0
 
 
 def request_inspection(actor: User, node: Node) -> Operation:
-    """Ask for all the checks. Raises Conflict while other work of the joining is under way."""
+    """Request all the checks. Raises Conflict while other work of the joining is under way."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:

@@ -1,4 +1,4 @@
-"""Letting our key in: the command for the host, or one login with a password that is typed once and kept nowhere.
+"""Installing our key: the command for the host, or one login with a password that is stored nowhere.
 
 On its way to the job that uses it the password waits in Redis, sealed by the installation's key, for a minute at
 most; taking it deletes it.
@@ -28,12 +28,12 @@ LONGEST_PASSWORD = 512
 
 
 def command(node: Node) -> str:
-    """The command that lets our key in, for the node's user on the node, from our address there alone."""
+    """The command that installs our key, for the node's user on the node, for our address alone."""
     return key_command(public_key(), node.source_address)
 
 
 def request_key_install(actor: User, node: Node, password: str) -> Operation:
-    """Ask for our key to be installed by one login with this password. Raises InvalidInput and Conflict."""
+    """Request the installation of our key by one login with this password. Raises InvalidInput and Conflict."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     if not 0 < len(password) <= LONGEST_PASSWORD:

@@ -70,7 +70,7 @@ class Guide:
 
     @property
     def step(self) -> int:
-        """The step that is to be done now, from 1: trust, access, checks, proof; 5 when all are done."""
+        """The step that is to be done now, from 1: trust, access, checks, verification; 5 when all are done."""
         for number, is_done in enumerate((self.trusted, self.has_access, self.sound, self.node.proved_at), 1):
             if not is_done:
                 return number

@@ -37,7 +37,7 @@ def remedies(node: Node, codes: Collection[str] = ()) -> list[Finding]:
 
 
 def request_fix(actor: User, node: Node, codes: Collection[str]) -> Operation:
-    """Ask for the remedies of these findings to be run. Raises InvalidInput where there is none, and Conflict."""
+    """Request the fixes of these findings. Raises InvalidInput where there is none, and Conflict."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:

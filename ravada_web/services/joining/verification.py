@@ -37,7 +37,7 @@ DISK_SIZE = "16M"
 
 
 def request_verification(actor: User, node: Node) -> Operation:
-    """Ask for the test; a new node is enabled when it passes. Raises Conflict where it cannot be run."""
+    """Request the test; a new node is enabled when it passes. Raises Conflict where it cannot be run."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:

@@ -19,7 +19,7 @@ def set_service_state(
     """Enable or disable a node. Disabled, it gets no new clone and no start; what runs there is left, or, with
     `shut_down`, asked to shut down.
 
-    A node that never passed its test is enabled only with `unverified`, which the audit log keeps. Raises
+    A node that never passed its test is enabled only with `unverified`, which the audit log records. Raises
     InvalidInput, and Conflict for a node that cannot be enabled.
     """
     rights.require(actor, "nodes.change")

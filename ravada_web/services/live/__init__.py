@@ -1,1 +1,1 @@
-"""What open pages are told as rows change. What a page shows is for the rooms it is about."""
+"""Change notifications for open pages. What a page shows is for other rooms."""

@@ -29,7 +29,7 @@ def digests(topics: Collection[str]) -> dict[str, str]:
 
 
 def _offers() -> str:
-    """What is offered to whom, as one text for all: it changes seldom, and then every user's page may."""
+    """All offers, as one text: they seldom change, and then every user's page may."""
     bases = db.session.execute(select(Base.id, Base.name, Base.state, Base.offered_to_all).order_by(Base.id))
     offers = select(BaseOffer.base_id, BaseOffer.group_id, BaseOffer.user_id).order_by(BaseOffer.id)
     members = select(GroupMember.group_id, func.count()).group_by(GroupMember.group_id).order_by(GroupMember.group_id)

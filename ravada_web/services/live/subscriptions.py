@@ -25,7 +25,7 @@ _RIGHTS = {
     "people": "users.see",
     "audit": "audit.see",
 }
-# What one object's topic, or one person's desktops, hear of: a change of these kinds of rows.
+# The kinds of rows whose changes concern one object's topic, or one person's desktops.
 HEARS: Mapping[str, tuple[str, ...]] = {
     "node": ("nodes", "clones"),
     "base": ("bases", "clones"),
@@ -37,7 +37,7 @@ HEARS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Listener:
-    """Who listens: by which sign-in, and the role and part of the house by which the topics were granted."""
+    """A listener: its session, and the role and scope by which its topics were granted."""
 
     sign_in_id: int
     role: str
@@ -45,10 +45,8 @@ class Listener:
 
 
 def subscribe(token: str, topics: Sequence[str]) -> tuple[Listener, dict[str, str]] | None:
-    """Who listens and, for each topic that was asked for, the one that it is told of; None without a valid
-    session.
-
-    "desktops" is the asker's own. Raises NotAllowed and NotFound for what the asker may not see.
+    """Returns the listener and, for each requested topic, the one it is granted; None without a valid session.
+    "desktops" are the viewer's own. Raises NotAllowed and NotFound for what the viewer may not see.
     """
     row = sessions.find(token)
     if row is None:
@@ -90,6 +88,6 @@ def _load(viewer: User, kind: str, object_id: int) -> None:
 
 
 def holding(listeners: Collection[Listener]) -> set[Listener]:
-    """Which of these may go on: the session is valid, and role and scope are unchanged. The others ask again."""
+    """Which of these may go on: the session is valid, and role and scope are unchanged. The others subscribe again."""
     valid = sessions.still_valid({listener.sign_in_id for listener in listeners})
     return {_listener(row) for row in valid}.intersection(listeners)

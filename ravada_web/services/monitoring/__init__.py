@@ -1,1 +1,1 @@
-"""How nodes are: probe, judge, record, alert, notify. Nothing here repairs."""
+"""The health of nodes: probe, judge, record, alert, notify. Nothing here repairs."""

@@ -15,7 +15,7 @@ from ravada_web.services.storage import pools as storage_pools
 
 # The worse, the higher; what is not named is well.
 RANK = {"degraded": 1, "warning": 1, "unknown": 1, "down": 2, "critical": 2, "quarantined": 3}
-# Nodes that are not meant to serve trouble nobody.
+# Nodes out of service raise no alerts.
 QUIET = (ServiceState.NEW, ServiceState.DISABLED, ServiceState.MAINTENANCE)
 
 
@@ -26,7 +26,7 @@ def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
         for alert in session.scalars(
             select(Alert)
             .where(Alert.node_id.in_([node.id for node in nodes]))
-            # In one order everywhere, and locked before they are read: another process writes what was told.
+            # In one order everywhere, and locked before they are read: another process writes what was sent.
             .order_by(Alert.id)
             .with_for_update()
         )

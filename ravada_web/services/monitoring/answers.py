@@ -1,4 +1,4 @@
-"""What a check asks of a node, and what it answers."""
+"""What a check queries of a node, and the node's answer."""
 
 import time
 from dataclasses import dataclass, field

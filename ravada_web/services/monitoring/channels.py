@@ -1,4 +1,4 @@
-"""The ways to tell administrators: mail and a webhook, as the settings have them; and how each did last."""
+"""The notification channels: mail and a webhook, as configured; and each one's last result."""
 
 import hashlib
 import hmac
@@ -84,14 +84,14 @@ def _webhook(config: Settings, subject: Message, lines: Sequence[Message]) -> No
 
 
 def remember(name: str, error: Message) -> None:
-    """Keep how a channel did: an empty message is well. Without Redis nobody is shown it."""
+    """Keep how a channel did: an empty message is well. Without Redis it is not kept."""
     with suppress(RedisError):
         queues.redis.hset(KEY, name, json.dumps({"at": time.time(), "error": error.to_json() if error else ""}))
 
 
 def last(config: Settings) -> dict[str, dict[str, object] | None]:
-    """For each channel that is set up how it did last: {"at" (seconds since the epoch), "error" (a
-    message)}, None for never."""
+    """For each channel that is set up how it did last: {"at" (seconds since the epoch), "error" (a message)}, None for
+    never."""
     try:
         stored = dict(queues.redis.hgetall(KEY))
     except RedisError:

@@ -19,5 +19,5 @@ class AlertsPage:
 
 
 def alerts_page(viewer: User) -> AlertsPage:
-    """What is wrong now, what was, and who is told. Raises NotAllowed."""
+    """Active and past alerts, and who is notified. Raises NotAllowed."""
     return AlertsPage(alert_rows.current(viewer), alert_rows.ended(viewer), alert_channels.last(settings()))

@@ -1,8 +1,8 @@
-"""Notifying administrators of trouble: when a message is due, what it says, and that each channel is told once.
+"""Notifying administrators of trouble: when a message is due, what it says, and that each channel gets it once.
 
-A worsening is told at once. A recovery is told once it has lasted for `alert_settle`: a node that flaps is one
-message, and one more when it has settled. All that is due goes into one message. Each channel has its own account of
-what it was told: one that was away hears how things are now, and no other hears anything twice.
+A worsening is told at once. A recovery is sent once it has lasted for `alert_settle`: a node that flaps is one message,
+and one more when it is stable. All that is due goes into one message. What was sent is recorded for each channel: one
+that failed gets the present state, and no other gets anything twice.
 """
 
 from collections.abc import Collection, Sequence
@@ -34,7 +34,7 @@ from ravada_web.services.transaction import transaction
 log = structlog.get_logger()
 # A channel that failed is tried again after this many seconds.
 RETRY_SECONDS = 30
-# Of several workers one tells a channel; longer than the job may take.
+# One worker at a time sends to a channel; longer than the job may take.
 TELLING_SECONDS = 120
 UNTOLD = (
     select(Alert)
@@ -47,7 +47,7 @@ UNKNOWN = ("", 0)
 
 @dataclass(frozen=True)
 class News:
-    """What one channel is told of one alert: plain values, so that no row is held while the channel is slow."""
+    """What one channel is sent about one alert: plain values, so that no row is held while the channel is slow."""
 
     alert_id: int
     before: tuple[str, int]
@@ -57,12 +57,12 @@ class News:
 
     @property
     def bad(self) -> bool:
-        """Whether it tells of trouble."""
+        """Whether it is about trouble."""
         return self.now[0] != ""
 
 
 def is_due() -> bool:
-    """Whether there is anything to send now; cheap, asked at every tick."""
+    """Whether there is anything to send now; cheap, called at every tick."""
     names = channels.configured(settings())
     return bool(names) and any(_is_news(alert, name) for alert in db.session.scalars(UNTOLD) for name in names)
 
@@ -90,7 +90,7 @@ def send_due() -> None:
 
 
 def _send_news(name: str, send: channels.Send) -> None:
-    """Send, and only then write that it is known: after a worker that was killed in between it is told once more."""
+    """Send, and only then write that it is known: after a worker was killed in between it is sent again."""
     lot = [_news(alert, alert.told.get(name, UNKNOWN)) for alert in db.session.scalars(UNTOLD) if _is_news(alert, name)]
     db.session.rollback()
     if not lot:
@@ -106,7 +106,7 @@ def _send_news(name: str, send: channels.Send) -> None:
 
 
 def request_test(actor: User) -> Operation:
-    """Ask for a message to be sent by every channel now. Raises Conflict where none is set up."""
+    """Request a test message from every channel. Raises Conflict where none is set up."""
     rights.require(actor, "nodes.change")
     if not channels.configured(settings()):
         raise Conflict(message("alerts.no_channel"))
@@ -145,7 +145,7 @@ def _pause(name: str) -> str:
 
 
 def _close(names: Collection[str]) -> None:
-    """What every channel knows needs no more looks."""
+    """Alerts that every channel has sent are no longer pending."""
     with transaction() as session:
         for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
             alert.untold = any(alert.told.get(name, UNKNOWN)[0] != alert.state for name in names)

@@ -1,8 +1,7 @@
-"""Node checks: ask a batch of nodes how they are, side by side, and write down what was seen.
-
-No node delays another: each is asked in a thread of its own, a few at a time; one that takes its time lets the
-next begin, what has answered is written at once, and who has not answered by the deadline is written off for this
-round. A thread that hangs in libvirt dies with the job's process.
+"""Node checks: probe a batch of nodes in parallel, and record what was seen. No node delays another: each is probed in
+a thread of its own, a few at a time; one that takes its time lets the next begin, what has answered is written at once,
+and nodes that have not answered by the deadline are given up for this round. A thread that hangs in libvirt dies with
+the job's process.
 """
 
 import queue
@@ -37,9 +36,9 @@ LIBVIRT_SECONDS = 4.0
 ROUND_SECONDS = 8.0
 # Pools, networks and firmware may be changed on a node while it is up.
 FACTS_AGE = timedelta(minutes=1)
-# Nodes that one worker asks side by side: more would only wait for a core, until their time is over.
+# Nodes that one worker probes in parallel: more would only wait for a core, until their time is over.
 AT_ONCE = 8
-# Who has not answered by then has turned out to be one to wait for, and the next one begins.
+# A node that has not answered by then is slow, and the next one begins.
 PATIENCE_SECONDS = 0.4
 # What has answered by then is written without waiting for the others.
 WAVE_SECONDS = 0.7
@@ -78,7 +77,7 @@ class Round:
         self._holding: dict[int, bool] = {}
 
     def waves(self) -> Iterator[list[Answer]]:
-        """Ask all; yield the answers in lots, as they come."""
+        """Probe all; yield the answers in lots, as they come."""
         for question in self._questions:
             threading.Thread(target=self._put_answer, args=(question,), daemon=True).start()
         waiting = {question.target.node_id for question in self._questions}
@@ -102,7 +101,7 @@ class Round:
             self._let_others(node_id)
 
     def _let_others(self, node_id: int) -> None:
-        """End the node's turn, once, whoever asks for it."""
+        """End the node's turn, once."""
         if self._holding.pop(node_id, False):
             self._turns.release()
 
@@ -133,9 +132,9 @@ class Round:
 
 
 def probe_node(question: Question, workspace: Workspace) -> Answer:
-    """Ask one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
+    """Probe one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
 
-    Of one that is known to be down only a link that is back up, or one try, tells.
+    For a node known to be down, a link that is back up or a single try is enough.
     """
     node_id = question.target.node_id
     started = time.monotonic()

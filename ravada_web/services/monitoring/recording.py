@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def record(answers: Sequence["Answer"]) -> None:
-    """Write a lot of answers in one transaction; volatile clones that were seen stopped are thrown away."""
+    """Write a lot of answers in one transaction; volatile clones that were seen stopped are deleted."""
     with transaction() as session:
         rows = session.scalars(select(Node).where(Node.id.in_([answer.node_id for answer in answers])))
         nodes = {node.id: node for node in rows}

@@ -56,5 +56,5 @@ def connect(node: Node) -> AbstractContextManager[libvirt.virConnect]:
 
 
 def display_address(node: Node) -> str:
-    """Where the node's guests are offered to viewers; "" where they are not, or its QEMU has no SPICE."""
+    """The address of the node's displays for viewer files; "" where they are not, or its QEMU has no SPICE."""
     return node.display_address if "spice" in node.facts.get("displays", ()) else ""

@@ -15,7 +15,7 @@ def store_facts(node: Node, facts: NodeFacts) -> None:
     node.facts, node.facts_at = node.facts | facts.to_dict(), now()
     node.host_uuid = facts.host_uuid
     node.cpus = facts.cpus
-    # Where it was measured that counts: libvirt tells of the memory that it found when it began, on some hosts of less.
+    # Where it was measured that counts: libvirt reports the memory of when it started, on some hosts of less.
     node.memory_total_mib = node.memory_total_mib or facts.memory_mib
     store_pools(node, facts.pools)
 
@@ -30,7 +30,7 @@ def store_sample(node: Node, sample: Sample, moment: datetime) -> None:
             total, free = sample.disks[pool.path]
             pool.total_mib, pool.free_mib, pool.sampled_at = total // MIB, free // MIB, moment
         else:
-            pool.free_mib = None  # asked for, and not there: unknown, which counts as full
+            pool.free_mib = None  # queried, and not there: unknown, which counts as full
 
 
 def store_pools(node: Node, seen: tuple[PoolFacts, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What nodes and pools were like over time: written with each check, thinned out as it ages, read for charts.
+"""The history of nodes and pools: written with each check, thinned out as it ages, read for charts.
 
 A sample is the average over a step of time. The checks write the finest step; `thin` makes the coarser ones of it.
 """

@@ -1,4 +1,4 @@
-"""Doing an operation in a job: claim it, do the work, say how it ended; and the handle that the work is given."""
+"""Doing an operation in a job: claim it, do the work, record how it ended; and the handle that the work gets."""
 
 import time
 from collections.abc import Callable
@@ -26,12 +26,12 @@ class Superseded(Exception):
 
 
 class Cancelled(Exception):
-    """Somebody asked to stop the operation."""
+    """The operation was cancelled."""
 
 
 @dataclass
 class Handle:
-    """What the work sees of its operation: ids, and the ways to report and to ask whether to go on."""
+    """What the work sees of its operation: ids, and how to report progress and check whether to go on."""
 
     operation_id: int
     attempt: int
@@ -49,7 +49,7 @@ class Handle:
         return attempt_id(self.operation_id, self.attempt)
 
     def check(self) -> None:
-        """Ask, before each step that destroys or publishes, whether this attempt still owns the operation.
+        """Check, before each step that destroys or publishes, that this attempt still owns the operation.
 
         Raises Superseded or Cancelled.
         """

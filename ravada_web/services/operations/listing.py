@@ -53,10 +53,7 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
 
 
 def get(viewer: User, operation_id: int, kind: str | None = None) -> Operation:
-    """One operation: of anybody for who may see all, of their part for who is given one, else only one's own.
-
-    Raises NotFound, and for one of another kind where a `kind` is given.
-    """
+    """One operation that the viewer may know of. Raises NotFound, also for one of another `kind` than given."""
     operation = db.session.scalar(select(Operation).where(Operation.id == operation_id, scopes.operations(viewer)))
     if operation is None or kind not in (None, operation.kind):
         raise NotFound(message("operations.not_found"))

@@ -1,4 +1,4 @@
-"""From committed operations to queued jobs: after the commit, and again by the sweep where that never arrived."""
+"""From committed operations to queued jobs: after the commit, or by the sweep where that failed."""
 
 import time
 from collections.abc import Iterable
@@ -91,8 +91,8 @@ def queue(name: str) -> Queue:
 
 
 def forget(ticket: Ticket) -> None:
-    """Take back an attempt that nobody will do: its job, and its slot in the node's limit, which RQ would
-    hold for over a minute after a worker's death."""
+    """Take back an attempt that nobody will do: its job, and its slot in the node's limit, which RQ would hold for over
+    a minute after a worker's death."""
     try:
         job = Job.fetch(ticket.job_id, connection=queues.redis, serializer=JSONSerializer)
         job.delete()

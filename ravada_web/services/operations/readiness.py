@@ -1,4 +1,4 @@
-"""Whether work that is asked for now would be done: the database, its tables, the queue, and a worker on each queue."""
+"""Whether requested work would be done now: the database, its tables, the queue, and a worker on each queue."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from ravada_web.extensions import db
 from ravada_web.services.operations import workers
 
 log = structlog.get_logger()
-# Anybody may ask, as often as they like: it is looked at anew only so often.
+# Open to all, so it is checked at most this often.
 KEPT_SECONDS = 1.0
 _KEY = "ravada_readiness"
 

@@ -59,8 +59,9 @@ def ticket(operation: Operation) -> outbox.Ticket:
 
 
 def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
-    """The operations to act on. Raises NotFound for one the actor may not know of, NotAllowed where it is about
-    more than the actor's part."""
+    """The operations to act on. Raises NotFound for one the actor may not know of, NotAllowed where it is about more
+    than the actor's scope.
+    """
     ids = set(operation_ids)
     known = select(Operation.id).where(Operation.id.in_(ids), scopes.operations(actor))
     if set(session.scalars(known)) != ids:
@@ -75,7 +76,7 @@ def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> 
 def retry(actor: User, operation_ids: Sequence[int]) -> int:
     """Queue failed or cancelled operations again, as a new attempt; returns how many.
 
-    Raises Conflict when one of them is not over, or what it worked on has moved on; NotFound and NotAllowed.
+    Raises Conflict when one of them is not over, or its objects have changed since; NotFound and NotAllowed.
     """
     rights.require(actor, "operations.control")
     outbox.require_queue()
@@ -91,7 +92,7 @@ def retry(actor: User, operation_ids: Sequence[int]) -> int:
 
 
 def next_attempt(session: Session, row: Operation) -> None:
-    """Give the operation to a new attempt; from now on the former one finds that it is not its any more."""
+    """Give the operation to a new attempt; from now on the former one is superseded."""
     row.attempt += 1
     row.state = OperationState.WAITING
     row.cancel_asked = False

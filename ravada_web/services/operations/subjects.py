@@ -12,7 +12,7 @@ from ravada_web.models import Base, BaseState, Clone, CloneState, Operation, Rep
 
 
 class Subject:
-    """Rows that say nothing of the operation: nothing to free, nothing to put back."""
+    """No rows: nothing to free, nothing to put back."""
 
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
         """Move the rows out of the states that say work is under way, with the reason why it ended early."""
@@ -64,7 +64,7 @@ class CreatedClones(Clones):
 
 
 class RestartedClones(Clones):
-    """Only what has not come back is restarted: whoever works in one that has is not interrupted again."""
+    """Only what has not come back is restarted: users of the others are not interrupted again."""
 
     def resumed(self, clone: Clone) -> CloneState | None:
         """The state in which a retry takes the clone up again; None leaves it as it is."""

@@ -73,9 +73,8 @@ def heartbeat_key(job_id: str) -> str:
 
 
 def hand_back(operation_id: int) -> None:
-    """Give the operation to a new attempt, or fail it when its workers have died too often.
-
-    The former attempt, should it still run somewhere, finds out at its next check.
+    """Give the operation to a new attempt, or fail it when its workers have died too often. A former attempt that still
+    runs ends at its next check.
     """
     with transaction() as session:
         row = session.get_one(Operation, operation_id)

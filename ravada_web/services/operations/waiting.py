@@ -1,4 +1,4 @@
-"""What a waiting operation waits for, at which place, and about how long: from Redis and from what is past."""
+"""What a waiting operation waits for, at which place, and about how long: from Redis and from past operations."""
 
 import math
 import statistics

@@ -1,4 +1,4 @@
-"""The workers and their queues, as Redis knows them: who lives, what each does, and queues that nobody serves."""
+"""The workers and their queues, as Redis knows them: which are alive, what each does, and queues without a worker."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ravada_web.services.operations import outbox
 from ravada_web.services.operations.kinds import KINDS, QUEUES
 from ravada_web.services.operations.limits import limit_of
 
-# Workers are heard of every 5 s while they wait, and every second while they work (jobs/worker.py).
+# Workers send a heartbeat every 5 s while they wait, and every second while they work (jobs/worker.py).
 WORKER_TTL = 20
 ALIVE = timedelta(seconds=WORKER_TTL)
 ASKED_EVERY = 3.0
@@ -37,7 +37,7 @@ class WorkerRow:
 
     @property
     def alive(self) -> bool:
-        """Whether it was heard of lately."""
+        """Whether its heartbeat is recent."""
         return self.heard_at is not None and now() - self.heard_at < ALIVE
 
 
@@ -117,7 +117,7 @@ def held_back() -> dict[str, list[str]]:
 
 
 class _Known:
-    """What was asked last, so that not every page asks again."""
+    """The last answer, so that not every page queries Redis."""
 
     at = -ASKED_EVERY
     names: tuple[str, ...] = ()
@@ -125,7 +125,7 @@ class _Known:
 
 @dataclass(frozen=True)
 class Overview:
-    """The queues and the workers; both are empty while Redis is away, which is said in another place."""
+    """The queues and the workers; both are empty while Redis is away, which is shown elsewhere."""
 
     queues: Sequence[QueueRow]
     rows: Sequence[WorkerRow]
@@ -141,7 +141,7 @@ def overview() -> Overview:
 
 
 def unserved() -> tuple[str, ...]:
-    """The queues that no living worker serves; () while Redis is away, which is said in another place."""
+    """The queues that no living worker serves; () while Redis is away, which is shown elsewhere."""
     if time.monotonic() - _Known.at >= ASKED_EVERY:
         try:
             rows = queue_rows(listing())

@@ -1,4 +1,4 @@
-"""People as a table (CSV): all of them to download; and one to upload, checked as a whole before anything is done."""
+"""Users as a CSV table: download of all; upload, checked as a whole before anything is done."""
 
 import json
 import secrets
@@ -114,8 +114,8 @@ def differs(user: User, row: Row) -> bool:
 def import_rows(actor: User, key: str) -> Preview:
     """Do what a checked table asks for, all of it in one transaction; returns what was done.
 
-    Whoever is new and has no password cannot sign in by one until it is reset. Raises NotFound as `checked` does,
-    and Conflict where a group has gone or the actor has changed since.
+    New users without a password cannot sign in until it is reset. Raises NotFound as `checked` does, and Conflict where
+    a group has gone or the actor has changed since.
     """
     rights.require(actor, "users.change")
     rows = _stored_rows(actor, key)
@@ -146,7 +146,7 @@ def _write(session: Session, rows: Mapping[str, Row], plan: Preview) -> dict[str
     changes = [{"id": ids[name]} | _changes(rows[name]) for name in plan.changed]
     for alike in _by_columns(changes):
         session.execute(update(User), alike)
-    # Who is switched off, or has another password, is signed out.
+    # Users who are deactivated, or have a new password, are signed out.
     signed_out = [ids[name] for name in plan.changed if rows[name].active is False or rows[name].password_hash]
     for ended in batched(signed_out, _CHUNK):
         session.execute(delete(UserSession).where(UserSession.user_id.in_(ended)))

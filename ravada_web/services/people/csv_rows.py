@@ -1,7 +1,7 @@
 """Reading a table of people (CSV): every line is checked, and all that is wrong is said at once.
 
-A column that is in the table counts for all its rows: an empty cell in `groups` is no group, in a limit no limit of
-one's own. Where a role, `active` or a password is empty, it stays as it is.
+A column that is in the table counts for all its rows: an empty cell in `groups` is no group, in a quota column no own
+quota. Where a role, `active` or a password is empty, it stays as it is.
 """
 
 import csv
@@ -128,7 +128,7 @@ class _Table:
         self.bad: list[BadLine] = []
 
     def refuse(self, number: int, reason: Message) -> None:
-        """Note why a line cannot be taken."""
+        """Record why a line is refused."""
         self.bad.append(BadLine(number, reason))
 
     def take(self, number: int, columns: Sequence[str], cells: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Names of users as they are typed: suggestions, and whom a typed name means."""
+"""Names of users as they are typed: suggestions, and the users they match."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Operator scopes: give an operator some bases and nodes, or everything."""
+"""Operator scopes: some bases and nodes, or everything."""
 
 from collections.abc import Collection
 
@@ -23,7 +23,7 @@ def set_scope(actor: User, operator: User, node_ids: Collection[int], base_ids: 
         chosen = Scope(frozenset(node_ids), frozenset(base_ids))
         _check(session, chosen)
         session.execute(delete(OperatorScope).where(OperatorScope.user_id == operator.id))
-        # A row of neither stays when the last base or node given is removed: who was given a part never gets all.
+        # A row of neither stays when the last base or node given is removed: a limited scope never becomes everything.
         session.add(OperatorScope(user_id=operator.id))
         session.add_all(OperatorScope(user_id=operator.id, node_id=node_id) for node_id in chosen.node_ids)
         session.add_all(OperatorScope(user_id=operator.id, base_id=base_id) for base_id in chosen.base_ids)

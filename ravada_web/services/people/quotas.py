@@ -54,8 +54,8 @@ def require(
     memory_mib: int = 0,
     actor: User | None = None,
 ) -> None:
-    """Refuse what would take the user over a limit: so many more clones, and so many more that run, whose memory
-    is `memory_mib` in all. To be asked under the lock of placement, in the transaction that writes the rows.
+    """Refuse what would exceed the user's quota: new clones, and starting ones whose memory is `memory_mib` in all. To
+    be called under the lock of placement, in the transaction that writes the rows.
 
     Raises Conflict with a message to the `actor`, who is the user unless given.
     """
@@ -77,8 +77,9 @@ def require(
 
 
 def require_for(session: Session, actor: User, starting: Sequence[Clone]) -> None:
-    """Refuse a start of clones that would take one of their owners over a limit; who controls all clones acts for
-    others knowingly, and is not refused. Those that hold memory already are not counted again. Raises Conflict."""
+    """Refuse a start of clones that would exceed an owner's quota; those who may control all clones are not refused.
+    Those that hold memory already are not counted again. Raises Conflict.
+    """
     if rights.can(actor, "clones.control_all"):
         return
     off = [clone for clone in starting if clone.state not in USING_MEMORY]

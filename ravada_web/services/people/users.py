@@ -99,7 +99,7 @@ NO_QUOTA = Quota(None, None, None)
 
 @dataclass(frozen=True)
 class Filters:
-    """Whom to list; empty fields do not filter. `active`: "yes" or "no"."""
+    """Filters of the list; empty fields do not filter. `active`: "yes" or "no"."""
 
     search: str = ""
     role: str = ""
@@ -155,7 +155,7 @@ def get(viewer: User, user_id: int) -> User:
 
 
 def by_names(session: Session, names: Collection[str]) -> list[User]:
-    """The users of these names. Raises InvalidInput that says whom there is not."""
+    """The users of these names. Raises InvalidInput that names the missing ones."""
     known = session.scalars(select(User).where(User.name.in_(names)).order_by(User.name)).all()
     if missing := sorted(set(names) - {user.name for user in known}):
         raise InvalidInput(
@@ -271,7 +271,7 @@ def why_stays(session: Session, actor: User | None, user: User) -> Message:
 
 
 def deactivate(actor: User, user: User) -> None:
-    """Let the user sign in no more, and end what sign-ins there are; the clones stay. Raises Conflict."""
+    """Deactivate the user and end all sessions; the clones stay. Raises Conflict."""
     rights.require(actor, "users.change")
     with transaction() as session:
         if reason := why_stays(session, actor, user):
@@ -282,7 +282,7 @@ def deactivate(actor: User, user: User) -> None:
 
 
 def activate(actor: User, user: User) -> None:
-    """Let the user sign in again."""
+    """Activate the user again."""
     rights.require(actor, "users.change")
     with transaction() as session:
         user.active = True

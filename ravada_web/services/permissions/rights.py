@@ -1,4 +1,4 @@
-"""Who may do what: the rights of each role, asked by every use case."""
+"""Who may do what: the rights of each role, checked by every use case."""
 
 from ravada_web.errors import NotAllowed
 from ravada_web.messages import message

@@ -1,4 +1,4 @@
-"""What part of the house an operator is given: all of it, or some bases and nodes and what belongs to them.
+"""An operator's scope: everything, or some bases and nodes and what belongs to them.
 
 With nodes N and bases B given, an operator knows of the clones of B and those on N, of the bases B and those
 allowed on N, and of the nodes N and those that B is allowed on; of what is their own in any case.
@@ -24,7 +24,7 @@ class Scope:
 
 
 def of(viewer: User) -> Scope | None:
-    """The part that the viewer is given; None for who is given all, as every administrator is."""
+    """The viewer's scope; None for everything, as for every administrator."""
     if viewer.role != Role.OPERATOR:
         return None
     query = select(OperatorScope.node_id, OperatorScope.base_id).where(OperatorScope.user_id == viewer.id)
@@ -35,7 +35,7 @@ def of(viewer: User) -> Scope | None:
 
 
 def names(operator: User) -> tuple[Sequence[str], Sequence[str]] | None:
-    """The names of the bases and nodes that an operator is given; None for who is given all."""
+    """The names of the bases and nodes that an operator is given; None for everything."""
     scope = of(operator)
     if scope is None:
         return None
@@ -45,7 +45,7 @@ def names(operator: User) -> tuple[Sequence[str], Sequence[str]] | None:
 
 
 def clones(viewer: User, right: str) -> ColumnElement[bool]:
-    """The clones on which the viewer has the right: their own, and with the right those of their part."""
+    """The clones on which the viewer has the right: their own, and with the right those in their scope."""
     own = Clone.owner_id == viewer.id
     if not rights.can(viewer, right):
         return own
@@ -81,7 +81,7 @@ def operations(viewer: User) -> ColumnElement[bool]:
 
 
 def operations_to_control(viewer: User) -> ColumnElement[bool]:
-    """Those that the viewer may retry and cancel: all that they are about, clones included, is of their part."""
+    """Those that the viewer may retry and cancel: all that they are about, clones included, is in their scope."""
     own = Operation.user_id == viewer.id
     if not rights.can(viewer, "operations.control"):
         return own
@@ -96,8 +96,7 @@ def operations_to_control(viewer: User) -> ColumnElement[bool]:
 
 
 def nodes_for_clones_of(actor: User, base_id: int) -> Select[int] | None:
-    """The ids of the nodes that the actor may put the base's clones on, as they are to be of the actor's part; None
-    for all."""
+    """The ids of the nodes that the actor may put the base's clones on, those in the actor's scope; None for all."""
     scope = of(actor)
     if scope is None:
         return None

@@ -34,7 +34,7 @@ def choose(
 
 
 def record(session: Session, base: Base, actor: User, choice: Choice) -> Decision:
-    """Write the decision's row, so that every clone of the request can be asked why it is where it is."""
+    """Write the decision's row, so that every clone can show why it is on its node."""
     decision = Decision(base_id=base.id, user_id=actor.id, count=choice.requested, verdicts=choice.to_dict())
     session.add(decision)
     session.flush()

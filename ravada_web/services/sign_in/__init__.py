@@ -1,1 +1,1 @@
-"""Letting people in: passwords, second factor, sessions, throttling. Who they are is for people."""
+"""Signing in: passwords, second factor, sessions, throttling. Users are for people."""

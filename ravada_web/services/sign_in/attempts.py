@@ -21,7 +21,7 @@ class TooManyAttempts(RavadaError):
 
 
 def by_password(name: str, password: str, devices: Mapping[str, str]) -> User | None:
-    """The user of that name and password; None where either is wrong, which is counted and noted.
+    """The user of that name and password; None where either is wrong, which is counted and recorded.
 
     `devices` are the words of the users, by their ids, that have signed in from this browser before. Raises
     TooManyAttempts.
@@ -37,7 +37,7 @@ def by_password(name: str, password: str, devices: Mapping[str, str]) -> User | 
 
 
 def by_code(user: User, code: str) -> bool:
-    """Whether the code is the user's, which uses it up; a wrong one is counted and noted. Raises TooManyAttempts."""
+    """Whether the code is the user's, which uses it up; a wrong one is counted and recorded. Raises TooManyAttempts."""
     counters = throttling.code_counters(user.id, origin.address.get())
     _require_allowed(counters)
     if second_factor.accepts(user, code):

@@ -53,7 +53,7 @@ def reset_password(actor: User | None, user: User) -> str:
 
 
 def reset_second_factor(actor: User | None, user: User) -> None:
-    """Take a lost second factor away, and end all sessions. `actor` as above. Raises NotAllowed."""
+    """Remove a lost second factor, and end all sessions. `actor` as above. Raises NotAllowed."""
     with transaction():
         second_factor.reset(actor, user)
         sessions.end_all(actor, user)

@@ -10,7 +10,7 @@ from ravada_web.services.transaction import transaction
 
 
 def record_refusal(name: str) -> None:
-    """Write down that a sign-in in that name was refused: once a minute for each place it comes from."""
+    """Record a refused sign-in by that name, at most once a minute for each address."""
     shown = "".join(letter for letter in name if letter.isprintable())[:64]
     if not rate_limits.first_in_a_minute("refused", shown, origin.address.get()):
         return

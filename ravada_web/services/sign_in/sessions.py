@@ -69,7 +69,7 @@ def still_valid(session_ids: Collection[int]) -> list[UserSession]:
 
 
 def use(row: UserSession) -> None:
-    """Note that it is used, to the minute; a database that is busy with other work is left alone."""
+    """Record its use, to the minute; a database that is busy with other work is left alone."""
     if now() - row.seen_at < SEEN_EVERY:
         return
     try:

@@ -1,4 +1,4 @@
-"""Who uses a node's pools: every file is a base's, a clone's, an orphan of ours, or somebody else's; biggest first."""
+"""What uses a node's pools: every file is a base's, a clone's, an orphan of ours, or somebody else's; biggest first."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ COUNT_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
 # So many nodes are worth a job of their own.
 A_JOB = 50
-# The names that we give: templates and temporary files, overlays (clone_files), and the proof's disk.
+# The names that we give: templates and temporary files, overlays (clone_files), and the test's disk.
 OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.[a-z]{3}\.qcow2|ravada-(base|proof)-.+)")
 
 
@@ -52,7 +52,7 @@ class Owner:
 
 
 def request_count(actor: User, node: Node) -> Operation:
-    """Ask for the node's pools to be counted now. Raises Conflict where the queue is away."""
+    """Request a count of the node's pools. Raises Conflict where the queue is away."""
     rights.require(actor, "nodes.see")
     outbox.require_queue()
     with transaction() as session:
@@ -69,7 +69,7 @@ def count(handle: Handle) -> None:
 def due() -> list[Sequence[int]]:
     """Returns the ids of nodes that are up and have a pool that was not counted for long, those of one job together.
 
-    Each is returned once in that time: one whose files cannot be listed is not asked again and again.
+    Each is returned once in that time: one whose files cannot be listed is not tried again and again.
     """
     old = Pool.counted_at.is_(None) | (Pool.counted_at < now() - timedelta(seconds=COUNTED_SECONDS))
     query = select(Node.id).where(Node.observed == Observed.UP, Node.pools.any(Pool.active & old)).order_by(Node.id)
@@ -95,7 +95,7 @@ def count_nodes(node_ids: Sequence[int]) -> None:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a node: its target, and the folders of its active pools by the pools' ids."""
+    """What a count needs of a node: its target, and the folders of its active pools by the pools' ids."""
 
     target: Target
     folders: Mapping[int, str]

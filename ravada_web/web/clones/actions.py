@@ -1,4 +1,4 @@
-"""What can be done to clones from a page: for each action its service, the question before it, the word after it."""
+"""What can be done to clones from a page: for each action its service, the question before it, the message after it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def question(name: str, chosen: Chosen, back: str) -> Question:
 
 
 def outcome(name: str, count: int) -> str:
-    """The message once it is asked for."""
+    """The message once it is requested."""
     return ACTIONS[name].outcome(count) if count else _("No selected desktop needed this.")
 
 

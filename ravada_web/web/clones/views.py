@@ -1,4 +1,4 @@
-"""Clones: list with filters, ask for new ones, look at one, act on one or a selection."""
+"""Clones: list with filters, create, show, act on one or a selection."""
 
 from collections.abc import Sequence
 

@@ -41,7 +41,7 @@ def ticket(clone_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/<int:clone_id>/viewers")
 def onlookers(clone_id: int) -> ResponseReturnValue:
-    """The user refuses that others look on, or lets them again."""
+    """The user blocks onlookers, or allows them again."""
     refused = request.form.get("refused") == "yes"
     console_rights.block_onlookers(me(), clone_id, refused)
     text = _("Screen viewing blocked.") if refused else _("Screen viewing allowed.")
@@ -50,7 +50,7 @@ def onlookers(clone_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/<int:clone_id>/viewer")
 def offer(clone_id: int) -> ResponseReturnValue:
-    """Ask for a file for a viewer of the user's own."""
+    """Request a viewer file."""
     operation = viewer_files.offer(me(), clone_id)
     return done(url_for("console.offered", clone_id=clone_id, operation_id=operation.id))
 

@@ -17,7 +17,7 @@ ONE_YEAR = 31_536_000
 
 @blueprint.app_template_global("first_steps")
 def for_the_card() -> first_steps.FirstSteps | None:
-    """The steps, for who can take them and has not dismissed them; None once all are done."""
+    """The steps, for administrators who have not dismissed them; None once all are done."""
     if not rights.can(me(), "nodes.change") or request.cookies.get(COOKIE) == "dismissed":
         return None
     steps = first_steps.read()
@@ -27,7 +27,7 @@ def for_the_card() -> first_steps.FirstSteps | None:
 @blueprint.get("")
 @needs("nodes.change")
 def index() -> Response:
-    """The steps as a page; or the card again, which is empty once it is put away."""
+    """The steps as a page; or the card again, which is empty once it is dismissed."""
     itself = not wants_fragment() or browser_path() == here()
     steps = first_steps.read() if itself else for_the_card()
     return show("first_steps/index.html", "first_steps/_card.html", steps=steps)

@@ -1,4 +1,4 @@
-"""The guided joining of a node: trust, access, checks and proof on one page that can be left and taken up again."""
+"""The guided joining of a node: trust, access, checks and verification on one page that can be left and resumed."""
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
@@ -43,7 +43,7 @@ def check(node_id: int) -> ResponseReturnValue:
 @blueprint.post("/key")
 @needs("nodes.change")
 def key(node_id: int) -> ResponseReturnValue:
-    """Install the key by a password, which goes to the job alone."""
+    """Install the key with a password, which only the job sees."""
     node, form = node_list.get(me(), node_id), PasswordForm()
     if form.submit(lambda: key_install.request_key_install(me(), node, form.password.data)):
         return done(_steps(node_id))

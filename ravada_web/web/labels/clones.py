@@ -18,7 +18,7 @@ STATES = {
     "unreachable": Look(_l("Unreachable"), "orange", "plug-connected-x"),
     "deleting": Look(_l("Deleting"), "red", "loader-2", busy=True),
 }
-# In the words of who may know of nodes; their users read desktops.cards.explain.
+# For those who may know of nodes; their users read desktops.cards.explain.
 OBSTACLES = {
     Obstacle.AWAY: _l("The node is not responding"),
     Obstacle.QUARANTINED: _l("The node’s host key has changed"),

@@ -54,5 +54,5 @@ def of_service(node: Node) -> Look | None:
 
 
 def of_link(link: Shown | None) -> Look:
-    """A node's link as the links process told of it last."""
+    """A node's link as last published by the links process."""
     return LINKS[link.up if link is not None else None]

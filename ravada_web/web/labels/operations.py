@@ -34,5 +34,5 @@ def of(operation: Operation) -> Look:
 
 
 def of_worker(row: WorkerRow) -> Look:
-    """What a worker does; one that has not been heard of is gone, whatever it did last."""
+    """What a worker does; one without a recent heartbeat is gone, whatever it did last."""
     return look_of(WORKERS, row.state) if row.alive else WORKERS["gone"]

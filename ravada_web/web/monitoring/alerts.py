@@ -1,4 +1,4 @@
-"""Admin Tools › Alerts: what is wrong now, what was, and who is told."""
+"""Admin Tools › Alerts: active alerts, past ones, and who is notified."""
 
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue

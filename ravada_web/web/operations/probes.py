@@ -1,4 +1,4 @@
-"""What load balancers and monitoring ask: anybody may, and all they learn is yes or no."""
+"""Probes for load balancers and monitoring, open to all: they answer yes or no."""
 
 from flask import Blueprint, Response
 
@@ -18,7 +18,7 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 @open_to_all
 def ready() -> Response:
-    """Whether work that is asked for would be done."""
+    """Whether requested work would be done."""
     if readiness.is_ready():
         return Response("ok\n", mimetype="text/plain")
     return Response("not ready\n", 503, mimetype="text/plain")

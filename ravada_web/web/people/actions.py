@@ -1,4 +1,6 @@
-"""What can be done to one user: switch off and on, delete, reset the password and the second factor, end sign-ins."""
+"""What can be done to one user: deactivate and activate, delete, reset the password and the second factor, end
+sessions.
+"""
 
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue

@@ -1,4 +1,4 @@
-"""People as a table: download all of them, upload a table, look at what it would do, and have it done."""
+"""Users as a table: download, upload, preview and import."""
 
 from datetime import UTC, datetime
 

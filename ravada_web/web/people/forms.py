@@ -1,4 +1,4 @@
-"""The forms of people: users, groups, quotas, an operator's part, and to whom a base is offered."""
+"""The forms of people: users, groups, quotas, an operator's scope, and members."""
 
 from collections.abc import Iterable
 from typing import Any

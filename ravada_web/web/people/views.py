@@ -38,7 +38,7 @@ def index() -> Response:
 @blueprint.get("/suggestions")
 @needs("users.see")
 def suggestions() -> Response:
-    """Names like what was typed so far, for the field that wants an owner's."""
+    """Suggestions of users' names for what was typed so far."""
     names = user_names.suggestions(me(), request.args.get("owner", "").strip())
     return make_response(render_template("people/_suggestions.html", names=names))
 

@@ -19,7 +19,7 @@ def offered(user: User) -> int:
     with transaction() as session:
         operation = request(session, "viewer_offer", "A viewer", actor=user, params={"clone_id": CLONE})
         operation_id = operation.id
-    viewer_files._keep(operation_id, WHERE)
+    viewer_files._store(operation_id, WHERE)
     return operation_id
 
 

@@ -1,4 +1,4 @@
-"""The check of who may reach the host, and the rules that leave only SSH from the master (the seed's advice)."""
+"""The check of the host's open ports, and the rules that leave only SSH from the master (the seed's advice)."""
 
 from ravada_web.messages import message, sentences
 from ravada_web.remote.survey import TABLE
@@ -12,7 +12,7 @@ RULES = "/etc/nftables.ravada.nft"
 
 
 def firewall(seen: Seen) -> Finding:
-    """What listens to whom, and the rules that would close it; they are applied on request alone."""
+    """Open ports, and the rules that would close them; they are applied on request alone."""
     if seen.survey.closed:
         return Finding("firewall", "pass", message("joining.firewall_closed", tool=seen.survey.firewall))
     open_ones = [f"{item.port} ({item.program})" if item.program else str(item.port) for item in seen.survey.listeners]

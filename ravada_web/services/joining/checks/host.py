@@ -89,7 +89,7 @@ def clock(seen: Seen) -> Finding:
 
 
 def twice(seen: Seen) -> Finding:
-    """That it is not a node already, by another address, nor the master itself."""
+    """It must not be a node already, by another address, nor the master."""
     uuid = seen.facts.host_uuid if seen.facts else ""
     for peer in seen.peers:
         if (uuid and peer.host_uuid == uuid) or (seen.survey.machine_id and peer.machine_id == seen.survey.machine_id):
