@@ -1,5 +1,6 @@
 """How a node is: the one cheap command that checks SSH and reads load, memory and the disks' room."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,9 +52,17 @@ def sample(workspace: Workspace, target: Target, paths: Sequence[str], deadline:
 def _parse(lines: Sequence[str]) -> Sample:
     named = dict(line.split(" ", 1) for line in lines[:4])
     return Sample(
-        load1=float(named["load"]),
+        load1=_finite(named["load"]),
         memory_total_mib=int(named["total"]) // 1024,
         memory_available_mib=int(named["available"]) // 1024,
         disks=parse_df(lines[4:]),
-        now=float(named["now"]),
+        now=_finite(named["now"]),
     )
+
+
+def _finite(word: str) -> float:
+    """A number of the node's. Raises ValueError for what is none, or infinite."""
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(word)
+    return number

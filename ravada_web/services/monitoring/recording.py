@@ -1,10 +1,13 @@
 """Writing down what node checks saw: the nodes' states and figures, and their clones' states."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import select, update
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from ravada_web.hypervisor.health import NodeHealth
@@ -21,9 +24,42 @@ from ravada_web.services.transaction import transaction
 if TYPE_CHECKING:
     from ravada_web.services.monitoring.answers import Answer
 
+log = structlog.get_logger()
+# Raised by one database or another for a value that its column cannot hold.
+_NOT_TAKEN = (DataError, IntegrityError, OverflowError)
+
 
 def record(answers: Sequence["Answer"]) -> None:
-    """Write a lot of answers in one transaction; volatile clones that were seen stopped are deleted."""
+    """Write a lot of answers in one transaction; volatile clones that were seen stopped are deleted.
+
+    An answer that the database does not take, such as a figure beyond all bounds, degrades its own node alone.
+    """
+    try:
+        _record_lot(answers)
+    except _NOT_TAKEN as error:
+        if len(answers) > 1:
+            for answer in answers:
+                record([answer])
+            return
+        log.warning("answer not taken", node=answers[0].node_id, error=type(error).__name__)
+        _record_lot([_unreadable(answers[0])])
+
+
+def _unreadable(answer: "Answer") -> "Answer":
+    """What is written in place of an answer that the database does not take."""
+    reason = message("remote.unreadable_answer")
+    return replace(
+        answer,
+        observed=Observed.DEGRADED,
+        reason=reason,
+        sample=None,
+        health=None,
+        facts=None,
+        libvirt_silent=True,
+    )
+
+
+def _record_lot(answers: Sequence["Answer"]) -> None:
     with transaction() as session:
         rows = session.scalars(select(Node).where(Node.id.in_([answer.node_id for answer in answers])))
         nodes = {node.id: node for node in rows}

@@ -129,3 +129,28 @@ def test_a_volatile_clone_that_ran_and_stopped_is_thrown_away(node_id: int) -> N
     assert clone().state == CloneState.DELETING
     db.session.rollback()
     assert "clones_delete" in db.session.scalars(select(Operation.kind)).all()
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample(0.5, 1 << 80, 9000, {}, 0.0),
+        Sample(0.5, 16384, 9000, {POOL: (1 << 90, 1 << 90)}, 0.0),
+    ],
+)
+def test_figures_past_all_bounds_degrade_their_node_and_keep_no_other_from_being_written(
+    people: People, sample: Sample
+) -> None:
+    honest, hostile, last = make_nodes(3)
+    change(Node, memory_free_mib=1)
+    fine = Sample(0.5, 16384, 9000, {}, time.time())
+    moment = time.time() + 1
+    lot = [(honest, fine), (hostile, sample), (last, fine)]
+    record([Answer(number, Observed.UP, sample=said, asked_at=moment) for number, said in lot])
+    db.session.rollback()
+    rows = {row.id: (row.observed, row.memory_free_mib) for row in db.session.scalars(select(Node))}
+    assert rows == {
+        honest: (Observed.UP, 9000),
+        hostile: (Observed.DEGRADED, 1),
+        last: (Observed.UP, 9000),
+    }
