@@ -17,12 +17,12 @@ def mentions(column: InstrumentedAttribute[Message], text: str) -> ColumnElement
     reader's language says for its kind."""
     stored = type_coerce(column, Text)
     kinds = [stored.startswith(f'{{"kind":"{kind}",', autoescape=True) for kind in kinds_saying(text)]
-    pattern = "".join(f"/{char}" if char in "/%_" else char for char in text.lower())
+    pattern = "".join(f"/{char}" if char in "/%_" else char for char in text)
     return or_(_FiguresLike(stored, f"%{pattern}%"), *kinds)
 
 
 class _FiguresLike(FunctionElement[bool]):
-    """figures_like(column, pattern): a text among the figures, at any depth, is LIKE the pattern (escaped by /)."""
+    """figures_like(column, pattern): a figure, at any depth, is LIKE the pattern (escaped by /), whatever its case."""
 
     type = Boolean()
     inherit_cache = True
@@ -32,7 +32,8 @@ class _FiguresLike(FunctionElement[bool]):
 def _by_json_tree(element: _FiguresLike, compiler: SQLCompiler, **options: Any) -> str:
     column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
     tree = f"json_tree(CASE WHEN json_valid({column}) THEN {column} ELSE json_array({column}) END)"
-    condition = f"type = 'text' AND key IS NOT 'kind' AND lower(atom) LIKE {pattern} ESCAPE '/'"
+    shown = "type IN ('text', 'integer', 'real') AND key IS NOT 'kind'"
+    condition = f"{shown} AND lower(atom) LIKE lower({pattern}) ESCAPE '/'"
     return f"EXISTS (SELECT 1 FROM {tree} WHERE {condition})"  # noqa: S608  clauses that SQLAlchemy has compiled
 
 
@@ -42,4 +43,4 @@ def _without_names(element: _FiguresLike, compiler: SQLCompiler, **options: Any)
     column, pattern = (compiler.process(clause, **options) for clause in element.clauses)
     names = """'"kind":"[a-z0-9_.]*"|"[a-z0-9_]+":'"""
     figures = f"""replace(regexp_replace({column}, {names}, '', 'g'), '\\"', '"')"""
-    return f"lower({figures}) LIKE {pattern} ESCAPE '/'"
+    return f"lower({figures}) LIKE lower({pattern}) ESCAPE '/'"

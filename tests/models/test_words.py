@@ -72,12 +72,15 @@ def test_a_message_that_changes_is_written_and_one_that_does_not_is_not(migrated
         ("nodes", []),
         ("kind", []),
         ("is down", ["a"]),
+        ("Élodie", ["f"]),
+        ("25", ["f"]),
     ],
 )
 def test_a_search_looks_at_figures_and_texts_and_not_at_their_names(
     migrated_app: Flask, part: str, kinds: list[str]
 ) -> None:
     keep(a=REASON, b=DEEP, c="a plain one", d=NOTHING, e='they say "hello"')
+    keep(f=message("clones.requested_for", count=25, owner="Élodie"))
     assert found(part) == kinds
 
 
