@@ -4,11 +4,49 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import wtforms
+from flask_babel import gettext as _
 from flask_wtf import FlaskForm
+from wtforms.validators import StopValidation
 
 from ravada_web.errors import InvalidInput
 
 Result = TypeVar("Result")
+
+
+class _Unreadable:
+    """Of a field whose input is no number that alone is said: what its validators ask for is not to the point."""
+
+    def pre_validate(self, _form: wtforms.Form) -> None:
+        """Raises StopValidation where the input was not read."""
+        if self.process_errors:  # type: ignore[attr-defined]
+            raise StopValidation()
+
+
+class IntegerField(_Unreadable, wtforms.IntegerField):
+    """A whole number; None where nothing is entered."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Raises ValueError, worded for who entered it."""
+        self.data = None
+        if any(map(str.strip, valuelist)):
+            try:
+                super().process_formdata(valuelist)
+            except ValueError:
+                raise ValueError(_("Enter a whole number.")) from None
+
+
+class FloatField(_Unreadable, wtforms.FloatField):
+    """A number, with a point or a comma; None where nothing is entered."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Raises ValueError, worded for who entered it."""
+        self.data = None
+        if any(map(str.strip, valuelist)):
+            try:
+                super().process_formdata([value.replace(",", ".") for value in valuelist])
+            except ValueError:
+                raise ValueError(_("Enter a number.")) from None
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,25 @@ def test_the_form_again(
     assert [db.session.query(table).count() for table in (Operation, Node, Clone)] == before
 
 
+NO_NUMBER = [("en", "Enter a whole number."), ("es", "Introduzca un número entero.")]
+
+
+@pytest.mark.parametrize(("language", "said"), NO_NUMBER)
+def test_what_is_no_number_is_said_once_in_the_readers_language(
+    world: World, people: People, sign_in: SignIn, language: str, said: str
+) -> None:
+    answer = sign_in(people.administrator).post(
+        world.path("/nodes/{node}/edit"), data=SETTINGS | {"port": "ssh"}, headers={"Accept-Language": language}
+    )
+    assert answer.text.count("invalid-feedback") == 1 and said in answer.text
+
+
+def test_a_decimal_comma_is_read(world: World, people: People, sign_in: SignIn) -> None:
+    path = world.path("/nodes/{node}/edit")
+    assert sign_in(people.administrator).post(path, data=SETTINGS | {"memory_overcommit": "1,5"}).status_code == 303
+    assert db.session.get_one(Node, world.nodes[1]).memory_overcommit == 1.5
+
+
 def test_what_was_entered_is_kept_except_the_password(client: FlaskClient, people: People) -> None:
     answer = client.post("/login", data={"name": "user", "password": "secret guess"})
     assert answer.status_code == 422

@@ -4,7 +4,6 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
-    IntegerField,
     RadioField,
     SelectField,
     StringField,
@@ -13,7 +12,7 @@ from wtforms import (
 from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Optional
 
-from ravada_web.web.forms import Form
+from ravada_web.web.forms import Form, IntegerField
 from ravada_web.web.people.forms import Ticks
 
 

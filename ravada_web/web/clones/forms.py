@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from flask_babel import lazy_gettext as _l
 from wtforms import (
     BooleanField,
-    IntegerField,
     SelectField,
     StringField,
 )
@@ -13,7 +12,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired
 
 from ravada_web.models import Base
-from ravada_web.web.forms import Form
+from ravada_web.web.forms import Form, IntegerField
 from ravada_web.web.parameters import number
 
 

@@ -3,12 +3,14 @@
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from wtforms import BooleanField, FloatField, IntegerField, StringField, TextAreaField
+from wtforms import BooleanField, StringField, TextAreaField
 from wtforms.validators import InputRequired, NumberRange, Optional
 
 from ravada_web.models import Node
 from ravada_web.services.nodes.settings import NodeSettings
-from ravada_web.web.forms import Form
+from ravada_web.web.forms import FloatField, Form, IntegerField
+
+_PORT = _l("Enter a number between 1 and 65535.")
 
 
 class NodeForm(Form):
@@ -17,7 +19,9 @@ class NodeForm(Form):
     name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
     address = StringField(_l("Address"), [InputRequired(_l("Enter a host name or IP address."))])
     port = IntegerField(
-        _l("SSH port"), [InputRequired(_l("Enter a number between 1 and 65535.")), NumberRange(1, 65535)], default=22
+        _l("SSH port"),
+        [InputRequired(_PORT), NumberRange(1, 65535, _PORT)],
+        default=22,
     )
     user = StringField(
         _l("SSH user"), [InputRequired(_l("Enter a user on that host, for example root."))], default="root"

@@ -6,7 +6,6 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField, FileRequired
 from wtforms import (
-    IntegerField,
     PasswordField,
     RadioField,
     SelectField,
@@ -19,7 +18,7 @@ from wtforms.validators import InputRequired, Length, Optional
 
 from ravada_web.models import Group, Role
 from ravada_web.services.people.quotas import Quota
-from ravada_web.web.forms import Form
+from ravada_web.web.forms import Form, IntegerField
 from ravada_web.web.labels.people import ROLES
 from ravada_web.web.parameters import number
 

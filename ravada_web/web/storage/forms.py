@@ -1,10 +1,9 @@
 """The form of a pool."""
 
 from flask_babel import lazy_gettext as _l
-from wtforms import IntegerField
 from wtforms.validators import InputRequired, Optional
 
-from ravada_web.web.forms import Form
+from ravada_web.web.forms import Form, IntegerField
 
 
 class PoolForm(Form):
