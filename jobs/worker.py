@@ -80,7 +80,7 @@ def run(app: Flask, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1:]
-    if not asked or set(asked) - set(QUEUES):
+    queue_names = sys.argv[1:]
+    if not queue_names or set(queue_names) - set(QUEUES):
         sys.exit(f"usage: python -m jobs.worker QUEUE…   (queues: {', '.join(QUEUES)})")
-    run(create_app(), asked)
+    run(create_app(), queue_names)

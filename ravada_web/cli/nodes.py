@@ -25,7 +25,7 @@ def list_nodes(as_json: bool) -> None:
             "name": row.node.name,
             "address": row.node.address,
             "master": row.node.is_master,
-            "wanted": row.node.wanted,
+            "wanted": row.node.service_state,
             "state": row.node.observed,
             "trust": row.node.trust,
             "reason": row.node.reason,

@@ -34,7 +34,7 @@ async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> No
     streams = Streams(hub, rows, checks)
     await doors.begin()
     server = await Front(settings, streams, doors, Pages(settings.run_dir / "web.sock")).listen()
-    work = [asyncio.create_task(hub.run()), asyncio.create_task(_look_after(doors, streams))]
+    work = [asyncio.create_task(hub.run()), asyncio.create_task(_check_periodically(doors, streams))]
     log.info("the gateway listens", host=settings.host, port=settings.port)
     await asyncio.wait({asyncio.create_task(stopped.wait()), *work}, return_when=asyncio.FIRST_COMPLETED)
     server.close()
@@ -49,7 +49,7 @@ async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> No
         task.result()
 
 
-async def _look_after(doors: Consoles, streams: Streams) -> None:
+async def _check_periodically(doors: Consoles, streams: Streams) -> None:
     """Check periodically whether open consoles and streams may stay open."""
     beat = 0
     while True:

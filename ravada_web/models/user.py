@@ -74,7 +74,7 @@ class Group(QuotaColumns, db.Model):
 
 
 class GroupMember(db.Model):
-    """A user is in a group; in as many as is wanted."""
+    """A user is in a group; in any number of groups."""
 
     __tablename__ = "group_members"
     group_id: Mapped[int] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True)

@@ -8,10 +8,10 @@ Filter = Callable[[NodeState, Demand], Reason | None]
 
 
 def enabled(node: NodeState, _demand: Demand) -> Reason | None:
-    """Only enabled nodes. The operator sees what its administrator wants of it instead."""
-    if node.wanted == "enabled":
+    """Only enabled nodes. The reason shows the service state instead."""
+    if node.service_state == "enabled":
         return None
-    return Reason("not_enabled", {"wanted": node.wanted})
+    return Reason("not_enabled", {"wanted": node.service_state})
 
 
 def runs_clones(node: NodeState, _demand: Demand) -> Reason | None:

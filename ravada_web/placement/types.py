@@ -16,7 +16,7 @@ class NodeState:
 
     id: int
     name: str
-    wanted: str
+    service_state: str
     observed: str
     reason: Mapping[str, Any]
     trust: str

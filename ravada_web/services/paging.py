@@ -24,7 +24,7 @@ class Page(Generic[T]):
 
 
 def cut(rows: Sequence[T], page: int, per_page: int = PER_PAGE) -> Page[T]:
-    """The wanted page of a list that is at hand; a page past the end is the last one."""
+    """One page of a list that is at hand; a page past the end is the last one."""
     pages = max(1, -(-len(rows) // per_page))
     page = min(max(1, page), pages)
     return Page(rows[(page - 1) * per_page : page * per_page], len(rows), page, pages)
@@ -36,7 +36,7 @@ def natural(name: str) -> list[str | int]:
 
 
 def paginate(query: Select[Any], page: int, per_page: int = PER_PAGE) -> Page[Any]:
-    """The wanted page of a query of one entity; a page past the end is the last one."""
+    """One page of a query of one entity; a page past the end is the last one."""
     total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     pages = max(1, -(-total // per_page))
     page = min(max(1, page), pages)

@@ -28,10 +28,10 @@ KEYWORDS: dict[str, tuple[int, ...] | None] = {
 
 def gathered() -> Catalog:
     """All texts of the product, each with the places where it stands."""
-    found = Catalog(project="Ravada Web", charset="utf-8", fuzzy=False)
+    template = Catalog(project="Ravada Web", charset="utf-8", fuzzy=False)
     for path, line, text, comments, context in _extracted():
-        found.add(text, locations=[(path, line)], auto_comments=comments, context=context)
-    return found
+        template.add(text, locations=[(path, line)], auto_comments=comments, context=context)
+    return template
 
 
 def _extracted() -> Iterator[tuple[str, int, str | tuple[str, ...], list[str], str | None]]:
@@ -46,23 +46,23 @@ def update(language: str, texts: Catalog) -> Catalog:
     path = catalogue(language)
     if path.exists():
         with path.open("rb") as written:
-            found = read_po(written, locale=language)
+            messages = read_po(written, locale=language)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = Catalog(locale=language, project="Ravada Web", fuzzy=False)
-    begun = found.creation_date
-    found.update(texts, no_fuzzy_matching=True)
-    found.obsolete.clear()
+        messages = Catalog(locale=language, project="Ravada Web", fuzzy=False)
+    begun = messages.creation_date
+    messages.update(texts, no_fuzzy_matching=True)
+    messages.obsolete.clear()
     # A catalogue whose texts have not changed is the same file.
-    found.creation_date, found.header_comment = begun, HEADER
+    messages.creation_date, messages.header_comment = begun, HEADER
     with path.open("wb") as written:
-        write_po(written, found, width=120, sort_by_file=True, include_lineno=False, omit_header=False)
-    return found
+        write_po(written, messages, width=120, sort_by_file=True, include_lineno=False, omit_header=False)
+    return messages
 
 
-def share(found: Catalog) -> tuple[int, int]:
+def share(messages: Catalog) -> tuple[int, int]:
     """How many of its texts a catalogue translates, and how many there are."""
-    texts = [entry for entry in found if entry.id]
+    texts = [entry for entry in messages if entry.id]
     return sum(bool(entry.string) and all(entry.string) for entry in texts), len(texts)
 
 

@@ -65,9 +65,9 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(topic.blueprint)
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  as Flask's documentation has it
     login.user_loader(guard.load_user)
-    login.unauthorized_handler(guard.ask_to_sign_in)
-    app.before_request(guard.note_origin)
-    app.before_request(guard.note_moment)
+    login.unauthorized_handler(guard.redirect_to_sign_in)
+    app.before_request(guard.record_origin)
+    app.before_request(guard.record_last_change)
     app.before_request(guard.require_sign_in)
     rq_dashboard.init_app(app)
     filters.init_app(app)

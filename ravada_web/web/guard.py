@@ -24,12 +24,12 @@ def me() -> User:
     return cast(User, current_user._get_current_object())
 
 
-def note_origin() -> None:
+def record_origin() -> None:
     """Before each request: keep its address, for the audit log."""
     origin.address.set((request.remote_addr or "")[:64])
 
 
-def note_moment() -> None:
+def record_last_change() -> None:
     """Before a page is read from the database: keep the last change's number, from which its live updates start."""
     not_a_page = request.blueprint == "probes" or request.endpoint == "static"
     if request.method == "GET" and not wants_fragment() and not not_a_page:
@@ -80,7 +80,7 @@ def require_sign_in() -> ResponseReturnValue | None:
     if view is None or request.endpoint == "static" or getattr(view, "open_to_all", False):
         return None
     if not current_user.is_authenticated:
-        return ask_to_sign_in()
+        return redirect_to_sign_in()
     return _first_of_all(me())
 
 
@@ -101,7 +101,7 @@ def _lead_to(endpoint: str) -> ResponseReturnValue:
     return sent_to(url_for(endpoint), status=403) if wants_fragment() else redirect(url_for(endpoint), 303)
 
 
-def ask_to_sign_in() -> ResponseReturnValue:
+def redirect_to_sign_in() -> ResponseReturnValue:
     """Lead to the sign-in and back again; a partial request is told by 401 and a header."""
     if wants_fragment():
         return sent_to(url_for("auth.login", next=browser_path()), status=401)

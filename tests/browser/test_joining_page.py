@@ -118,4 +118,4 @@ def test_a_node_joins_by_keyboard_alone(
     expect(page.get_by_text("Enabled", exact=False).or_(page.get_by_text("Up")).first).to_be_visible()
     db.session.rollback()
     node = db.session.query(Node).filter_by(name="newcomer").one()
-    assert (node.wanted, node.access) == ("enabled", "sudo")
+    assert (node.service_state, node.access) == ("enabled", "sudo")

@@ -39,7 +39,7 @@ def test_clones_are_started_by_name_or_id(app: Flask, clones: list[str]) -> None
 def test_nodes_are_disabled_by_name(app: Flask, people: People) -> None:
     make_nodes(2)
     run(app, "nodes disable n2")
-    assert dict(db.session.execute(select(Node.name, Node.wanted)).all()) == {"n1": "enabled", "n2": "disabled"}
+    assert dict(db.session.execute(select(Node.name, Node.service_state)).all()) == {"n1": "enabled", "n2": "disabled"}
 
 
 def test_a_base_is_allowed_on_nodes_by_name(app: Flask, people: People) -> None:

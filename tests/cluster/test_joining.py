@@ -110,7 +110,7 @@ def test_from_a_password_to_a_node_that_runs_guests(cluster: Cluster, host: LabN
     node = trusted(cluster, host, "keeper")
     last = db.session.scalar(select(Operation).where(Operation.node_id == node.id).order_by(Operation.id.desc()))
     assert last is not None and (last.result["field"], last.error.kind) == ("user", "remote.key_refused")
-    assert (node.wanted, node.access, node.observed) == ("new", "", "unknown")
+    assert (node.service_state, node.access, node.observed) == ("new", "", "unknown")
 
     wrong = ended(key_install.request_key_install(cluster.admin, node, "not the password"))
     assert (wrong.result["field"], wrong.error.kind) == ("password", "remote.wrong_password")
@@ -127,7 +127,7 @@ def test_from_a_password_to_a_node_that_runs_guests(cluster: Cluster, host: LabN
     assert [step["code"] for step in proof.result["steps"]] == ["link", "disk", "start", "display", "frame", "remove"]
     assert all(step["state"] == "pass" for step in proof.result["steps"])
     db.session.rollback()
-    assert node.wanted == "enabled" and node.proved_at is not None
+    assert node.service_state == "enabled" and node.proved_at is not None
     assert host.virsh("list", "--all", "--name").split() == []
     assert "ravada-proof" not in host.run(["ls", POOL]).stdout
     wait_until(lambda: cluster.node("new").observed == "up", 20, "it is seen up")
@@ -340,7 +340,7 @@ def test_a_host_that_reboots_in_the_middle_is_joined_after_it(cluster: Cluster, 
     retry(cluster.admin, [broken.id])
     done(broken)
     done(verification.request_verification(cluster.admin, cluster.node("new")))
-    assert cluster.node("new").wanted == "enabled"
+    assert cluster.node("new").service_state == "enabled"
 
 
 def test_a_key_that_changes_between_two_steps_quarantines_it(cluster: Cluster, host: LabNode) -> None:
@@ -376,6 +376,6 @@ def test_the_command_line_joins_from_a_file(cluster: Cluster, host: LabNode, tmp
     done_all = cluster.flask("nodes", "join", "--file", str(listed), check=False)
     assert "node new joined" in done_all.stdout
     assert "new-away" in done_all.stderr and "1 of 2 not joined" in done_all.stderr
-    assert cluster.node("new").wanted == "enabled"
+    assert cluster.node("new").service_state == "enabled"
     again = cluster.flask("nodes", "check", "new", "--json")
     assert '"code": "libvirt"' in again.stdout

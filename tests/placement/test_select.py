@@ -17,7 +17,7 @@ from ravada_web.placement.weighers import DEFAULT_WEIGHTS, WEIGHERS
 GOOD = NodeState(
     id=1,
     name="n1",
-    wanted="enabled",
+    service_state="enabled",
     observed="up",
     reason={},
     trust="pinned",
@@ -49,7 +49,7 @@ nodes_lists = st.lists(
         clones=st.integers(0, 50),
         clone_limit=st.none() | st.integers(0, 60),
         vcpus_free=st.none() | st.integers(0, 40),
-        wanted=st.sampled_from(["enabled", "enabled", "disabled", "draining"]),
+        service_state=st.sampled_from(["enabled", "enabled", "disabled", "draining"]),
         observed=st.sampled_from(["up", "up", "degraded", "down", "unknown"]),
         trust=st.sampled_from(["pinned", "pinned", "changed"]),
         allowed=st.sampled_from([True, True, False]),
@@ -70,8 +70,8 @@ demands = st.builds(
 @pytest.mark.parametrize(
     ("changes", "code", "text"),
     [
-        ({"wanted": "disabled"}, "not_enabled", "is not enabled"),
-        ({"wanted": "draining"}, "not_enabled", "is draining"),
+        ({"service_state": "disabled"}, "not_enabled", "is not enabled"),
+        ({"service_state": "draining"}, "not_enabled", "is draining"),
         ({"runs_clones": False}, "kept_free", "does not run clones"),
         ({"trust": "changed"}, "quarantined", "another host key"),
         ({"observed": "down", "reason": SILENT.to_json()}, "not_up", "is down: The connection to n1 is down."),
@@ -209,8 +209,8 @@ def test_a_reason_of_before_keeps_its_sentence() -> None:
 def test_a_shortage_is_told_with_alike_reasons_grouped() -> None:
     nodes = [
         replace(GOOD, id=1, name="n1", clone_limit=3),
-        replace(GOOD, id=2, name="n2", wanted="disabled"),
-        replace(GOOD, id=3, name="n3", wanted="disabled"),
+        replace(GOOD, id=2, name="n2", service_state="disabled"),
+        replace(GOOD, id=3, name="n3", service_state="disabled"),
     ]
     said = explained(place(nodes, replace(ONE, count=5)))
     assert said.startswith("0 of the 5 clones fit, so none was created.")

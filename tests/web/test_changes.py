@@ -195,7 +195,7 @@ def test_disabling_can_shut_down_what_runs_there(world: World, people: People, s
         clone = session.get_one(Clone, world.mine)
         clone.state, node = CloneState.RUNNING, clone.node_id
     sign_in(people.administrator).post(f"/nodes/{node}/disable", data={"choice": "shut_down"})
-    assert db.session.get_one(Node, node).wanted == ServiceState.DISABLED
+    assert db.session.get_one(Node, node).service_state == ServiceState.DISABLED
     assert db.session.get_one(Clone, world.mine).state == CloneState.STOPPING
 
 

@@ -93,7 +93,7 @@ def test_the_steps_of_a_start(world: World, sign_in: SignIn) -> None:
     [
         ({"observed": Observed.DOWN, "reason": "n1 did not answer"}, "The host is not responding"),
         ({"trust": Trust.CHANGED}, "The host is locked until your administrator has verified"),
-        ({"wanted": "draining"}, "The host is out of service"),
+        ({"service_state": "draining"}, "The host is out of service"),
     ],
 )
 def test_what_is_in_the_way_is_said_and_nothing_can_be_pressed(

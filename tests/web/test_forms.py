@@ -165,7 +165,7 @@ def test_accepting_the_key_writes_the_node_and_leads_to_its_joining(
     answer = client.post(f"/nodes/add/{world.scan}", data={"fingerprint": FINGERPRINT})
     node = db.session.query(Node).filter_by(name="n9").one()
     assert answer.location == f"/nodes/{node.id}/join"
-    assert (node.wanted, node.access, node.source_address) == ("new", "", "192.0.2.1")
+    assert (node.service_state, node.access, node.source_address) == ("new", "", "192.0.2.1")
     page = client.get(answer.location).text
     assert "Check n9" in page and 'hx-trigger="live,' in page
 

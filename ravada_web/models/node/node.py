@@ -39,7 +39,7 @@ class Node(Health, Joining, NodeSettings, Figures, db.Model):
     runs_clones: Mapped[bool] = mapped_column(default=True)
     host_key: Mapped[str] = mapped_column(Text, default="")
     host_uuid: Mapped[str | None] = mapped_column(String(36), unique=True)
-    wanted: Mapped[Word] = mapped_column(default=ServiceState.ENABLED)
+    service_state: Mapped[Word] = mapped_column("wanted", default=ServiceState.ENABLED)
     created_at: Mapped[Moment] = mapped_column(default=now)
 
     pools: Mapped[list[Pool]] = relationship(

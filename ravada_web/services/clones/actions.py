@@ -51,7 +51,7 @@ def resume(actor: User, node: Node) -> int:
 def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int]) -> None:
     """Start new clones of one node whose memory was reserved when they were placed."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node))).all()
-    _ask_for(session, actor, chosen[0].node, chosen, "clones_start", CloneState.STARTING, {})
+    _queue_work(session, actor, chosen[0].node, chosen, "clones_start", CloneState.STARTING, {})
 
 
 def shut_down(actor: User, clone_ids: Sequence[int]) -> int:
@@ -114,7 +114,7 @@ def may_delete(actor: User, clone: Clone) -> bool:
 def delete_volatile(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
     """Delete volatile clones that have stopped, as the system."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
-    _ask_for(session, None, node, chosen, "clones_delete", CloneState.DELETING, {})
+    _queue_work(session, None, node, chosen, "clones_delete", CloneState.DELETING, {})
 
 
 def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
@@ -181,10 +181,10 @@ def _move(
     for clone in chosen:
         events.record(session, actor, kind.removeprefix("clones_"), clone)
     for node, batch in grouped_batches(chosen, lambda clone: clone.node, settings().clone_batch):
-        _ask_for(session, actor, node, batch, kind, state, params or {})
+        _queue_work(session, actor, node, batch, kind, state, params or {})
 
 
-def _ask_for(
+def _queue_work(
     session: Session,
     actor: User | None,
     node: Node,

@@ -58,7 +58,7 @@ def create(handle: Handle) -> None:
         handle.check()
         domains.define_all(connection, documents)
     set_state(handle, plan.clone_ids, CloneState.STOPPED)
-    _start_those_asked_for(handle, plan)
+    _start_requested(handle, plan)
 
 
 def _plan(handle: Handle) -> Plan | None:
@@ -113,7 +113,7 @@ def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
         raise Conflict(message("clones.names_taken_on_node", node=plan.where.name, names=taken))
 
 
-def _start_those_asked_for(handle: Handle, plan: Plan) -> None:
+def _start_requested(handle: Handle, plan: Plan) -> None:
     if not plan.to_start:
         return
     with transaction() as session:

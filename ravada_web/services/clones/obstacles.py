@@ -26,7 +26,7 @@ class Circumstances:
     state: str
     observed: str
     trust: str
-    wanted: str
+    service_state: str
     has_room: bool
     needs_mib: int
     startable_mib: int
@@ -39,7 +39,7 @@ def circumstances(clone: Clone, startable_mib: int, earlier_mib: int = 0) -> Cir
         state=clone.state,
         observed=node.observed,
         trust=node.trust,
-        wanted=node.wanted,
+        service_state=node.service_state,
         has_room=not pools.no_room(node),
         needs_mib=earlier_mib + clone.memory_mib,
         startable_mib=startable_mib,
@@ -67,7 +67,7 @@ def obstacle_of(seen: Circumstances) -> Obstacle | None:
     if seen.state not in (CloneState.STOPPED, CloneState.PAUSED):
         return None
     stopped = seen.state == CloneState.STOPPED
-    if stopped and seen.wanted != ServiceState.ENABLED:
+    if stopped and seen.service_state != ServiceState.ENABLED:
         return Obstacle.CLOSED
     if not seen.has_room:
         return Obstacle.NO_SPACE

@@ -61,8 +61,8 @@ def to_close(console_ids: Collection[int]) -> Mapping[int, Cause]:
     seen = _allowed_onlookers([row for row in rows if row.view_only], held)
     causes = {row.id: _cause(row, held, seen) for row in rows}
     # A row that is gone went with its clone, or its user.
-    gone = dict.fromkeys(set(console_ids) - set(causes), Cause.STOPPED)
-    return gone | {console_id: cause for console_id, cause in causes.items() if cause is not None}
+    deleted = dict.fromkeys(set(console_ids) - set(causes), Cause.STOPPED)
+    return deleted | {console_id: cause for console_id, cause in causes.items() if cause is not None}
 
 
 def _allowed_onlookers(rows: Sequence[OpenRow], held: Mapping[int, User]) -> set[tuple[int, int]]:

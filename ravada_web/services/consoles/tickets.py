@@ -96,7 +96,7 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
         if browser is None:
             raise ConsoleRefused(Cause.SIGN_IN)
         used = _use(session, ticket, browser)
-        clone = _still_theirs(browser.user, used)
+        clone = _require_clone(browser.user, used)
         _require_screen(clone)
         view_only = is_onlooker(browser.user, clone)
         _one_at_a_time(session, browser.user, clone)
@@ -125,7 +125,7 @@ def _use(session: Session, ticket: str, user_session: UserSession) -> Ticket:
     return row
 
 
-def _still_theirs(viewer: User, ticket: Ticket) -> Clone:
+def _require_clone(viewer: User, ticket: Ticket) -> Clone:
     try:
         clone = clone_list.get(viewer, ticket.clone_id)
         require_view(viewer, clone)

@@ -39,7 +39,7 @@ class Desktop:
     may_delete: bool
 
     @property
-    def note(self) -> Message:
+    def notice(self) -> Message:
         """What its user has to know, and can do about it; an empty message where all is well."""
         if self.obstacle:
             return explain(self.obstacle)

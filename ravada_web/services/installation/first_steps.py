@@ -13,14 +13,14 @@ class FirstSteps:
     """How far the installation is: nodes and people are counted up to two.
 
     `base_id` and `base_state` are those of the base that has come farthest; `allowed` is the most nodes that a
-    prepared base is allowed on; `given` says that there are clones, or an offer to users.
+    prepared base is allowed on; `has_desktops` says that there are clones, or an offer to users.
     """
 
     nodes: int
     base_id: int | None
     base_state: str
     allowed: int
-    given: bool
+    has_desktops: bool
     people: int
 
     @property
@@ -36,7 +36,7 @@ class FirstSteps:
     @property
     def done(self) -> tuple[bool, ...]:
         """The steps in their order: a node, a base, its nodes, desktops, people."""
-        return (self.nodes > 0, self.prepared, self.spread, self.given, self.people > 1)
+        return (self.nodes > 0, self.prepared, self.spread, self.has_desktops, self.people > 1)
 
     @property
     def next(self) -> int | None:
@@ -60,8 +60,8 @@ def read() -> FirstSteps:
         .scalar_subquery()
     )
     offered = exists(select(Base.id).where(Base.offered_to_all))
-    given = or_(exists(select(Clone.id)), offered, exists(select(BaseOffer.id)))
+    has_desktops = or_(exists(select(Clone.id)), offered, exists(select(BaseOffer.id)))
     people = select(func.count()).select_from(select(User.id).limit(2).subquery()).scalar_subquery()
     nodes = select(func.count()).select_from(select(Node.id).limit(2).subquery()).scalar_subquery()
-    row = db.session.execute(select(nodes, best, state, allowed, given, people)).one()
+    row = db.session.execute(select(nodes, best, state, allowed, has_desktops, people)).one()
     return FirstSteps(row[0], row[1], row[2] or "", row[3] or 0, bool(row[4]), row[5])

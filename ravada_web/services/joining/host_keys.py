@@ -110,7 +110,7 @@ def _new_node(scanned: Operation) -> Node:
         port=params["port"],
         user=params["user"],
         is_master=db.session.scalar(select(Node.id).limit(1)) is None,
-        wanted=ServiceState.NEW,
+        service_state=ServiceState.NEW,
         observed=Observed.UNKNOWN,
         access=Access.NONE,
         source_address=scanned.result["source"],

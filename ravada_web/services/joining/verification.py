@@ -146,6 +146,6 @@ def _passed(handle: Handle) -> None:
         node.proved_at = node.checked_at = node.last_seen_at = this_moment()
         node.observed, node.reason = Observed.UP, NOTHING
         events.record(session, actor, "prove", node)
-        if node.wanted == ServiceState.NEW:
-            node.wanted = ServiceState.ENABLED
+        if node.service_state == ServiceState.NEW:
+            node.service_state = ServiceState.ENABLED
             events.record(session, actor, "enable", node)

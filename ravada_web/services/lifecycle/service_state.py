@@ -29,7 +29,7 @@ def set_service_state(
     with transaction() as session:
         if state == ServiceState.ENABLED:
             _require_enablable(node, unverified)
-        node.wanted = state
+        node.service_state = state
         if state == ServiceState.ENABLED:
             events.record(session, actor, "enable" if node.proved_at else "enable_unproved", node)
             return

@@ -16,7 +16,7 @@ def digests(topics: Collection[str]) -> dict[str, str]:
     offers = _offers() if owners else ""
     lines: dict[str, list[str]] = defaultdict(list, {f"desktops-{owner}": [offers] for owner in owners})
     shown = (Clone.id, Clone.owner_id, Clone.state, Clone.start_after, Clone.reason, Clone.viewers_refused, Clone.name)
-    of_node = (Node.observed, Node.trust, Node.wanted)
+    of_node = (Node.observed, Node.trust, Node.service_state)
     query = select(*shown, *of_node, Operation.state).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
     query = query.outerjoin(Operation, Operation.id == Clone.operation_id)
     for row in db.session.execute(query.where(or_(Clone.owner_id.in_(owners), Clone.id.in_(ids)))):

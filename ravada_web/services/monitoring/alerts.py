@@ -43,7 +43,7 @@ Trouble = tuple[str, Message]
 
 
 def _trouble(node: Node) -> Trouble:
-    if node.wanted in QUIET:
+    if node.service_state in QUIET:
         return "", NOTHING
     if node.trust == Trust.CHANGED:
         return "quarantined", node.reason
@@ -52,7 +52,7 @@ def _trouble(node: Node) -> Trouble:
 
 def _pool_trouble(node: Node, pool: Pool) -> Trouble:
     state = storage_pools.level(pool)
-    if node.wanted in QUIET or state == Level.OK:
+    if node.service_state in QUIET or state == Level.OK:
         return "", NOTHING
     used = storage_pools.used_percent(pool)
     if used is None:

@@ -32,7 +32,7 @@ class Preview:
     """What taking a checked table does: the names of users to be made and changed, and how many stay as they are."""
 
     key: str
-    made: list[str]
+    created: list[str]
     changed: list[str]
     left: int
 
@@ -68,7 +68,7 @@ def preview(actor: User, content: bytes) -> Preview:
     return _preview(key, rows)
 
 
-def kept_preview(actor: User, key: str) -> Preview:
+def stored_preview(actor: User, key: str) -> Preview:
     """What a table that was checked and kept does. Raises NotFound for one that is too old, done, or another's."""
     rights.require(actor, "users.change")
     return _preview(key, _stored_rows(actor, key))
@@ -122,14 +122,14 @@ def import_rows(actor: User, key: str) -> Preview:
     with transaction() as session:
         result = _preview(key, rows)
         groups = dict(session.execute(select(Group.name, Group.id)).all())
-        written = [rows[name] for name in (*result.made, *result.changed)]
+        written = [rows[name] for name in (*result.created, *result.changed)]
         if missing := {name for row in written for name in row.groups or ()} - set(groups):
             raise Conflict(message("people.import_group_gone", name=min(missing)))
         if (own := rows.get(actor.name)) and not keeps_oneself(own):
             raise Conflict(own_row())
         ids = _write(session, rows, result)
         _join(session, written, ids, groups)
-        lines = [(ids[name], name, "create") for name in result.made]
+        lines = [(ids[name], name, "create") for name in result.created]
         lines += [(ids[name], name, "edit") for name in result.changed]
         events.record_users(session, actor, lines, message("people.by_import"))
     queues.redis.delete(_redis_key(actor, key))
@@ -138,10 +138,10 @@ def import_rows(actor: User, key: str) -> Preview:
 
 def _write(session: Session, rows: Mapping[str, Row], plan: Preview) -> dict[str, int]:
     """Insert and update the users in bulk; returns the ids of all of them by name."""
-    for some in batched(plan.made, _CHUNK):
+    for some in batched(plan.created, _CHUNK):
         session.execute(insert(User), [_new(rows[name]) for name in some])
     ids: dict[str, int] = {}
-    for some in batched([*plan.made, *plan.changed], _CHUNK):
+    for some in batched([*plan.created, *plan.changed], _CHUNK):
         ids |= dict(session.execute(select(User.name, User.id).where(User.name.in_(some))).all())
     changes = [{"id": ids[name]} | _changes(rows[name]) for name in plan.changed]
     for alike in _by_columns(changes):

@@ -116,7 +116,7 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
     return NodeState(
         id=node.id,
         name=node.name,
-        wanted=node.wanted,
+        service_state=node.service_state,
         observed=node.observed,
         reason=node.reason.to_json() if node.reason else {},
         trust=node.trust,

@@ -49,8 +49,8 @@ def of(node: Node) -> Look:
 
 
 def of_service(node: Node) -> Look | None:
-    """What is wanted of the node, where that is not simply “enabled”."""
-    return None if node.wanted == ServiceState.ENABLED else look_of(SERVICE_STATES, node.wanted)
+    """The service state of the node, where it is not “enabled”."""
+    return None if node.service_state == ServiceState.ENABLED else look_of(SERVICE_STATES, node.service_state)
 
 
 def of_link(link: Shown | None) -> Look:

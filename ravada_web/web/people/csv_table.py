@@ -54,7 +54,7 @@ def _form(filled: TableForm, status: int = 200, bad: BadTable | None = None) -> 
 @needs("users.change")
 def preview(key: str) -> Response:
     """What a checked table changes."""
-    preview = csv_import.kept_preview(me(), key)
+    preview = csv_import.stored_preview(me(), key)
     return show("people/preview.html", "people/_preview.html", preview=preview)
 
 
@@ -64,5 +64,5 @@ def import_rows(key: str) -> ResponseReturnValue:
     """Import a checked table."""
     preview = csv_import.import_rows(me(), key)
     text = _("%(made)s created, %(changed)s updated, %(left)s unchanged.",
-             made=len(preview.made), changed=len(preview.changed), left=preview.left)  # fmt: skip
+             made=len(preview.created), changed=len(preview.changed), left=preview.left)  # fmt: skip
     return done(url_for("people.index"), text)

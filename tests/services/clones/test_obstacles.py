@@ -19,7 +19,7 @@ WELL = Circumstances(
     state=CloneState.STOPPED,
     observed=Observed.UP,
     trust=Trust.PINNED,
-    wanted=ServiceState.ENABLED,
+    service_state=ServiceState.ENABLED,
     has_room=True,
     needs_mib=512,
     startable_mib=512,
@@ -28,7 +28,7 @@ WELL = Circumstances(
 WORST = {
     "trust": Trust.CHANGED,
     "observed": Observed.DOWN,
-    "wanted": ServiceState.DRAINING,
+    "service_state": ServiceState.DRAINING,
     "has_room": False,
     "startable_mib": 511,
 }
@@ -44,17 +44,17 @@ PAUSED, RUNNING = {"state": CloneState.PAUSED}, {"state": CloneState.RUNNING}
         ({"observed": Observed.DEGRADED}, Obstacle.AWAY),
         ({"observed": Observed.UNKNOWN}, Obstacle.AWAY),
         ({"state": CloneState.UNREACHABLE}, Obstacle.AWAY),
-        ({"wanted": ServiceState.DISABLED}, Obstacle.CLOSED),
-        ({"wanted": ServiceState.DRAINING}, Obstacle.CLOSED),
+        ({"service_state": ServiceState.DISABLED}, Obstacle.CLOSED),
+        ({"service_state": ServiceState.DRAINING}, Obstacle.CLOSED),
         ({"has_room": False}, Obstacle.NO_SPACE),
         ({"startable_mib": 511}, Obstacle.NO_MEMORY),
         (PAUSED, None),
         # It holds its memory still, and goes on where nothing new may start; but it may write to its disk.
-        (PAUSED | {"wanted": ServiceState.DISABLED, "startable_mib": 0}, None),
+        (PAUSED | {"service_state": ServiceState.DISABLED, "startable_mib": 0}, None),
         (PAUSED | {"has_room": False}, Obstacle.NO_SPACE),
         (PAUSED | {"observed": Observed.DOWN}, Obstacle.AWAY),
         # What runs, or is in work, starts no more.
-        (RUNNING | {"wanted": ServiceState.DISABLED, "has_room": False, "startable_mib": 0}, None),
+        (RUNNING | {"service_state": ServiceState.DISABLED, "has_room": False, "startable_mib": 0}, None),
         (RUNNING | {"trust": Trust.CHANGED}, Obstacle.QUARANTINED),
         ({"state": CloneState.CREATING, "has_room": False, "startable_mib": 0}, None),
     ],
@@ -90,7 +90,12 @@ def desks(people: People) -> list[int]:
     [
         (Node, {"observed": Observed.DOWN, "reason": "No answer."}, Obstacle.AWAY, "desk-1 cannot be reached: node n1"),
         (Node, {"trust": Trust.CHANGED}, Obstacle.QUARANTINED, "a different host key"),
-        (Node, {"wanted": ServiceState.DISABLED}, Obstacle.CLOSED, "desk-1 cannot start: its node n1 is disabled"),
+        (
+            Node,
+            {"service_state": ServiceState.DISABLED},
+            Obstacle.CLOSED,
+            "desk-1 cannot start: its node n1 is disabled",
+        ),
         (Pool, {"free_mib": 10}, Obstacle.NO_SPACE, "desk-1 cannot start: Pool default on node n1 has 10 MiB free"),
         (Pool, {"active": False}, Obstacle.NO_SPACE, "no active storage pool"),
     ],

@@ -65,7 +65,7 @@ def test_the_jobs_are_queued_once_the_rows_are_committed(people: People) -> None
 @pytest.mark.parametrize(
     ("values", "code"),
     [
-        ({"wanted": "disabled"}, "not_enabled"),
+        ({"service_state": "disabled"}, "not_enabled"),
         ({"observed": Observed.DOWN, "reason": "SSH does not answer."}, "not_up"),
         ({"observed": Observed.DEGRADED, "reason": "libvirt does not answer."}, "not_up"),
         ({"trust": Trust.CHANGED}, "quarantined"),

@@ -115,8 +115,8 @@ OBSTACLES = [
     ({"observed": Observed.DOWN, "reason": "SSH does not answer."}, "away"),
     ({"observed": Observed.DEGRADED, "reason": "libvirt does not answer."}, "away"),
     ({"trust": Trust.CHANGED}, "quarantined"),
-    ({"wanted": ServiceState.DRAINING}, "closed"),
-    ({"wanted": ServiceState.DISABLED}, "closed"),
+    ({"service_state": ServiceState.DRAINING}, "closed"),
+    ({"service_state": ServiceState.DISABLED}, "closed"),
     ({"memory_free_mib": 100}, "no_memory"),
 ]
 
@@ -132,7 +132,7 @@ def test_what_keeps_it_from_starting_is_said_in_the_users_words(
     assert not any(word in str(why) for word in ("n1", "n2", "SSH", "libvirt", "MiB"))
     assert (fresh(desk).state, kinds()) == (CloneState.STOPPED, [])
     (card,) = cards.page_of(people.user).items
-    assert card.note == why
+    assert card.notice == why
     assert card.launchable == (obstacle == "no_memory")
 
 
@@ -260,7 +260,7 @@ def test_a_card_says_how_far_it_is(people: People, base_id: int) -> None:
 def test_a_start_that_failed_is_told(people: People, desk: int) -> None:
     change(Clone, reason="internal error: qemu unexpectedly closed the monitor")
     (card,) = cards.page_of(people.user).items
-    assert card.note.kind == "desktops.last_start_failed"
+    assert card.notice.kind == "desktops.last_start_failed"
     assert card.launchable
 
 

@@ -244,7 +244,7 @@ def test_a_pool_is_an_alert_before_it_is_full_and_quiet_nodes_are_none(people: P
     with transaction() as session:
         for node_id in (first, second):
             session.get_one(Node, node_id).pools[0].free_mib = 15_000
-        session.get_one(Node, second).wanted = ServiceState.DISABLED
+        session.get_one(Node, second).service_state = ServiceState.DISABLED
     seen([first, second], Observed.UP)
     (alert,) = alerts.current(people.administrator)
     assert (alert.state, alert.node_id, alert.text.kind) == ("warning", first, "alerts.pool_full")

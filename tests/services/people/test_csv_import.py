@@ -62,8 +62,8 @@ def test_a_table_is_previewed_then_done(people: People, classes: list[Group]) ->
         "other,user,yes,,,,\n"
     )
     preview = csv_import.preview(people.administrator, text.encode())
-    assert (preview.made, preview.changed, preview.left) == (["alice", "bob"], ["user"], 1)
-    assert csv_import.kept_preview(people.administrator, preview.key) == preview
+    assert (preview.created, preview.changed, preview.left) == (["alice", "bob"], ["user"], 1)
+    assert csv_import.stored_preview(people.administrator, preview.key) == preview
     assert count() == 4
     assert csv_import.import_rows(people.administrator, preview.key) == preview
     alice, bob = user("alice"), user("bob")
@@ -134,7 +134,7 @@ def test_who_is_switched_off_is_signed_out(people: People) -> None:
     ids=["a spreadsheet's, with its mark", "tabs", "quotes and empty lines", "another order, no last line's end"],
 )
 def test_as_spreadsheets_write_it(people: People, classes: list[Group], text: str) -> None:
-    assert take(people, text).made == ["alice"]
+    assert take(people, text).created == ["alice"]
     assert [group.name for group in user("alice").groups] == ["3a", "3b"]
 
 
@@ -205,10 +205,10 @@ def test_ten_thousand_rows_are_done_within_seconds(people: People, classes: list
         return done
 
     done = taken(1)
-    assert (len(done.made), len(done.changed), done.left) == (10_000, 0, 0)
+    assert (len(done.created), len(done.changed), done.left) == (10_000, 0, 0)
     assert count() == 10_004
     again = taken(1)
-    assert (again.made, again.changed, again.left) == ([], [], 10_000)
+    assert (again.created, again.changed, again.left) == ([], [], 10_000)
     assert len(taken(2).changed) == 10_000
     assert groups.members(people.operator, classes[1]).total == 5_000
     assert user("u09999").most_clones == 2
@@ -221,7 +221,7 @@ def test_what_is_downloaded_can_be_uploaded_and_changes_nothing(people: People, 
     assert "user,user,yes,3a;3b,0,5,9\r\n" in text
     assert "password" not in text and "argon2" not in text
     preview = csv_import.preview(people.administrator, text.encode())
-    assert (preview.made, preview.changed, preview.left) == ([], [], 4)
+    assert (preview.created, preview.changed, preview.left) == ([], [], 4)
 
 
 def test_formulas_are_defused_and_come_back_as_they_were(people: People) -> None:
@@ -233,13 +233,13 @@ def test_formulas_are_defused_and_come_back_as_they_were(people: People) -> None
     rows = {row["name"]: row["groups"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))}
     assert rows["user"].startswith("'=") and rows["other"] == "'@evil"
     preview = csv_import.preview(people.administrator, text.encode())
-    assert (preview.made, preview.changed, preview.left) == ([], [], 4)
+    assert (preview.created, preview.changed, preview.left) == ([], [], 4)
 
 
 def test_it_is_done_once_within_its_time_and_by_who_uploaded_it(people: People) -> None:
     second, _password = users.create(None, "second", Role.ADMINISTRATOR, PASSWORD)
     preview = csv_import.preview(people.administrator, b"name\nalice\n")
-    for ask in (csv_import.kept_preview, csv_import.import_rows):
+    for ask in (csv_import.stored_preview, csv_import.import_rows):
         with pytest.raises(NotFound):
             ask(second, preview.key)
         with pytest.raises(NotFound):
@@ -265,7 +265,7 @@ def test_who_came_since_is_changed_and_not_made(people: People) -> None:
     preview = csv_import.preview(people.administrator, b"name,role\nalice,operator\n")
     users.create(None, "alice", Role.USER, PASSWORD)
     done = csv_import.import_rows(people.administrator, preview.key)
-    assert (done.made, done.changed) == ([], ["alice"])
+    assert (done.created, done.changed) == ([], ["alice"])
     assert user("alice").role == Role.OPERATOR and passwords.authenticate("alice", PASSWORD)
 
 
@@ -273,7 +273,7 @@ def test_only_administrators_upload_and_operators_may_download(people: People) -
     for actor in (people.user, people.operator):
         with pytest.raises(NotAllowed):
             csv_import.preview(actor, b"name\nalice\n")
-        for ask in (csv_import.kept_preview, csv_import.import_rows):
+        for ask in (csv_import.stored_preview, csv_import.import_rows):
             with pytest.raises(NotAllowed):
                 ask(actor, "x")
     with pytest.raises(NotAllowed):
