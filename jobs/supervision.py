@@ -65,7 +65,7 @@ class Child:
             os._exit(code)
 
     def ended(self, status: int) -> None:
-        """Note that it has ended, and when it is to be started again."""
+        """Record that it has ended, and when it is to be started again."""
         lived = time.monotonic() - self.begun
         if lived >= SOUND_SECONDS:
             self.pause = 0.0

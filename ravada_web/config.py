@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     # What one new overlay is charged on its pool until the pool's own figure shows it.
     overlay_charge_mib: int = Field(default=16, ge=0)
     weights: dict[str, float] = Field(default_factory=dict)
-    # Who is told when a node or a pool is in trouble: by mail, by a webhook, or by both.
+    # Where notifications of alerts go: mail, a webhook, or both.
     smtp_host: str = ""
     smtp_port: int = Field(default=25, ge=1, le=65535)
     smtp_security: Literal["none", "starttls", "tls"] = "none"
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     mail_to: list[str] = Field(default_factory=list)
     alert_webhook_url: str = ""
     alert_webhook_secret: SecretStr = SecretStr("")
-    # A trouble that is over is told as over only when it has been so for this long: what flaps is one message.
+    # A recovery is sent only once it has lasted this long: what flaps is one message.
     alert_settle: float = Field(default=120.0, ge=0)
     # Wrong passwords: for a name from one address (or one browser that is known), for a name from anywhere, and
     # for all names from one address.

@@ -55,7 +55,7 @@ class Queues:
         self.connect(app.config["REDIS_URL"])
 
     def connect(self, url: str) -> None:
-        """Use this Redis. A lost connection is made anew once, at once: a page must not wait for one that is away."""
+        """Use this Redis. A lost connection is reopened once, immediately: a page must not wait for an absent Redis."""
         retry = Retry(NoBackoff(), 1)
         self.redis = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=2, retry=retry)
 

@@ -1,4 +1,4 @@
-"""What a process of ours tells the system: its name, as `ps` shows it, and that it is not to outlive its parent."""
+"""What our processes set in the system: their name, as `ps` shows it, and that they die with their parent."""
 
 import ctypes
 import os

@@ -44,14 +44,14 @@ def create_user(name: str, role: str, password_stdin: bool, in_groups: tuple[str
 @group.command("reset-password")
 @click.argument("name")
 def reset_password(name: str) -> None:
-    """Draw a new password, printed this once, to be changed at the next sign-in; ends all sign-ins."""
+    """Draw a new password, printed this once, to be changed at the next sign-in; ends all sessions."""
     click.echo(passwords.reset_password(None, users.by_name(administrator(), name)))
 
 
 @group.command("reset-second-factor")
 @click.argument("name")
 def reset_second_factor(name: str) -> None:
-    """Take a lost second factor away; ends all sign-ins."""
+    """Remove a lost second factor; ends all sessions."""
     passwords.reset_second_factor(None, users.by_name(administrator(), name))
     click.echo(f"{name} signs in without a second factor now")
 

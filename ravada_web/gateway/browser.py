@@ -26,7 +26,7 @@ UNSENT_BYTES = 256 * 1024
 
 
 class Closed(Exception):
-    """The console ends; `cause` is told to the browser."""
+    """The console ends; `cause` is sent to the browser."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause)

@@ -145,7 +145,7 @@ class Consoles:
             reach.cancel()
 
     async def _reach(self, grant: Grant) -> Reached:
-        """The display and its greeting, by which it is known to live; libvirt is queried where it has moved."""
+        """The display and its greeting, which shows that it lives; libvirt is queried where it has moved."""
         for fresh in (False, True):
             display = await self._wait_for(grant.clone_id, fresh)
             try:

@@ -11,7 +11,7 @@ from ravada_web.gateway.http import HOP, BadRequest, Head, answer, read_head
 from ravada_web.gateway.turns import Turns
 
 CHUNK = 64 * 1024
-# How long a restart of the web process may take before its visitors are told.
+# How long a restart of the web process may take before visitors get an error.
 RESTART_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 # Requests of one address at once, each with at most 4 MiB on its way in or 1 MiB on its way out. A hundred people
@@ -107,7 +107,7 @@ async def _read_body(head: Head, length: int, reader: asyncio.StreamReader, writ
 async def _copy_response(
     request: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep_alive: bool
 ) -> bool:
-    """Copy the answer; True when it came whole and the browser can tell where it ended."""
+    """Copy the response; True when it was complete and the browser can see where it ended."""
     head = await read_head(reader, ANSWER_SECONDS)
     if head is None:
         await answer(writer, HTTPStatus.BAD_GATEWAY, "The web server closed the connection. Try again.")

@@ -48,7 +48,9 @@ class NodeHealth:
 
 
 def read_health(connection: libvirt.virConnect) -> NodeHealth:
-    """The states of all domains in one call; one that is stuck is told from the outside. Raises HypervisorError."""
+    """The states of all domains in one call, from the outside, so that a stuck one does not block. Raises
+    HypervisorError.
+    """
     with translated():
         return NodeHealth(
             {domain.UUIDString(): _state(domain.name(), stats) for domain, stats in _all_stats(connection)}

@@ -1,4 +1,4 @@
-"""What users are told of their desktops; nothing here speaks of nodes."""
+"""Messages to users about their desktops; none mentions nodes."""
 
 from ravada_web.messages.marks import N_, Template
 

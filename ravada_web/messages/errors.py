@@ -4,7 +4,7 @@ from ravada_web.messages.message import Message, as_message
 
 
 class MessageError(Exception):
-    """Something was refused or failed: `message` says what, and `str()` words that for whoever reads now.
+    """Something was refused or failed: `message` says what, and `str()` words that for the present reader.
 
     A plain sentence is kept as it is.
     """

@@ -19,7 +19,7 @@ SENTENCES = "sentences"
 class Message:
     """A kind ("operations.cancelled_by") and the figures in it ({"name": "alice"}); false when it is empty.
 
-    `str()` words it in the language of whoever reads now, and never raises. A name's last word is its unit:
+    `str()` words it in the present reader's language, and never raises. A name's last word is its unit:
     `_mib`, `_bytes`, `_seconds`, `_ms`, `_percent`, `_at` (a moment); see formats.py.
     """
 

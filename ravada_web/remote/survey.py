@@ -52,7 +52,7 @@ part firewalld firewalld
 
 @dataclass(frozen=True)
 class Listener:
-    """A TCP port that is open to the network: the address it listens at, and the program where it was told."""
+    """A TCP port that is open to the network: the address it listens at, and the program where it is known."""
 
     address: str
     port: int

@@ -45,7 +45,7 @@ class Target:
 
     @property
     def route(self) -> tuple[str, int, str, str]:
-        """What a link depends on: when it changes, the link is made anew."""
+        """What a link depends on: when it changes, the link is reopened."""
         return (self.host, self.port, self.user, self.host_key)
 
 

@@ -102,7 +102,7 @@ def _lead_to(endpoint: str) -> ResponseReturnValue:
 
 
 def redirect_to_sign_in() -> ResponseReturnValue:
-    """Lead to the sign-in and back again; a partial request is told by 401 and a header."""
+    """Redirect to the sign-in page and back; a partial request gets 401 and a header."""
     if wants_fragment():
         return sent_to(url_for("auth.login", next=browser_path()), status=401)
     if session.pop("_user_id", None):

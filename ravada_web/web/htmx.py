@@ -24,7 +24,7 @@ def here() -> str:
 
 
 def browser_path() -> str:
-    """The path and query that the browser shows, as HTMX tells it; else the front page."""
+    """The path and query that the browser shows, as HTMX reports it; else the front page."""
     parts = urlsplit(request.headers.get("HX-Current-URL", ""))
     return local_path(f"{parts.path}?{parts.query}" if parts.query else parts.path)
 

@@ -87,7 +87,7 @@ def _require_existing(session: Session, group_ids: set[int], user_ids: set[int])
 
 
 def _offered_to(to_all: bool, groups: int, users: int) -> Message:
-    """To whom, as the audit log keeps it."""
+    """Its recipients, as the audit log keeps them."""
     parts = [message("bases.offered_to_all")] if to_all else []
     if groups:
         parts.append(message("bases.offered_to_groups", count=groups))

@@ -27,7 +27,7 @@ from ravada_web.services.operations.requests import request
 from ravada_web.services.transaction import transaction
 
 TICKET_SECONDS = 120
-# The authority behind the node's certificates for SPICE, where its libvirt has been told they are, or by default.
+# The authority behind the node's certificates for SPICE, where its libvirt is configured to find them, or by default.
 CA_SCRIPT = """
 folder=$(sed -n 's/^ *spice_tls_x509_cert_dir *= *"\\(.*\\)".*/\\1/p' /etc/libvirt/qemu.conf)
 exec cat "${folder:-/etc/pki/libvirt-spice}/ca-cert.pem"

@@ -20,7 +20,7 @@ from ravada_web.services.placements import loads as placements_loads
 
 PER_PAGE = 60
 MAKING = (CloneState.REQUESTED, CloneState.CREATING)
-# One that is being deleted stands in nobody's way.
+# One that is being deleted does not count.
 _STAYS = Clone.state != CloneState.DELETING
 
 

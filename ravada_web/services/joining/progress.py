@@ -13,7 +13,7 @@ from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import JOINING_NODE
 from ravada_web.services.permissions import rights
 
-# What the login itself tells; the other findings are the checks'.
+# Findings about the login; the others come from the checks.
 OF_ACCESS = ("ssh", "access", "twice")
 
 

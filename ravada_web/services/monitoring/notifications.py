@@ -1,8 +1,8 @@
 """Notifying administrators of trouble: when a message is due, what it says, and that each channel gets it once.
 
-A worsening is told at once. A recovery is sent once it has lasted for `alert_settle`: a node that flaps is one message,
-and one more when it is stable. All that is due goes into one message. What was sent is recorded for each channel: one
-that failed gets the present state, and no other gets anything twice.
+A worsening is sent immediately. A recovery is sent once it has lasted for `alert_settle`: a node that flaps is one
+message, and one more when it is stable. All that is due goes into one message. What was sent is recorded for each
+channel: one that failed gets the present state, and no other gets anything twice.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,4 +1,4 @@
-"""Processes named so that another one on the host can tell whether they still live."""
+"""Processes named so that others on the host can check whether they still live."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """This process, so that another one on this host can tell whether it still lives: host, pid, start time."""
+    """This process, so that others on this host can check whether it still lives: host, pid, start time."""
     return f"{socket.gethostname()}:{os.getpid()}:{process_start(os.getpid())}"
 
 

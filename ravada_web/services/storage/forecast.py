@@ -9,7 +9,7 @@ from ravada_web.models import Node, PoolSample, now
 from ravada_web.services.nodes.history import STEPS
 
 DAY = 86400.0
-# A shorter history says nothing of days, and what is further off than a year is nobody's concern now.
+# A shorter history cannot predict days, and more than a year ahead does not matter.
 LEAST_SECONDS, MOST_DAYS = DAY / 4, 365
 HISTORY_DAYS = 14
 

@@ -40,7 +40,7 @@ class ImportForm(Form):
 
 
 class OffersForm(Form):
-    """To whom a base is offered, and what their desktops are."""
+    """Who a base is offered to, and what their desktops are."""
 
     to_all = BooleanField(_l("Everyone"))
     groups = Ticks(_l("Groups"))

@@ -17,7 +17,7 @@ from ravada_web.web.parameters import number
 
 
 class ClonesForm(Form):
-    """How many clones, of which base, for whom."""
+    """How many clones, of which base, and their owner."""
 
     base_id = SelectField(_l("Base"), coerce=number, validate_choice=False)
     count = IntegerField(_l("How many"), [InputRequired(_l("Enter a number, at least 1."))], default=1)

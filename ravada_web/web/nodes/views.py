@@ -105,7 +105,7 @@ def enable(node_id: int) -> ResponseReturnValue:
 @blueprint.get("/<int:node_id>/enable")
 @needs("nodes.change")
 def confirm_enable(node_id: int) -> Response:
-    """For a node that never passed its proof: whether to enable it all the same."""
+    """For a node that was never verified: whether to enable it all the same."""
     node = node_list.get(me(), node_id)
     question = Question(
         title=_("Enable %(node)s without a test?", node=node.name),

@@ -1,4 +1,4 @@
-"""One's own account: language, password, sign-ins, second factor."""
+"""One's own account: language, password, sessions, second factor."""
 
 from flask import Blueprint, Response, g, url_for
 from flask.typing import ResponseReturnValue

@@ -33,7 +33,7 @@ class CodeForm(Form):
 
 
 class PasswordForm(Form):
-    """One's own password anew."""
+    """A new password of one's own."""
 
     present = PasswordField(_l("Current password"), [InputRequired(_l("Enter your current password.")), LONGEST])
     password = PasswordField(

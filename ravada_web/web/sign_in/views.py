@@ -104,7 +104,7 @@ def enter_code() -> ResponseReturnValue:
 
 
 def _half_way() -> User | None:
-    """Who has given a right password here within five minutes, and no code yet."""
+    """The user who has entered a correct password within five minutes, and no code yet."""
     mark = session.get(HALF_WAY)
     if not isinstance(mark, dict) or time.time() - mark["at"] > HALF_WAY_SECONDS:
         return None
