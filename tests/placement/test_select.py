@@ -72,8 +72,8 @@ demands = st.builds(
     [
         ({"service_state": "disabled"}, "not_enabled", "is not enabled"),
         ({"service_state": "draining"}, "not_enabled", "is draining"),
-        ({"runs_clones": False}, "kept_free", "does not run clones"),
-        ({"trust": "changed"}, "quarantined", "another host key"),
+        ({"runs_clones": False}, "kept_free", "run no desktops"),
+        ({"trust": "changed"}, "quarantined", "a different host key"),
         ({"observed": "down", "reason": SILENT.to_json()}, "not_up", "is down: The connection to n1 is down."),
         ({"observed": "degraded"}, "not_up", "is degraded"),
         ({"allowed": False}, "not_allowed", "Nodes tab"),
