@@ -38,10 +38,18 @@ class Child:
     pause: float = 0.0
 
     def start(self) -> None:
-        """Fork it. This process must have no other threads now: what they hold stays locked in the child."""
+        """Fork it; where the system has no room for one more, it is tried again like one that ended.
+
+        This process must have no other threads now: what they hold stays locked in the child.
+        """
         parent = os.getpid()
         self.begun = time.monotonic()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError as error:
+            log.error("process not started, trying again", process=self.name, error=str(error))
+            self._put_off()
+            return
         if self.pid == 0:
             self._live(parent)
 
@@ -70,7 +78,12 @@ class Child:
         if lived >= SOUND_SECONDS:
             self.pause = 0.0
         log.warning("process ended, starting it again", process=self.name, status=status, lived=round(lived, 1))
-        self.pid, self.due = 0, time.monotonic() + self.pause
+        self.pid = 0
+        self._put_off()
+
+    def _put_off(self) -> None:
+        """Have it started after its pause, and the next time after a longer one."""
+        self.due = time.monotonic() + self.pause
         self.pause = min(max(FIRST_PAUSE, 2 * self.pause), LONGEST_PAUSE)
 
     def signal(self, number: signal.Signals) -> None:
