@@ -34,8 +34,12 @@ def _flask_config(settings: Settings) -> dict[str, object]:
     return {
         "SECRET_KEY": settings.secret_key(),
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        # A connection to SQLite costs less than keeping one safe across the workers' forks.
-        "SQLALCHEMY_ENGINE_OPTIONS": {"poolclass": NullPool} if sqlite else {"pool_pre_ping": True},
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            # Errors go to logs and pages; the values of their statements, hashes of passwords among them, do not.
+            "hide_parameters": True,
+            # A connection to SQLite costs less than keeping one safe across the workers' forks.
+            **({"poolclass": NullPool} if sqlite else {"pool_pre_ping": True}),
+        },
         "REDIS_URL": settings.redis_url,
         # limits has its own name for a socket's scheme.
         "RATELIMIT_STORAGE_URI": re.sub("^unix:", "redis+unix:", settings.redis_url),
