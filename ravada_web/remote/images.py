@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
 from ravada_web.remote.commands import failure, kill, popen, run
 from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, ImageRefused
 from ravada_web.remote.files import file_size, free_space, list_files, remove_files
@@ -122,7 +123,7 @@ def _info(seen: dict[str, object]) -> ImageInfo:
 
 
 def _text(value: object) -> str | None:
-    return str(value) if value else None
+    return printable(str(value)) if value else None
 
 
 def ensure_self_contained(info: ImageInfo) -> None:

@@ -98,7 +98,7 @@ def classify(target: Target, stderr: bytes | str) -> RemoteError:
     """What ssh's own failure (status 255) means, for an administrator."""
     output = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
     if "Host key verification failed" in output or "REMOTE HOST IDENTIFICATION HAS CHANGED" in output:
-        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]+)", output)
+        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]{43})", output)
         return HostKeyChanged(target.name, fingerprint_of(target.host_key), shown[1] if shown else "")
     if re.search(r"Permission denied \(|Too many authentication failures", output):
         return KeyRefused(message("remote.key_refused", name=target.name, user=target.user))

@@ -79,6 +79,12 @@ def test_an_image_with_a_backing_file_is_refused(place: Place, tmp_path: Path) -
         images.ensure_self_contained(inspect(place, tmp_path / "thief"))
 
 
+def test_the_name_of_a_backing_file_is_made_printable(place: Place, tmp_path: Path) -> None:
+    qemu_img("create", "-u", "-f", "qcow2", "-F", "raw", "-b", "/etc/\u202ewodahs\x1b[2J", tmp_path / "thief", "1M")
+    with pytest.raises(ImageRefused, match=r"backing file \(/etc/ wodahs \[2J\)"):
+        images.ensure_self_contained(inspect(place, tmp_path / "thief"))
+
+
 def test_an_image_with_a_data_file_is_refused(place: Place, tmp_path: Path) -> None:
     data = tmp_path / "data.raw"
     qemu_img("create", "-f", "qcow2", "-o", f"data_file={data},data_file_raw=on", tmp_path / "outside", "1M")

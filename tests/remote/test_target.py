@@ -126,6 +126,14 @@ def test_a_host_key_of_another_kind_is_a_changed_one() -> None:
     assert error.old in str(error)
 
 
+def test_of_a_changed_key_no_more_than_its_fingerprint_is_kept() -> None:
+    shown = "SHA256:" + "a" * 43
+    said = f"the ED25519 key sent by the remote host is\n{shown}{'b' * 1_000_000}\nHost key verification failed."
+    error = classify(NODE, said)
+    assert isinstance(error, HostKeyChanged)
+    assert error.new == shown
+
+
 def test_a_refused_key_says_where_to_put_it() -> None:
     error = classify(NODE, b"root@10.0.0.7: Permission denied (publickey).\r\n")
     assert isinstance(error, KeyRefused)
