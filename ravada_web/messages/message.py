@@ -41,7 +41,7 @@ class Message:
         return bool(self.kind)
 
     def __hash__(self) -> int:
-        return hash(self.dumps())
+        return hash((self.kind, json.dumps(self.to_json(), sort_keys=True, default=str)))
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON types, for a JSON column or Redis."""

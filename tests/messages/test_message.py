@@ -88,6 +88,10 @@ def test_every_message_is_kept_and_worded(kind: str, found: dict[str, object]) -
     assert Message.from_json(said.to_json()) == said and hash(Message.loads(said.dumps())) == hash(said)
 
 
+def test_the_order_of_figures_does_not_count() -> None:
+    assert len({Message("tests.why", {"why": 1, "name": 2}), Message("tests.why", {"name": 2, "why": 1})}) == 1
+
+
 @given(st.text())
 def test_a_plain_text_of_before_is_kept_as_it_is(kept: str) -> None:
     assert str(Message.loads(kept)) == kept or kept.startswith("{")
