@@ -69,8 +69,8 @@ def _of_node(uri: str, clones: Sequence[tuple[int, str, int]], end: float) -> It
                     if screenshots.store(clone_id, picture(connection, uuid)):
                         yield owner
                 except HypervisorError as error:
-                    log.debug("no picture", clone=clone_id, error=error.message.kind)
+                    log.debug("no picture", clone=clone_id, error=error.message.to_json())
     except HypervisorError as error:
-        log.info("no pictures of a node", error=error.message.kind)
+        log.info("no pictures of a node", error=error.message.to_json())
     except RedisError as error:
         log.info("no pictures kept", error=str(error))

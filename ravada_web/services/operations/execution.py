@@ -96,7 +96,7 @@ def run(operation_id: int, attempt: int, work: Work) -> None:
         except MessageError as error:
             if isinstance(error, InvalidInput):
                 handle.result["field"] = next(iter(error.fields))
-            log.warning("failed", reason=error.message.kind)
+            log.warning("failed", reason=error.message.to_json())
             _end(handle, OperationState.FAILED, error.message)
         except Exception as error:
             log.exception("unexpected")

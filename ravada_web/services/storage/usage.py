@@ -90,7 +90,7 @@ def count_nodes(node_ids: Sequence[int]) -> None:
             try:
                 _store(futures[listing], listing.result())
             except RemoteError as error:
-                log.info("pools not counted", node=futures[listing].target.name, error=error.message.kind)
+                log.info("pools not counted", node=futures[listing].target.name, error=error.message.to_json())
 
 
 @dataclass(frozen=True)
