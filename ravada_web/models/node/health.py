@@ -41,5 +41,5 @@ class Health:
 
     @property
     def is_reachable(self) -> bool:
-        """Whether work can be sent there now: enabled or draining, seen up, and with its pinned key."""
+        """Whether work can be sent there now: seen up, and with its pinned key."""
         return self.observed == Observed.UP and self.trust == Trust.PINNED

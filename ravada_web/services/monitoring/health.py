@@ -5,20 +5,15 @@ degraded at once, libvirt that is slow after SLOW_RUN checks running. A trouble 
 over only after GOOD_RUN good ones; a shorter one, such as a restart of libvirtd, at the first.
 """
 
-from typing import TYPE_CHECKING
-
 from ravada_web.messages import message
 from ravada_web.models import Node, Observed
-
-if TYPE_CHECKING:
-    from ravada_web.services.monitoring.answers import Answer
-
+from ravada_web.services.monitoring.answers import Answer
 
 SLOW_SECONDS = 2.0
 SLOW_RUN, GOOD_RUN = 5, 10
 
 
-def judge(node: Node, answer: "Answer") -> None:
+def judge(node: Node, answer: Answer) -> None:
     """Write state and reason into the node's row, and how many checks of which kind ran in a row."""
     node.observed, node.reason = answer.observed, answer.reason
     if answer.observed == Observed.DOWN:
@@ -30,7 +25,7 @@ def judge(node: Node, answer: "Answer") -> None:
         _good(node)
 
 
-def _bad(node: Node, answer: "Answer") -> None:
+def _bad(node: Node, answer: Answer) -> None:
     node.slow_checks, node.good_checks = node.slow_checks + 1, 0
     if node.slow_checks >= SLOW_RUN and not answer.libvirt_silent:
         node.observed = Observed.DEGRADED

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import select, update
@@ -16,20 +15,18 @@ from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust,
 from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.monitoring import alerts
+from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.health import judge
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes.facts import store_facts, store_sample
 from ravada_web.services.transaction import transaction
-
-if TYPE_CHECKING:
-    from ravada_web.services.monitoring.answers import Answer
 
 log = structlog.get_logger()
 # Raised by one database or another for a value that its column cannot hold.
 _NOT_TAKEN = (DataError, IntegrityError, OverflowError)
 
 
-def record(answers: Sequence["Answer"]) -> None:
+def record(answers: Sequence[Answer]) -> None:
     """Write a lot of answers in one transaction; volatile clones that were seen stopped are deleted.
 
     An answer that the database does not take, such as a figure beyond all bounds, degrades its own node alone.
@@ -45,7 +42,7 @@ def record(answers: Sequence["Answer"]) -> None:
         _record_lot([_unreadable(answers[0])])
 
 
-def _unreadable(answer: "Answer") -> "Answer":
+def _unreadable(answer: Answer) -> Answer:
     """What is written in place of an answer that the database does not take."""
     reason = message("remote.unreadable_answer")
     return replace(
@@ -59,7 +56,7 @@ def _unreadable(answer: "Answer") -> "Answer":
     )
 
 
-def _record_lot(answers: Sequence["Answer"]) -> None:
+def _record_lot(answers: Sequence[Answer]) -> None:
     with transaction() as session:
         rows = session.scalars(select(Node).where(Node.id.in_([answer.node_id for answer in answers])))
         nodes = {node.id: node for node in rows}
@@ -71,7 +68,7 @@ def _record_lot(answers: Sequence["Answer"]) -> None:
         alerts.update(session, nodes.values(), now())
 
 
-def _record_one(session: Session, node: Node, answer: "Answer") -> None:
+def _record_one(session: Session, node: Node, answer: Answer) -> None:
     asked_at = datetime.fromtimestamp(answer.asked_at, UTC)
     if node.checked_at and asked_at < node.checked_at:
         return  # a newer round has been written already
@@ -111,7 +108,7 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _store_checked_facts(node: Node, answer: "Answer") -> None:
+def _store_checked_facts(node: Node, answer: Answer) -> None:
     """Keep new facts, unless they are another machine's: then the address leads to the wrong host."""
     if answer.facts is None:
         return

@@ -8,7 +8,6 @@ from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Level, Node, Pool, User
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
-from ravada_web.services.storage import pools
 from ravada_web.services.transaction import transaction
 
 
@@ -17,7 +16,7 @@ def require_pool(node: Node) -> Pool:
 
     Raises Conflict when it has none that is active.
     """
-    chosen = pools.working_pool(node)
+    chosen = working_pool(node)
     if chosen is None:
         raise Conflict(message("storage.no_active_pool", node=node.name))
     return chosen
