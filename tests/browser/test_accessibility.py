@@ -44,7 +44,6 @@ PAGES = (
     "/users/roles",
     "/groups",
     "/bases/{base}/offered",
-    "/first-steps",
     "/console/{clone}",
     "/no-such-page",
 )
