@@ -168,7 +168,8 @@ def test_what_dies_again_and_again_is_given_time_and_the_others_go_on(product: P
     begun = time.monotonic()
     wait_until(lambda: deaths() >= 3, 20, "it died some times")
     assert time.monotonic() - begun > 0.4, "between the deaths there is a pause"
-    assert product.get("/healthz") == 200 and product.get("/readyz") == 503
+    assert product.get("/healthz") == 200
+    wait_until(lambda: product.get("/readyz") == 503, 10, "the loss is seen")
     socket.rmdir()
     wait_until(lambda: product.get("/readyz") == 200, 30, "all is well again")
     after = product.processes
