@@ -7,6 +7,7 @@ from sqlalchemy import text as sql
 
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message, text
+from ravada_web.messages.texts import TEXTS
 from ravada_web.models import Operation
 from ravada_web.models.mentions import mentions
 from ravada_web.services.transaction import transaction
@@ -82,6 +83,15 @@ def test_a_search_looks_at_figures_and_texts_and_not_at_their_names(
     keep(a=REASON, b=DEEP, c="a plain one", d=NOTHING, e='they say "hello"')
     keep(f=message("clones.requested_for", count=25, owner="Élodie"))
     assert found(part) == kinds
+
+
+def test_a_search_may_be_in_the_texts_of_any_number_of_kinds(
+    migrated_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2000):
+        monkeypatch.setitem(TEXTS, f"tests.kind_{number}", "So it is.")
+    keep(a=message("tests.kind_1999"), b=message("tests.kind_19"), c=text("kept"))
+    assert found("so it") == ["a", "b"]
 
 
 def test_many_rows_are_written_at_once(migrated_app: Flask) -> None:
