@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
@@ -32,6 +33,10 @@ pytest_plugins = ["tests.support.databases", "tests.support.house"]
 PASSWORD = "correct horse battery"
 # The product's own hasher, and the hash that it checks for unknown names, before the tests put a quick one in place.
 DEAR = passwords._hasher, passwords._NOBODY
+
+# An example may take its time on a busy machine; how long a test may take is pytest's to say.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(hookwrapper=True)
