@@ -9,13 +9,13 @@ from ravada_web.services.bases import offers
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import groups, users
 
-group = Commands("bases", help="Templates of desktops.")
+group = Commands("bases", help="Templates for desktops.")
 
 
 @group.command("list")
 @json_option
 def list_bases(as_json: bool) -> None:
-    """All bases."""
+    """List all bases."""
     rows = [
         {
             "id": row.base.id,
@@ -36,12 +36,12 @@ def list_bases(as_json: bool) -> None:
 @group.command("import")
 @click.argument("name")
 @click.argument("paths", nargs=-1)
-@click.option("--domain", default="", help="A virtual machine of the master, instead of files.")
-@click.option("--memory", default=1024, show_default=True, help="MiB, for files.")
-@click.option("--vcpus", default=1, show_default=True, help="Virtual processors, for files.")
+@click.option("--domain", default="", help="A powered-off virtual machine on the master, instead of files.")
+@click.option("--memory", default=1024, show_default=True, help="Memory in MiB, with files.")
+@click.option("--vcpus", default=1, show_default=True, help="Virtual CPUs, with files.")
 @click.option("--description", default="")
 def import_base(name: str, paths: tuple[str, ...], domain: str, memory: int, vcpus: int, description: str) -> None:
-    """Make a base from qcow2 files on the master (absolute paths), or from a virtual machine there."""
+    """Import a base from qcow2 files on the master (absolute paths) or from a virtual machine there."""
     operation = base_actions.request_import(
         administrator(),
         name=name,
@@ -60,7 +60,7 @@ def import_base(name: str, paths: tuple[str, ...], domain: str, memory: int, vcp
 @click.argument("name")
 @wait_option
 def prepare(name: str, waits: bool) -> None:
-    """Make a version of the base's disks, for clones to stand on."""
+    """Prepare the disks of a base, so that clones can be created from it."""
     actor = administrator()
     operation = base_actions.prepare(actor, base_list.by_name(actor, name))
     if waits:
@@ -70,10 +70,10 @@ def prepare(name: str, waits: bool) -> None:
 @group.command("allow")
 @click.argument("name")
 @click.argument("nodes", nargs=-1, required=True)
-@click.option("--not", "forbid", is_flag=True, help="Untick these nodes instead.")
+@click.option("--not", "forbid", is_flag=True, help="Deselect these nodes instead.")
 @wait_option
 def allow(name: str, nodes: tuple[str, ...], forbid: bool, waits: bool) -> None:
-    """Tick nodes: let them run the base's clones, and bring its disks there."""
+    """Select nodes that may run the base, and copy its disks there."""
     actor = administrator()
     base = base_list.by_name(actor, name)
     named = {node_list.by_name(actor, node).id for node in nodes}
@@ -85,12 +85,12 @@ def allow(name: str, nodes: tuple[str, ...], forbid: bool, waits: bool) -> None:
 
 @group.command("offer")
 @click.argument("name")
-@click.option("--all", "to_all", is_flag=True, help="To everybody.")
-@click.option("--group", "to_groups", multiple=True, help="To a group's members; can be given several times.")
-@click.option("--user", "to_users", multiple=True, help="To a user; can be given several times.")
-@click.option("--volatile", is_flag=True, help="Their desktops are thrown away when they stop.")
-@click.option("--may-delete", is_flag=True, help="They may delete their desktops.")
-@click.option("--may-refuse", is_flag=True, help="They may keep onlookers out.")
+@click.option("--all", "to_all", is_flag=True, help="Offer it to everyone.")
+@click.option("--group", "to_groups", multiple=True, help="Offer it to the members of a group; can be repeated.")
+@click.option("--user", "to_users", multiple=True, help="Offer it to a user; can be repeated.")
+@click.option("--volatile", is_flag=True, help="Delete their desktops on shutdown.")
+@click.option("--may-delete", is_flag=True, help="Users can delete their own desktops.")
+@click.option("--may-refuse", is_flag=True, help="Users can block screen viewing.")
 def offer(
     name: str,
     to_all: bool,
@@ -100,7 +100,7 @@ def offer(
     may_delete: bool,
     may_refuse: bool,
 ) -> None:
-    """Offer a base to exactly these, to make desktops of by themselves; to nobody, where none is named."""
+    """Let these users and groups, and nobody else, create desktops from a base. Without any, withdraw the offer."""
     actor = administrator()
     offers.set_offers(
         actor,

@@ -16,7 +16,7 @@ from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.people import users
 
-group = Commands("clones", help="Desktops made from bases.")
+group = Commands("clones", help="Desktops created from bases.")
 
 
 def _clone(name: str) -> Clone:
@@ -30,7 +30,7 @@ def _clone(name: str) -> Clone:
 @click.option("--search", default="", help="Part of the name.")
 @json_option
 def list_clones(base: str, search: str, as_json: bool) -> None:
-    """All clones, as last seen."""
+    """List all clones, as last seen."""
     viewer = administrator()
     filters = clone_list.Filters(search=search, base_id=base_list.by_name(viewer, base).id if base else None)
     clones = all_pages(lambda number: clone_list.listing(viewer, filters, number))
@@ -56,12 +56,12 @@ def _row(clone: Clone) -> dict[str, object]:
 @click.argument("base")
 @click.option("--count", default=1, show_default=True)
 @click.option("--prefix", required=True)
-@click.option("--owner", default="", help="A user's name; default: the first administrator.")
-@click.option("--volatile", is_flag=True, help="Thrown away when they stop.")
-@click.option("--start", "start_after", is_flag=True, help="Start them once they are made.")
+@click.option("--owner", default="", help="A user's name; by default the first administrator.")
+@click.option("--volatile", is_flag=True, help="Delete them on shutdown.")
+@click.option("--start", "start_after", is_flag=True, help="Start them when they are ready.")
 @wait_option
 def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start_after: bool, waits: bool) -> None:
-    """Make clones, balanced over the nodes that the base is allowed on."""
+    """Create clones, distributed over the nodes that may run the base."""
     actor = administrator()
     request = clone_requests.Request(
         base_id=base_list.by_name(actor, base).id,
@@ -96,10 +96,10 @@ def start(names: tuple[str, ...], waits: bool) -> None:
 
 @group.command("stop")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--force", is_flag=True, help="Cut the power: what the guest has not written is lost.")
+@click.option("--force", is_flag=True, help="Cut the power; unsaved work is lost.")
 @wait_option
 def stop(names: tuple[str, ...], force: bool, waits: bool) -> None:
-    """Shut clones down."""
+    """Shut down clones."""
     _act(names, clone_actions.force_off if force else clone_actions.shut_down, waits)
 
 
@@ -107,20 +107,20 @@ def stop(names: tuple[str, ...], force: bool, waits: bool) -> None:
 @click.argument("names", nargs=-1, required=True)
 @wait_option
 def restart(names: tuple[str, ...], waits: bool) -> None:
-    """Shut clones down and start them again."""
+    """Shut down clones, then start them again."""
     _act(names, clone_actions.restart, waits)
 
 
 @group.command("delete")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_option
 def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
-    """Delete clones with all that is on their disks."""
+    """Delete clones and all data on their disks."""
     for name in names:
         _clone(name)
     if sys.stdin.isatty() and not yes:
-        click.confirm(f"Delete {', '.join(names)} and all that is on their disks?", abort=True)
+        click.confirm(f"Delete {', '.join(names)} and all data on their disks?", abort=True)
     _act(names, clone_actions.delete, waits)
 
 
@@ -128,7 +128,7 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
 @click.argument("name")
 @json_option
 def why(name: str, as_json: bool) -> None:
-    """Why a clone is on its node: the verdict on every node when it was placed."""
+    """Show why a clone is on its node: how every node was rated when it was placed."""
     clone = _clone(name)
     decision = clone_list.why(administrator(), clone)
     if decision is None:

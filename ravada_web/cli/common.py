@@ -77,7 +77,7 @@ def wait(operation_ids: Sequence[int], timeout: float = 3600) -> Sequence[Operat
         if all(row.over for row in rows):
             break
         if time.monotonic() > end:
-            raise RavadaError(f"still not done after {timeout:.0f} s; it goes on: flask operations list")
+            raise RavadaError(f"not done after {timeout:.0f} s; it continues, see: flask operations list")
         time.sleep(POLL_SECONDS)
     for row in rows:
         if row.state != OperationState.DONE:
@@ -94,5 +94,5 @@ def _show_progress(rows: Sequence[Operation]) -> None:
     click.echo(f"\r{percent:3d} %  {over}/{len(rows)} done  {str(rows[-1].title)[:60]:60}{tail}", nl=False, err=True)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
-wait_option = click.option("--wait", "waits", is_flag=True, help="Wait until it is done.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON list instead of a table.")
+wait_option = click.option("--wait", "waits", is_flag=True, help="Wait until the work is done.")

@@ -7,15 +7,15 @@ from ravada_web.services.people import groups
 from ravada_web.services.people.quotas import Quota
 
 group = Commands("groups", help="Groups of users.")
-most_clones = click.option("--clones", type=int, help="The most desktops of each member.")
-most_running = click.option("--running", type=int, help="The most that run at once.")
-most_memory = click.option("--memory", type=int, help="The most memory of those that run, in MiB.")
+most_clones = click.option("--clones", type=int, help="Quota of desktops for each member.")
+most_running = click.option("--running", type=int, help="Quota of desktops running at once.")
+most_memory = click.option("--memory", type=int, help="Quota of memory of running desktops, in MiB.")
 
 
 @group.command("list")
 @json_option
 def list_groups(as_json: bool) -> None:
-    """All groups."""
+    """List all groups."""
     viewer = administrator()
     rows = [
         {
@@ -39,7 +39,7 @@ def list_groups(as_json: bool) -> None:
 @most_running
 @most_memory
 def create(name: str, description: str, clones: int | None, running: int | None, memory: int | None) -> None:
-    """Make a group; without a quota, it limits nobody."""
+    """Create a group; options left out mean no quota."""
     groups.create(administrator(), name=name, description=description, most=Quota(clones, running, memory))
     click.echo(f"created {name}")
 
@@ -50,7 +50,7 @@ def create(name: str, description: str, clones: int | None, running: int | None,
 @most_running
 @most_memory
 def quota(name: str, clones: int | None, running: int | None, memory: int | None) -> None:
-    """Give a group exactly this quota; what is not named is unlimited."""
+    """Replace the quota of a group; options left out mean no quota."""
     actor = administrator()
     group_row = groups.by_name(actor, name)
     most = Quota(clones, running, memory)
@@ -71,7 +71,7 @@ def add(name: str, users: tuple[str, ...]) -> None:
 @click.argument("name")
 @click.argument("users", nargs=-1, required=True)
 def remove(name: str, users: tuple[str, ...]) -> None:
-    """Take users out of a group."""
+    """Remove users from a group."""
     actor = administrator()
     count = groups.remove_members(actor, groups.by_name(actor, name), " ".join(users))
     click.echo(f"removed {count}")
@@ -80,6 +80,6 @@ def remove(name: str, users: tuple[str, ...]) -> None:
 @group.command("delete")
 @click.argument("name")
 def delete(name: str) -> None:
-    """Delete a group; its members stay."""
+    """Delete a group; its members are kept."""
     actor = administrator()
     groups.delete(actor, groups.by_name(actor, name))

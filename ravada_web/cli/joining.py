@@ -58,7 +58,7 @@ def join_many(places: Sequence[Place], options: Options) -> None:
         rest = threads.map(lambda place: _outcome(app, place, options), places[1:])
         failed = [error for error in (*first, *rest) if error]
     if failed:
-        raise click.ClickException(f"{len(failed)} of {len(places)} not joined; mend that and run the same again")
+        raise click.ClickException(f"{len(failed)} of {len(places)} not joined; fix the cause, then run this again")
 
 
 def _outcome(app: Flask, place: Place, options: Options) -> str:
@@ -100,7 +100,7 @@ def _known(place: Place) -> Node | None:
 def _node(place: Place) -> Node:
     node = _known(place)
     if node is None:
-        raise RavadaError(f"node {place.name} was removed meanwhile")
+        raise RavadaError(f"node {place.name} was removed in the meantime")
     return node
 
 
@@ -116,8 +116,8 @@ def _accept_host_key(place: Place) -> Operation:
 
 def _confirmed(place: Place, seen: str) -> str:
     if not sys.stdin.isatty():
-        raise click.ClickException(f"the host key of {place.name} is {seen}; if that is right, add --accept {seen}")
-    click.confirm(f"The host key of {place.name} is {seen}. Is it the one that the host itself shows?", abort=True)
+        raise click.ClickException(f"the host key of {place.name} is {seen}; if it matches, add --accept {seen}")
+    click.confirm(f"The host key of {place.name} is {seen}. Does it match the one shown on the host?", abort=True)
     return seen
 
 

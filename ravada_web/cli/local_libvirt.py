@@ -22,7 +22,7 @@ def start() -> None:
         click.echo("Starting libvirtd (systemctl start libvirtd) ...")
         subprocess.run(["systemctl", "start", "libvirtd"], check=False)
     else:
-        click.echo("There is no systemd here, so libvirtd is started directly (virtlogd -d, libvirtd -d) ...")
+        click.echo("No systemd here: starting libvirtd directly (virtlogd -d, libvirtd -d) ...")
         for program in ("virtlogd", "libvirtd"):
             subprocess.run([program, "-d"], check=False)
     if _virsh("version") is None:
@@ -32,17 +32,17 @@ def start() -> None:
 def ensure_pool_and_network() -> None:
     """Make sure of an active storage pool and of the network `default`; what is there is left as it is."""
     if not (_virsh("pool-list", "--name") or "").strip():
-        click.echo(f"There is no active storage pool: making `default` at {POOL_PATH} ...")
+        click.echo(f"No active storage pool: creating `default` at {POOL_PATH} ...")
         _virsh("pool-define-as", "default", "dir", "--target", POOL_PATH)
         _virsh("pool-build", "default")
         _virsh("pool-autostart", "default")
         if _virsh("pool-start", "default") is None:
-            click.echo("That did not work; make one with virsh pool-define-as and pool-start.", err=True)
+            click.echo("This failed; create one with virsh pool-define-as and pool-start.", err=True)
     if "default" not in (_virsh("net-list", "--name") or "").split():
         click.echo("Starting the network `default` ...")
         _virsh("net-autostart", "default")
         if _virsh("net-start", "default") is None:
-            click.echo("That did not work; guests need a network: virsh net-start default says why.", err=True)
+            click.echo("This failed; desktops need a network. To see why: virsh net-start default", err=True)
 
 
 def _virsh(*arguments: str) -> str | None:

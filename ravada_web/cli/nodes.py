@@ -18,7 +18,7 @@ group = Commands("nodes", help="The hosts that run virtual machines.")
 @group.command("list")
 @json_option
 def list_nodes(as_json: bool) -> None:
-    """All nodes, as last seen."""
+    """List all nodes, as last seen."""
     rows = [
         {
             "id": row.node.id,
@@ -46,11 +46,11 @@ def list_nodes(as_json: bool) -> None:
 @click.argument("address", required=False)
 @click.option("--port", default=22, show_default=True)
 @click.option("--user", default="root", show_default=True)
-@click.option("--accept", default="", metavar="SHA256:…", help="The host key's fingerprint, read on the node itself.")
+@click.option("--accept", default="", metavar="SHA256:…", help="Fingerprint of the host key, as shown on the node.")
 @click.option("--file", "listed", type=click.File(), help="Lines of NAME ADDRESS FINGERPRINT [USER [PORT]].")
-@click.option("--install", is_flag=True, help="Run the remedies of the checks that fail, such as installing packages.")
-@click.option("--password", is_flag=True, help="Ask for the user's password, once, to install the product's key.")
-@click.option("--unverified", is_flag=True, help="Enable it even if its verification fails; the audit log keeps that.")
+@click.option("--install", is_flag=True, help="Run the fixes for failed checks, such as installing packages.")
+@click.option("--password", is_flag=True, help="Ask for the user's password once, to install Ravada's key.")
+@click.option("--unverified", is_flag=True, help="Enable it even if its test fails; recorded in the audit log.")
 def join(
     name: str | None,
     address: str | None,
@@ -62,7 +62,7 @@ def join(
     password: bool,
     unverified: bool,
 ) -> None:
-    """Join a node: trust, access, checks, verification. The first one is the master. Continues where it stopped."""
+    """Add a node: trust, access, checks, test. The first one becomes the master. Continues where it stopped."""
     options = Options(install, unverified, click.prompt("Password", hide_input=True) if password else "")
     if listed is not None:
         join_many([Place.parse(line) for line in listed if line.strip() and not line.startswith("#")], options)
@@ -76,7 +76,7 @@ def join(
 @click.argument("name")
 @json_option
 def check(name: str, as_json: bool) -> None:
-    """Run all the checks of a node, and show what they found."""
+    """Run all checks of a node and show the results."""
     actor = administrator()
     wait([inspection.request_inspection(actor, node_list.by_name(actor, name)).id], timeout=120)
     columns = ("code", "state", "text", "remedy")
@@ -87,7 +87,7 @@ def check(name: str, as_json: bool) -> None:
 @group.command("verify")
 @click.argument("name")
 def verify(name: str) -> None:
-    """Run a tiny machine on a node, from its disk to its screen; a new node is enabled by it."""
+    """Create, start, view and remove a tiny test VM on a node. This enables a new node."""
     actor = administrator()
     (done,) = wait([verification.request_verification(actor, node_list.by_name(actor, name)).id], timeout=180)
     show([vars(step) for step in verification.steps(done.result["steps"])], as_json=False)
@@ -95,18 +95,18 @@ def verify(name: str) -> None:
 
 @group.command("enable")
 @click.argument("name")
-@click.option("--unverified", is_flag=True, help="Even if it was never verified.")
+@click.option("--unverified", is_flag=True, help="Even without a passed test; recorded in the audit log.")
 def enable(name: str, unverified: bool) -> None:
-    """Let a node be placed on."""
+    """Enable a node: new desktops may be placed there."""
     actor = administrator()
     service_state.set_service_state(actor, node_list.by_name(actor, name), "enabled", unverified=unverified)
 
 
 @group.command("disable")
 @click.argument("name")
-@click.option("--shut-down", is_flag=True, help="Ask what runs there to shut down too.")
+@click.option("--shut-down", is_flag=True, help="Also shut down the desktops running there.")
 def disable(name: str, shut_down: bool) -> None:
-    """Give a node no new clones and no starts."""
+    """Disable a node: nothing new is placed or started there."""
     actor = administrator()
     service_state.set_service_state(actor, node_list.by_name(actor, name), "disabled", shut_down=shut_down)
 
@@ -114,12 +114,12 @@ def disable(name: str, shut_down: bool) -> None:
 @group.command("remove")
 @click.argument("name")
 def remove(name: str) -> None:
-    """Forget a node that has no clones."""
+    """Remove a node that has no clones and no copies of bases."""
     actor = administrator()
     removal.remove(actor, node_list.by_name(actor, name))
 
 
 @group.command("key")
 def key() -> None:
-    """The product's public SSH key, for a node's authorized_keys."""
+    """Print Ravada's public SSH key, for a node's authorized_keys."""
     click.echo(endpoints.public_key())

@@ -6,14 +6,14 @@ from ravada_web.cli.common import Commands, administrator, json_option, show
 from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.operations import requests as operation_requests
 
-group = Commands("operations", help="Asked-for work and how it goes.")
+group = Commands("operations", help="Work in progress and its results.")
 
 
 @group.command("list")
-@click.option("--state", default="", help="waiting, running, done, failed or cancelled.")
+@click.option("--state", default="", help="One of waiting, running, done, failed, cancelled.")
 @json_option
 def list_operations(state: str, as_json: bool) -> None:
-    """The newest operations."""
+    """List the newest operations."""
     page = operation_list.listing(administrator(), operation_list.Filters(state=state))
     rows = [
         {
@@ -34,12 +34,12 @@ def list_operations(state: str, as_json: bool) -> None:
 @group.command("retry")
 @click.argument("ids", type=int, nargs=-1, required=True)
 def retry(ids: tuple[int, ...]) -> None:
-    """Queue failed operations again."""
+    """Retry failed operations."""
     click.echo(f"queued {operation_requests.retry(administrator(), ids)}")
 
 
 @group.command("cancel")
 @click.argument("ids", type=int, nargs=-1, required=True)
 def cancel(ids: tuple[int, ...]) -> None:
-    """Stop operations at their next safe step."""
+    """Cancel operations; running ones stop at their next safe step."""
     click.echo(f"cancelled {operation_requests.cancel(administrator(), ids)}")

@@ -14,7 +14,7 @@ from ravada_web.services.people.users import ensure_first_administrator
 @click.command("setup")
 @with_appcontext
 def command() -> None:
-    """Make the tables, the SSH key, the master's row and the first administrator. Harmless when run again."""
+    """Create the database, the SSH key, the master node and the first administrator. Safe to repeat."""
     set_up()
 
 
@@ -25,5 +25,5 @@ def set_up() -> None:
     ensure_local_master(socket.gethostname())
     password = ensure_first_administrator()
     if password is not None:
-        click.echo("First administrator (the password is shown this once):")
+        click.echo("First administrator (this password is not shown again):")
         click.echo(f"  name: admin   password: {password}")

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 @click.command()
 @with_appcontext
 def up() -> None:
-    """Run the whole product here until Ctrl-C; does first what `flask setup` does."""
+    """Run everything on this host until Ctrl-C; runs `flask setup` first."""
     settings: Settings = current_app.extensions["settings"]
     set_up()
     if settings.master == "local":
