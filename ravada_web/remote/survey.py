@@ -1,5 +1,6 @@
 """A survey of a host, by one command: its distribution, processor, programs, clock, listeners and firewall."""
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -161,6 +162,7 @@ def _line(text: str) -> str:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return 0.0
+    return number if math.isfinite(number) else 0.0

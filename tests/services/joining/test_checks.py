@@ -1,10 +1,12 @@
 """What is found out about a host, line by line: passing, warned of, failing; each failure with its remedy."""
 
 import json
+import shlex
 from dataclasses import replace
 
 import pytest
 
+from ravada_web.hypervisor.facts import PoolFacts
 from ravada_web.messages import NOTHING
 from ravada_web.models import Access
 from ravada_web.remote.sampling import Sample
@@ -163,3 +165,11 @@ def test_each_base_that_lacks_something_is_named_once() -> None:
     found = libvirt.machines(with_needs(machines={"pc-q35-99.0": ["win", "lin"], "pc-q35-98.0": ["win"]}))
     assert found is not None
     assert found.text.figures == {"machines": ["pc-q35-99.0", "pc-q35-98.0"], "bases": ["win", "lin"]}
+
+
+def test_the_name_of_a_pool_is_one_word_of_a_command() -> None:
+    name = "images; reboot"
+    here = replace(FACTS, pools=(PoolFacts(name, "/here", True, 1, 1),))
+    seen = replace(SEEN, facts=here, needs=replace(SEEN.needs, pools={name: "/there"}))
+    (finding,) = libvirt.pools(seen)
+    assert shlex.split(finding.remedy)[:3] == ["virsh", "pool-destroy", f"{name};"]

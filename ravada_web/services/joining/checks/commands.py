@@ -63,6 +63,12 @@ def make_pool(name: str, path: str) -> str:
     )
 
 
+def move_pool(name: str, path: str) -> str:
+    """Define a pool anew in another folder; its files stay where they are."""
+    pool = shlex.quote(name)
+    return f"virsh pool-destroy {pool}; virsh pool-undefine {pool} && {make_pool(name, path)}"
+
+
 def start_pool(name: str) -> str:
     """Start a pool that is defined."""
     pool = shlex.quote(name)

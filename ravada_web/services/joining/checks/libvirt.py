@@ -50,7 +50,7 @@ def _pool(seen: Seen, pool: PoolFacts | None, name: str, path: str) -> Finding:
         return Finding(code, "fail", missing, commands.make_pool(name, path))
     if pool.path != path:
         elsewhere = message("storage.pool_elsewhere", pool=name, here=pool.path, there=path)
-        move = f"virsh pool-destroy {name}; virsh pool-undefine {name} && {commands.make_pool(name, path)}"
+        move = commands.move_pool(name, path)
         return Finding(code, "fail", sentences(elsewhere, message("joining.pool_move")), move, applied=False)
     if not pool.active:
         return Finding(code, "fail", message("joining.pool_inactive", pool=name), commands.start_pool(name))
