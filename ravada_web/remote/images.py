@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 BLOCK_SIZE = 4 * 1024 * 1024
-FILES_SECONDS = 60.0
 HASH_SECONDS = 3600.0
 FLATTEN_SECONDS = 12 * 3600.0
 PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")

@@ -51,7 +51,12 @@ def make_template(
 
 
 def make_overlays(
-    workspace: Workspace, target: Target, template: str, paths: Sequence[str], token: str, deadline: float
+    workspace: Workspace,
+    target: Target,
+    template: str,
+    paths: Sequence[str],
+    token: str,
+    deadline: float = FILES_SECONDS,
 ) -> None:
     """Make the overlays at `paths`, all in one folder, as copies of the template.
 

@@ -19,8 +19,6 @@ from ravada_web.services.storage import pools
 from ravada_web.services.storage.file_names import template_name, temporary_name
 from ravada_web.services.transaction import transaction
 
-FILES_SECONDS = 60.0
-
 
 def copy(handle: Handle) -> None:
     """Copy a version's disks to the operation's node: under a temporary name, verified whole, then renamed."""
@@ -101,7 +99,7 @@ def _verify(disk: BaseDisk, node: Node, part: str) -> None:
 def _discard(node: Node, part: str) -> None:
     """Take a part-made copy away, if the node can still be reached; its name is this attempt's alone."""
     with suppress(RemoteError):  # the reason why the copy failed matters more
-        files.remove_files(endpoints.workspace(), endpoints.target(node), [part], deadline=FILES_SECONDS)
+        files.remove_files(endpoints.workspace(), endpoints.target(node), [part])
 
 
 def _set(replica_id: int, **values: object) -> None:
@@ -144,4 +142,4 @@ def _delete_files(replica: Replica) -> None:
         for disk in replica.version.disks
         for name in (template_name(disk), disk.file_name)
     ]
-    files.remove_files(endpoints.workspace(), endpoints.target(replica.node), paths, deadline=FILES_SECONDS)
+    files.remove_files(endpoints.workspace(), endpoints.target(replica.node), paths)

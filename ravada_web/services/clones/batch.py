@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
+from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, Message
-from ravada_web.models import Clone, CloneState, now
+from ravada_web.messages import NOTHING, Message, message
+from ravada_web.models import BaseVersion, Clone, CloneState, Node, Replica, now
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.transaction import transaction
 
@@ -17,6 +18,15 @@ def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
     query = select(Clone).where(Clone.operation_id == handle.operation_id, Clone.state.in_(states))
     shown = (joinedload(Clone.node), joinedload(Clone.version))
     return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
+
+
+def replica_directory(version: BaseVersion, node: Node) -> str:
+    """The folder of the version's disks on the node, where its clones' disks are too. Raises Conflict without one."""
+    query = select(Replica.directory).where(Replica.version_id == version.id, Replica.node_id == node.id)
+    directory = db.session.scalar(query)
+    if directory is None:
+        raise Conflict(message("clones.replica_gone", node=node.name))
+    return directory
 
 
 def set_state(

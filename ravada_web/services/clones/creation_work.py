@@ -4,21 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import libvirt
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from ravada_web.errors import Conflict
-from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.messages import message
-from ravada_web.models import BaseDisk, BaseVersion, Clone, CloneState, Node, Replica, User
+from ravada_web.models import BaseDisk, Clone, CloneState, User
 from ravada_web.remote import overlays
 from ravada_web.remote.target import Target
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.clones.batch import claimed_clones, set_state
-from ravada_web.services.clones.power_work import FILES_SECONDS
+from ravada_web.services.clones.batch import claimed_clones, replica_directory, set_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Handle
@@ -51,7 +49,7 @@ def create(handle: Handle) -> None:
         session.execute(update(Clone).where(Clone.id.in_(plan.clone_ids)).values(state=CloneState.CREATING))
     for template, paths in plan.overlays.items():
         handle.check()
-        overlays.make_overlays(endpoints.workspace(), plan.where, template, paths, handle.token, deadline=FILES_SECONDS)
+        overlays.make_overlays(endpoints.workspace(), plan.where, template, paths, handle.token)
     documents = [for_clone(plan.template_xml, identity, plan.facts) for identity in plan.identities]
     with open_connection(plan.uri) as connection:
         _refuse_foreign(connection, plan)
@@ -66,7 +64,7 @@ def _plan(handle: Handle) -> Plan | None:
     if not batch:
         return None
     node, version = batch[0].node, batch[0].version
-    directory = _replica_directory(version, node)
+    directory = replica_directory(version, node)
     where = endpoints.target(node)
 
     def file(clone: Clone, disk: BaseDisk) -> str:
@@ -93,14 +91,6 @@ def _plan(handle: Handle) -> Plan | None:
             for disk in version.disks
         },
     )
-
-
-def _replica_directory(version: BaseVersion, node: Node) -> str:
-    query = select(Replica.directory).where(Replica.version_id == version.id, Replica.node_id == node.id)
-    directory = db.session.scalar(query)
-    if directory is None:
-        raise Conflict(message("clones.replica_gone", node=node.name))
-    return directory
 
 
 def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:

@@ -7,9 +7,7 @@ from sqlalchemy import delete as delete_rows
 from ravada_web.hypervisor import domains
 from ravada_web.models import Clone, CloneState, Node
 from ravada_web.remote import files
-from ravada_web.services.clones.batch import claimed_clones
-from ravada_web.services.clones.creation_work import _replica_directory
-from ravada_web.services.clones.power_work import FILES_SECONDS
+from ravada_web.services.clones.batch import claimed_clones, replica_directory
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
@@ -30,13 +28,13 @@ def delete(handle: Handle) -> None:
             domains.force_off(connection, clone_uuid)
             domains.undefine(connection, clone_uuid)
     handle.check()
-    files.remove_files(endpoints.workspace(), where, paths, deadline=FILES_SECONDS)
+    files.remove_files(endpoints.workspace(), where, paths)
     with transaction() as session:
         session.execute(delete_rows(Clone).where(Clone.id.in_(ids)))
 
 
 def _files(batch: Sequence[Clone], node: Node) -> list[str]:
-    directories = {version.id: _replica_directory(version, node) for version in {clone.version for clone in batch}}
+    directories = {version.id: replica_directory(version, node) for version in {clone.version for clone in batch}}
     return [
         pools.in_pool(directories[clone.version_id], clone.disk_file(disk.target))
         for clone in batch

@@ -18,7 +18,6 @@ from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.transaction import transaction
 
-FILES_SECONDS = 60.0
 # How long a guest may take to shut down before the operation says that it has not.
 SHUT_DOWN_SECONDS = 120.0
 POLL_SECONDS = 0.5
