@@ -34,8 +34,8 @@ PASSWORD = "correct horse battery"
 # The product's own hasher, and the hash that it checks for unknown names, before the tests put a quick one in place.
 DEAR = passwords._hasher, passwords._NOBODY
 
-# An example may take its time on a busy machine; how long a test may take is pytest's to say.
-hypothesis.settings.register_profile("patient", deadline=None)
+# An example, and drawing one, may take its time on a busy machine; how long a test may take is pytest's to say.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
 
