@@ -99,7 +99,7 @@ def launch_new(actor: User, base_id: int) -> Clone:
 
 
 def prefix(base: Base, owner: User) -> str:
-    """What the name of a user's desktop begins with, by clone_requests.PREFIX whatever the two are called."""
+    """What the name of a user's desktop begins with, by `clones.requests.PREFIX` whatever the two are called."""
     first = slug(base.name)[:BASE_PART].strip("-") or "desktop"
     rest = PREFIX_LENGTH - len(first) - 1
     second = slug(owner.name)[:rest].strip("-") or f"user{owner.id}"

@@ -31,7 +31,7 @@ from ravada_web.services.nodes import endpoints
 # Death must be known within 10 s of it: one interval of 5 s, and these two.
 FIRST_SECONDS = 1.0
 AGAIN_SECONDS = 2.0
-# Longer than what counts as slow (node_health.SLOW_SECONDS): slow and silent are two things.
+# Longer than what counts as slow (health.SLOW_SECONDS): slow and silent are two things.
 LIBVIRT_SECONDS = 4.0
 ROUND_SECONDS = 8.0
 # Pools, networks and firmware may be changed on a node while it is up.

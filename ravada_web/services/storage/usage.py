@@ -37,7 +37,7 @@ COUNT_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
 # So many nodes are worth a job of their own.
 A_JOB = 50
-# The names that we give: templates and temporary files, overlays (clone_files), and the test's disk.
+# The names that we give: templates and temporary files, overlays (Clone.disk_file), and the test's disk.
 OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.[a-z]{3}\.qcow2|ravada-(base|proof)-.+)")
 
 
