@@ -17,7 +17,7 @@ from ravada_web.extensions import db
 from ravada_web.messages import Message, message
 from ravada_web.models import Group, Role, User
 from ravada_web.services.csv_cells import unguard
-from ravada_web.services.people import users
+from ravada_web.services.people import quotas, users
 from ravada_web.services.people.quotas import Quota
 from ravada_web.services.sign_in import passwords
 
@@ -188,7 +188,7 @@ def _row(cells: Mapping[str, str], known: set[str], reasons: list[Message]) -> R
         unknown = [name for name in row.groups if name not in known]
         reasons += [message("people.no_group_called", name=name[:70]) for name in unknown]
     row.quota = {name: _number(name, cells[name], reasons) for name in QUOTA_FIELDS if name in cells}
-    if wrong := users.out_of_range(Quota(*(row.quota.get(name) for name in QUOTA_FIELDS))):
+    if wrong := quotas.out_of_range(Quota(*(row.quota.get(name) for name in QUOTA_FIELDS))):
         reasons += [message("people.csv_bad_quota", column=name, reason=why) for name, why in wrong.items()]
     return row
 

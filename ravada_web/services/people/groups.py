@@ -13,7 +13,7 @@ from ravada_web.messages import Message, message
 from ravada_web.models import BaseOffer, Event, Group, GroupMember, User
 from ravada_web.services.audit import events
 from ravada_web.services.paging import Page, paginate
-from ravada_web.services.people import users
+from ravada_web.services.people import quotas, users
 from ravada_web.services.people.quotas import Quota
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
@@ -98,13 +98,13 @@ def members(viewer: User, group: Group, number: int = 1) -> Page[User]:
     return paginate(select(User).where(User.id.in_(user_ids)).order_by(func.lower(User.name), User.name), number)
 
 
-def create(actor: User, *, name: str, description: str = "", most: Quota = users.NO_QUOTA) -> Group:
+def create(actor: User, *, name: str, description: str = "", most: Quota = quotas.NO_QUOTA) -> Group:
     """Make a group without members. Raises InvalidInput with a reason for each field."""
     rights.require(actor, "users.change")
     with transaction() as session:
         _require_valid(session, name, most)
         group = Group(name=name, description=description)
-        users.set_quota(group, most)
+        quotas.set_quota(group, most)
         session.add(group)
         events.record(session, actor, "create", group)
     return group
@@ -116,12 +116,12 @@ def edit(actor: User, group: Group, *, name: str, description: str, most: Quota)
     with transaction() as session:
         _require_valid(session, name, most, except_id=group.id)
         group.name, group.description = name, description
-        users.set_quota(group, most)
-        events.record(session, actor, "edit", group, users.own_quota(group))
+        quotas.set_quota(group, most)
+        events.record(session, actor, "edit", group, quotas.own_quota(group))
 
 
 def _require_valid(session: Session, name: str, most: Quota, except_id: int | None = None) -> None:
-    wrong = users.out_of_range(most)
+    wrong = quotas.out_of_range(most)
     if not NAME.fullmatch(name):
         wrong["name"] = message("people.bad_group_name")
     elif session.scalar(select(Group.id).where(Group.name == name, Group.id != (except_id or 0))):

@@ -1,15 +1,67 @@
-"""What the page of one user shows."""
+"""Users as pages list them, and what the page of one user shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ravada_web.models import Event, User, UserSession
+from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
+
+from ravada_web.extensions import db
+from ravada_web.models import Clone, Event, GroupMember, User, UserSession
 from ravada_web.services.audit import events
+from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import quotas, users
 from ravada_web.services.people.quotas import Quota
-from ravada_web.services.people.users import PersonRow
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.sign_in import second_factor, sessions
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters of the list; empty fields do not filter. `active`: "yes" or "no"."""
+
+    search: str = ""
+    role: str = ""
+    group_id: int | None = None
+    active: str = ""
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """A line of the list: the user with the groups, and how many clones of theirs the viewer may know of."""
+
+    user: User
+    clones: int
+
+
+def page(viewer: User, filters: Filters, number: int = 1) -> Page[PersonRow]:
+    """One page of the users that the filters leave, by name. Raises NotAllowed."""
+    rights.require(viewer, "users.see")
+    query = select(User).options(selectinload(User.groups)).order_by(func.lower(User.name), User.name)
+    if filters.search:
+        query = query.where(User.name.icontains(filters.search, autoescape=True))
+    if filters.role:
+        query = query.where(User.role == filters.role)
+    if filters.active:
+        query = query.where(User.active == (filters.active == "yes"))
+    if filters.group_id:
+        members = select(GroupMember.user_id).where(GroupMember.group_id == filters.group_id)
+        query = query.where(User.id.in_(members))
+    shown = paginate(query, number)
+    counts = _clones_of(viewer, [user.id for user in shown.items])
+    rows = [PersonRow(user, counts.get(user.id, 0)) for user in shown.items]
+    return Page(rows, shown.total, shown.page, shown.pages)
+
+
+def _clones_of(viewer: User, user_ids: Sequence[int]) -> dict[int, int]:
+    known = scopes.clones(viewer, "clones.see_all")
+    query = select(Clone.owner_id, func.count()).where(Clone.owner_id.in_(user_ids), known)
+    return dict(db.session.execute(query.group_by(Clone.owner_id)).all())
+
+
+def row_of(viewer: User, user: User) -> PersonRow:
+    """The line of one user."""
+    return PersonRow(user, _clones_of(viewer, [user.id]).get(user.id, 0))
 
 
 @dataclass(frozen=True)
@@ -36,7 +88,7 @@ def person(viewer: User, user_id: int) -> Person:
     changes = rights.can(viewer, "users.change")
     return Person(
         user=user,
-        row=users.row_of(viewer, user),
+        row=row_of(viewer, user),
         most=quotas.quota_of(user),
         used=quotas.used_by(user) if changes else None,
         scope=scopes.names(user) if changes else None,

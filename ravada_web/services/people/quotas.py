@@ -28,6 +28,10 @@ class Quota:
     memory_mib: int | None
 
 
+MOST_CLONES, MOST_MEMORY_MIB = 100_000, 1 << 30
+NO_QUOTA = Quota(None, None, None)
+
+
 def quota_of(user: User) -> Quota:
     """What the user may have: the user's own value, else the largest of the groups' values, else no limit."""
     columns = (Group.most_clones, Group.most_running, Group.most_memory_mib)
@@ -98,3 +102,31 @@ def _refusal(kind: str, user: User, actor: User | None, **figures: int | None) -
     if actor is None or actor.id == user.id:
         return message(f"people.your_{kind}", **figures)
     return message(f"people.their_{kind}", name=user.name, **figures)
+
+
+def set_quota(owner: User | Group, most: Quota) -> None:
+    """Give a user or a group this quota."""
+    owner.most_clones, owner.most_running, owner.most_memory_mib = most.clones, most.running, most.memory_mib
+
+
+def own_quota(owner: User | Group) -> Message:
+    """The own quota of a user or a group, for the audit log."""
+    amounts = []
+    if owner.most_clones is not None:
+        amounts.append(message("people.quota_desktops", count=owner.most_clones))
+    if owner.most_running is not None:
+        amounts.append(message("people.quota_running", most=owner.most_running))
+    if owner.most_memory_mib is not None:
+        amounts.append(message("people.quota_memory", most_mib=owner.most_memory_mib))
+    return message("people.quota", amounts=amounts) if amounts else message("people.no_quota")
+
+
+def out_of_range(most: Quota) -> dict[str, Message]:
+    """What is wrong with a quota; maps fields to reasons."""
+    wrong = {}
+    for name, value in (("most_clones", most.clones), ("most_running", most.running)):
+        if value is not None and not 0 <= value <= MOST_CLONES:
+            wrong[name] = message("people.quota_range", most=MOST_CLONES)
+    if most.memory_mib is not None and not 0 <= most.memory_mib <= MOST_MEMORY_MIB:
+        wrong["most_memory_mib"] = message("people.memory_quota_range")
+    return wrong

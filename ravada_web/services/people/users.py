@@ -2,20 +2,19 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, random_password
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Clone, Group, GroupMember, Role, User
+from ravada_web.models import Clone, Group, Role, User
 from ravada_web.services.audit import events
-from ravada_web.services.paging import Page, paginate
+from ravada_web.services.people import quotas
 from ravada_web.services.people.quotas import Quota
-from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.permissions import rights
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
 from ravada_web.services.transaction import transaction
@@ -93,58 +92,6 @@ def ensure_first_administrator(name: str = "admin") -> str | None:
     return create(None, name, Role.ADMINISTRATOR)[1]
 
 
-MOST_CLONES, MOST_MEMORY_MIB = 100_000, 1 << 30
-NO_QUOTA = Quota(None, None, None)
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Filters of the list; empty fields do not filter. `active`: "yes" or "no"."""
-
-    search: str = ""
-    role: str = ""
-    group_id: int | None = None
-    active: str = ""
-
-
-@dataclass(frozen=True)
-class PersonRow:
-    """A line of the list: the user with the groups, and how many clones of theirs the viewer may know of."""
-
-    user: User
-    clones: int
-
-
-def page(viewer: User, filters: Filters, number: int = 1) -> Page[PersonRow]:
-    """One page of the users that the filters leave, by name. Raises NotAllowed."""
-    rights.require(viewer, "users.see")
-    query = select(User).options(selectinload(User.groups)).order_by(func.lower(User.name), User.name)
-    if filters.search:
-        query = query.where(User.name.icontains(filters.search, autoescape=True))
-    if filters.role:
-        query = query.where(User.role == filters.role)
-    if filters.active:
-        query = query.where(User.active == (filters.active == "yes"))
-    if filters.group_id:
-        members = select(GroupMember.user_id).where(GroupMember.group_id == filters.group_id)
-        query = query.where(User.id.in_(members))
-    shown = paginate(query, number)
-    counts = _clones_of(viewer, [user.id for user in shown.items])
-    rows = [PersonRow(user, counts.get(user.id, 0)) for user in shown.items]
-    return Page(rows, shown.total, shown.page, shown.pages)
-
-
-def _clones_of(viewer: User, user_ids: Sequence[int]) -> dict[int, int]:
-    known = scopes.clones(viewer, "clones.see_all")
-    query = select(Clone.owner_id, func.count()).where(Clone.owner_id.in_(user_ids), known)
-    return dict(db.session.execute(query.group_by(Clone.owner_id)).all())
-
-
-def row_of(viewer: User, user: User) -> PersonRow:
-    """The line of one user."""
-    return PersonRow(user, _clones_of(viewer, [user.id]).get(user.id, 0))
-
-
 def get(viewer: User, user_id: int) -> User:
     """One user. Raises NotFound, and NotAllowed for one who may not see users."""
     rights.require(viewer, "users.see")
@@ -176,7 +123,7 @@ def make(
     password: str | None = None,
     *,
     group_ids: Collection[int] = (),
-    most: Quota = NO_QUOTA,
+    most: Quota = quotas.NO_QUOTA,
 ) -> tuple[User, str]:
     """Make a user in these groups, with this quota; returns it and its password (drawn, where none is given).
 
@@ -184,11 +131,11 @@ def make(
     """
     with transaction() as session:
         groups = _groups(session, group_ids)
-        if wrong := out_of_range(most):
+        if wrong := quotas.out_of_range(most):
             raise InvalidInput(wrong)
         user, password = create(actor, name, role, password)
         user.groups = groups
-        set_quota(user, most)
+        quotas.set_quota(user, most)
     return user, password
 
 
@@ -200,7 +147,7 @@ def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most
     rights.require(actor, "users.change")
     with transaction() as session:
         groups = _groups(session, group_ids)
-        wrong = out_of_range(most)
+        wrong = quotas.out_of_range(most)
         if role not in list(Role):
             wrong["role"] = message("people.bad_role", roles=list(Role))
         elif role != Role.ADMINISTRATOR and (reason := why_stays(session, actor, user)):
@@ -209,7 +156,7 @@ def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most
             raise InvalidInput(wrong)
         before = _described(user)
         user.role, user.groups = Role(role), groups
-        set_quota(user, most)
+        quotas.set_quota(user, most)
         changes = [new for old, new in zip(before, _described(user), strict=True) if old != new]
         text = message("people.changes", changes_clauses=changes) if changes else NOTHING
         events.record(session, actor, "edit", user, text)
@@ -219,7 +166,7 @@ def _described(user: User) -> tuple[Message, ...]:
     """The role, groups and own quota, for the audit log."""
     names = sorted(group.name for group in user.groups)
     groups = message("people.in_groups", groups=names) if names else message("people.in_no_group")
-    return message(f"people.role_{user.role}"), groups, own_quota(user)
+    return message(f"people.role_{user.role}"), groups, quotas.own_quota(user)
 
 
 def _groups(session: Session, group_ids: Collection[int]) -> list[Group]:
@@ -227,34 +174,6 @@ def _groups(session: Session, group_ids: Collection[int]) -> list[Group]:
     if len(groups) != len(set(group_ids)):
         raise InvalidInput({"groups": message("people.group_gone")})
     return groups
-
-
-def set_quota(owner: User | Group, most: Quota) -> None:
-    """Give a user or a group this quota."""
-    owner.most_clones, owner.most_running, owner.most_memory_mib = most.clones, most.running, most.memory_mib
-
-
-def own_quota(owner: User | Group) -> Message:
-    """The own quota of a user or a group, for the audit log."""
-    amounts = []
-    if owner.most_clones is not None:
-        amounts.append(message("people.quota_desktops", count=owner.most_clones))
-    if owner.most_running is not None:
-        amounts.append(message("people.quota_running", most=owner.most_running))
-    if owner.most_memory_mib is not None:
-        amounts.append(message("people.quota_memory", most_mib=owner.most_memory_mib))
-    return message("people.quota", amounts=amounts) if amounts else message("people.no_quota")
-
-
-def out_of_range(most: Quota) -> dict[str, Message]:
-    """What is wrong with a quota; maps fields to reasons."""
-    wrong = {}
-    for name, value in (("most_clones", most.clones), ("most_running", most.running)):
-        if value is not None and not 0 <= value <= MOST_CLONES:
-            wrong[name] = message("people.quota_range", most=MOST_CLONES)
-    if most.memory_mib is not None and not 0 <= most.memory_mib <= MOST_MEMORY_MIB:
-        wrong["most_memory_mib"] = message("people.memory_quota_range")
-    return wrong
 
 
 def why_stays(session: Session, actor: User | None, user: User) -> Message:

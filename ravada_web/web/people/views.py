@@ -10,7 +10,7 @@ from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import groups, operator_scopes, users
 from ravada_web.services.people import listing as people_list
 from ravada_web.services.people import names as user_names
-from ravada_web.services.people.users import Filters
+from ravada_web.services.people.listing import Filters
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.web import parameters
 from ravada_web.web.guard import me, needs
@@ -31,7 +31,7 @@ def index() -> Response:
         group_id=arguments.get("group_id", type=parameters.number),
         active=arguments.get("active", ""),
     )
-    page = users.page(me(), filters, parameters.page())
+    page = people_list.page(me(), filters, parameters.page())
     return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))
 
 

@@ -22,8 +22,9 @@ from ravada_web.models import (
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.people import groups, operator_scopes, quotas, users
+from ravada_web.services.people import listing as people_list
+from ravada_web.services.people.listing import Filters
 from ravada_web.services.people.quotas import Quota
-from ravada_web.services.people.users import Filters
 from ravada_web.services.permissions import rights
 from ravada_web.services.sign_in import passwords, sessions
 from ravada_web.services.transaction import transaction
@@ -33,7 +34,7 @@ from tests.support.refusals import refused
 
 
 def names(people: People, **filters: object) -> list[str]:
-    rows = users.page(people.operator, Filters(**filters)).items  # type: ignore[arg-type]
+    rows = people_list.page(people.operator, Filters(**filters)).items  # type: ignore[arg-type]
     return [row.user.name for row in rows]
 
 
@@ -46,7 +47,7 @@ def lines(action: str) -> list[tuple[str, str]]:
 
 
 def save(people: People, user: User, **changes: object) -> None:
-    values = {"role": user.role, "group_ids": [group.id for group in user.groups], "most": users.NO_QUOTA} | changes
+    values = {"role": user.role, "group_ids": [group.id for group in user.groups], "most": quotas.NO_QUOTA} | changes
     users.edit(people.administrator, user, **values)  # type: ignore[arg-type]
 
 
@@ -75,14 +76,14 @@ def test_pages(people: People) -> None:
     with transaction():
         for number in range(60):
             make_user(f"many{number:03}")
-    first = users.page(people.operator, Filters(search="many"))
-    second = users.page(people.operator, Filters(search="many"), 2)
+    first = people_list.page(people.operator, Filters(search="many"))
+    second = people_list.page(people.operator, Filters(search="many"), 2)
     assert (len(first.items), len(second.items), first.pages, first.total) == (50, 10, 2, 60)
 
 
 def test_users_see_nobody(people: People) -> None:
     asked: list[Callable[[], object]] = [
-        lambda: users.page(people.user, Filters()),
+        lambda: people_list.page(people.user, Filters()),
         lambda: users.get(people.user, people.other.id),
         lambda: groups.page(people.user),
         lambda: groups.listing(people.user),
@@ -101,10 +102,10 @@ def test_clones_are_counted_that_the_viewer_knows_of(people: People) -> None:
     left, right = make_base(nodes, name="left"), make_base(nodes, name="right")
     for base in (left, left, right):
         clone_requests.request_clones(people.administrator, Request(base, 1, f"c{base}", people.user.name))
-    assert users.row_of(people.administrator, people.user).clones == 3
+    assert people_list.row_of(people.administrator, people.user).clones == 3
     operator_scopes.set_scope(people.administrator, people.operator, [], [left])
-    assert users.row_of(people.operator, people.user).clones == 2
-    rows = {row.user.name: row.clones for row in users.page(people.operator, Filters()).items}
+    assert people_list.row_of(people.operator, people.user).clones == 2
+    rows = {row.user.name: row.clones for row in people_list.page(people.operator, Filters()).items}
     assert (rows["user"], rows["other"]) == (2, 0)
 
 
@@ -155,12 +156,12 @@ def test_only_administrators_change_people(people: People) -> None:
     for actor in (people.user, people.operator):
         asked: list[Callable[[], object]] = [
             lambda actor=actor: module.make(actor, "new", "user"),  # type: ignore[misc]
-            lambda actor=actor: module.edit(actor, people.other, role="user", group_ids=[], most=module.NO_QUOTA),  # type: ignore[misc]
+            lambda actor=actor: module.edit(actor, people.other, role="user", group_ids=[], most=quotas.NO_QUOTA),  # type: ignore[misc]
             lambda actor=actor: module.deactivate(actor, people.other),  # type: ignore[misc]
             lambda actor=actor: module.activate(actor, people.other),  # type: ignore[misc]
             lambda actor=actor: module.delete(actor, people.other),  # type: ignore[misc]
             lambda actor=actor: groups.create(actor, name="mine"),  # type: ignore[misc]
-            lambda actor=actor: groups.edit(actor, group, name="x", description="", most=module.NO_QUOTA),  # type: ignore[misc]
+            lambda actor=actor: groups.edit(actor, group, name="x", description="", most=quotas.NO_QUOTA),  # type: ignore[misc]
             lambda actor=actor: groups.add_members(actor, group, "user"),  # type: ignore[misc]
             lambda actor=actor: groups.remove_member(actor, group, people.other.id),  # type: ignore[misc]
             lambda actor=actor: groups.delete(actor, group),  # type: ignore[misc]
@@ -204,7 +205,7 @@ def test_the_last_administrator_who_may_sign_in_stays_one(people: People) -> Non
     users.activate(people.administrator, second)
     with transaction() as session:
         assert not users.why_stays(session, second, people.administrator)
-    users.edit(second, people.administrator, role="user", group_ids=[], most=users.NO_QUOTA)
+    users.edit(second, people.administrator, role="user", group_ids=[], most=quotas.NO_QUOTA)
     assert not rights.can(people.administrator, "users.change")
 
 
@@ -253,12 +254,12 @@ def test_a_wrong_or_taken_name_of_a_group_is_refused(people: People, name: str) 
     other = make_group(people, "other")
     for change in (
         lambda: groups.create(people.administrator, name=name),
-        lambda: groups.edit(people.administrator, other, name=name, description="", most=users.NO_QUOTA),
+        lambda: groups.edit(people.administrator, other, name=name, description="", most=quotas.NO_QUOTA),
     ):
         with pytest.raises(InvalidInput) as caught:
             change()
         assert list(caught.value.fields) == ["name"]
-    groups.edit(people.administrator, other, name="other", description="kept", most=users.NO_QUOTA)
+    groups.edit(people.administrator, other, name="other", description="kept", most=quotas.NO_QUOTA)
 
 
 def test_members_are_added_all_or_none(people: People) -> None:
