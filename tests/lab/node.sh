@@ -5,6 +5,9 @@ set -eu
 folder=$1 name=$2
 mount --make-rprivate /
 hostname "$name"
+# The folder may lie below one that is about to be covered, such as /home: from here on it is reached elsewhere.
+mount --rbind "$folder" /mnt
+folder=/mnt
 
 mount -t tmpfs -o mode=755 tmpfs "$folder/dev"
 mkdir "$folder/dev/pts" "$folder/dev/shm" "$folder/dev/net" "$folder/dev/mqueue"
