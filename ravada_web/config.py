@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Literal
@@ -9,9 +10,12 @@ from typing import Literal
 from flask import current_app
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
 
 # A unix socket's path holds 107 bytes (unix(7)); OpenSSH adds 17 of its own to a control socket while it binds it.
 LONGEST_RUN_DIR = 60
+# What Redis's client, OpenSSH and libvirt all read alike in the path of a socket: no blank, no percent sign.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
 
 
 class Settings(BaseSettings):
@@ -75,15 +79,17 @@ class Settings(BaseSettings):
     def model_post_init(self, _context: object) -> None:
         """Fill in what follows from the other settings."""
         self.data = self.data.resolve()
-        self.database_url = self.database_url or f"sqlite:///{self.data / 'ravada.sqlite'}"
+        sqlite = URL.create("sqlite", database=str(self.data / "ravada.sqlite"))
+        self.database_url = self.database_url or sqlite.render_as_string()
         self.redis_url = self.redis_url or f"unix://{self.redis_socket}"
         self.https = self.https or self.tls_cert is not None
 
     @property
     def run_dir(self) -> Path:
-        """The private folder of sockets (0700): in the data folder, or under /tmp where that path is too long."""
+        """The private folder of sockets (0700): in the data folder, or under /tmp where that path is too long, or has
+        letters that other programs would read differently."""
         inside = self.data / "run"
-        if len(str(inside)) <= LONGEST_RUN_DIR:
+        if len(str(inside)) <= LONGEST_RUN_DIR and PLAIN_PATH.fullmatch(str(inside)):
             return inside
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
         return Path(f"/tmp/ravada-{os.getuid()}-{digest}")  # noqa: S108  made 0700 and its owner checked below

@@ -50,8 +50,8 @@ def command(workspace: Workspace, target: Target, *extra: str, control: Path | N
     _pin(workspace, target)
     of_node = (
         f"HostKeyAlias={_alias(target)}",
-        f"UserKnownHostsFile={workspace.known_hosts(target)}",
-        f"IdentityFile={workspace.key_file}",
+        f"UserKnownHostsFile={_quoted(workspace.known_hosts(target))}",
+        f"IdentityFile={_quoted(workspace.key_file)}",
         f"ControlPath={control or 'none'}",
     )
     options = [word for option in (*of_node, *OPTIONS) for word in ("-o", option)]
@@ -68,6 +68,12 @@ def command(workspace: Workspace, target: Target, *extra: str, control: Path | N
         "--",
         target.host,
     ]
+
+
+def _quoted(path: Path) -> str:
+    """The path as one word of an option: OpenSSH splits at blanks and expands what follows a percent sign."""
+    plain = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{plain}"'
 
 
 def _alias(target: Target) -> str:

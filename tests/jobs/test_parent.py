@@ -56,7 +56,7 @@ class Product:
 @contextmanager
 def started(folder: Path) -> Iterator[Product]:
     """The product, ready; whatever is left of it is killed when the block ends."""
-    settings = Settings(data=folder / "d", port=free_port(), master="ssh")
+    settings = Settings(data=folder / "a user's 50% ñ", port=free_port(), master="ssh")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(up(), cwd=ROOT, env=environment(settings), stdout=log, stderr=log)
     product = Product(settings, process, folder / "log")

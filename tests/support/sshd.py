@@ -130,11 +130,12 @@ class Place:
 
 @contextmanager
 def ssh_place() -> Iterator[Place]:
-    """A sshd, a key and a workspace in a folder with a short path, which sockets need; all gone afterwards."""
+    """A sshd, a key in a folder with an awkward name, and a workspace in one with a short path, which sockets need; all
+    gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="rw-") as name:
         folder = Path(name)
         (folder / "run").mkdir(mode=0o700)
-        workspace = Workspace(folder / "run", folder / "key" / "id_ed25519")
+        workspace = Workspace(folder / "run", folder / 'the user\'s "100%h" keys' / "id_ed25519")
         sshd = start_sshd(folder / "sshd")
         try:
             sshd.authorize(ensure_keypair(workspace.key_file))
