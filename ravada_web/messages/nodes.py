@@ -18,6 +18,7 @@ TEXTS: dict[str, Template] = {
     "nodes.other_machine": N_(
         "Another machine answers at this address: its host UUID is not that of the node that was added."
     ),
+    "nodes.same_machine": N_("The machine at this address has the same host UUID as node %(node)s."),
     # What a check saw, for the audit log
     "nodes.state_unknown": N_("not checked yet"),
     "nodes.state_up": N_("up"),

@@ -165,9 +165,12 @@ class Fleet:
         db.session.rollback()
         return dict(db.session.execute(select(Node.observed, func.count()).group_by(Node.observed)).all())
 
-    def wait_states(self, wanted: dict[str, int]) -> None:
-        """Wait until the product's own checks have seen so many nodes in each state."""
-        wait_until(lambda: self.states() == wanted, 120, f"the nodes are {wanted}", poll=0.2)
+    def wait_down(self, count: int) -> None:
+        """Wait until the product's own checks have seen so many nodes down.
+
+        One that was slow for a moment may be degraded from then on: its facts are read again, and are those of all.
+        """
+        wait_until(lambda: self.states().get("down") == count, 120, f"{count} nodes are down", poll=0.2)
 
     @property
     def url(self) -> str:

@@ -123,7 +123,7 @@ def of_database(url: str, dead: bool) -> dict[str, Any]:
         fleet.wait_linked(NODES)
         with blackhole() if dead else nullcontext():
             if dead:
-                fleet.wait_states({"up": NODES - NODES // 3, "down": NODES // 3})
+                fleet.wait_down(NODES // 3)
             bare = floor(fleet)
             found: dict[str, Any] = {"floor_ms": round(bare, 1)}
             for name in PAGES:

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
+from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.messages import Message, message
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
@@ -82,7 +83,7 @@ def _record_one(session: Session, node: Node, answer: Answer) -> None:
         node.last_seen_at = now()
         store_sample(node, answer.sample, asked_at)
     if answer.facts:
-        _store_checked_facts(node, answer)
+        _store_checked_facts(session, node, answer.facts)
     if answer.health:
         _store_clone_states(session, node, answer.health, asked_at)
     elif answer.observed == Observed.DOWN:
@@ -108,15 +109,19 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _store_checked_facts(node: Node, answer: Answer) -> None:
+def _store_checked_facts(session: Session, node: Node, facts: NodeFacts) -> None:
     """Keep new facts, unless they are another machine's: then the address leads to the wrong host."""
-    if answer.facts is None:
-        return
-    if node.host_uuid and node.host_uuid != answer.facts.host_uuid:
-        node.observed = Observed.DEGRADED
-        node.reason = message("nodes.other_machine")
-        return
-    store_facts(node, answer.facts)
+    if node.host_uuid and node.host_uuid != facts.host_uuid:
+        node.observed, node.reason = Observed.DEGRADED, message("nodes.other_machine")
+    elif not node.host_uuid and (owner := _holder_of(session, facts.host_uuid)):
+        node.observed, node.reason = Observed.DEGRADED, message("nodes.same_machine", node=owner)
+    else:
+        store_facts(node, facts)
+
+
+def _holder_of(session: Session, host_uuid: str) -> str | None:
+    """The name of the node that is known by this host UUID."""
+    return session.scalar(select(Node.name).where(Node.host_uuid == host_uuid))
 
 
 def _store_clone_states(session: Session, node: Node, health: NodeHealth, asked_at: datetime) -> None:

@@ -1,6 +1,7 @@
 """What a check saw, written down: nodes, pools and clones; and what a check must not overwrite."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -153,4 +154,19 @@ def test_figures_past_all_bounds_degrade_their_node_and_keep_no_other_from_being
         honest: (Observed.UP, 9000),
         hostile: (Observed.DEGRADED, 1),
         last: (Observed.UP, 9000),
+    }
+
+
+def test_two_machines_with_one_uuid_are_told_apart_by_name_and_keep_no_other_from_being_written(people: People) -> None:
+    first, twin, other = make_nodes(3)
+    moment = time.time() + 1
+    fresh = replace(FACTS, host_uuid="uuid-of-two")
+    facts = [(first, fresh), (twin, fresh), (other, replace(FACTS, host_uuid="uuid-of-its-own"))]
+    record([Answer(number, Observed.UP, facts=seen_facts, asked_at=moment) for number, seen_facts in facts])
+    db.session.rollback()
+    rows = {row.id: (row.observed, row.reason.kind, row.host_uuid) for row in db.session.scalars(select(Node))}
+    assert rows == {
+        first: (Observed.UP, "", "uuid-of-two"),
+        twin: (Observed.DEGRADED, "nodes.same_machine", None),
+        other: (Observed.UP, "", "uuid-of-its-own"),
     }
