@@ -108,4 +108,5 @@ pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md 
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k wide
 
 clean: demo-down ## remove the virtual environment and caches; data folders stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	@$(SUDO) find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	$(SUDO) rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""The parent of all processes of one host: `python -m jobs.parent`, as `flask up` runs it.
+"""The parent of all processes of one host, as `flask up` runs it.
 
 It loads the product once and forks: what is loaded is there once, however many processes there are. Each of them dies
 and comes back alone.
@@ -7,19 +7,17 @@ and comes back alone.
 import fcntl
 import gc
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from flask import Flask
 
 from jobs import links, ticker, worker
 from jobs.supervision import Child, Supervisor
 from jobs.warmup import warm
-from ravada_web import create_app
 from ravada_web.config import Settings
+from ravada_web.errors import CannotRun
 from ravada_web.extensions import db, queues
 from ravada_web.gateway import __main__ as gateway
 from ravada_web.process import set_name
@@ -32,12 +30,10 @@ NICE = {"checks": 10}
 
 
 def run(app: Flask) -> None:
-    """Run all processes until told to stop. Exits with a message where they run already, on the same data."""
-    settings: Settings = app.extensions["settings"]
-    with app.app_context(), _alone(settings.run_dir / "parent.pid"):
-        set_name("parent")
-        load(app)
-        Supervisor(stages(app, settings)).run()
+    """Run all processes until told to stop; to be called within `alone`."""
+    set_name("parent")
+    load(app)
+    Supervisor(stages(app, app.extensions["settings"])).run()
 
 
 def load(app: Flask) -> None:
@@ -53,9 +49,8 @@ def load(app: Flask) -> None:
 
 def stages(app: Flask, settings: Settings) -> list[list[Child]]:
     """The processes, in the order in which they start; they are stopped from the last stage on."""
-    own_redis = settings.redis_url == f"unix://{settings.redis_socket}"
     return [
-        [Child("redis", partial(_redis, settings))] if own_redis else [],
+        [Child("redis", partial(_redis, settings))] if settings.has_own_redis else [],
         [Child("links", partial(links.run, app))],
         [
             Child("web", partial(serving.serve, app, settings.run_dir / "web.sock")),
@@ -83,18 +78,16 @@ def _redis(settings: Settings) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the file with the parent's process number. Exits where another process does; the file stays."""
+def alone(settings: Settings) -> Iterator[None]:
+    """Hold the file with the parent's process number; it stays. Raises CannotRun where another process holds it."""
+    path = settings.run_dir / "parent.pid"
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.exit(f"Ravada Web runs already (process {path.read_text().strip()}). Stop that first.")
+        except BlockingIOError as error:
+            pid = path.read_text().strip()
+            raise CannotRun(f"Ravada Web runs already on this data folder (process {pid}). Stop that first.") from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
-
-
-if __name__ == "__main__":
-    run(create_app())

@@ -6,7 +6,7 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy.pool import NullPool
 
-from ravada_web.config import Settings
+from ravada_web.config import Settings, read_settings
 from ravada_web.extensions import babel, csrf, db, limiter, login, migrate, queues
 from ravada_web.logs import configure_logs
 
@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """Make the application from `settings` (default: the environment's)."""
-    settings = settings or Settings()
+    """Make the application from `settings` (default: the environment's). Raises CannotRun where they are of no use."""
+    settings = settings or read_settings()
     settings.make_folders()
     configure_logs()
     app = Flask("ravada_web", root_path=str(ROOT), template_folder="templates", static_folder="static")

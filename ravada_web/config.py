@@ -4,18 +4,31 @@ import hashlib
 import os
 import re
 import secrets
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import limits
 from flask import current_app
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from redis import ConnectionPool
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from ravada_web.errors import CannotRun
 
 # A unix socket's path holds 107 bytes (unix(7)); OpenSSH adds 17 of its own to a control socket while it binds it.
 LONGEST_RUN_DIR = 60
 # What Redis's client, OpenSSH and libvirt all read alike in the path of a socket: no blank, no percent sign.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
+
+WHAT_TO_DO = (
+    "Run this as the user who owns the data folder (`make run` runs as root), or set RAVADA_DATA to another folder."
+)
 
 
 class Settings(BaseSettings):
@@ -76,6 +89,29 @@ class Settings(BaseSettings):
     login_limit_per_name: str = "60 per 10 minute"
     login_limit_per_address: str = "60 per 10 minute"
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, url: str) -> str:
+        try:
+            if url:
+                make_url(url).get_dialect().import_dbapi()
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise ValueError("this version needs one such as postgresql+psycopg://user@host/name") from error
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: str) -> str:
+        if url:
+            ConnectionPool.from_url(url)
+        return url
+
+    @field_validator("login_limit", "login_limit_per_name", "login_limit_per_address")
+    @classmethod
+    def _is_limit(cls, text: str) -> str:
+        limits.parse(text)
+        return text
+
     def model_post_init(self, _context: object) -> None:
         """Fill in what follows from the other settings."""
         self.data = self.data.resolve()
@@ -95,6 +131,11 @@ class Settings(BaseSettings):
         return Path(f"/tmp/ravada-{os.getuid()}-{digest}")  # noqa: S108  made 0700 and its owner checked below
 
     @property
+    def has_own_redis(self) -> bool:
+        """Whether a private Redis runs as one of our processes."""
+        return self.redis_url == f"unix://{self.redis_socket}"
+
+    @property
     def redis_socket(self) -> Path:
         """Where the private Redis listens, which runs unless the settings name another one."""
         return self.run_dir / "redis.sock"
@@ -107,22 +148,60 @@ class Settings(BaseSettings):
     def make_folders(self) -> None:
         """Make the data and run folders, for their owner alone.
 
-        Raises PermissionError where the run folder belongs to somebody else.
+        Raises CannotRun where they cannot be made, or belong to somebody else.
         """
-        for folder in (self.data, self.run_dir, self.ssh_key.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self.run_dir.stat().st_uid != os.getuid():
-            raise PermissionError(f"{self.run_dir} belongs to another user; remove it or set RAVADA_DATA elsewhere")
+        with self._data_folder():
+            for folder in (self.data, self.run_dir, self.ssh_key.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            others = [folder for folder in (self.data, self.run_dir) if folder.stat().st_uid != os.getuid()]
+        if others:
+            raise CannotRun(f"{others[0]} belongs to another user. {WHAT_TO_DO}")
 
     def secret_key(self) -> str:
-        """The key that signs sessions: made at the first use, kept in the data folder (0600)."""
+        """The key that signs sessions: made at the first use, kept in the data folder (0600). Raises CannotRun."""
         path = self.data / "secret_key"
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+        with self._data_folder():
+            with suppress(FileExistsError), open(path, "x", opener=partial(os.open, mode=0o600)) as new:
                 new.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
-        return path.read_text()
+            return path.read_text()
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What HTTPS is served with; None without a certificate. Raises CannotRun for one that cannot be used."""
+        if self.tls_cert is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.tls_cert, self.tls_key)
+        except OSError as error:
+            files = " and ".join(str(path) for path in (self.tls_cert, self.tls_key) if path)
+            raise CannotRun(
+                f"The certificate and key in {files} cannot be used: {error.strerror or error}. "
+                "See RAVADA_TLS_CERT and RAVADA_TLS_KEY."
+            ) from error
+        return context
+
+    @contextmanager
+    def _data_folder(self) -> Iterator[None]:
+        """Say what to do where the data folder cannot be used."""
+        try:
+            yield
+        except OSError as error:
+            said = f"The data folder cannot be used: {error.strerror}: {error.filename}."
+            raise CannotRun(f"{said} {WHAT_TO_DO}") from error
+
+
+def read_settings() -> Settings:
+    """Returns the environment's settings. Raises CannotRun with the first one that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, why = "_".join(str(part) for part in first["loc"][:1]), first["msg"].removeprefix("Value error, ")
+        raise CannotRun(f"The setting RAVADA_{name.upper()} is wrong: {why}.") from error
+    except SettingsError as error:
+        # It names the field in quotes, and says nothing else that helps.
+        name = str(error).partition('"')[2].partition('"')[0]
+        raise CannotRun(f"The setting RAVADA_{name.upper()} is wrong: it is not JSON.") from error
 
 
 def settings() -> Settings:

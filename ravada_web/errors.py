@@ -48,6 +48,12 @@ class QueueUnreachable(RavadaError):
     status = 503
 
 
+class CannotRun(RavadaError):
+    """The product cannot run as it is set up here; starting it again will not help, the message says what will."""
+
+    status = 500
+
+
 class DatabaseBusy(RavadaError):
     """The database stayed locked for longer than we wait: nothing was written."""
 

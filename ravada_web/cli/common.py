@@ -1,6 +1,7 @@
 """What the commands share: one-line errors, tables or JSON, waiting for operations with their progress shown."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 from flask.cli import AppGroup
+from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from ravada_web.errors import RavadaError
@@ -21,18 +23,43 @@ POLL_SECONDS = 0.2
 Item = TypeVar("Item")
 
 
-class Commands(AppGroup):
-    """A group whose commands answer what services refuse with one line on standard error and exit code 1."""
+class OneLineCommand(click.Command):
+    """Answers what services refuse, and what the system lacks, with one line on standard error and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what a service refuses ends it."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except RavadaError as error:
             raise click.ClickException(str(error)) from error
         except SQLAlchemyError as error:
-            line = str(error).splitlines()[0]
-            raise click.ClickException(f"the database: {line} (has `flask setup` been run?)") from error
+            raise click.ClickException(f"The database: {_first_line(error)}.{_database_advice(str(error))}") from error
+        except RedisError as error:
+            raise click.ClickException(f"Redis: {_first_line(error)}. Does it run? See RAVADA_REDIS_URL.") from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise click.ClickException(f"{error.strerror or error}{where}") from error
+
+
+class Commands(OneLineCommand, AppGroup):
+    """A group of such commands."""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _database_advice(said: str) -> str:
+    """What to do, where the database's words are known."""
+    if re.search(r"no such (table|column)|(relation|column) .* does not exist", said):
+        return " Run `flask setup` first."
+    if "is full" in said or "No space left" in said:
+        return " Make room on the disk of the data folder (RAVADA_DATA)."
+    if "connection" in said:
+        return " Does the database run? See RAVADA_DATABASE_URL."
+    return ""
 
 
 def administrator() -> User:

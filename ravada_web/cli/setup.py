@@ -6,12 +6,14 @@ import click
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
+from ravada_web.cli.common import OneLineCommand
+from ravada_web.services import schema
 from ravada_web.services.installation.setup import ensure_local_master
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people.users import ensure_first_administrator
 
 
-@click.command("setup")
+@click.command("setup", cls=OneLineCommand)
 @with_appcontext
 def command() -> None:
     """Create the database, the SSH key, the master node and the first administrator. Safe to repeat."""
@@ -19,7 +21,11 @@ def command() -> None:
 
 
 def set_up() -> None:
-    """Make what is missing, and say the first administrator's password where that was made."""
+    """Make what is missing, and say the first administrator's password where that was made.
+
+    Raises CannotRun for a database that a newer version has written.
+    """
+    schema.require_known()
     upgrade()
     public_key()
     ensure_local_master(socket.gethostname())

@@ -1,7 +1,6 @@
 """The one port: each request goes to the consoles, to the live streams, or on to the pages."""
 
 import asyncio
-import ssl
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -29,13 +28,9 @@ class Front:
 
     async def listen(self) -> asyncio.Server:
         """Listen where the settings say, by HTTPS where they name a certificate."""
-        context = None
-        if self._settings.tls_cert:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
-        return await asyncio.start_server(
-            self._serve, self._settings.host, self._settings.port, ssl=context, limit=LONGEST_HEAD, backlog=1024
-        )
+        place = self._settings.host, self._settings.port
+        context = self._settings.tls_context()
+        return await asyncio.start_server(self._serve, *place, ssl=context, limit=LONGEST_HEAD, backlog=1024)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -181,7 +181,8 @@ def test_what_dies_again_and_again_is_given_time_and_the_others_go_on(product: P
 def test_a_second_one_on_the_same_data_is_refused(product: Product) -> None:
     other = subprocess.run(up(), cwd=ROOT, env=environment(product.settings), capture_output=True, text=True)
     assert other.returncode == 1
-    assert f"runs already (process {product.process.pid})" in other.stderr
+    assert f"Ravada Web runs already on this data folder (process {product.process.pid})" in other.stderr
+    assert len(other.stderr.splitlines()) == 1 and not other.stdout
     assert product.get("/readyz") == 200
 
 

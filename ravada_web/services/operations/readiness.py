@@ -2,16 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from functools import cache
 
 import structlog
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import current_app
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from ravada_web.extensions import db
+from ravada_web.services import schema
 from ravada_web.services.operations import workers
 
 log = structlog.get_logger()
@@ -34,19 +31,10 @@ def is_ready() -> bool:
 
 def _missing_of_database() -> Iterator[str]:
     try:
-        with db.engine.connect() as connection:
-            applied = set(MigrationContext.configure(connection).get_current_heads())
+        if not schema.is_newest():
+            yield "migrations"
     except SQLAlchemyError as error:
         yield f"database: {error}"
-        return
-    if applied != _newest():
-        yield "migrations"
-
-
-@cache
-def _newest() -> set[str]:
-    """The revisions that the database is to have; the files do not change while we run."""
-    return set(ScriptDirectory.from_config(current_app.extensions["migrate"].migrate.get_config()).get_heads())
 
 
 def _missing_of_queue() -> Iterator[str]:
