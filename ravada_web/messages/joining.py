@@ -38,11 +38,20 @@ TEXTS: dict[str, Template] = {
     ),
     # Identity
     "joining.is_master": N_("This host is the master itself, node %(node)s, under another address. Remove this entry."),
-    "joining.is_node": N_(
-        "This host is already node %(node)s, under another address. Remove this entry. If it is a copy of that "
-        "machine’s disk, give it its own identity first."
+    "joining.is_node": N_("This host is already node %(node)s, under another address. Remove this entry."),
+    "joining.host_key_shared": N_(
+        "It has the same host key as node %(node)s, as copies of a disk do: SSH cannot tell them apart. Create new "
+        "host keys on it, then accept the new key here."
     ),
-    "joining.unique": N_("No other node has its host UUID or machine ID."),
+    "joining.machine_id_shared": N_(
+        "It has the same machine ID as node %(node)s, as copies of a disk do. Their host keys differ, so it works as a "
+        "node; give it its own machine ID, or both may get the same address by DHCP."
+    ),
+    "joining.host_uuid_shared": N_(
+        "It has the same host UUID as node %(node)s. Their host keys or machine IDs differ, so it works as a node; to "
+        "move running VMs between them, give it its own host UUID."
+    ),
+    "joining.unique": N_("No other node has its host key, machine ID or host UUID."),
     # Distribution, virtualization and programs
     "joining.distribution": N_("%(name)s, %(arch)s."),
     "joining.selinux": N_("SELinux is %(state)s."),

@@ -15,15 +15,21 @@ TEXTS: dict[str, Template] = {
     "nodes.recovering": N_(
         "libvirt answers again after %(bad)s bad checks: %(good)s of the %(needed)s good checks needed in a row."
     ),
-    "nodes.other_machine": N_(
-        "Another machine answers at this address: its host UUID is not that of the node that was added."
+    # Its host UUID, for the audit log
+    "nodes.new_uuid": N_(
+        "%(new)s instead of %(old)s, under the accepted host key. A host without a DMI UUID makes up a new one each "
+        "time libvirtd starts; set host_uuid in /etc/libvirt/libvirtd.conf to keep one."
     ),
-    "nodes.same_machine": N_("The machine at this address has the same host UUID as node %(node)s."),
+    "nodes.same_uuid": N_(
+        "%(uuid)s, the same as node %(node)s. Their host keys differ, so both work; to move running VMs between them, "
+        "set a different host_uuid in /etc/libvirt/libvirtd.conf on one of them."
+    ),
     # What a check saw, for the audit log
     "nodes.state_unknown": N_("not checked yet"),
     "nodes.state_up": N_("up"),
     "nodes.state_degraded": N_("degraded"),
     "nodes.state_down": N_("down"),
+    "nodes.state_quarantined": N_("quarantined"),
     "nodes.state_because": N_("%(state)s: %(why)s"),
     # Which node
     "nodes.no_such": N_("Node not found."),

@@ -9,8 +9,9 @@ import paramiko
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
+from ravada_web.remote.changed_keys import changed
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, HostKeyChanged, KeyRefused, NodeUnreachable
+from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, KeyRefused, NodeUnreachable
 from ravada_web.remote.ssh import fingerprint_of
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 from ravada_web.remote.trust import QUIET
@@ -121,7 +122,7 @@ def _log_in(transport: paramiko.Transport, target: Target, password: str, deadli
         key = transport.get_remote_server_key()
         shown = f"{key.get_name()} {key.get_base64()}"
         if shown != target.host_key:
-            raise HostKeyChanged(target.name, fingerprint_of(target.host_key), fingerprint_of(shown))
+            raise changed(target, fingerprint_of(target.host_key), fingerprint_of(shown))
         transport.auth_timeout = deadline
         transport.auth_password(target.user, password)
     except paramiko.BadAuthenticationType as error:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ravada_web.messages import Message, message
 from ravada_web.messages.foreign import printable
-from ravada_web.remote.errors import Code, HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError
+from ravada_web.remote.changed_keys import changed
+from ravada_web.remote.errors import Code, KeyRefused, NodeUnreachable, RemoteError
 from ravada_web.remote.target import Target, Workspace
 
 # ssh(1): its own failures, as opposed to the far command's.
@@ -105,7 +106,7 @@ def classify(target: Target, stderr: bytes | str) -> RemoteError:
     output = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
     if "Host key verification failed" in output or "REMOTE HOST IDENTIFICATION HAS CHANGED" in output:
         shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]{43})", output)
-        return HostKeyChanged(target.name, fingerprint_of(target.host_key), shown[1] if shown else "")
+        return changed(target, fingerprint_of(target.host_key), shown[1] if shown else "")
     if re.search(r"Permission denied \(|Too many authentication failures", output):
         return KeyRefused(message("remote.key_refused", name=target.name, user=target.user))
     for pattern, code, meaning in _meanings(target.name, target.host, target.port):

@@ -9,7 +9,7 @@ from sqlalchemy import inspect, select
 from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db
-from ravada_web.models import Lock
+from ravada_web.models import Lock, Node
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.people.users import create
 from tests.support.factories import make_base, make_nodes
@@ -25,6 +25,20 @@ def test_up_down_and_up_again(bare_database_url: str, tmp_path: Path, redis_url:
         assert set(inspect(db.engine).get_table_names()) <= {"alembic_version"}
         upgrade()
         assert db.session.scalars(select(Lock.name)).all() == ["placement"]
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_rows_live_through_the_last_migrations(bare_database_url: str, tmp_path: Path, redis_url: str) -> None:
+    app = create_app(Settings(data=tmp_path / "d", database_url=bare_database_url, redis_url=redis_url))
+    with app.app_context():
+        upgrade()
+        make_nodes(2)
+        downgrade(revision="0004")
+        upgrade()
+        db.session.remove()
+        nodes = db.session.scalars(select(Node)).all()
+        assert [len(node.pools) for node in nodes] == [1, 1], "what refers to a table that is made anew stays"
         db.session.remove()
         db.engine.dispose()
 

@@ -38,7 +38,8 @@ class Node(Health, Joining, NodeSettings, Figures, db.Model):
     is_master: Mapped[bool] = mapped_column(default=False)
     runs_clones: Mapped[bool] = mapped_column(default=True)
     host_key: Mapped[str] = mapped_column(Text, default="")
-    host_uuid: Mapped[str | None] = mapped_column(String(36), unique=True)
+    # As its libvirt says: it may be new after each start, or the same on two boards. The host key tells nodes apart.
+    host_uuid: Mapped[str | None] = mapped_column(String(36))
     service_state: Mapped[Word] = mapped_column("wanted", default=ServiceState.ENABLED)
     created_at: Mapped[Moment] = mapped_column(default=now)
 

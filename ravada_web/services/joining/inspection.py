@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
@@ -19,7 +19,7 @@ from ravada_web.hypervisor.facts import NodeFacts, read_facts
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Access, Base, Node, Operation, OperationState, Trust, User
 from ravada_web.models import now as this_moment
-from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable, RemoteError
+from ravada_web.remote.errors import KeyRefused, NodeUnreachable, RemoteError
 from ravada_web.remote.links import LinkKeeper
 from ravada_web.remote.login import Login, examine_login
 from ravada_web.remote.sampling import sample
@@ -92,7 +92,7 @@ def inspect(handle: Handle) -> None:
 
 
 def log_in(where: Target) -> tuple[Login, float]:
-    """Log in; returns the login and the seconds it took. A key that has changed quarantines the node.
+    """Log in; returns the login and the seconds it took.
 
     Raises InvalidInput for the field `user` where we have no access, `address` where nobody answers.
     """
@@ -101,20 +101,10 @@ def log_in(where: Target) -> tuple[Login, float]:
     started = time.monotonic()
     try:
         return examine_login(endpoints.workspace(), where, deadline=LOGIN_SECONDS), time.monotonic() - started
-    except HostKeyChanged as error:
-        quarantine(where.node_id, error.message)
-        raise
     except KeyRefused as error:
         raise InvalidInput({"user": error.message}) from error
     except NodeUnreachable as error:
         raise InvalidInput({"address": error.message}) from error
-
-
-def quarantine(node_id: int, reason: Message) -> None:
-    """Send nothing more to a node whose host key has changed."""
-    with transaction() as session:
-        changed = update(Node).where(Node.id == node_id).values(trust=Trust.CHANGED, reason=reason)
-        session.execute(changed)
 
 
 def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
@@ -132,6 +122,7 @@ def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
         name=where.name,
         user=where.user,
         port=where.port,
+        host_key=where.host_key,
         local=where.local,
         access=Access(login.power),
         source=login.source,
@@ -182,9 +173,11 @@ def _wait_for_link(keeper: LinkKeeper, where: Target) -> None:
 
 
 def _peers(node_id: int) -> Iterable[Peer]:
-    columns = (Node.name, Node.host_uuid, Node.machine_id, Node.facts, Node.is_master)
-    for name, host_uuid, machine_id, facts, is_master in db.session.execute(select(*columns).where(Node.id != node_id)):
-        yield Peer(name, host_uuid or "", machine_id, str(facts.get("processor", "")), is_master)
+    columns = (Node.name, Node.host_key, Node.host_uuid, Node.machine_id, Node.facts, Node.is_master)
+    for name, host_key, host_uuid, machine_id, facts, is_master in db.session.execute(
+        select(*columns).where(Node.id != node_id)
+    ):
+        yield Peer(name, host_key, host_uuid or "", machine_id, str(facts.get("processor", "")), is_master)
 
 
 def _needs(node: Node) -> Needs:

@@ -10,7 +10,7 @@ from ravada_web.extensions import db, queues
 from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import message
 from ravada_web.models import Node, Operation, User
-from ravada_web.remote.errors import CommandFailed, HostKeyChanged, KeyRefused, NodeUnreachable
+from ravada_web.remote.errors import CommandFailed, KeyRefused, NodeUnreachable
 from ravada_web.remote.login import key_command, run_with_password
 from ravada_web.services.audit import events
 from ravada_web.services.joining import inspection
@@ -68,9 +68,6 @@ def install_key(handle: Handle) -> None:
     db.session.rollback()
     try:
         run_with_password(where, password, line, INSTALL_SECONDS)
-    except HostKeyChanged as error:
-        inspection.quarantine(where.node_id, error.message)
-        raise
     except KeyRefused as error:
         raise InvalidInput({"password": error.message}) from error
     except CommandFailed as error:

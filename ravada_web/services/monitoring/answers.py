@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.messages import NOTHING, Message
-from ravada_web.models import Observed, Trust
+from ravada_web.models import Observed
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.target import Target
 
@@ -19,8 +19,9 @@ class Question:
     uri: str
     paths: tuple[str, ...]
     want_facts: bool
-    # What the last check saw.
+    # What the last check saw, and whether the node is quarantined for another host key.
     before: Observed
+    quarantined: bool = False
 
 
 @dataclass
@@ -30,7 +31,8 @@ class Answer:
     node_id: int
     observed: Observed
     reason: Message = NOTHING
-    trust: Trust = Trust.PINNED
+    # A quarantined node showed its pinned key again, on a connection of its own.
+    pinned_again: bool = False
     sample: Sample | None = None
     health: NodeHealth | None = None
     facts: NodeFacts | None = None

@@ -62,7 +62,9 @@ def _question(node: Node) -> Question:
     # A node that was away may have come back with another libvirt, other pools, or as another machine.
     stale = node.facts_at is None or now() - node.facts_at > FACTS_AGE
     want_facts = stale or node.observed != Observed.UP
-    return Question(where, endpoints.libvirt_uri(where), paths, want_facts, Observed(node.observed))
+    return Question(
+        where, endpoints.libvirt_uri(where), paths, want_facts, Observed(node.observed), node.trust == Trust.CHANGED
+    )
 
 
 class Round:
@@ -134,17 +136,17 @@ class Round:
 def probe_node(question: Question, workspace: Workspace) -> Answer:
     """Probe one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
 
-    For a node known to be down, a link that is back up or a single try is enough.
+    For a node known to be down, a link that is back up or a single try is enough. A quarantined one is asked by a new
+    connection alone: a link of before says nothing of the key that the host shows now.
     """
     node_id = question.target.node_id
     started = time.monotonic()
     try:
         seen = _sample(question, workspace)
-    except HostKeyChanged as error:
-        return Answer(node_id, Observed.DOWN, error.message, trust=Trust.CHANGED)
     except RemoteError as error:
         return Answer(node_id, Observed.DOWN, error.message)
     answer = Answer(node_id, Observed.UP, sample=seen, ssh_seconds=time.monotonic() - started)
+    answer.pinned_again = question.quarantined
     if not link_is_up(workspace, question.target):
         answer.observed = Observed.DEGRADED
         answer.reason = message("nodes.link_starting")
@@ -154,6 +156,8 @@ def probe_node(question: Question, workspace: Workspace) -> Answer:
 
 
 def _sample(question: Question, workspace: Workspace) -> Sample:
+    if question.quarantined:
+        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)
     try:
         return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS)
     except HostKeyChanged:

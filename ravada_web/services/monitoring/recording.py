@@ -77,8 +77,8 @@ def _record_one(session: Session, node: Node, answer: Answer) -> None:
     node.checked_at = asked_at
     judge(node, answer)
     node.ssh_ms, node.libvirt_ms = _ms(answer.ssh_seconds), _ms(answer.libvirt_seconds)
-    if answer.trust == Trust.CHANGED:
-        node.trust = Trust.CHANGED
+    if answer.pinned_again:
+        node.trust = Trust.PINNED
     if answer.sample:
         node.last_seen_at = now()
         store_sample(node, answer.sample, asked_at)
@@ -110,18 +110,20 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def _store_checked_facts(session: Session, node: Node, facts: NodeFacts) -> None:
-    """Keep new facts, unless they are another machine's: then the address leads to the wrong host."""
-    if node.host_uuid and node.host_uuid != facts.host_uuid:
-        node.observed, node.reason = Observed.DEGRADED, message("nodes.other_machine")
-    elif not node.host_uuid and (owner := _holder_of(session, facts.host_uuid)):
-        node.observed, node.reason = Observed.DEGRADED, message("nodes.same_machine", node=owner)
-    else:
-        store_facts(node, facts)
+    """Keep new facts. The pinned key says who answers; a host UUID that is new, or another node's too, is only told."""
+    if node.host_uuid != facts.host_uuid:
+        if twin := _holder_of(session, node, facts.host_uuid):
+            events.record(session, None, "host_uuid", node, message("nodes.same_uuid", uuid=facts.host_uuid, node=twin))
+        elif node.host_uuid:
+            changed = message("nodes.new_uuid", old=node.host_uuid, new=facts.host_uuid)
+            events.record(session, None, "host_uuid", node, changed)
+    store_facts(node, facts)
 
 
-def _holder_of(session: Session, host_uuid: str) -> str | None:
-    """The name of the node that is known by this host UUID."""
-    return session.scalar(select(Node.name).where(Node.host_uuid == host_uuid))
+def _holder_of(session: Session, node: Node, host_uuid: str) -> str | None:
+    """The name of another node that has this host UUID."""
+    query = select(Node.name).where(Node.host_uuid == host_uuid, Node.id != node.id)
+    return session.scalar(query.order_by(Node.id).limit(1))
 
 
 def _store_clone_states(session: Session, node: Node, health: NodeHealth, asked_at: datetime) -> None:

@@ -23,6 +23,7 @@ ACTIONS = {
     "end_sign_in": _l("ended a session"),
     "end_sign_ins": _l("ended all sessions"),
     "give_part": _l("limited access to:"),
+    "host_uuid": _l("reports host UUID"),
     "import": _l("imported"),
     "enable_unproved": _l("enabled without a test"),
     "install_key": _l("installed key with a password for"),

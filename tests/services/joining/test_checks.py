@@ -39,6 +39,7 @@ SEEN = Seen(
     name="n1",
     user="root",
     port=22,
+    host_key="ssh-ed25519 AAAA",
     local=False,
     access=Access.ROOT,
     source="192.0.2.1",
@@ -53,6 +54,8 @@ SEEN = Seen(
     needs=Needs({}, {}, {}, {}, 1024, 1024),
 )
 
+KEY, UUID = SEEN.host_key, FACTS.host_uuid
+
 
 def with_survey(**changes: object) -> Seen:
     return replace(SEEN, survey=replace(DEBIAN, **changes))  # type: ignore[arg-type]
@@ -66,8 +69,12 @@ def with_needs(**changes: object) -> Seen:
     return replace(SEEN, needs=replace(SEEN.needs, **changes))  # type: ignore[arg-type]
 
 
+def sharing(key: str = "ssh-ed25519 BBBB", uuid: str = "uuid-2", machine: str = "b" * 32, master: bool = False) -> Seen:
+    return replace(SEEN, peers=(Peer("n2", key, uuid, machine, "Xeon 1", is_master=master),))
+
+
 def beside(processor: str) -> Seen:
-    return replace(SEEN, peers=(Peer("n2", "uuid-2", "b" * 32, processor, is_master=True),))
+    return replace(SEEN, peers=(Peer("n2", "ssh-ed25519 BBBB", "uuid-2", "b" * 32, processor, is_master=True),))
 
 
 LINES = {
@@ -116,6 +123,32 @@ LINES = {
     "some seconds behind": (host.clock, with_survey(clock_ahead=-30.0), "warn", "clock_behind", "chrony"),
     "an hour ahead": (host.clock, with_survey(clock_ahead=3600.0), "fail", "clock_ahead", "chrony"),
     "itself alone": (host.twice, SEEN, "pass", "unique", ""),
+    "beside another": (host.twice, sharing(), "pass", "unique", ""),
+    "a node by another address": (host.twice, sharing(KEY, UUID, "a" * 32), "fail", "is_node", ""),
+    "a node whose libvirt made a new UUID": (host.twice, sharing(KEY, "uuid-2", "a" * 32), "fail", "is_node", ""),
+    "the master, which is reached without SSH": (
+        host.twice,
+        sharing("", UUID, "a" * 32, True),
+        "fail",
+        "is_master",
+        "",
+    ),
+    "another board of the master's UUID": (
+        host.twice,
+        sharing("", UUID, master=True),
+        "warn",
+        "host_uuid_shared",
+        "host_uuid",
+    ),
+    "two boards of one UUID": (host.twice, sharing(uuid=UUID), "warn", "host_uuid_shared", "host_uuid"),
+    "a copy of a disk, with new host keys": (
+        host.twice,
+        sharing("ssh-ed25519 BBBB", UUID, "a" * 32),
+        "warn",
+        "machine_id_shared",
+        "systemd-machine-id-setup",
+    ),
+    "a copy of a disk, with a new machine ID": (host.twice, sharing(KEY), "warn", "host_key_shared", "ssh-keygen -A"),
     "quick libvirt": (libvirt.libvirt, SEEN, "pass", "libvirt", ""),
     "slow libvirt": (libvirt.libvirt, replace(SEEN, libvirt_seconds=2.5), "warn", "libvirt", ""),
     "machine types": (libvirt.machines, SEEN, "pass", "machines", ""),

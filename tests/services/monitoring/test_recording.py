@@ -1,5 +1,6 @@
 """What a check saw, written down: nodes, pools and clones; and what a check must not overwrite."""
 
+import threading
 import time
 from dataclasses import replace
 
@@ -10,10 +11,12 @@ from ravada_web.extensions import db
 from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import text
 from ravada_web.models import Clone, CloneState, Event, Node, Observed, Operation, Trust
+from ravada_web.remote.changed_keys import changed
 from ravada_web.remote.sampling import Sample
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.recording import record
+from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import store_facts
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
@@ -86,10 +89,39 @@ def test_a_change_of_state_is_one_event_and_no_change_is_none(node_id: int) -> N
     assert [str(event.text) for event in events] == ["down: Gone."]
 
 
-def test_a_changed_key_quarantines(node_id: int) -> None:
-    record([Answer(node_id, Observed.DOWN, text("Another key."), trust=Trust.CHANGED, asked_at=time.time() + 1)])
+def other_key_seen(node_id: int) -> None:
+    """Some connection meets another key than the pinned one, whatever thread it is in."""
+    where = endpoints.target(db.session.get_one(Node, node_id))
+    db.session.rollback()
+    meeting = threading.Thread(target=changed, args=(where, "SHA256:old", "SHA256:new"))
+    meeting.start()
+    meeting.join()
+
+
+def test_a_changed_key_quarantines_by_whatever_way_it_was_met_and_once(node_id: int) -> None:
+    other_key_seen(node_id)
+    assert (node().trust, node().reason.kind) == (Trust.CHANGED, "remote.host_key_changed")
+    other_key_seen(node_id)
+    events = db.session.scalars(select(Event).where(Event.action == "observed")).all()
+    assert [event.text.figures["state"].kind for event in events] == ["nodes.state_quarantined"]
+
+
+def test_a_quarantined_node_is_trusted_again_once_its_pinned_key_answered_and_not_before(node_id: int) -> None:
+    other_key_seen(node_id)
     record([seen(node_id, asked_at=time.time() + 2)])
-    assert node().trust == Trust.CHANGED, "only an administrator's acceptance ends it"
+    assert node().trust == Trust.CHANGED, "what came over a link of before proves nothing"
+    record([seen(node_id, asked_at=time.time() + 3, pinned_again=True)])
+    assert node().trust == Trust.PINNED
+
+
+@pytest.mark.parametrize("change_made", [{"address": "203.0.113.77"}, {"host_key": "ssh-ed25519 BBBB"}])
+def test_what_an_old_connection_met_does_not_count_after_the_node_was_edited(
+    node_id: int, change_made: dict[str, str]
+) -> None:
+    where = endpoints.target(db.session.get_one(Node, node_id))
+    change(Node, **change_made)
+    changed(where, "SHA256:old", "SHA256:new")
+    assert node().trust == Trust.PINNED
 
 
 def test_an_answer_older_than_what_is_known_is_passed_over(node_id: int) -> None:
@@ -157,16 +189,29 @@ def test_figures_past_all_bounds_degrade_their_node_and_keep_no_other_from_being
     }
 
 
-def test_two_machines_with_one_uuid_are_told_apart_by_name_and_keep_no_other_from_being_written(people: People) -> None:
+def uuid_events() -> list[str]:
+    db.session.rollback()
+    return [event.text.kind for event in db.session.scalars(select(Event).where(Event.action == "host_uuid"))]
+
+
+def test_two_machines_with_one_uuid_are_both_up_and_it_is_told_once(people: People) -> None:
     first, twin, other = make_nodes(3)
-    moment = time.time() + 1
     fresh = replace(FACTS, host_uuid="uuid-of-two")
     facts = [(first, fresh), (twin, fresh), (other, replace(FACTS, host_uuid="uuid-of-its-own"))]
-    record([Answer(number, Observed.UP, facts=seen_facts, asked_at=moment) for number, seen_facts in facts])
+    for later in (1, 2):
+        record([Answer(number, Observed.UP, facts=those, asked_at=time.time() + later) for number, those in facts])
     db.session.rollback()
-    rows = {row.id: (row.observed, row.reason.kind, row.host_uuid) for row in db.session.scalars(select(Node))}
+    rows = {row.id: (row.observed, row.host_uuid) for row in db.session.scalars(select(Node))}
     assert rows == {
-        first: (Observed.UP, "", "uuid-of-two"),
-        twin: (Observed.DEGRADED, "nodes.same_machine", None),
-        other: (Observed.UP, "", "uuid-of-its-own"),
+        first: (Observed.UP, "uuid-of-two"),
+        twin: (Observed.UP, "uuid-of-two"),
+        other: (Observed.UP, "uuid-of-its-own"),
     }
+    assert uuid_events() == ["nodes.same_uuid"]
+
+
+def test_a_new_host_uuid_under_the_pinned_key_is_kept_and_told(node_id: int) -> None:
+    for later, uuid in ((1, "uuid-1"), (2, "uuid-after-a-restart"), (3, "uuid-after-a-restart")):
+        record([seen(node_id, facts=replace(FACTS, host_uuid=uuid), asked_at=time.time() + later)])
+    assert (node().observed, node().host_uuid) == (Observed.UP, "uuid-after-a-restart")
+    assert uuid_events() == ["nodes.new_uuid"]

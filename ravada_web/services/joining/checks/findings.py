@@ -41,6 +41,7 @@ class Peer:
     """Another node, as far as the checks compare with it."""
 
     name: str
+    host_key: str
     host_uuid: str
     machine_id: str
     processor: str
@@ -68,6 +69,7 @@ class Seen:
     name: str
     user: str
     port: int
+    host_key: str
     local: bool
     access: Access
     source: str

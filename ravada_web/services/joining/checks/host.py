@@ -1,16 +1,26 @@
 """The checks of the host itself: access, distribution, virtualisation, programs, memory, clock, and whose it is."""
 
-from ravada_web.messages import NOTHING, message, sentences
+from dataclasses import dataclass
+
+from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import Access
 from ravada_web.remote.login import sudo_command
 from ravada_web.remote.survey import PROGRAMS
 from ravada_web.services.joining.checks import commands
-from ravada_web.services.joining.checks.findings import Finding, Seen, State
+from ravada_web.services.joining.checks.findings import Finding, Peer, Seen, State
 
 # A login that takes longer than this makes every action there feel slow.
 SLOW_LOGIN_SECONDS = 1.0
 SWIFT_LOGIN = (
     "echo 'UseDNS no' > /etc/ssh/sshd_config.d/ravada.conf && { systemctl reload ssh || systemctl reload sshd; }"
+)
+NEW_HOST_KEYS = (
+    "rm -f /etc/ssh/ssh_host_*_key* && ssh-keygen -A && { systemctl restart ssh || systemctl restart sshd; }"
+)
+NEW_MACHINE_ID = "rm -f /etc/machine-id && systemd-machine-id-setup"
+NEW_HOST_UUID = (
+    'echo "host_uuid = \\"$(cat /proc/sys/kernel/random/uuid)\\"" >> /etc/libvirt/libvirtd.conf && '
+    "systemctl restart libvirtd"
 )
 # Certificates, time-limited passwords and logs that are compared do not bear more.
 CLOCK_WARN_SECONDS, CLOCK_FAIL_SECONDS = 2.0, 60.0
@@ -88,15 +98,52 @@ def clock(seen: Seen) -> Finding:
     return Finding("clock", state, wrong, commands.set_clock(seen.survey))
 
 
+@dataclass(frozen=True)
+class _Sign:
+    """One of what tells machines apart: the host's own, a peer's, what is said where they are the same, and the command
+    that gives the host another one."""
+
+    own: str
+    others: str
+    shared: Message
+    remedy: str
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the two are the same; None where one of them is not known."""
+        return self.own == self.others if self.own and self.others else None
+
+
 def twice(seen: Seen) -> Finding:
-    """It must not be a node already, by another address, nor the master."""
-    uuid = seen.facts.host_uuid if seen.facts else ""
+    """It must not be a node already, by another address, nor the master; and what it shares with another is said."""
     for peer in seen.peers:
-        if (uuid and peer.host_uuid == uuid) or (seen.survey.machine_id and peer.machine_id == seen.survey.machine_id):
-            if peer.is_master:
-                same = message("joining.is_master", node=peer.name)
-            else:
-                same = message("joining.is_node", node=peer.name)
-            remedy = "rm -f /etc/machine-id && systemd-machine-id-setup"
-            return Finding("twice", "fail", same, remedy, applied=False)
+        if _same_machine(*_signs(seen, peer)):
+            master, node = message("joining.is_master", node=peer.name), message("joining.is_node", node=peer.name)
+            return Finding("twice", "fail", master if peer.is_master else node)
+    shared = [sign for peer in seen.peers for sign in _signs(seen, peer) if sign.agrees]
+    if shared:
+        return Finding("twice", "warn", shared[0].shared, shared[0].remedy, applied=False)
     return Finding("twice", "pass", message("joining.unique"))
+
+
+def _same_machine(host_key: _Sign, machine_id: _Sign, host_uuid: _Sign) -> bool:
+    """Whether the host is that node: by the host key, the strong sign; a machine ID is copied along with a disk, and a
+    host UUID is some boards' all alike, so each of them counts only where no stronger one speaks against it."""
+    if host_key.agrees is False or machine_id.agrees is False:
+        return False
+    if host_key.agrees:
+        return True
+    return host_uuid.agrees is not False if machine_id.agrees else host_uuid.agrees is True
+
+
+def _signs(seen: Seen, peer: Peer) -> tuple[_Sign, _Sign, _Sign]:
+    """The host key, the machine ID and the host UUID, beside a peer's."""
+    host_uuid = seen.facts.host_uuid if seen.facts else ""
+    key_shared = message("joining.host_key_shared", node=peer.name)
+    id_shared = message("joining.machine_id_shared", node=peer.name)
+    uuid_shared = message("joining.host_uuid_shared", node=peer.name)
+    return (
+        _Sign(seen.host_key, peer.host_key, key_shared, NEW_HOST_KEYS),
+        _Sign(seen.survey.machine_id, peer.machine_id, id_shared, NEW_MACHINE_ID),
+        _Sign(host_uuid, peer.host_uuid, uuid_shared, NEW_HOST_UUID),
+    )
