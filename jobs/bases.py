@@ -1,13 +1,13 @@
 """Jobs about bases and their replicas."""
 
-from ravada_web.services.bases import replica_work
+from ravada_web.services.bases import import_work, replica_work
 from ravada_web.services.bases import work as base_work
 from ravada_web.services.operations.execution import run
 
 
 def import_base(operation_id: int, attempt: int) -> None:
     """Read a domain, or files, of the master into a base."""
-    run(operation_id, attempt, base_work.import_base)
+    run(operation_id, attempt, import_work.import_base)
 
 
 def prepare(operation_id: int, attempt: int) -> None:

@@ -9,8 +9,9 @@ import libvirt
 from PIL import Image
 
 from ravada_web.hypervisor import domains
-from ravada_web.hypervisor.domain_xml import offer_display, parse
+from ravada_web.hypervisor.domain_xml import offer_display
 from ravada_web.hypervisor.errors import HypervisorError, translated
+from ravada_web.hypervisor.tree import parse
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
 

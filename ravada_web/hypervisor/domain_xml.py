@@ -7,21 +7,13 @@ from dataclasses import dataclass
 
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.hypervisor.hardware import analysis
+from ravada_web.hypervisor.hardware.machine import machine_family
+from ravada_web.hypervisor.tree import drop, parse, put
 from ravada_web.messages import message
-from ravada_web.messages.foreign import printable
 
-_MIB_OF = {
-    "b": 1 / (1 << 20),
-    "bytes": 1 / (1 << 20),
-    "KiB": 1 / 1024,
-    "k": 1 / 1024,
-    "MiB": 1,
-    "M": 1,
-    "GiB": 1024,
-    "G": 1024,
-}
-# What belongs to one machine or one run of it, and must not be in a template.
-_IDENTITY = ("uuid", "seclabel", "resource", "metadata", "genid", "currentMemory")
+# libvirt's units, whatever their case: of a thousand where they end in a B alone, else of 1024.
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 
 
 @dataclass(frozen=True)
@@ -53,20 +45,6 @@ class CloneIdentity:
     disks: Mapping[str, str]
 
 
-def parse(xml: str) -> ET.Element:
-    """The tree of a domain's XML. Raises HypervisorError for what is none, and for entities, which libvirt never
-    writes."""
-    if "<!" in xml.replace("<!--", ""):
-        raise HypervisorError(message("hypervisor.xml_entities"))
-    try:
-        root = ET.fromstring(xml)
-    except ET.ParseError as error:
-        raise HypervisorError(message("hypervisor.xml_unreadable", said=printable(str(error)))) from error
-    if root.tag != "domain":
-        raise HypervisorError(message("hypervisor.xml_other", tag=printable(root.tag)))
-    return root
-
-
 def read_disks(xml: str) -> tuple[Disk, ...]:
     """The disks of a domain, in its order."""
     return tuple(_disk(element) for element in parse(xml).findall("./devices/disk"))
@@ -88,18 +66,26 @@ def read_hardware(xml: str) -> Hardware:
     memory = root.find("memory")
     if memory is None or not memory.text:
         raise HypervisorError(message("hypervisor.no_memory"))
-    mib = int(memory.text) * _MIB_OF[memory.get("unit", "KiB")]
-    return Hardware(int(mib), int(root.findtext("vcpu") or 1), len(root.findall("./devices/interface")))
+    size = int(memory.text) * _bytes_in(memory.get("unit", "KiB"))
+    return Hardware(-(-size >> 20), int(root.findtext("vcpu") or 1), len(root.findall("./devices/interface")))
+
+
+def _bytes_in(unit: str) -> int:
+    """The bytes of one of libvirt's units of size."""
+    lower = unit.lower()
+    if lower in ("b", "bytes"):
+        return 1
+    return int((1000 if lower.endswith("b") and not lower.endswith("ib") else 1024) ** _POWERS[lower[:1]])
 
 
 def new_template(name: str, memory_mib: int, vcpus: int, disks: Sequence[str], network: str = "default") -> str:
     """A template for bare disk images: a plain PC with virtio disks and card, BIOS, a tablet and a VGA screen."""
     root = ET.Element("domain", type="qemu")
-    _put(root, "name", name)
-    _put(root, "memory", str(memory_mib), unit="MiB")
-    _put(root, "vcpu", str(vcpus))
+    put(root, "name", name)
+    put(root, "memory", str(memory_mib), unit="MiB")
+    put(root, "vcpu", str(vcpus))
     system = ET.SubElement(root, "os")
-    _put(system, "type", "hvm", arch="x86_64", machine="q35")
+    put(system, "type", "hvm", arch="x86_64", machine="q35")
     ET.SubElement(system, "boot", dev="hd")
     features = ET.SubElement(root, "features")
     ET.SubElement(features, "acpi")
@@ -117,55 +103,21 @@ def new_template(name: str, memory_mib: int, vcpus: int, disks: Sequence[str], n
     return ET.tostring(root, encoding="unicode")
 
 
-def _put(parent: ET.Element, tag: str, text: str, **attributes: str) -> ET.Element:
-    """The parent's child of that tag, made if need be, with that text and those attributes."""
-    child = parent.find(tag)
-    if child is None:
-        child = ET.SubElement(parent, tag)
-    child.text = text
-    child.attrib.update(attributes)
-    return child
-
-
-def generalise(xml: str) -> str:
-    """An existing domain's XML as a template: without its identity, addresses, disks' files and display's ports."""
-    root = parse(xml)
-    root.attrib.pop("id", None)
-    for tag in _IDENTITY:
-        _drop(root, tag)
-    devices = root.find("devices")
-    if devices is None:
-        raise HypervisorError(message("hypervisor.no_devices"))
-    for card in devices.findall("interface"):
-        _drop(card, "mac")
-        _drop(card, "target")
-    for disk in devices.findall("disk"):
-        for tag in ("source", "backingStore", "mirror"):
-            _drop(disk, tag)
-    for device in devices.iter():
-        _drop(device, "alias")
-    return ET.tostring(root, encoding="unicode")
-
-
-def _drop(parent: ET.Element, tag: str) -> None:
-    for child in parent.findall(tag):
-        parent.remove(child)
-
-
 def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts) -> str:
     """A clone's domain from its base's template, fitted to what its node offers.
 
     Raises HypervisorError where the node lacks what the base needs: a firmware, a network.
     """
     root = parse(template)
-    _put(root, "name", identity.name)
-    _put(root, "uuid", identity.uuid)
+    analysis.apply(root)  # templates of before a rule was known are fitted too
+    put(root, "name", identity.name)
+    put(root, "uuid", identity.uuid)
     _fit_machine(root, facts)
     _fit_firmware(root, facts)
     _fit_processor(root, facts)
     devices = root.find("devices")
     assert devices is not None, "templates have devices"
-    _put(devices, "emulator", facts.emulator)
+    put(devices, "emulator", facts.emulator)
     _require_networks(devices, facts)
     _name_in_smbios(root, identity.name)
     _own_disks(devices, identity)
@@ -182,7 +134,7 @@ def _fit_machine(root: ET.Element, facts: NodeFacts) -> None:
     machine = kind.get("machine", "")
     if machine in facts.machines:
         return
-    family = "q35" if "q35" in machine else "pc"
+    family = machine_family(machine)
     if family in facts.machines:
         kind.set("machine", family)
     else:
@@ -199,13 +151,19 @@ def _fit_firmware(root: ET.Element, facts: NodeFacts) -> None:
         raise HypervisorError(message("hypervisor.no_uefi"))
     system.set("firmware", "efi")
     for tag in ("loader", "nvram", "firmware"):
-        _drop(system, tag)
+        drop(system, tag)
 
 
 def _fit_processor(root: ET.Element, facts: NodeFacts) -> None:
-    """Emulation cannot give a guest the host's own processor."""
+    """Emulation cannot give a guest the host's own processor; how many it has, and where its memory is, stay."""
     processor = root.find("cpu")
-    if facts.virt_type != "kvm" and processor is not None and processor.get("mode", "").startswith("host-"):
+    if facts.virt_type == "kvm" or processor is None or not processor.get("mode", "").startswith("host-"):
+        return
+    processor.attrib.clear()
+    processor.text = None
+    for part in [part for part in processor if part.tag not in ("topology", "numa")]:
+        processor.remove(part)
+    if not len(processor):
         root.remove(processor)
 
 
@@ -217,13 +175,13 @@ def _require_networks(devices: ET.Element, facts: NodeFacts) -> None:
 
 def _name_in_smbios(root: ET.Element, name: str) -> None:
     """Let the guest read its own name: the system's serial number in SMBIOS."""
-    _drop(root, "sysinfo")
+    drop(root, "sysinfo")
     info = ET.SubElement(root, "sysinfo", type="smbios")
     system = ET.SubElement(info, "system")
-    _put(system, "entry", name, name="serial")
+    put(system, "entry", name, name="serial")
     os_element = root.find("os")
     assert os_element is not None
-    _drop(os_element, "smbios")
+    drop(os_element, "smbios")
     ET.SubElement(os_element, "smbios", mode="sysinfo")
 
 
@@ -233,28 +191,23 @@ def _own_disks(devices: ET.Element, identity: CloneIdentity) -> None:
         target = disk.find("target")
         path = identity.disks.get(target.get("dev", "")) if target is not None else None
         for tag in ("source", "backingStore"):
-            _drop(disk, tag)
+            drop(disk, tag)
         if path is None:
             continue
         disk.set("type", "file")
-        _drop(disk, "driver")
+        drop(disk, "driver")
         ET.SubElement(disk, "driver", name="qemu", type="qcow2", discard="unmap")
         ET.SubElement(disk, "source", file=path)
 
 
 def _own_cards(devices: ET.Element, identity: CloneIdentity) -> None:
     for card, mac in zip(devices.findall("interface"), identity.macs, strict=True):
-        _drop(card, "mac")
+        drop(card, "mac")
         ET.SubElement(card, "mac", address=mac)
 
 
 def _private_display(devices: ET.Element) -> None:
     """One VNC display on a socket of the node's libvirt: displays listen on no network."""
-    for tag in ("graphics", "audio"):
-        _drop(devices, tag)
-    for tag in ("channel", "redirdev"):
-        for device in devices.findall(f"{tag}[@type='spicevmc']"):
-            devices.remove(device)
     graphics = ET.SubElement(devices, "graphics", type="vnc")
     ET.SubElement(graphics, "listen", type="socket")
     ET.SubElement(devices, "audio", id="1", type="none")

@@ -11,6 +11,7 @@ TEXTS: dict[str, Template] = {
     "hypervisor.xml_entities": N_("this is not the XML of a domain: it has a document type or entities"),
     "hypervisor.xml_unreadable": N_("this is not the XML of a domain: %(said)s"),
     "hypervisor.xml_other": N_("this is not the XML of a domain but a <%(tag)s>"),
+    "hypervisor.xml_too_large": N_("this is not the XML of a domain: it is larger or deeper than any"),
     "hypervisor.no_memory": N_("the domain does not say how much memory it has"),
     "hypervisor.no_devices": N_("the domain has no devices"),
     "hypervisor.no_uefi": N_(

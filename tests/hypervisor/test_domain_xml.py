@@ -9,7 +9,6 @@ from ravada_web.hypervisor.domain_xml import (
     CloneIdentity,
     Hardware,
     for_clone,
-    generalise,
     new_template,
     parse,
     read_disks,
@@ -17,6 +16,7 @@ from ravada_web.hypervisor.domain_xml import (
 )
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, PoolFacts
+from ravada_web.hypervisor.hardware.analysis import analyse
 
 FACTS = NodeFacts(
     host_uuid="11111111-2222-3333-4444-555555555555",
@@ -60,14 +60,14 @@ def fitted(template: str, facts: NodeFacts = FACTS, mine: CloneIdentity = MINE) 
 
 
 def test_a_template_has_nothing_left_of_the_one_it_was_made_of() -> None:
-    template = generalise(EXISTING)
+    template = analyse(EXISTING).template
     for trace in ("deadbeef", "52:54:00:aa", "/secret", "vnet3", "virtio-disk0", "/machine", "<secret"):
         assert trace not in template
     assert read_hardware(template) == Hardware(2048, 4, 1)
 
 
 def test_no_password_and_no_network_listener_survive_in_a_clone() -> None:
-    root = fitted(generalise(EXISTING))
+    root = fitted(analyse(EXISTING).template)
     (display,) = root.findall("./devices/graphics")
     assert display.get("type") == "vnc" and set(display.attrib) == {"type"}
     assert [listen.attrib for listen in display] == [{"type": "socket"}]
@@ -76,7 +76,7 @@ def test_no_password_and_no_network_listener_survive_in_a_clone() -> None:
 
 
 def test_a_clone_is_itself_and_nobody_else() -> None:
-    root = fitted(generalise(EXISTING))
+    root = fitted(analyse(EXISTING).template)
     assert (root.findtext("name"), root.findtext("uuid")) == (MINE.name, MINE.uuid)
     assert [card.get("address") for card in root.findall("./devices/interface/mac")] == MINE.macs
     assert root.findtext("./sysinfo/system/entry[@name='serial']") == "desk-1"
@@ -88,9 +88,9 @@ def test_a_clone_is_itself_and_nobody_else() -> None:
 
 
 def test_emulation_takes_the_hosts_own_processor_away_and_kvm_keeps_it() -> None:
-    emulated = fitted(generalise(EXISTING))
+    emulated = fitted(analyse(EXISTING).template)
     assert emulated.get("type") == "qemu" and emulated.find("cpu") is None
-    accelerated = fitted(generalise(EXISTING), replace(FACTS, virt_type="kvm"))
+    accelerated = fitted(analyse(EXISTING).template, replace(FACTS, virt_type="kvm"))
     assert accelerated.get("type") == "kvm" and accelerated.find("cpu") is not None
 
 
@@ -104,23 +104,23 @@ def test_the_machine_type_is_kept_where_it_is_offered_else_its_familys_newest(ma
 
 
 def test_the_nodes_own_emulator_is_used() -> None:
-    assert fitted(generalise(EXISTING)).findtext("./devices/emulator") == FACTS.emulator
+    assert fitted(analyse(EXISTING).template).findtext("./devices/emulator") == FACTS.emulator
 
 
 def test_uefi_is_asked_for_without_the_other_hosts_paths() -> None:
-    system = fitted(generalise(EXISTING)).find("os")
+    system = fitted(analyse(EXISTING).template).find("os")
     assert system is not None and system.get("firmware") == "efi"
     assert system.find("loader") is None and system.find("nvram") is None
 
 
 def test_a_node_without_uefi_refuses_a_base_that_needs_it_and_says_what_to_install() -> None:
     with pytest.raises(HypervisorError, match="ovmf"):
-        fitted(generalise(EXISTING), replace(FACTS, firmwares=("bios",)))
+        fitted(analyse(EXISTING).template, replace(FACTS, firmwares=("bios",)))
 
 
 def test_a_node_without_the_network_refuses_and_says_how_to_start_it() -> None:
     with pytest.raises(HypervisorError, match="virsh net-start default"):
-        fitted(generalise(EXISTING), replace(FACTS, networks=()))
+        fitted(analyse(EXISTING).template, replace(FACTS, networks=()))
 
 
 @pytest.mark.parametrize("text", ["a<b>&\"'", "]]><x/>", "\u202egnp.exe", "&lt;"])

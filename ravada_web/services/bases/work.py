@@ -1,14 +1,9 @@
-"""The master's part of bases, done by jobs: read a domain or files in, and make a version of their disks."""
-
-from collections.abc import Sequence
+"""Preparing a base, done by jobs: a version of its disks is made on the master."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
-from ravada_web.hypervisor import domain_xml, domains
-from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.messages import NOTHING, message
 from ravada_web.models import (
     AllowedNode,
@@ -23,12 +18,8 @@ from ravada_web.models import (
     now,
 )
 from ravada_web.remote import files, images, overlays
-from ravada_web.remote.errors import ImageRefused
-from ravada_web.services.audit import events
-from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import replicas
 from ravada_web.services.nodes import endpoints
-from ravada_web.services.nodes.listing import master
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
 from ravada_web.services.storage.file_names import disk_name, template_name, temporary_name
@@ -36,72 +27,6 @@ from ravada_web.services.transaction import transaction
 
 INSPECT_SECONDS = 30.0
 BLOCK_SIZE = 4 * 1024 * 1024
-
-
-def import_base(handle: Handle) -> None:
-    """Read what the base is to be made of, refuse what cannot be, and write its row."""
-    node = master()
-    xml, sources = _from_domain(handle, node) if handle.params["source"] == "domain" else _from_files(handle)
-    field = "domain" if handle.params["source"] == "domain" else "paths"
-    try:
-        for source in sources:
-            info = images.inspect(
-                endpoints.workspace(), endpoints.target(node), source.source, source.format, deadline=INSPECT_SECONDS
-            )
-            images.ensure_self_contained(info)
-    except ImageRefused as error:
-        raise InvalidInput({field: error.message}) from error
-    handle.check()
-    handle.result = {"base_id": _write(handle, node, xml, sources)}
-
-
-def _from_domain(handle: Handle, node: Node) -> tuple[str, Sequence[domain_xml.Disk]]:
-    name = handle.params["domain"]
-    try:
-        with endpoints.connect(node) as connection:
-            xml = domains.domain_xml(connection, name)
-            states = {domain: state for domain, _uuid, state in domains.list_domains(connection)}
-    except HypervisorError as error:
-        raise InvalidInput({"domain": error.message}) from error
-    if states.get(name) != "stopped":
-        raise InvalidInput({"domain": message("bases.domain_running", name=name)})
-    disks = [disk for disk in domain_xml.read_disks(xml) if disk.device == "disk"]
-    if not disks or any(not disk.source for disk in disks):
-        raise InvalidInput({"domain": message("bases.domain_disks", name=name)})
-    return domain_xml.generalise(xml), disks
-
-
-def _from_files(handle: Handle) -> tuple[str, Sequence[domain_xml.Disk]]:
-    paths: list[str] = handle.params["paths"]
-    targets = [f"vd{chr(ord('a') + position)}" for position in range(len(paths))]
-    params = handle.params
-    xml = domain_xml.new_template(params["name"], params["memory_mib"], params["vcpus"], targets)
-    return xml, [
-        domain_xml.Disk(target=target, source=path, format="qcow2", device="disk")
-        for target, path in zip(targets, paths, strict=True)
-    ]
-
-
-def _write(handle: Handle, node: Node, xml: str, sources: Sequence[domain_xml.Disk]) -> int:
-    hardware = domain_xml.read_hardware(xml)
-    with transaction() as session:
-        if wrong := base_actions.invalid_name(session, handle.params["name"]):
-            raise InvalidInput(wrong)
-        base = Base(
-            name=handle.params["name"],
-            description=handle.params["description"],
-            template_xml=xml,
-            memory_mib=hardware.memory_mib,
-            vcpus=hardware.vcpus,
-            nics=hardware.nics,
-            node_id=node.id,
-            source_disks=[{"target": s.target, "path": s.source, "format": s.format} for s in sources],
-            created_by_id=handle.user_id,
-            allowed=[AllowedNode(node_id=node.id)],
-        )
-        session.add(base)
-        events.record(session, session.get(User, handle.user_id), "import", base)
-        return base.id
 
 
 def prepare(handle: Handle) -> None:

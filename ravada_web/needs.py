@@ -1,0 +1,34 @@
+"""What a base needs of the node that is to run its desktops."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+NeedKind = Literal[
+    "arch",
+    "machine",
+    "firmware",
+    "secure_boot",
+    "tpm",
+    "kvm",
+    "hyperv",
+    "cpu_model",
+    "cpu_feature",
+    "network",
+    "bridge",
+    "interface",
+    "nwfilter",
+]
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Need:
+    """One thing that a node must offer, or the machine does not start there.
+
+    `value` is, by kind: `arch` the guest's ("x86_64"); `machine` the family of machine types ("q35": of a family any
+    member will do); `firmware` "efi"; `secure_boot` "yes"; `tpm` the version ("2.0") to be emulated; `kvm` "yes";
+    `hyperv`, `cpu_model` and `cpu_feature` libvirt's name of it; `network` a libvirt network, `bridge` a bridge of the
+    host, `interface` a network card of the host, `nwfilter` a libvirt network filter.
+    """
+
+    kind: NeedKind
+    value: str
