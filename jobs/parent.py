@@ -23,8 +23,9 @@ from ravada_web.gateway import __main__ as gateway
 from ravada_web.process import set_name
 from ravada_web.web import serving
 
-# Checks of nodes that hang must not hold up the others'; three builds at a time keep two cores busy.
-WORKERS = {"interactive": 1, "checks": 2, "default": 3, "bulk": 1}
+# Launches wait for their nodes more than for us, so several go side by side; checks of nodes that hang must not hold up
+# the others'; three batches at a time keep two cores busy.
+WORKERS = {"interactive": 4, "checks": 2, "default": 2, "batches": 3, "bulk": 1}
 # Checks come after pages: a round of hundreds of nodes takes most of a core.
 NICE = {"checks": 10}
 

@@ -48,7 +48,7 @@ def _start_nothing() -> bool:
 
 def _no_operation(operation_id: int) -> Handle:
     """A handle to read with, of an attempt that never was."""
-    return Handle(operation_id, 0, "", None, None, None, {})
+    return Handle(operation_id, 0, "", None, None, None, False, {})
 
 
 def _read_rows() -> bool:

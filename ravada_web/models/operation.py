@@ -47,6 +47,10 @@ class Operation(db.Model):
     message: Mapped[Words]
     error: Mapped[Words]
     cancel_asked: Mapped[bool] = mapped_column(default=False)
+    # A person waits for it: it goes before what was asked for in bulk.
+    awaited: Mapped[bool] = mapped_column(default=False)
+    # How many things it works on; None where that is not known.
+    items: Mapped[int | None] = mapped_column(default=1)
     params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     result: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     worker: Mapped[str] = mapped_column(String(255), default="")

@@ -1,5 +1,6 @@
 """How values are written on pages: moments, sizes, shares, states."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask, g
@@ -88,8 +89,18 @@ def place(waiting: Waiting) -> str:
     if waiting.position is not None:
         sentences.append(_("Position %(position)s in the queue.", position=waiting.position))
     if waiting.seconds is not None:
-        sentences.append(_("Starts in about %(time)s.", time=duration(timedelta(seconds=round(waiting.seconds)))))
+        sentences.append(_("Starts in about %(time)s.", time=formats.seconds(about(waiting.seconds))))
     return " ".join(sentences)
+
+
+# An estimate says no more than it knows: up to each of these seconds it is rounded up to the steps behind it.
+STEPS = ((20, 5), (60, 10), (600, 60), (3600, 300), (math.inf, 1800))
+
+
+def about(seconds: float) -> int:
+    """An estimate, rounded up as far as an estimate can be known; never 0."""
+    step = next(step for most, step in STEPS if seconds <= most)
+    return max(1, math.ceil(seconds / step)) * step
 
 
 def browser(agent: str) -> str:

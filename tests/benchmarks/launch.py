@@ -1,7 +1,8 @@
 """From the click to the first picture: `make bench-launch`. JSON on standard output, what happens on standard error.
 
 A stopped clone is launched in a real browser, from its card to something on the canvas that is not black; the floor
-is virDomainCreate and a VNC handshake to the same kind of clone on the same nodes, in the same run, by turns.
+is virDomainCreate and a VNC handshake to the same kind of clone on the same nodes, in the same run, by turns. Then the
+same launch right after an administrator started many others, on the same nodes.
 """
 
 import statistics
@@ -22,9 +23,11 @@ from tests.benchmarks.displays import first_picture, socket_of
 from tests.benchmarks.report import report
 from tests.browser.conftest import ARGUMENTS
 from tests.lab import missing_requirements
-from tests.support.cluster import PASSWORD, Cluster, running_cluster
+from tests.support.cluster import IMAGES, PASSWORD, Cluster, make_base, running_cluster
 
 ROUNDS = 6
+# What an administrator starts at once, and how often a launch is measured behind it.
+BULK, BULK_ROUNDS = 40, 3
 SOMETHING = """() => {
   const canvas = document.querySelector("#screen canvas");
   if (!canvas?.width || !document.querySelector(".is-connected")) return false;
@@ -72,6 +75,31 @@ def product(cluster: Cluster, page: Page, clone: Clone) -> tuple[float, float]:
     return cold, warm
 
 
+def start_many(cluster: Cluster) -> None:
+    """Have many others start: firmware alone, so that what is measured is their start and not what they do then."""
+    clone_actions.start(cluster.admin, [clone.id for clone in cluster.clones("many")])
+
+
+def behind_bulk(cluster: Cluster, page: Page) -> float:
+    """Seconds to the picture of a stopped clone that is launched behind the start of many; all are off afterwards."""
+    start_many(cluster)
+    cold, _warm = product(cluster, page, cluster.clones("click")[0])
+    starting = [clone for clone in cluster.clones("many") if clone.state == CloneState.STARTING]
+    say(f"behind bulk: {cold:.3f} s, {len(starting)} still to start")
+    many = cluster.wait_state("many", CloneState.RUNNING, 180)
+    clone_actions.force_off(cluster.admin, [clone.id for clone in many])
+    cluster.wait_state("many", CloneState.STOPPED, 120)
+    return cold
+
+
+def make_many(cluster: Cluster) -> None:
+    """The many: clones of an empty disk."""
+    path = f"{IMAGES}/empty.qcow2"
+    cluster.lab.master.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "64M"])
+    make_base(cluster, "empty", [path])
+    cluster.create("many", BULK, base="empty")
+
+
 def open_page(browser: Browser, cluster: Cluster) -> Page:
     """A user's browser, signed in, its cache warm as after the first visit."""
     users.create(None, "launcher", "user", PASSWORD)
@@ -98,12 +126,16 @@ def measure(cluster: Cluster, browser: Browser) -> dict[str, object]:
         colds.append(cold)
         warms.append(warm)
         say(f"round {number + 1}: bare {floors[-1]:.3f} s, launched {cold:.3f} s, opened {warm:.3f} s")
+    make_many(cluster)
+    behind = statistics.median(behind_bulk(cluster, page) for _round in range(BULK_ROUNDS))
     return {
         "rounds": ROUNDS,
         "bare_ms": round(1000 * statistics.median(floors)),
         "cold_ms": round(1000 * statistics.median(colds)),
         "cold_ratio": round(statistics.median(colds) / statistics.median(floors), 3),
         "warm_ms": round(1000 * statistics.median(warms)),
+        "behind_bulk_ms": round(1000 * behind),
+        "behind_bulk_ratio": round(behind / statistics.median(colds), 3),
     }
 
 

@@ -110,7 +110,7 @@ def over(operation_id: int) -> bool:
 def test_workers_killed_in_mid_creation_leave_exactly_the_asked_for_clones(cluster: Cluster, victim: str) -> None:
     prefix = f"kill{victim}"
     cluster.made.append(prefix)
-    workers = [cluster.pid_of(f"worker default {number}") for number in (1, 2, 3)]
+    workers = [cluster.pid_of(f"worker batches {number}") for number in (1, 2, 3)]
     wanted = clone_requests.Request(cluster.base_id, 75, prefix, cluster.admin.name)
     clone_requests.request_clones(cluster.admin, wanted)
     horses = caught_at_work(workers)

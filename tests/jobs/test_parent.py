@@ -25,8 +25,9 @@ from tests.support.servers import wait_until
 
 # One product serves most of these tests.
 pytestmark = pytest.mark.xdist_group("parent")
-NAMES = {"redis", "links", "web", "gateway", "ticker", "worker interactive", "worker checks 1", "worker checks 2"}
-NAMES |= {"worker default 1", "worker default 2", "worker default 3", "worker bulk"}
+NAMES = {"redis", "links", "web", "gateway", "ticker", "worker checks 1", "worker checks 2", "worker bulk"}
+NAMES |= {f"worker interactive {number}" for number in (1, 2, 3, 4)}
+NAMES |= {"worker default 1", "worker default 2", "worker batches 1", "worker batches 2", "worker batches 3"}
 
 
 @dataclass

@@ -6,16 +6,16 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
 from ravada_web.models import Clone, CloneState, Node, Trust, User, now
 from ravada_web.services.audit import events
-from ravada_web.services.batches import grouped_batches
+from ravada_web.services.batches import batched, grouped
 from ravada_web.services.clones.errors import NodeRefuses
 from ravada_web.services.clones.listing import out_of_space
 from ravada_web.services.clones.obstacles import Circumstances, Obstacle, circumstances, obstacle_of, of_node
+from ravada_web.services.clones.waves import batch_size
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.requests import request
 from ravada_web.services.people import quotas
@@ -48,10 +48,10 @@ def resume(actor: User, node: Node) -> int:
     return start(actor, waiting) if waiting else 0
 
 
-def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int]) -> None:
+def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int], *, awaited: bool) -> None:
     """Start new clones of one node whose memory was reserved when they were placed."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node))).all()
-    _queue_work(session, actor, chosen[0].node, chosen, "clones_start", CloneState.STARTING, {})
+    _queue_batches(session, actor, chosen, "clones_start", CloneState.STARTING, awaited=awaited)
 
 
 def shut_down(actor: User, clone_ids: Sequence[int]) -> int:
@@ -114,7 +114,8 @@ def may_delete(actor: User, clone: Clone) -> bool:
 def delete_volatile(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
     """Delete volatile clones that have stopped, as the system."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
-    _queue_work(session, None, node, chosen, "clones_delete", CloneState.DELETING, {})
+    for batch in batched(chosen, batch_size("clones_delete", node)):
+        _queue_work(session, None, node, batch, "clones_delete", CloneState.DELETING, {}, awaited=False)
 
 
 def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
@@ -177,11 +178,26 @@ def _move(
     state: CloneState,
     params: dict[str, Any] | None = None,
 ) -> None:
-    """Set the working state and queue one operation for each node and batch."""
+    """Set the working state and queue the work: for one clone as what a person waits for, for more as bulk."""
     for clone in chosen:
         events.record(session, actor, kind.removeprefix("clones_"), clone)
-    for node, batch in grouped_batches(chosen, lambda clone: clone.node, settings().clone_batch):
-        _queue_work(session, actor, node, batch, kind, state, params or {})
+    _queue_batches(session, actor, chosen, kind, state, params, awaited=len(chosen) == 1)
+
+
+def _queue_batches(
+    session: Session,
+    actor: User | None,
+    chosen: Sequence[Clone],
+    kind: str,
+    state: CloneState,
+    params: dict[str, Any] | None = None,
+    *,
+    awaited: bool = False,
+) -> None:
+    """One operation for each node and as many of its clones as one takes."""
+    for node, alike in grouped(chosen, lambda clone: clone.node).items():
+        for batch in batched(alike, batch_size(kind, node)):
+            _queue_work(session, actor, node, batch, kind, state, params or {}, awaited=awaited)
 
 
 def _queue_work(
@@ -192,8 +208,11 @@ def _queue_work(
     kind: str,
     state: CloneState,
     params: dict[str, Any],
+    *,
+    awaited: bool,
 ) -> None:
-    operation = request(session, kind, _title(kind, batch, node), actor=actor, node=node, params=params)
+    title = _title(kind, batch, node)
+    operation = request(session, kind, title, actor=actor, node=node, params=params, awaited=awaited, items=len(batch))
     values: dict[str, Any] = {"state": state, "reason": NOTHING, "operation_id": operation.id, "changed_at": now()}
     if state == CloneState.STARTING:
         values["started_at"] = now()

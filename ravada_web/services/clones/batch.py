@@ -20,6 +20,11 @@ def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
     return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
 
 
+def still_ours(handle: Handle, clone_id: int) -> bool:
+    """Whether no other operation has taken the clone over since."""
+    return db.session.scalar(select(Clone.operation_id).where(Clone.id == clone_id)) == handle.operation_id
+
+
 def replica_directory(version: BaseVersion, node: Node) -> str:
     """The folder of the version's disks on the node, where its clones' disks are too. Raises Conflict without one."""
     query = select(Replica.directory).where(Replica.version_id == version.id, Replica.node_id == node.id)

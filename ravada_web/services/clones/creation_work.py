@@ -108,4 +108,5 @@ def _start_requested(handle: Handle, plan: Plan) -> None:
         return
     with transaction() as session:
         session.execute(update(Clone).where(Clone.id.in_(plan.to_start)).values(start_after=False))
-        clone_actions.start_placed(session, session.get(User, handle.user_id), plan.to_start)
+        actor = session.get(User, handle.user_id)
+        clone_actions.start_placed(session, actor, plan.to_start, awaited=handle.awaited)

@@ -13,7 +13,8 @@ from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Clone, CloneState
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.clones.batch import claimed_clones, set_state
+from ravada_web.services.clones.batch import claimed_clones, set_state, still_ours
+from ravada_web.services.clones.waves import give_way
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.transaction import transaction
@@ -72,6 +73,9 @@ def _each(
     with endpoints.connect(batch[0].node) as connection:
         for done, (clone_id, clone_uuid, name) in enumerate(each, start=1):
             handle.check()
+            give_way(handle)
+            if not still_ours(handle, clone_id):
+                continue
             try:
                 display = act(connection, clone_uuid) or ""
             except HypervisorError as error:

@@ -184,7 +184,16 @@ def _queue(session: Session, actor: User, base: Base, placed: Sequence[tuple[int
     for node_id, batch in grouped_batches(placed, itemgetter(1), settings().clone_batch):
         node = session.get_one(Node, node_id)
         title = message("clones.title_create", count=len(batch), base=base.name, node=node.name)
-        operation = operation_requests.request(session, "clones_create", title, actor=actor, node=node, base_id=base.id)
+        operation = operation_requests.request(
+            session,
+            "clones_create",
+            title,
+            actor=actor,
+            node=node,
+            base_id=base.id,
+            awaited=len(placed) == 1,
+            items=len(batch),
+        )
         assign(session, operation.id, [clone_id for clone_id, _node_id in batch])
 
 

@@ -39,6 +39,7 @@ class Handle:
     node_id: int | None
     base_id: int | None
     user_id: int | None
+    awaited: bool
     params: dict[str, Any]
     result: dict[str, Any] = field(default_factory=dict)
     _reported: float = field(default_factory=time.monotonic)
@@ -119,7 +120,7 @@ def _claim(operation_id: int, attempt: int) -> Handle | None:
         if isinstance(claimed, CursorResult) and claimed.rowcount == 0:
             return None
         row = session.get_one(Operation, operation_id)
-        return Handle(row.id, attempt, row.kind, row.node_id, row.base_id, row.user_id, dict(row.params))
+        return Handle(row.id, attempt, row.kind, row.node_id, row.base_id, row.user_id, row.awaited, dict(row.params))
 
 
 def _end(handle: Handle, state: OperationState, error: Message) -> None:

@@ -7,23 +7,24 @@ from ravada_web.messages import Message, message
 from ravada_web.services.operations import subjects
 from ravada_web.services.operations.subjects import Subject
 
-QUEUES = ("interactive", "checks", "default", "bulk")
+QUEUES = ("interactive", "checks", "default", "batches", "bulk")
 
 
 @dataclass(frozen=True)
 class Kind:
     """`job` is the dotted name of a function of (operation id, attempt); `timeout` is in seconds.
 
-    `limit` names the node's limit that jobs of this kind share. `subject` frees what the operation works on when it
+    `queue` is where it waits unless a person waits for it. `limit` names the node's limit that jobs of this kind share
+    there. `subject` frees what the operation works on when it
     ends early, and puts it back to work for a retry.
     """
 
     label: Message
-    queue: Literal["interactive", "default", "bulk"]
+    queue: Literal["interactive", "default", "batches", "bulk"]
     job: str
     timeout: int
     subject: Subject
-    limit: Literal["build", "copy"] | None = None
+    limit: Literal["build", "copy", "start"] | None = None
 
 
 _HOUR = 3600
@@ -68,28 +69,43 @@ KINDS: dict[str, Kind] = {
     ),
     "clones_create": Kind(
         message("operations.kind_clones_create"),
-        "default",
+        "batches",
         "jobs.clones.create",
         600,
         subjects.CREATED_CLONES,
         limit="build",
     ),
     "clones_delete": Kind(
-        message("operations.kind_clones_delete"), "default", "jobs.clones.delete", 600, subjects.DELETED_CLONES
+        message("operations.kind_clones_delete"), "batches", "jobs.clones.delete", 600, subjects.DELETED_CLONES
     ),
     "clones_start": Kind(
-        message("operations.kind_clones_start"), "interactive", "jobs.clones.start", 300, subjects.STARTED_CLONES
+        message("operations.kind_clones_start"),
+        "batches",
+        "jobs.clones.start",
+        300,
+        subjects.STARTED_CLONES,
+        limit="start",
     ),
     "clones_stop": Kind(
-        message("operations.kind_clones_stop"), "interactive", "jobs.clones.stop", 300, subjects.STOPPED_CLONES
+        message("operations.kind_clones_stop"), "batches", "jobs.clones.stop", 300, subjects.STOPPED_CLONES
     ),
     "clones_restart": Kind(
-        message("operations.kind_clones_restart"), "interactive", "jobs.clones.restart", 300, subjects.RESTARTED_CLONES
+        message("operations.kind_clones_restart"), "batches", "jobs.clones.restart", 300, subjects.RESTARTED_CLONES
     ),
     "viewer_offer": Kind(
         message("operations.kind_viewer_offer"), "interactive", "jobs.clones.offer", 60, subjects.NO_ROWS
     ),
 }
+
+
+def queue_of(kind: str, awaited: bool) -> str:
+    """The queue of an operation: what a person waits for never waits behind what was asked for in bulk."""
+    return "interactive" if awaited else KINDS[kind].queue
+
+
+def held_by(kind: str, awaited: bool) -> str | None:
+    """The node's limit that holds an operation back; none does where a person waits for it."""
+    return None if awaited else KINDS[kind].limit
 
 
 def kinds_on(subject: Subject) -> tuple[str, ...]:

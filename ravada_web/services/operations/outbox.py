@@ -18,7 +18,7 @@ from ravada_web.errors import QueueUnreachable
 from ravada_web.extensions import queues
 from ravada_web.messages import message
 from ravada_web.models import Operation, attempt_id
-from ravada_web.services.operations.kinds import KINDS
+from ravada_web.services.operations.kinds import KINDS, held_by, queue_of
 from ravada_web.services.operations.limits import limit_key
 
 log = structlog.get_logger()
@@ -33,6 +33,7 @@ class Ticket:
     attempt: int
     kind: str
     node_id: int | None
+    awaited: bool
     at_once: int
 
     @property
@@ -40,12 +41,17 @@ class Ticket:
         """The id of the job that does this attempt."""
         return attempt_id(self.operation_id, self.attempt)
 
+    @property
+    def limit_key(self) -> str:
+        """The key of its node's limit; "" where none holds it back."""
+        limit = held_by(self.kind, self.awaited)
+        return limit_key(self.node_id, limit) if limit and self.node_id else ""
+
 
 def post(session: Session, operation: Operation, at_once: int) -> None:
     """Have the operation's present attempt queued when this transaction commits; `at_once` is its limit a node."""
     session.flush()
-    ticket = Ticket(operation.id, operation.attempt, operation.kind, operation.node_id, at_once)
-    session.info.setdefault(_OUTBOX, []).append(ticket)
+    session.info.setdefault(_OUTBOX, []).append(ticket_of(operation, at_once))
 
 
 def listen() -> None:
@@ -72,9 +78,9 @@ def enqueue(tickets: Iterable[Ticket]) -> None:
     for ticket in tickets:
         kind = KINDS[ticket.kind]
         options: dict[str, Any] = {}
-        if kind.limit and ticket.node_id:
-            options["rate_limit"] = RateLimit(limit_key(ticket.node_id, kind.limit), ticket.at_once)
-        queue(kind.queue).enqueue(
+        if ticket.limit_key:
+            options["rate_limit"] = RateLimit(ticket.limit_key, ticket.at_once)
+        queue(queue_of(ticket.kind, ticket.awaited)).enqueue(
             kind.job,
             args=(ticket.operation_id, ticket.attempt),
             job_id=ticket.job_id,
@@ -98,9 +104,8 @@ def forget(ticket: Ticket) -> None:
         job.delete()
     except Exception as error:  # noqa: BLE001  the job may be gone, or unreadable: both mean there is nothing to delete
         log.debug("no job to forget", job=ticket.job_id, error=str(error))
-    kind = KINDS[ticket.kind]
-    if kind.limit and ticket.node_id:
-        RateLimitRegistry(limit_key(ticket.node_id, kind.limit), queues.redis).release_and_enqueue(ticket.job_id)
+    if ticket.limit_key:
+        RateLimitRegistry(ticket.limit_key, queues.redis).release_and_enqueue(ticket.job_id)
 
 
 def queue_reachable() -> bool:
@@ -128,4 +133,4 @@ def require_queue() -> None:
 
 def ticket_of(operation: Operation, at_once: int) -> Ticket:
     """The ticket of an operation's present attempt."""
-    return Ticket(operation.id, operation.attempt, operation.kind, operation.node_id, at_once)
+    return Ticket(operation.id, operation.attempt, operation.kind, operation.node_id, operation.awaited, at_once)

@@ -17,9 +17,12 @@ from ravada_web.models import (
 )
 from ravada_web.services.audit import events
 from ravada_web.services.operations import outbox
-from ravada_web.services.operations.kinds import KINDS
+from ravada_web.services.operations.kinds import KINDS, queue_of
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.transaction import transaction
+
+# A node starts one wave of what was asked for in bulk at a time.
+WAVES_AT_ONCE = 1
 
 
 def request(
@@ -31,8 +34,14 @@ def request(
     node: Node | None = None,
     base_id: int | None = None,
     params: dict[str, Any] | None = None,
+    awaited: bool = False,
+    items: int = 1,
 ) -> Operation:
-    """Write an operation's row in the present transaction; its job is queued when that commits."""
+    """Write an operation's row in the present transaction; its job is queued when that commits.
+
+    `awaited`: a person waits for it, so it goes before what was asked for in bulk. `items`: how many things it is
+    about.
+    """
     operation = Operation(
         kind=kind,
         title=as_message(title),
@@ -40,6 +49,8 @@ def request(
         node_id=node.id if node else None,
         base_id=base_id,
         params=params or {},
+        awaited=awaited or KINDS[kind].queue == queue_of(kind, awaited=True),
+        items=items,
     )
     session.add(operation)
     outbox.post(session, operation, at_once(operation.kind, node))
@@ -48,8 +59,11 @@ def request(
 
 def at_once(kind: str, node: Node | None) -> int:
     """How many jobs of this kind a node takes at a time."""
-    if KINDS[kind].limit == "build" and node is not None:
-        return node.builds_at_once
+    match KINDS[kind].limit:
+        case "build" if node is not None:
+            return node.builds_at_once
+        case "start":
+            return WAVES_AT_ONCE
     return settings().copies_per_node
 
 

@@ -1,7 +1,5 @@
 """What a waiting operation waits for, at which place, and about how long: from Redis and from past operations."""
 
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +10,10 @@ from sqlalchemy import select
 from ravada_web.extensions import db, queues
 from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import Operation, OperationState, User, operation_of
-from ravada_web.services.operations import workers
-from ravada_web.services.operations.kinds import KINDS, QUEUES
-from ravada_web.services.operations.limits import limit_key
+from ravada_web.services.operations import estimates, workers
+from ravada_web.services.operations.kinds import QUEUES, held_by, queue_of
+from ravada_web.services.operations.limits import limit_key, limit_of
 from ravada_web.services.permissions import scopes
-
-# So many past operations say how long one of a kind takes.
-PAST = 20
 
 
 @dataclass(frozen=True)
@@ -49,9 +44,19 @@ def explain(viewer: User, rows: Sequence[Operation]) -> dict[int, Waiting]:
         seen = _read()
     except RedisError:
         return {}
-    usual = _usual_seconds({row.kind for row in waiting})
+    names = {queue_of(row.kind, row.awaited) for row in waiting}
+    turns = estimates.turns({name: _line(seen, name) for name in names})
     titles = _titles(viewer, seen)
-    return {row.id: _waiting(row, seen, usual.get(row.kind), titles) for row in waiting}
+    return {row.id: _waiting(row, seen, turns.get(row.job_id), titles) for row in waiting}
+
+
+def _line(seen: _Queues, name: str) -> estimates.Line:
+    """All that waits in a queue, in the order in which it is served, as far as that can be known."""
+    key_of = {job_id: key for held in (seen.through, seen.held) for key, ids in held.items() for job_id in ids}
+    held = [job_id for key, ids in seen.held.items() if limit_of(key) in workers.limits_on(name) for job_id in ids]
+    jobs = [*seen.jobs[name], *sorted(held, key=lambda job_id: operation_of(job_id) or 0)]
+    slots = {key: len(ids) for key, ids in seen.through.items()}
+    return estimates.Line(seen.served[name].workers, seen.served[name].busy, jobs, key_of, slots)
 
 
 def _read() -> _Queues:
@@ -79,49 +84,28 @@ def _titles(viewer: User, seen: _Queues) -> dict[str, Message]:
     return {job_id: known[number] for job_id, number in jobs.items() if number in known}
 
 
-def _usual_seconds(kinds: set[str]) -> dict[str, float]:
-    """How long the latest operations of these kinds took, the median."""
-    usual = {}
-    for kind in kinds:
-        took = (
-            select(Operation.started_at, Operation.finished_at)
-            .where(Operation.kind == kind, Operation.state == OperationState.DONE, Operation.started_at.is_not(None))
-            .order_by(Operation.id.desc())
-            .limit(PAST)
-        )
-        past = [(end - begin).total_seconds() for begin, end in db.session.execute(took) if begin and end]
-        if past:
-            usual[kind] = statistics.median(past)
-    return usual
-
-
-def _waiting(row: Operation, seen: _Queues, usual: float | None, titles: dict[str, Message]) -> Waiting:
-    kind = KINDS[row.kind]
-    queue = seen.served[kind.queue]
+def _waiting(row: Operation, seen: _Queues, seconds: float | None, titles: dict[str, Message]) -> Waiting:
+    queue = seen.served[queue_of(row.kind, row.awaited)]
     if queue.unserved:
-        return Waiting(message("operations.no_worker", queue=kind.queue))
-    limit = limit_key(row.node_id, kind.limit) if row.node_id and kind.limit else ""
+        return Waiting(message("operations.no_worker", queue=queue.name))
+    held = held_by(row.kind, row.awaited)
+    limit = limit_key(row.node_id, held) if row.node_id and held else ""
     if row.job_id in seen.held.get(limit, ()):
-        return _held_back(row, limit, seen, usual, titles)
-    jobs = seen.jobs[kind.queue]
+        return _held_back(row, limit, seen, seconds, titles)
+    jobs = seen.jobs[queue.name]
     if row.job_id not in jobs:
         return Waiting(message("operations.being_handed_over"))
     position = jobs.index(row.job_id) + 1
-    if queue.busy < queue.workers and position == 1:
-        return Waiting(message("operations.starting_shortly"), 1)
-    reason = message("operations.workers_busy", count=queue.workers, queue=kind.queue)
-    return Waiting(reason, position, _about(usual, position, queue.workers))
+    if position <= queue.workers - queue.busy:
+        return Waiting(message("operations.starting_shortly"), position)
+    reason = message("operations.workers_busy", count=queue.workers, queue=queue.name)
+    return Waiting(reason, position, seconds)
 
 
-def _held_back(row: Operation, limit: str, seen: _Queues, usual: float | None, titles: dict[str, Message]) -> Waiting:
+def _held_back(row: Operation, limit: str, seen: _Queues, seconds: float | None, titles: dict[str, Message]) -> Waiting:
     ahead = seen.through.get(limit, [])
     position = seen.held[limit].index(row.job_id) + 1
     busy = message("operations.node_busy", node=row.node.name if row.node else "", count=len(ahead))
     now = titles.get(ahead[0]) if ahead else None
     reason = sentences(busy, message("operations.now_running", title=now) if now else NOTHING)
-    return Waiting(reason, position, _about(usual, position, len(ahead)))
-
-
-def _about(usual: float | None, position: int, side_by_side: int) -> float | None:
-    """Seconds until its turn: so many rounds of the usual time, the one under way half done."""
-    return None if usual is None else usual * (math.ceil(position / max(1, side_by_side)) - 0.5)
+    return Waiting(reason, position, seconds)

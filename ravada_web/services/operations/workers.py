@@ -95,12 +95,12 @@ def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:
     rows = []
     for name, length in zip(QUEUES, lengths, strict=True):
         serving = [worker for worker in workers if name in worker.queues and worker.alive]
-        limited = sum(len(jobs) for key, jobs in held.items() if limit_of(key) in _limits_on(name))
+        limited = sum(len(jobs) for key, jobs in held.items() if limit_of(key) in limits_on(name))
         rows.append(QueueRow(name, length, limited, len(serving), sum(worker.state == "busy" for worker in serving)))
     return rows
 
 
-def _limits_on(queue: str) -> set[str]:
+def limits_on(queue: str) -> set[str]:
     """The limits of nodes that hold back jobs of a queue."""
     return {kind.limit for kind in KINDS.values() if kind.queue == queue and kind.limit}
 

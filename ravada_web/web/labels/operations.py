@@ -17,7 +17,8 @@ KINDS = {name: kind.label for name, kind in kinds.KINDS.items()}
 QUEUES = {
     "interactive": _l("What users wait for: launching, shutting down, adding nodes"),
     "checks": _l("Node checks"),
-    "default": _l("Creating and deleting desktops"),
+    "default": _l("Fixing nodes, removing bases, screenshots"),
+    "batches": _l("Desktops in bulk: creating, starting, stopping, deleting"),
     "bulk": _l("Preparing and copying bases"),
 }
 UNSERVED = Look(_l("No worker"), "red", "plug-connected-x")

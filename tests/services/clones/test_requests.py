@@ -59,7 +59,7 @@ def test_a_job_takes_at_most_a_batch_of_one_node(people: People) -> None:
 def test_the_jobs_are_queued_once_the_rows_are_committed(people: People) -> None:
     request_clones(people.administrator, wanted(people, make_base(make_nodes(3))))
     ids = db.session.scalars(select(Operation.id)).all()
-    assert set(queue("default").get_job_ids()) == {f"op-{operation_id}-1" for operation_id in ids}
+    assert set(queue("batches").get_job_ids()) == {f"op-{operation_id}-1" for operation_id in ids}
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_retrying_a_failed_creation_takes_its_clones_up_again(people: People) ->
     run(operation, 1, refused)
     assert operation_requests.retry(people.operator, [operation]) == 1
     assert {row.state for row in db.session.scalars(select(Clone))} == {CloneState.CREATING}
-    assert f"op-{operation}-2" in outbox.queue("default").get_job_ids()
+    assert f"op-{operation}-2" in outbox.queue("batches").get_job_ids()
 
 
 def test_only_what_failed_can_be_retried_and_only_by_operators(people: People) -> None:
@@ -221,13 +221,13 @@ def test_work_that_kills_its_workers_is_given_up_after_some_attempts(people: Peo
 def test_handing_back_frees_the_slot_of_the_dead_job_at_once(people: People) -> None:
     base = make_base(make_nodes(1))
     for number in range(3):
-        request_clones(people.administrator, Request(base, 1, f"c{number}", people.user.name))
-    assert len(outbox.queue("default").get_job_ids()) == 2, "two builds a node at once, the third waits"
-    outbox.queue("default").pop_job_id()
+        request_clones(people.administrator, Request(base, 2, f"c{number}", people.user.name))
+    assert len(outbox.queue("batches").get_job_ids()) == 2, "two builds a node at once, the third waits"
+    outbox.queue("batches").pop_job_id()
     first = db.session.scalars(select(Operation.id).order_by(Operation.id)).first()
     assert first is not None
     hand_back(first)
-    assert len(outbox.queue("default").get_job_ids()) == 2, "the waiting one was let through in its place"
+    assert len(outbox.queue("batches").get_job_ids()) == 2, "the waiting one was let through in its place"
 
 
 @pytest.mark.clock

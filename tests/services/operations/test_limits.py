@@ -12,10 +12,11 @@ def test_a_key_is_of_one_node_and_one_limit(limit: str) -> None:
     assert len({limit_key(1, limit), limit_key(11, limit), limit_key(1, "other")}) == 3
 
 
-def test_builds_are_held_back_on_default_and_copies_on_bulk() -> None:
-    assert {name: workers._limits_on(name) for name in workers.QUEUES} == {
+def test_builds_are_held_back_on_batches_and_copies_on_bulk() -> None:
+    assert {name: workers.limits_on(name) for name in workers.QUEUES} == {
         "interactive": set(),
         "checks": set(),
-        "default": {"build"},
+        "default": set(),
+        "batches": {"build", "start"},
         "bulk": {"copy"},
     }

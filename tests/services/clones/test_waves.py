@@ -1,0 +1,170 @@
+"""What one person waits for goes before what was asked for in bulk, which goes in waves and gives way."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import libvirt
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.hypervisor import domains
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.models import Clone, CloneState, Node, Operation, OperationState
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import waves
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.desktops import launching
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations import outbox
+from tests.conftest import People
+from tests.support.factories import change, make_base, make_nodes, make_offer
+from tests.support.servers import wait_until
+
+XML = (
+    "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>65536</memory><os><type>hvm</type></os></domain>"
+)
+
+
+def make_clones(people: People, count: int, nodes: int = 1, **values: object) -> list[int]:
+    """Clones of the user, off, pc-1 and so on; their creation is over."""
+    request_clones(people.administrator, Request(make_base(make_nodes(nodes)), count, "pc", people.user.name))
+    change(Clone, state=CloneState.STOPPED, **values)
+    change(Operation, state=OperationState.DONE)
+    for name in ("interactive", "batches"):
+        outbox.queue(name).empty()
+    return list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
+
+
+def waiting(kind: str = "clones_start") -> list[Operation]:
+    db.session.rollback()
+    query = select(Operation).where(Operation.kind == kind, Operation.state == OperationState.WAITING)
+    return list(db.session.scalars(query.order_by(Operation.id)))
+
+
+def queues_of(rows: list[Operation]) -> set[str]:
+    """The queues where their jobs are, or are let through to."""
+    jobs = {name: outbox.queue(name).get_job_ids() for name in ("interactive", "default", "batches", "bulk")}
+    return {name for name, ids in jobs.items() for row in rows if row.job_id in ids}
+
+
+def test_one_clone_is_what_a_person_waits_for_and_more_are_bulk(people: People) -> None:
+    ids = make_clones(people, 12, 3)
+    clone_actions.start(people.administrator, ids[1:])
+    bulk = waiting()
+    assert queues_of(bulk) == {"batches"}
+    launching.launch(people.user, ids[0])
+    (mine,) = [row for row in waiting() if row not in bulk]
+    assert queues_of([mine]) == {"interactive"}
+    assert mine.awaited and not any(row.awaited for row in bulk)
+
+
+def test_one_clone_a_node_is_bulk_all_the_same(people: People) -> None:
+    clone_actions.start(people.administrator, make_clones(people, 3, 3))
+    assert [(row.awaited, row.items) for row in waiting()] == [(False, 1)] * 3
+
+
+@pytest.mark.parametrize(("act", "kind"), [
+    (clone_actions.shut_down, "clones_stop"),
+    (clone_actions.force_off, "clones_stop"),
+    (clone_actions.restart, "clones_restart"),
+    (clone_actions.delete, "clones_delete"),
+])  # fmt: skip
+def test_it_is_so_for_all_that_is_done_to_clones(people: People, act: Callable[..., int], kind: str) -> None:
+    ids = make_clones(people, 4)
+    change(Clone, state=CloneState.RUNNING)
+    act(people.administrator, ids[1:])
+    assert queues_of(waiting(kind)) == {"batches"}
+    act(people.administrator, ids[:1])
+    assert queues_of(waiting(kind)) == {"batches", "interactive"}
+
+
+def test_a_new_desktop_of_an_offer_does_not_wait_behind_a_thousand(people: People) -> None:
+    base_id = make_base(make_nodes(1))
+    make_offer(base_id, people.user)
+    request_clones(people.administrator, Request(base_id, 30, "many", people.other.name, start_after=True))
+    many = waiting("clones_create")
+    launching.launch_new(people.user, base_id)
+    (mine,) = [row for row in waiting("clones_create") if row not in many]
+    assert queues_of([mine]) == {"interactive"} and queues_of(many) == {"batches"}
+
+
+@pytest.mark.parametrize(
+    ("cpus", "sizes"), [(2, [2, 2, 2, 2, 1]), (4, [4, 4, 1]), (64, [8, 1]), (None, [2, 2, 2, 2, 1])]
+)
+def test_a_wave_is_as_large_as_its_node_bears(people: People, cpus: int | None, sizes: list[int]) -> None:
+    ids = make_clones(people, 9)
+    change(Node, cpus=cpus)
+    clone_actions.start(people.administrator, ids)
+    assert [row.items for row in waiting()] == sizes
+    assert len(outbox.queue("batches").get_job_ids()) == 1, "one wave of a node at a time"
+
+
+@pytest.fixture
+def node(people: People, monkeypatch: pytest.MonkeyPatch) -> Iterator[libvirt.virConnect]:
+    """A node whose libvirt is the test driver, with four clones of the user that are off there."""
+    make_clones(people, 4)
+
+    @contextmanager
+    def connect(_node: Node) -> Iterator[libvirt.virConnect]:
+        with open_connection("test:///default") as opened:
+            yield opened
+
+    monkeypatch.setattr(endpoints, "connect", connect)
+    with open_connection("test:///default") as connection:
+        rows = db.session.execute(select(Clone.name, Clone.uuid)).all()
+        domains.define_all(connection, [XML.format(name=name, uuid=uuid) for name, uuid in rows])
+        yield connection
+        for _name, uuid in rows:
+            domains.force_off(connection, uuid)
+            connection.lookupByUUIDString(uuid).undefine()
+
+
+def states() -> list[str]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Clone.state).order_by(Clone.id)))
+
+
+def test_a_wave_lets_pass_what_a_person_waits_for_on_its_node(
+    node: libvirt.virConnect, app: Flask, people: People, drain: Callable[[], None]
+) -> None:
+    ids = list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
+    change(Node, cpus=8)
+    clone_actions.start(people.administrator, ids[1:])
+    launching.launch(people.user, ids[0])
+    (wave,) = [row for row in waiting() if not row.awaited]
+    ids_of_wave = wave.id, wave.attempt
+
+    def work() -> None:
+        import jobs.clones
+
+        with app.app_context():
+            jobs.clones.start(*ids_of_wave)
+
+    bulk = Thread(target=work)
+    bulk.start()
+    wait_until(lambda: OperationState.RUNNING in operation_states(), 5, "the wave is claimed")
+    assert states() == [CloneState.STARTING] * 4
+    drain()
+    assert states()[0] == CloneState.RUNNING
+    bulk.join(10)
+    assert states() == [CloneState.RUNNING] * 4
+
+
+def operation_states() -> set[str]:
+    db.session.rollback()
+    return set(db.session.scalars(select(Operation.state)))
+
+
+def test_a_wave_gets_on_with_it_where_people_keep_coming(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waves, "GIVE_WAY_SECONDS", 0.2)
+    ids = list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
+    clone_actions.start(people.administrator, ids[1:])
+    launching.launch(people.user, ids[0])
+    outbox.queue("interactive").empty()
+    drain()
+    assert states() == [CloneState.STARTING, *[CloneState.RUNNING] * 3]
