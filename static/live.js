@@ -7,21 +7,39 @@
   const ASK_EVERY = 5000;
   const FIRST_WAIT = 1000;
   const LONGEST_WAIT = 15000;
+  const LATE_EVERY = 500;
   let source = null;
   let since = document.querySelector("meta[name=live-since]")?.content ?? "0";
   let topics = "";
   let asking = null;
   let wait = FIRST_WAIT;
   let again = null;
+  // The ids of parts that changed and are not yet being fetched: htmx drops what comes while a part's fetch is under
+  // way, and that fetch may have been answered before the change.
+  const late = new Set();
 
   const parts = () => [...document.querySelectorAll("[data-live]")];
   const wanted = () => [...new Set(parts().flatMap((part) => part.dataset.live.split(" ").filter(Boolean)))].sort().join(" ");
 
   function refresh(changed) {
     for (const part of parts()) {
-      if (!changed || part.dataset.live.split(" ").some((topic) => changed.includes(topic))) htmx.trigger(part, "live");
+      if (!changed || part.dataset.live.split(" ").some((topic) => changed.includes(topic))) fetchPart(part);
     }
   }
+
+  function fetchPart(part) {
+    late.add(part.id);
+    htmx.trigger(part, "live");
+  }
+
+  document.addEventListener("htmx:before:request", (event) => late.delete(event.detail.ctx.sourceElement?.id));
+  setInterval(() => {
+    for (const id of late) {
+      const part = document.getElementById(id);
+      if (part?.dataset.live) fetchPart(part);
+      else late.delete(id);
+    }
+  }, LATE_EVERY);
 
   function open() {
     clearTimeout(again);

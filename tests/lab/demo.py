@@ -285,9 +285,12 @@ def _stop_product() -> None:
 
 def down() -> None:
     """Take everything away: the product, the lab, their data."""
+    there = FOLDER.exists()
     _stop_product()
     lab().down(purge=True)
+    shutil.rmtree(Settings(data=DATA).run_dir, ignore_errors=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
+    print("The demo is gone." if there else "There is no demo here.")
 
 
 def stay() -> None:
