@@ -23,20 +23,17 @@
 
   function refresh(changed) {
     for (const part of parts()) {
-      if (!changed || part.dataset.live.split(" ").some((topic) => changed.includes(topic))) fetchPart(part);
+      if (!changed || part.dataset.live.split(" ").some((topic) => changed.includes(topic))) htmx.trigger(part, "live");
     }
   }
 
-  function fetchPart(part) {
-    late.add(part.id);
-    htmx.trigger(part, "live");
-  }
-
+  document.addEventListener("live", (event) => late.add(event.target.id), { capture: true });
+  document.addEventListener("refresh", () => parts().forEach((part) => late.add(part.id)), { capture: true });
   document.addEventListener("htmx:before:request", (event) => late.delete(event.detail.ctx.sourceElement?.id));
   setInterval(() => {
     for (const id of late) {
       const part = document.getElementById(id);
-      if (part?.dataset.live) fetchPart(part);
+      if (part?.matches("[data-live]")) htmx.trigger(part, "live");
       else late.delete(id);
     }
   }, LATE_EVERY);
