@@ -1,6 +1,6 @@
 """Jobs about clones: each does one batch on one node."""
 
-from ravada_web.services.clones import creation_work, deletion_work, power_work
+from ravada_web.services.clones import creation_work, deletion_work, power_work, shutdown_watch
 from ravada_web.services.consoles import screenshot_work, viewer_files
 from ravada_web.services.operations.execution import run
 
@@ -16,13 +16,18 @@ def start(operation_id: int, attempt: int) -> None:
 
 
 def stop(operation_id: int, attempt: int) -> None:
-    """Shut the batch down, or force it off."""
+    """Ask the batch to shut down, or force it off."""
     run(operation_id, attempt, power_work.stop)
 
 
 def restart(operation_id: int, attempt: int) -> None:
     """Shut the batch down and start it again."""
     run(operation_id, attempt, power_work.restart)
+
+
+def watch(*operation_ids: int) -> None:
+    """Look at guests that were asked to shut down."""
+    shutdown_watch.watch(operation_ids)
 
 
 def delete(operation_id: int, attempt: int) -> None:

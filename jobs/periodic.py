@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ravada_web.config import Settings
+from ravada_web.services.clones import shutdown_watch
 from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
@@ -14,6 +15,7 @@ from ravada_web.services.storage import usage
 THIN_SECONDS = 240.0
 NOTIFY_SECONDS = 3.0
 COUNT_SECONDS = 30.0
+SHUTDOWN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("screenshots", picture, screenshot_work.due, "jobs.clones.screenshots", "default", picture, 60),
         Periodic("notifications", NOTIFY_SECONDS, _notifications, "jobs.alerts.notify", "checks", NOTIFY_SECONDS, 90),
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
+        Periodic(
+            "shutdowns", SHUTDOWN_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", SHUTDOWN_SECONDS, 30
+        ),
         Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),
     ]
 

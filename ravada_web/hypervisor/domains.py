@@ -1,11 +1,15 @@
 """Domains on one connection: define, start, stop, remove. What is so already is not an error."""
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
 
 import libvirt
 
-from ravada_web.hypervisor.errors import is_code, translated
+from ravada_web.hypervisor.errors import HypervisorError, is_code, translated
 from ravada_web.hypervisor.health import read_health
+from ravada_web.messages import NOTHING, Message, message
 
 # What is done to a domain; a start returns where its display is.
 Act = Callable[[libvirt.virConnect, str], str | None]
@@ -51,18 +55,51 @@ def start(connection: libvirt.virConnect, uuid: str) -> None:
     """Start a domain, or resume a paused one; a running one is left."""
     with translated():
         domain = connection.lookupByUUIDString(uuid)
-        if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
-            domain.resume()
-        elif not domain.isActive():
+        if domain.isActive():
+            _go_on(domain)
+        else:
             _ensure(domain.create, domain.isActive)
 
 
 def shut_down(connection: libvirt.virConnect, uuid: str) -> None:
-    """Press the domain's power button; its guest decides. One that is off, or gone, is left."""
+    """Press the domain's power button; its guest decides, and one that is paused goes on for it. One that is off, or
+    gone, is left.
+    """
     with translated():
         domain = _find(connection, uuid)
         if domain is not None and domain.isActive():
+            _go_on(domain)
             _ensure(domain.shutdown, lambda: not domain.isActive())
+
+
+def shut_down_all(connection: libvirt.virConnect, uuids: Iterable[str], seconds: float = 2.0) -> dict[str, Message]:
+    """Press the power buttons of several domains side by side: one that is stuck keeps no other waiting.
+
+    Returns why, for those that could not be pressed; what takes longer than so many seconds is left to itself.
+    """
+    answers: SimpleQueue[tuple[str, Message]] = SimpleQueue()
+
+    def press(uuid: str) -> None:
+        try:
+            shut_down(connection, uuid)
+            answers.put((uuid, NOTHING))
+        except HypervisorError as error:
+            answers.put((uuid, error.message))
+
+    unanswered = set(uuids)
+    for uuid in unanswered:
+        threading.Thread(target=press, args=(uuid,), daemon=True).start()
+    failures: dict[str, Message] = {}
+    end = time.monotonic() + seconds
+    while unanswered:
+        try:
+            uuid, why = answers.get(timeout=max(0.0, end - time.monotonic()))
+        except Empty:
+            return failures | dict.fromkeys(unanswered, message("hypervisor.no_answer", deadline_seconds=seconds))
+        unanswered.discard(uuid)
+        if why:
+            failures[uuid] = why
+    return failures
 
 
 def force_off(connection: libvirt.virConnect, uuid: str) -> None:
@@ -79,6 +116,15 @@ def undefine(connection: libvirt.virConnect, uuid: str) -> None:
         domain = _find(connection, uuid)
         if domain is not None:
             _ensure(lambda: domain.undefineFlags(_REMOVE_FLAGS), lambda: _find(connection, uuid) is None)
+
+
+def _go_on(domain: libvirt.virDomain) -> None:
+    """Have a domain that is paused, or whose guest sleeps, go on."""
+    state = domain.state()[0]
+    if state == libvirt.VIR_DOMAIN_PAUSED:
+        _ensure(domain.resume, lambda: domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED)
+    elif state == libvirt.VIR_DOMAIN_PMSUSPENDED:
+        domain.pMWakeup()
 
 
 def _find(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain | None:

@@ -45,12 +45,18 @@ TEXTS: dict[str, Template] = {
         "Node %(node)s already has virtual machines with these names: %(names)s. Delete these clones and create them "
         "with another prefix."
     ),
-    "clones.waiting_for_guests": N_("Waiting for the guests"),
+    "clones.off_so_far": N_("%(off)s of %(count)s off."),
+    "clones.starting_again": N_("All are off. Starting them again."),
+    "clones.node_silent": N_("Node %(node)s is not responding."),
     "clones.still_running": Plural(
-        "%(count)s desktop did not shut down within %(limit_seconds)s and is still running. Force it off if needed.",
-        "%(count)s desktops did not shut down within %(limit_seconds)s and are still running. Force them off if "
-        "needed.",
+        "%(names)s did not shut down within %(limit_seconds)s and is still running. Force it off if needed.",
+        "%(names)s did not shut down within %(limit_seconds)s and are still running. Force them off if needed.",
     ),
+    "clones.shutdown_unknown": N_(
+        "Node %(node)s stopped responding, so it is not known whether %(names)s shut down. The next check of the node "
+        "will show."
+    ),
+    "clones.shutdown_replaced": N_("Replaced by a later action on the same desktops."),
     "clones.failure_of": N_("%(clone)s: %(why)s"),
     "clones.failures": N_("Failed: %(failed_clauses)s."),
     # The titles of that work

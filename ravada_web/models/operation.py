@@ -14,10 +14,14 @@ from ravada_web.models.user import User
 
 
 class OperationState(StrEnum):
-    """How far an operation is; the last three are its end."""
+    """How far an operation is; the last three are its end.
+
+    One that is watched has been asked for, and how it ends is looked at from time to time: no worker holds it.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
+    WATCHED = "watched"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -59,6 +63,10 @@ class Operation(db.Model):
     base_id: Mapped[int | None] = mapped_column(ForeignKey("bases.id", ondelete="SET NULL"), index=True)
     created_at: Mapped[Moment] = mapped_column(default=now)
     started_at: Mapped[Moment | None]
+    # Of one that is watched, or was: since when, when it was last asked for, and until when it may take.
+    watched_from: Mapped[Moment | None]
+    asked_at: Mapped[Moment | None]
+    watched_until: Mapped[Moment | None]
     finished_at: Mapped[Moment | None]
 
     user: Mapped[User | None] = relationship()

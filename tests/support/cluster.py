@@ -155,7 +155,7 @@ class Cluster:
 
     def wait_operations(self, seconds: float = 60) -> None:
         """Wait until nothing is asked for any more."""
-        open_states = (OperationState.WAITING, OperationState.RUNNING)
+        open_states = (OperationState.WAITING, OperationState.RUNNING, OperationState.WATCHED)
 
         def idle() -> bool:
             db.session.rollback()

@@ -48,10 +48,10 @@ def resume(actor: User, node: Node) -> int:
     return start(actor, waiting) if waiting else 0
 
 
-def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int], *, awaited: bool) -> None:
-    """Start new clones of one node whose memory was reserved when they were placed."""
+def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int], *, awaited: bool) -> list[int]:
+    """Start clones of one node whose memory is reserved: new and restarting ones. Returns the operations' ids."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node))).all()
-    _queue_batches(session, actor, chosen, "clones_start", CloneState.STARTING, awaited=awaited)
+    return _queue_batches(session, actor, chosen, "clones_start", CloneState.STARTING, awaited=awaited)
 
 
 def shut_down(actor: User, clone_ids: Sequence[int]) -> int:
@@ -193,11 +193,13 @@ def _queue_batches(
     params: dict[str, Any] | None = None,
     *,
     awaited: bool = False,
-) -> None:
-    """One operation for each node and as many of its clones as one takes."""
-    for node, alike in grouped(chosen, lambda clone: clone.node).items():
-        for batch in batched(alike, batch_size(kind, node)):
-            _queue_work(session, actor, node, batch, kind, state, params or {}, awaited=awaited)
+) -> list[int]:
+    """One operation for each node and as many of its clones as one takes; returns their ids."""
+    return [
+        _queue_work(session, actor, node, batch, kind, state, params or {}, awaited=awaited)
+        for node, alike in grouped(chosen, lambda clone: clone.node).items()
+        for batch in batched(alike, batch_size(kind, node))
+    ]
 
 
 def _queue_work(
@@ -210,13 +212,14 @@ def _queue_work(
     params: dict[str, Any],
     *,
     awaited: bool,
-) -> None:
+) -> int:
     title = _title(kind, batch, node)
     operation = request(session, kind, title, actor=actor, node=node, params=params, awaited=awaited, items=len(batch))
     values: dict[str, Any] = {"state": state, "reason": NOTHING, "operation_id": operation.id, "changed_at": now()}
     if state == CloneState.STARTING:
         values["started_at"] = now()
     session.execute(update(Clone).where(Clone.id.in_([clone.id for clone in batch])).values(**values))
+    return operation.id
 
 
 def _title(kind: str, batch: Sequence[Clone], node: Node) -> Message:

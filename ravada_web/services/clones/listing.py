@@ -10,7 +10,9 @@ from sqlalchemy.orm import defaultload, joinedload, lazyload
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import message
-from ravada_web.models import Clone, CloneState, Decision, Node, User
+from ravada_web.models import Clone, CloneState, Decision, Node, Operation, OperationState, User
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import RESTARTED_CLONES, STOPPED_CLONES
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import names as user_names
 from ravada_web.services.permissions import scopes
@@ -85,6 +87,17 @@ def of_operation(viewer: User, operation_id: int) -> Sequence[Clone]:
     """The clones that an operation is about, as far as the viewer may know of them."""
     query = visible(viewer).where(Clone.operation_id == operation_id).order_by(Clone.sort_name)
     return db.session.scalars(query).all()
+
+
+def still_on(viewer: User, operation: Operation) -> Sequence[int]:
+    """The ids of the clones that an operation is to shut down, or has failed to, as far as the viewer may force them
+    off."""
+    kinds = (*kinds_on(STOPPED_CLONES), *kinds_on(RESTARTED_CLONES))
+    if operation.kind not in kinds or operation.state not in (OperationState.WATCHED, OperationState.FAILED):
+        return ()
+    states = (CloneState.STOPPING, CloneState.RUNNING, CloneState.PAUSED)
+    query = select(Clone.id).where(Clone.operation_id == operation.id, Clone.state.in_(states))
+    return db.session.scalars(query.where(scopes.clones(viewer, "clones.control_all")).order_by(Clone.sort_name)).all()
 
 
 def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ravada_web.extensions import db
 from ravada_web.models import Operation, OperationState, attempt_id, now
@@ -109,9 +109,11 @@ def _open_operations() -> list[_Open]:
 def _seconds_each(kinds: Collection[str]) -> dict[str, float]:
     """How long the latest operations of these kinds took for each thing that they were about, the median."""
     each = {}
+    # While it was watched no worker was busy with it.
+    ended = func.coalesce(Operation.watched_from, Operation.finished_at)
     for kind in kinds:
         took = (
-            select(Operation.started_at, Operation.finished_at, Operation.items)
+            select(Operation.started_at, ended, Operation.items)
             .where(Operation.kind == kind, Operation.state == OperationState.DONE)
             .where(Operation.started_at.is_not(None), Operation.items > 0)
             .order_by(Operation.id.desc())

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import structlog
 from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
@@ -42,6 +44,8 @@ class Handle:
     awaited: bool
     params: dict[str, Any]
     result: dict[str, Any] = field(default_factory=dict)
+    # Set by work that has only asked for its outcome: this is watched until then, and no worker waits for it.
+    watched_until: datetime | None = None
     _reported: float = field(default_factory=time.monotonic)
 
     @property
@@ -104,7 +108,7 @@ def run(operation_id: int, attempt: int, work: Work) -> None:
             _end(handle, OperationState.FAILED, message("operations.unexpected", error=printable(repr(error))))
             raise
         else:
-            _end(handle, OperationState.DONE, NOTHING)
+            _end(handle, OperationState.WATCHED if handle.watched_until else OperationState.DONE, NOTHING)
 
 
 def _claim(operation_id: int, attempt: int) -> Handle | None:
@@ -129,9 +133,18 @@ def _end(handle: Handle, state: OperationState, error: Message) -> None:
         row = session.get_one(Operation, handle.operation_id)
         if row.attempt != handle.attempt or row.state != OperationState.RUNNING:
             return
-        row.state, row.error, row.finished_at = state, error, now()
         row.result = handle.result
-        if state == OperationState.DONE:
-            row.progress = 100
+        if state == OperationState.WATCHED:
+            row.state, row.worker, row.watched_until = state, "", handle.watched_until
+            row.watched_from = row.asked_at = now()
         else:
-            KINDS[row.kind].subject.release(session, row, error)
+            end(session, row, state, error)
+
+
+def end(session: Session, row: Operation, state: OperationState, error: Message = NOTHING) -> None:
+    """Write how an operation ended; what it worked on is freed where that was not by being done."""
+    row.state, row.error, row.finished_at = state, error, now()
+    if state == OperationState.DONE:
+        row.progress = 100
+    else:
+        KINDS[row.kind].subject.release(session, row, error)

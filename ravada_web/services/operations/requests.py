@@ -111,11 +111,12 @@ def next_attempt(session: Session, row: Operation) -> None:
     row.state = OperationState.WAITING
     row.cancel_asked = False
     row.error, row.message, row.progress, row.worker, row.finished_at = NOTHING, NOTHING, 0, "", None
+    row.watched_from, row.asked_at, row.watched_until = None, None, None
     outbox.post(session, row, at_once(row.kind, row.node))
 
 
 def cancel(actor: User, operation_ids: Sequence[int]) -> int:
-    """Stop operations: waiting ones at once, running ones at their next safe step; returns how many."""
+    """Stop operations: waiting ones at once, others at their next safe step or look; returns how many."""
     rights.require(actor, "operations.control")
     with transaction() as session:
         rows = _to_control(session, actor, operation_ids)

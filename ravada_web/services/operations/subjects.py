@@ -68,9 +68,7 @@ class RestartedClones(Clones):
 
     def resumed(self, clone: Clone) -> CloneState | None:
         """The state in which a retry takes the clone up again; None leaves it as it is."""
-        if clone.state == CloneState.RUNNING and clone.reason:
-            return self.working
-        return CloneState.STARTING if clone.state == CloneState.STOPPED else None
+        return None if clone.state == CloneState.RUNNING and not clone.reason else self.working
 
 
 class OneReplica(Subject):

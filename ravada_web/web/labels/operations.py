@@ -9,6 +9,7 @@ from ravada_web.web.rendering import later as _l
 STATES = {
     "waiting": Look(_l("Waiting"), "secondary", "hourglass"),
     "running": Look(_l("Running"), "blue", "loader-2", busy=True),
+    "watched": Look(_l("Waiting for guests"), "blue", "hourglass"),
     "done": Look(_l("Done"), "green", "circle-check"),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
     "cancelled": Look(_l("Cancelled"), "secondary", "circle-off"),

@@ -40,8 +40,9 @@ def index() -> Response:
 def operation(operation_id: int) -> Response:
     """One operation."""
     shown = vars(operation_list.operation_page(me(), operation_id))
-    clones = clone_list.of_operation(me(), operation_id)
-    return show("operations/operation.html", "operations/_operation.html", clones=clones, **shown)
+    shown["clones"] = clone_list.of_operation(me(), operation_id)
+    shown["still_on"] = clone_list.still_on(me(), shown["operation"])
+    return show("operations/operation.html", "operations/_operation.html", **shown)
 
 
 @blueprint.get("/badge")

@@ -1,0 +1,134 @@
+"""Looking after guests that were asked to shut down: one short job for all of them, each node in a thread of its own.
+
+It sees who is off, and presses the power buttons of the others again. A node that takes its time delays no other one.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import joinedload
+
+from ravada_web.errors import DatabaseBusy
+from ravada_web.extensions import db, queues
+from ravada_web.hypervisor import domains
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.health import read_health
+from ravada_web.models import Clone, CloneState, Node, Observed, Operation, OperationState, Trust
+from ravada_web.services.batches import grouped
+from ravada_web.services.clones import shutdowns
+from ravada_web.services.clones.shutdowns import Seen
+from ravada_web.services.nodes import endpoints
+
+log = structlog.get_logger()
+LIBVIRT_SECONDS = 1.5
+# A node that has not answered by then is looked at again by the next job.
+ROUND_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What looking at a node needs of its rows: its libvirt ("" is not asked), the operations that are watched there,
+    and the UUIDs of the domains whose buttons are to be pressed again."""
+
+    uri: str
+    operation_ids: Sequence[int]
+    to_press: Sequence[str]
+
+
+def due() -> list[Sequence[int]]:
+    """The ids of all operations that are watched, for one job; nothing where there is none."""
+    ids = db.session.scalars(select(Operation.id).where(Operation.state == OperationState.WATCHED)).all()
+    return [ids] if ids else []
+
+
+def watch(operation_ids: Sequence[int]) -> None:
+    """Look at the nodes of these operations, and write what was seen. One job does so at a time: where a node hangs,
+    no more than one worker waits for it.
+    """
+    lock = queues.redis.lock("ravada:shutdowns", timeout=ROUND_SECONDS + 2)
+    if not lock.acquire(blocking=False):
+        return
+    try:
+        _look_at(_looks(operation_ids))
+    finally:
+        with suppress(RedisError):
+            lock.release()
+
+
+def _looks(operation_ids: Sequence[int]) -> list[Look]:
+    query = select(Operation).where(Operation.id.in_(operation_ids), Operation.state == OperationState.WATCHED)
+    rows = db.session.scalars(query.options(joinedload(Operation.node)).order_by(Operation.id)).all()
+    again = [row.id for row in rows if shutdowns.press_is_due(row.asked_at)]
+    asked = select(Clone.node_id, Clone.uuid).where(Clone.operation_id.in_(again), Clone.state == CloneState.STOPPING)
+    to_press = grouped(db.session.execute(asked).all(), lambda pair: pair[0])
+    looks = [
+        Look(
+            uri=_uri(node),
+            operation_ids=[row.id for row in alike],
+            to_press=[uuid for _node_id, uuid in to_press.get(node.id, ())] if node else (),
+        )
+        for node, alike in grouped(rows, lambda row: row.node).items()
+    ]
+    db.session.rollback()
+    return looks
+
+
+def _uri(node: Node | None) -> str:
+    """Where the node's libvirt is asked; "" where it does not answer by what is known. Never raises."""
+    if node is None or node.trust != Trust.PINNED or node.observed == Observed.DOWN:
+        return ""
+    try:
+        return endpoints.libvirt_uri(endpoints.target(node))
+    except Exception:
+        log.exception("node without an address", node=node.name)
+        return ""
+
+
+def _look_at(looks: Sequence[Look]) -> None:
+    answers: SimpleQueue[tuple[Look, Seen | None]] = SimpleQueue()
+    for look in looks:
+        threading.Thread(target=lambda look=look: answers.put((look, _ask(look))), daemon=True).start()
+    waiting = list(looks)
+    until = time.monotonic() + ROUND_SECONDS
+    while waiting:
+        try:
+            look, seen = answers.get(timeout=max(0.0, until - time.monotonic()))
+        except Empty:
+            look, seen = waiting[0], None
+        if look in waiting:
+            waiting.remove(look)
+            for operation_id in look.operation_ids:
+                _settle(operation_id, seen)
+
+
+def _ask(look: Look) -> Seen | None:
+    """What the node says, its buttons pressed; None where it does not answer. Never raises."""
+    if not look.uri:
+        return None
+    try:
+        with open_connection(look.uri, deadline=LIBVIRT_SECONDS) as connection:
+            seen = Seen(read_health(connection).domains)
+            to_press = [uuid for uuid in look.to_press if not seen.is_off(uuid)]
+            return Seen(seen.domains, bool(to_press), domains.shut_down_all(connection, to_press))
+    except Exception as error:  # noqa: BLE001  whatever it is, it is this node's alone
+        log.info("node not seen", operations=look.operation_ids, error=repr(error))
+        return None
+
+
+def _settle(operation_id: int, seen: Seen | None) -> None:
+    """Write what was seen; what goes wrong with one operation ends that one alone."""
+    try:
+        shutdowns.settle(operation_id, seen)
+    except (SQLAlchemyError, DatabaseBusy) as error:
+        log.warning("not settled, the next look will", operation=operation_id, error=str(error))
+    except Exception as error:
+        log.exception("not settled", operation=operation_id)
+        shutdowns.fail(operation_id, error)
