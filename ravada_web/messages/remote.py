@@ -23,6 +23,14 @@ TEXTS: dict[str, Template] = {
         "%(name)s did not answer within %(deadline_seconds)s (%(step)s). It may be off, cut off from the network, or "
         "overloaded."
     ),
+    "remote.late_words": N_(
+        "%(name)s did not finish within %(deadline_seconds)s (%(step)s). The last it said: “%(said)s”"
+    ),
+    "remote.late_inside": N_(
+        "%(name)s accepted the login of %(user)s, but did not finish within %(deadline_seconds)s (%(step)s). Log in "
+        "there to see what hangs: an overloaded host, a disk or a network mount."
+    ),
+    "remote.it_said": N_("The host says: “%(said)s”"),
     "remote.step_admit": N_("access to the display"),
     "remote.step_list_pools": N_("listing the pools"),
     "remote.step_hash": N_("hashing"),
@@ -44,7 +52,8 @@ TEXTS: dict[str, Template] = {
     "remote.links_taken": N_("Another links process is using %(folder)s. Stop it first; only one can run."),
     "remote.key_refused": N_(
         "%(name)s answers, but does not accept our key for user %(user)s. Add the public key of this installation to "
-        "~%(user)s/.ssh/authorized_keys there, and check that sshd lets this user in."
+        "~%(user)s/.ssh/authorized_keys there. If it is there already, the log of sshd on that host says why it does "
+        "not count, for example PermitRootLogin, AllowUsers, or a from= before the key."
     ),
     "remote.unknown_address_of": N_(
         "The address of %(name)s, %(host)s, could not be resolved. Check its spelling, or enter an IP address."
@@ -61,6 +70,27 @@ TEXTS: dict[str, Template] = {
     "remote.not_ssh": N_("%(host)s port %(port)s is not an SSH server we can talk to. Check the port of %(name)s."),
     "remote.stopped_answering": N_(
         "%(name)s stopped answering over SSH. It may be off, cut off from the network, or overloaded."
+    ),
+    "remote.silent_port": N_(
+        "%(name)s accepts connections at %(host)s port %(port)s, but its SSH server says nothing. It may be "
+        "overloaded, or another program listens there."
+    ),
+    "remote.turned_away": N_(
+        "%(name)s closes connections to %(host)s port %(port)s as soon as they are made. Its sshd takes no more of "
+        "them for now (MaxStartups, PerSourcePenalties), or a firewall, fail2ban or hosts.deny blocks this server. "
+        "Ravada keeps trying."
+    ),
+    "remote.closed_at_login": N_(
+        "%(name)s (%(host)s port %(port)s) closed the connection during login. Check on that host that the account is "
+        "not locked or expired; the log of its sshd says why."
+    ),
+    "remote.no_sessions": N_(
+        "%(name)s accepts the login of %(user)s, but opens no session for a command. Check MaxSessions in its "
+        "sshd_config."
+    ),
+    "remote.no_forward": N_("The connection to %(name)s does not forward the display: %(said)s"),
+    "remote.own_fault": N_(
+        "SSH on this server failed before it reached %(name)s: %(said)s Check the key and the data folder of Ravada."
     ),
     "remote.closed_silently": N_("closed without an error message"),
     "remote.broke": N_("The SSH connection to %(name)s (%(host)s port %(port)s) was lost: %(said)s"),

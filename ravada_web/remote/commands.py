@@ -11,13 +11,30 @@ from typing import IO
 
 from ravada_web.messages import Message
 from ravada_web.messages.foreign import printable
-from ravada_web.remote import ssh
-from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, RemoteError
+from ravada_web.remote import failures, ssh
+from ravada_web.remote.errors import CommandFailed, RemoteError
+from ravada_web.remote.ssh_log import SshLog
 from ravada_web.remote.target import Target, Workspace
 
 # The far side stops a command by itself this much after we have given it up, so that none piles up there.
 GRACE_SECONDS = 2
 IN_ENGLISH = ("env", "LC_ALL=C")
+
+
+class Process(subprocess.Popen[bytes]):
+    """A command that was started here or, by ssh, on a node; used as a context. `log` is what that ssh reports."""
+
+    log: SshLog | None = None
+
+    @property
+    def reported(self) -> bytes:
+        """What ssh itself has reported until now; nothing of a command of this host."""
+        return self.log.tail() if self.log else b""
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[arg-type]
+        if self.log:
+            self.log.close()
 
 
 def run(
@@ -44,11 +61,11 @@ def run(
         try:
             stdout, stderr = process.communicate(stdin, timeout=deadline)
         except subprocess.TimeoutExpired as error:
-            raise DeadlineExceeded(target.name, step, deadline) from error
+            raise failures.late(target, step, deadline, process.reported, error.stderr or b"") from error
         finally:
             kill(process)
-    if process.returncode:
-        raise failure(target, step, process.returncode, stderr)
+        if process.returncode:
+            raise failure(target, step, process, stderr)
     return stdout
 
 
@@ -60,18 +77,19 @@ def popen(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     bulk: bool = False,
     deadline: float | None = None,
-) -> "subprocess.Popen[bytes]":
+) -> Process:
     """Start a command on the node, with pipes for its output, in a process group of its own.
 
     `bulk` gives it a connection of its own, so that a copy never delays the consoles on the link. With a
     `deadline` (seconds) the far side ends it by itself soon after, whatever becomes of us.
     """
     control = None if bulk else workspace.control(target)
-    if target.local:
+    log = None if target.local else SshLog()
+    if log is None:
         command = [*IN_ENGLISH, *argv]
     else:
-        command = [*ssh.command(workspace, target, control=control), far_line(target, argv, deadline)]
-    return subprocess.Popen(
+        command = [*ssh.command(workspace, target, log=log, control=control), far_line(target, argv, deadline)]
+    process = Process(
         command,
         stdin=stdin,
         stdout=subprocess.PIPE,
@@ -79,6 +97,8 @@ def popen(
         cwd=Path("/"),
         process_group=0,
     )
+    process.log = log
+    return process
 
 
 def far_line(target: Target, argv: Sequence[str], deadline: float | None) -> str:
@@ -95,8 +115,11 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def failure(target: Target, step: Message | str, status: int, stderr: bytes) -> RemoteError:
-    """The error for a command that ended with that status."""
-    if status == ssh.SSH_FAILED and not target.local:
-        return ssh.classify(target, stderr)
-    return CommandFailed(target.name, step, status, printable(stderr))
+def failure(target: Target, step: Message | str, process: Process, stderr: bytes) -> RemoteError:
+    """The error for a command that has ended with another status than 0."""
+    if process.returncode == ssh.SSH_FAILED and not target.local:
+        if lost := failures.classify(target, process.reported, stderr):
+            return lost
+        if not stderr and not failures.logged_in(process.reported):
+            return failures.closed(target)  # the link went in the middle of it
+    return CommandFailed(target.name, step, process.returncode, printable(stderr))

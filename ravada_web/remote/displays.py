@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ravada_web.messages import message
-from ravada_web.remote import ssh
+from ravada_web.messages.foreign import printable
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.links import link_is_up
@@ -78,4 +78,4 @@ def _mux(workspace: Workspace, target: Target, verb: str, local: Path, display: 
     except subprocess.TimeoutExpired as error:
         raise NodeUnreachable("timeout", message("remote.link_silent", name=target.name)) from error
     if result.returncode:
-        raise ssh.classify(target, result.stderr)
+        raise NodeUnreachable("lost", message("remote.no_forward", name=target.name, said=printable(result.stderr)))

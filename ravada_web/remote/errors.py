@@ -36,6 +36,10 @@ class HostKeyChanged(RemoteError):
         self.new = new
 
 
+class OwnFault(RemoteError):
+    """ssh could not be run as it is to be on this very server; the node has no part in it."""
+
+
 class KeyRefused(RemoteError):
     """The host refuses our key, or its user may not act as root."""
 
@@ -61,9 +65,6 @@ class CommandFailed(RemoteError):
 
 class DeadlineExceeded(RemoteError):
     """A command did not end in time and was stopped."""
-
-    def __init__(self, name: str, step: Message | str, seconds: float) -> None:
-        super().__init__(message("remote.deadline", name=name, step=step, deadline_seconds=seconds))
 
 
 class CopyFailed(RemoteError):

@@ -10,8 +10,9 @@ from time import monotonic
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
+from ravada_web.remote import failures
 from ravada_web.remote.commands import failure, kill, popen, run
-from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, ImageRefused
+from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.files import file_size, free_space, list_files, remove_files
 from ravada_web.remote.overlays import make_overlays, make_template
 from ravada_web.remote.sampling import Sample, sample
@@ -157,7 +158,7 @@ def flatten(
         try:
             while True:
                 if not select.select([process.stdout], [], [], max(0.0, end - monotonic()))[0]:
-                    raise DeadlineExceeded(target.name, step, deadline)
+                    raise failures.late(target, step, deadline, process.reported)
                 if not (output := os.read(process.stdout.fileno(), 65536)):
                     break
                 if on_progress and (percents := PERCENT.findall(output)):
@@ -166,8 +167,8 @@ def flatten(
             process.wait(max(1.0, end - monotonic()))
         finally:
             kill(process)
-    if process.returncode:
-        raise failure(target, step, process.returncode, stderr)
+        if process.returncode:
+            raise failure(target, step, process, stderr)
 
 
 def sha256(workspace: Workspace, target: Target, path: str, deadline: float = HASH_SECONDS) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.remote import ssh
-from ravada_web.remote.errors import LinksTaken
+from ravada_web.remote import failures, ssh
+from ravada_web.remote.errors import LinksTaken, RemoteError
+from ravada_web.remote.ssh_log import SshLog
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 
 FIRST_DELAY = 0.5
@@ -46,7 +47,8 @@ class Link:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._delay = 0.0
-        self._stderr = b""
+        self._log: SshLog | None = None
+        self._said = b""
 
     @property
     def starting(self) -> bool:
@@ -64,7 +66,8 @@ class Link:
         control, local = self._workspace.control(self.target), self._workspace.libvirt_socket(self.target)
         options = ("-N", "-M", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes")
         forward = ("-L", f"{local}:{self._remote_socket}")
-        command = ssh.command(self._workspace, self.target, *options, *forward, control=control)
+        self._log = SshLog()
+        command = ssh.command(self._workspace, self.target, *options, *forward, log=self._log, control=control)
         # setpriv: a keeper that is killed takes its links along. The signal comes when the *thread* ends that
         # started them, so a keeper's reconcile() belongs to a thread that lives as long as it.
         self._process = subprocess.Popen(
@@ -76,34 +79,39 @@ class Link:
         )
         assert self._process.stderr
         os.set_blocking(self._process.stderr.fileno(), False)
-        self._started, self._stderr = time.monotonic(), b""
+        self._started, self._said = time.monotonic(), b""
 
     def refresh(self) -> None:
         """Update the state from the process."""
         if self._process is None:
             return
         self._listen(self._process)
+        self._reported()
         if self._process.poll() is not None:
             self._ended()
         elif not self.state.up and link_is_up(self._workspace, self.target):
             self._set_state(True, NOTHING)
         elif not self.state.up and time.monotonic() - self._started > START_SECONDS:
-            self._stderr = b"Connection timed out"
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._ended()
+            step = message("remote.step_login")
+            self._ended(failures.late(self.target, step, START_SECONDS, self._reported(), self._said))
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
-        """Keep the end of ssh's stderr; unread, its pipe would fill up and block ssh."""
+        """Keep the end of what the host says; unread, its pipe would fill up and block ssh."""
         assert process.stderr
-        self._stderr = (self._stderr + (process.stderr.read() or b""))[-TAIL_BYTES:]
+        self._said = (self._said + (process.stderr.read() or b""))[-TAIL_BYTES:]
 
-    def _ended(self) -> None:
+    def _reported(self) -> bytes:
+        return self._log.tail() if self._log else b""
+
+    def _ended(self, error: RemoteError | None = None) -> None:
         assert self._process
         self._listen(self._process)
         good = self.state.up and time.monotonic() - self._started >= GOOD_LIFE
         self._delay = FIRST_DELAY if good or not self._delay else min(2 * self._delay, LONGEST_DELAY)
         self.retry_at = time.monotonic() + self._delay
-        self._set_state(False, ssh.classify(self.target, self._stderr).message)
+        error = error or failures.classify(self.target, self._reported(), self._said)
+        self._set_state(False, (error or failures.closed(self.target, self._said)).message)
         self.stop()
 
     def _set_state(self, up: bool, reason: Message) -> None:
@@ -119,6 +127,9 @@ class Link:
             assert self._process.stderr
             self._process.stderr.close()
             self._process = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
         self._remove_sockets()
 
     def _remove_sockets(self) -> None:

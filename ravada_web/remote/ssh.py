@@ -1,16 +1,12 @@
-"""The one place that knows OpenSSH: its options, and what its messages mean."""
+"""How OpenSSH is called: its options, with a node's key pinned. What its messages mean is in failures.py."""
 
 import base64
 import hashlib
 import os
-import re
 import tempfile
 from pathlib import Path
 
-from ravada_web.messages import Message, message
-from ravada_web.messages.foreign import printable
-from ravada_web.remote.changed_keys import changed
-from ravada_web.remote.errors import Code, KeyRefused, NodeUnreachable, RemoteError
+from ravada_web.remote.ssh_log import SshLog
 from ravada_web.remote.target import Target, Workspace
 
 # ssh(1): its own failures, as opposed to the far command's.
@@ -43,10 +39,11 @@ OPTIONS = (
 )
 
 
-def command(workspace: Workspace, target: Target, *extra: str, control: Path | None) -> list[str]:
+def command(workspace: Workspace, target: Target, *extra: str, log: SshLog, control: Path | None) -> list[str]:
     """The `ssh` command line up to and including the host, with the node's key pinned.
 
-    `control` is the link's socket to go over where there is one; None makes a connection of its own.
+    `log` takes what ssh reports. `control` is the link's socket to go over where there is one; None makes a connection
+    of its own.
     """
     _pin(workspace, target)
     of_node = (
@@ -60,6 +57,7 @@ def command(workspace: Workspace, target: Target, *extra: str, control: Path | N
         "ssh",
         "-F",
         "/dev/null",
+        *log.options,
         *extra,
         *options,
         "-p",
@@ -99,52 +97,3 @@ def fingerprint_of(line: str) -> str:
     """The SHA-256 fingerprint of a public key's line, as `ssh-keygen -l` shows it ("SHA256:…")."""
     digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
-
-
-def classify(target: Target, stderr: bytes | str) -> RemoteError:
-    """What ssh's own failure (status 255) means, for an administrator."""
-    output = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
-    if "Host key verification failed" in output or "REMOTE HOST IDENTIFICATION HAS CHANGED" in output:
-        shown = re.search(r"sent by the remote host is\s+(SHA256:[A-Za-z0-9+/]{43})", output)
-        return changed(target, fingerprint_of(target.host_key), shown[1] if shown else "")
-    if re.search(r"Permission denied \(|Too many authentication failures", output):
-        return KeyRefused(message("remote.key_refused", name=target.name, user=target.user))
-    for pattern, code, meaning in _meanings(target.name, target.host, target.port):
-        if re.search(pattern, output):
-            return NodeUnreachable(code, meaning)
-    why = printable(output) or message("remote.closed_silently")
-    return NodeUnreachable(
-        "lost", message("remote.broke", name=target.name, host=target.host, port=target.port, said=why)
-    )
-
-
-def _meanings(name: str, host: str, port: int) -> tuple[tuple[str, Code, Message], ...]:
-    """What ssh says (a pattern), what it is, and our message. The first match holds."""
-    return (
-        (
-            r"Could not resolve hostname",
-            "unknown_address",
-            message("remote.unknown_address_of", name=name, host=host),
-        ),
-        (
-            r"connect to (host|address) .*Connection refused",
-            "refused",
-            message("remote.refused", name=name, host=host, port=port),
-        ),
-        (
-            r"timed out|No route to host|Network is unreachable|Host is unreachable",
-            "timeout",
-            message("remote.no_answer", name=name, host=host, port=port),
-        ),
-        (
-            r"invalid format|banner line contains|Bad remote protocol|Protocol major versions|no matching .* found"
-            r"|Bad packet length|message authentication code incorrect",
-            "not_ssh",
-            message("remote.not_ssh", name=name, host=host, port=port),
-        ),
-        (
-            r"Timeout, server .* not responding",
-            "lost",
-            message("remote.stopped_answering", name=name),
-        ),
-    )

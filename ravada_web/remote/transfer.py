@@ -10,15 +10,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from ravada_web.messages import Message, message
-from ravada_web.remote.commands import failure, kill, popen
+from ravada_web.remote.commands import Process, failure, kill, popen
 from ravada_web.remote.errors import CopyFailed
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 BLOCK = 1024 * 1024
 REPORT_SECONDS = 0.5
 WRITE = 'umask 077; exec cat > "$1"'
-
-Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -131,4 +129,4 @@ def _end(process: Process, target: Target, step: Message, copy: _Copy) -> None:
         raise copy.unfinished(target.name) from error
     assert process.stderr
     if process.returncode:
-        raise failure(target, step, process.returncode, process.stderr.read())
+        raise failure(target, step, process, process.stderr.read())

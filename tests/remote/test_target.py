@@ -7,8 +7,8 @@ import pytest
 
 from ravada_web.messages.foreign import printable
 from ravada_web.remote.commands import far_line
-from ravada_web.remote.errors import HostKeyChanged, KeyRefused, NodeUnreachable
-from ravada_web.remote.ssh import classify, command
+from ravada_web.remote.ssh import command
+from ravada_web.remote.ssh_log import SshLog
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPjsX/dqn2nkd9UrJbrGwiJ6t4v/sDvKM8Z9WMpGuIxO"
@@ -79,12 +79,14 @@ def test_the_far_side_ends_a_command_soon_after_its_deadline() -> None:
 
 def test_the_host_comes_after_the_end_of_options_and_the_key_is_pinned(tmp_path: Path) -> None:
     workspace = Workspace(_short(tmp_path), tmp_path / "key")
-    words = command(workspace, NODE, control=None)
+    log = SshLog()
+    words = command(workspace, NODE, log=log, control=None)
     assert words[-2:] == ["--", "10.0.0.7"]
     assert {"StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null", "ControlPath=none"} < set(words)
     assert workspace.known_hosts(NODE).read_text() == f"node-7 {KEY}\n"
     other = replace(NODE, host_key=KEY.replace("uIxO", "uIxP"))
-    command(workspace, other, control=None)
+    command(workspace, other, log=log, control=None)
+    log.close()
     assert workspace.known_hosts(NODE).read_text() == f"node-7 {other.host_key}\n"
     assert len(list(workspace.run_dir.iterdir())) == 1
 
@@ -93,51 +95,6 @@ def _short(tmp_path: Path) -> Path:
     """The test's folder, or as much of it as a run folder's path may have."""
     assert len(bytes(tmp_path)) <= 72, "run pytest with a shorter --basetemp"
     return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("said", "code"),
-    [
-        ("ssh: Could not resolve hostname kvm7: Name or service not known", "unknown_address"),
-        ("ssh: connect to host 10.0.0.7 port 22: Connection refused", "refused"),
-        ("ssh: connect to host 10.0.0.7 port 22: Connection timed out", "timeout"),
-        ("ssh: connect to host 10.0.0.7 port 22: No route to host", "timeout"),
-        ("Connection timed out during banner exchange", "timeout"),
-        ("kex_exchange_identification: banner line contains invalid characters", "not_ssh"),
-        ("Unable to negotiate with 10.0.0.7 port 22: no matching host key type found.", "not_ssh"),
-        ("Timeout, server 10.0.0.7 not responding.", "lost"),
-        ("Control socket connect(/run/n7.ctl): Connection refused\nConnection reset by peer", "lost"),
-        ("", "lost"),
-    ],
-)
-def test_what_ssh_says_becomes_a_reason(said: str, code: str) -> None:
-    error = classify(NODE, said)
-    assert isinstance(error, NodeUnreachable)
-    assert error.code == code
-    assert "kvm7" in str(error)
-
-
-def test_a_host_key_of_another_kind_is_a_changed_one() -> None:
-    said = "No ED25519 host key is known for node-7 and you have requested strict checking.\r\n"
-    said += "Host key verification failed."
-    error = classify(NODE, said)
-    assert isinstance(error, HostKeyChanged)
-    assert error.new == ""
-    assert error.old in str(error)
-
-
-def test_of_a_changed_key_no_more_than_its_fingerprint_is_kept() -> None:
-    shown = "SHA256:" + "a" * 43
-    said = f"the ED25519 key sent by the remote host is\n{shown}{'b' * 1_000_000}\nHost key verification failed."
-    error = classify(NODE, said)
-    assert isinstance(error, HostKeyChanged)
-    assert error.new == shown
-
-
-def test_a_refused_key_says_where_to_put_it() -> None:
-    error = classify(NODE, b"root@10.0.0.7: Permission denied (publickey).\r\n")
-    assert isinstance(error, KeyRefused)
-    assert "authorized_keys" in str(error)
 
 
 def test_what_a_node_says_is_made_printable_and_short() -> None:

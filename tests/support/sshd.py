@@ -50,6 +50,17 @@ class RunningSshd:
         """Let this key in, and no other."""
         (self.folder / "authorized_keys").write_text(public_line + "\n")
 
+    def configure(self, lines: str) -> None:
+        """Go on with these lines in place of those of the same settings; open connections stay as they are."""
+        place = {"port": self.port, "address": self.address, "folder": self.folder}
+        names = {line.split()[0] for line in lines.splitlines() if line}
+        kept = [line for line in CONFIG.format(**place).splitlines() if line.partition(" ")[0] not in names]
+        (self.folder / "sshd_config").write_text("\n".join([*lines.splitlines(), *kept, ""]))
+        log = self.folder / "log"
+        begun = log.read_text().count("Server listening")
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: log.read_text().count("Server listening") > begun, 10, "sshd has read its settings anew")
+
     def stop(self) -> None:
         """Kill it with all of its connections, as a host that loses its power does."""
         for pid in reversed(_tree(self.process.pid)):
