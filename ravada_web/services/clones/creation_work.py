@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import libvirt
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from ravada_web.errors import Conflict
 from ravada_web.hypervisor import domains
@@ -12,11 +12,12 @@ from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.messages import message
-from ravada_web.models import BaseDisk, Clone, CloneState, User
+from ravada_web.models import BaseDisk, Clone, CloneState, Operation, User
 from ravada_web.remote import overlays
 from ravada_web.remote.target import Target
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.batch import claimed_clones, replica_directory, set_state
+from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Handle
@@ -56,7 +57,8 @@ def create(handle: Handle) -> None:
         handle.check()
         domains.define_all(connection, documents)
     set_state(handle, plan.clone_ids, CloneState.STOPPED)
-    _start_requested(handle, plan)
+    if plan.to_start:
+        start_made(handle, plan.to_start)
 
 
 def _plan(handle: Handle) -> Plan | None:
@@ -103,10 +105,16 @@ def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
         raise Conflict(message("clones.names_taken_on_node", node=plan.where.name, names=taken))
 
 
-def _start_requested(handle: Handle, plan: Plan) -> None:
-    if not plan.to_start:
-        return
+def start_made(handle: Handle, clone_ids: Sequence[int]) -> None:
+    """Start new clones: those for which somebody waits by now before the others. What was started since is left."""
     with transaction() as session:
-        session.execute(update(Clone).where(Clone.id.in_(plan.to_start)).values(start_after=False))
-        actor = session.get(User, handle.user_id)
-        clone_actions.start_placed(session, actor, plan.to_start, awaited=handle.awaited)
+        operation = session.get_one(Operation, handle.operation_id, with_for_update=True, populate_existing=True)
+        ours = Clone.operation_id == handle.operation_id
+        query = select(Clone.id).where(Clone.id.in_(clone_ids), ours, Clone.state == CloneState.STOPPED)
+        to_start = session.scalars(query.order_by(Clone.id)).all()
+        session.execute(update(Clone).where(Clone.id.in_(clone_ids)).values(start_after=False))
+        actor, soon = session.get(User, handle.user_id), waited_for(operation)
+        for clone_id in (one for one in to_start if one in soon):
+            clone_actions.start_placed(session, actor, [clone_id], awaited=True)
+        if later := [one for one in to_start if one not in soon]:
+            clone_actions.start_placed(session, actor, later, awaited=handle.awaited)

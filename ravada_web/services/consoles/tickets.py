@@ -15,6 +15,7 @@ from ravada_web.errors import RavadaError
 from ravada_web.models import Clone, CloneState, Console, Ticket, User, UserSession, now
 from ravada_web.services.audit import events, origin
 from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones.hastening import hasten
 from ravada_web.services.consoles.causes import Cause, closed
 from ravada_web.services.consoles.rights import is_onlooker, require_view
 from ravada_web.services.sign_in import sessions
@@ -48,7 +49,8 @@ class Grant:
 
 
 def issue(viewer: User, session_id: int, clone_id: int) -> str:
-    """A ticket for the clone's console, to be used from this session within a minute.
+    """A ticket for the clone's console, to be used from this session within a minute. A clone that was to start in bulk
+    does so now: its user sits before the screen.
 
     Raises NotFound, NotAllowed, and ConsoleRefused where there is no screen to show now.
     """
@@ -56,6 +58,8 @@ def issue(viewer: User, session_id: int, clone_id: int) -> str:
         clone = clone_list.get(viewer, clone_id)
         require_view(viewer, clone)
         _require_screen(clone)
+        if not is_onlooker(viewer, clone):
+            hasten(session, viewer, clone)
         token, moment = secrets.token_urlsafe(32), now()
         session.execute(delete(Ticket).where(Ticket.expires_at < moment))
         session.add(

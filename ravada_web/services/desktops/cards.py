@@ -11,6 +11,7 @@ from ravada_web.models import Base, Clone, CloneState, Operation, OperationState
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
+from ravada_web.services.clones.hastening import MAKING
 from ravada_web.services.clones.obstacles import Obstacle, circumstances, obstacle_of
 from ravada_web.services.consoles import screenshots
 from ravada_web.services.operations.kinds import kinds_on
@@ -19,7 +20,6 @@ from ravada_web.services.paging import Page, paginate
 from ravada_web.services.placements import loads as placements_loads
 
 PER_PAGE = 60
-MAKING = (CloneState.REQUESTED, CloneState.CREATING)
 # One that is being deleted does not count.
 _STAYS = Clone.state != CloneState.DELETING
 

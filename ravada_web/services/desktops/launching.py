@@ -14,6 +14,7 @@ from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.errors import NodeRefuses, NoRoom
+from ravada_web.services.clones.hastening import MAKING, hasten
 from ravada_web.services.clones.obstacles import Obstacle
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.desktops import cards
@@ -31,9 +32,12 @@ def launch(actor: User, clone_id: int) -> Clone:
 
     Raises NotFound for a foreign one, Conflict with a reason for its user.
     """
-    with transaction():
+    with transaction() as session:
         clone = clone_list.get(actor, clone_id)
-        if clone.state == CloneState.RUNNING or _on_its_way(clone):
+        if clone.state == CloneState.RUNNING:
+            return clone
+        if _on_its_way(clone):
+            hasten(session, actor, clone)
             return clone
         if clone.state not in (CloneState.STOPPED, CloneState.PAUSED):
             raise Conflict(_why_not(clone))
@@ -45,7 +49,7 @@ def launch(actor: User, clone_id: int) -> Clone:
 
 
 def _on_its_way(clone: Clone) -> bool:
-    if clone.state in cards.MAKING:
+    if clone.state in MAKING:
         return clone.start_after
     if clone.state == CloneState.STOPPING:
         operation = db.session.get(Operation, clone.operation_id or 0)

@@ -12,13 +12,16 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
-from ravada_web.models import Clone, CloneState, Node, Operation, OperationState
+from ravada_web.models import Clone, CloneState, Node, Operation, OperationState, User
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.clones import waves
+from ravada_web.services.clones import creation_work, waves
 from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.consoles import tickets
 from ravada_web.services.desktops import launching
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import outbox
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.sign_in import sessions
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_nodes, make_offer
 from tests.support.servers import wait_until
@@ -151,6 +154,97 @@ def test_a_wave_lets_pass_what_a_person_waits_for_on_its_node(
     assert states()[0] == CloneState.RUNNING
     bulk.join(10)
     assert states() == [CloneState.RUNNING] * 4
+
+
+def held(name: str = "pc-1") -> Operation:
+    """The operation that the clone waits for."""
+    db.session.rollback()
+    return db.session.scalars(
+        select(Operation).join(Clone, Clone.operation_id == Operation.id).where(Clone.name == name)
+    ).one()
+
+
+def test_a_desktop_that_a_bulk_start_holds_is_started_now_when_its_user_launches_it(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None]
+) -> None:
+    ids = list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
+    change(Node, cpus=2)
+    clone_actions.start(people.administrator, ids)
+    last, bulk = ids[-1], held("pc-4")
+    assert bulk.job_id not in outbox.queue("batches").get_job_ids(), "its wave is not the first"
+    launching.launch(people.user, last)
+    mine = held("pc-4")
+    assert mine.awaited and queues_of([mine]) == {"interactive"}
+    launching.launch(people.user, last)
+    assert held("pc-4").id == mine.id, "a second click changes nothing"
+    drain()
+    assert states() == [CloneState.RUNNING] * 4
+    assert operation_states() == {OperationState.DONE}
+
+
+def test_so_is_one_whose_screen_its_user_opens_and_not_one_that_somebody_looks_on(people: People) -> None:
+    ids = make_clones(people, 4)
+    clone_actions.start(people.administrator, ids)
+    tickets.issue(people.operator, browser(people.operator), ids[2])
+    assert not held("pc-3").awaited
+    tickets.issue(people.user, browser(people.user), ids[3])
+    assert held("pc-4").awaited
+
+
+def browser(user: User) -> int:
+    """A session of theirs."""
+    db.session.rollback()
+    found = sessions.find(sessions.begin(user, "", ""))
+    assert found is not None
+    return found.id
+
+
+def test_a_running_wave_skips_a_desktop_that_was_launched_meanwhile(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
+    clone_actions.start(people.administrator, ids)
+    started: list[str] = []
+    begin = domains.start
+
+    def start(connection: libvirt.virConnect, uuid: str) -> None:
+        if not started:
+            launching.launch(people.user, ids[3])
+        started.append(uuid)
+        begin(connection, uuid)
+
+    monkeypatch.setattr(domains, "start", start)
+    monkeypatch.setattr(waves, "GIVE_WAY_SECONDS", 0.2)
+    drain()
+    assert states() == [CloneState.RUNNING] * 4
+    assert len(started) == len(set(started)) == 4
+
+
+def test_a_desktop_that_is_still_to_be_made_in_bulk_is_made_now(people: People) -> None:
+    wanted = Request(make_base(make_nodes(1)), 30, "pc", people.user.name, start_after=True)
+    request_clones(people.administrator, wanted)
+    bulk = held("pc-30")
+    launching.launch(people.user, db.session.scalars(select(Clone.id).where(Clone.name == "pc-30")).one())
+    mine = held("pc-30")
+    assert (mine.kind, mine.awaited, mine.node_id, mine.base_id) == ("clones_create", True, bulk.node_id, bulk.base_id)
+    assert queues_of([mine]) == {"interactive"}
+    assert held("pc-29").id == bulk.id
+
+
+def test_a_desktop_that_is_being_made_in_bulk_is_started_first_of_all(people: People) -> None:
+    wanted = Request(make_base(make_nodes(1)), 3, "pc", people.user.name, start_after=True)
+    request_clones(people.administrator, wanted)
+    bulk = held()
+    change(Clone, state=CloneState.CREATING)
+    change(Operation, state=OperationState.RUNNING)
+    mine = db.session.scalars(select(Clone.id).where(Clone.name == "pc-2")).one()
+    launching.launch(people.user, mine)
+    assert held("pc-2").id == bulk.id, "its creation goes on"
+    change(Clone, state=CloneState.STOPPED)
+    ids = list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
+    creation_work.start_made(Handle(bulk.id, 1, bulk.kind, bulk.node_id, None, people.administrator.id, False, {}), ids)
+    assert [held(name).awaited for name in ("pc-1", "pc-2", "pc-3")] == [False, True, False]
+    assert held("pc-1").id == held("pc-3").id != bulk.id
 
 
 def operation_states() -> set[str]:
