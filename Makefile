@@ -16,7 +16,7 @@ RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qem
 	python3-venv python3-dev libvirt-dev pkg-config gcc
 FAST_PACKAGES := openssh-server postgresql nginx-light
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
-	linux-image-cloud-amd64 procps sudo nftables acl
+	linux-image-cloud-amd64 procps sudo nftables acl swtpm swtpm-tools
 TEST_PACKAGES := chromium fonts-dejavu-core
 
 NO_LAB := --ignore=tests/cluster --ignore=tests/browser

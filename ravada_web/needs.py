@@ -25,7 +25,8 @@ class Need:
     """One thing that a node must offer, or the machine does not start there.
 
     `value` is, by kind: `arch` the guest's ("x86_64"); `machine` the family of machine types ("q35": of a family any
-    member will do); `firmware` "efi"; `secure_boot` "yes"; `tpm` the version ("2.0") to be emulated; `kvm` "yes";
+    member will do); `firmware` the file of
+    a UEFI firmware, or "efi" for any; `secure_boot` "yes"; `tpm` the version ("2.0") to be emulated; `kvm` "yes";
     `hyperv`, `cpu_model` and `cpu_feature` libvirt's name of it; `network` a libvirt network, `bridge` a bridge of the
     host, `interface` a network card of the host, `nwfilter` a libvirt network filter.
     """

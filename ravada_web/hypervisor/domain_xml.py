@@ -27,6 +27,14 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Nvram:
+    """The file of a UEFI firmware's variables; its `format` is "raw", or "qcow2" where the domain says so."""
+
+    path: str
+    format: str
+
+
+@dataclass(frozen=True)
 class Hardware:
     """What a domain takes: memory in MiB, virtual processors, network cards."""
 
@@ -37,12 +45,14 @@ class Hardware:
 
 @dataclass(frozen=True)
 class CloneIdentity:
-    """What makes a clone itself: name, UUID, a MAC address for each card, a file for each disk's target."""
+    """What makes a clone itself: name, UUID, a MAC address for each card, a file for each disk's target, and the file
+    of its firmware's variables ("" where its base has none)."""
 
     name: str
     uuid: str
     macs: Sequence[str]
     disks: Mapping[str, str]
+    nvram: str = ""
 
 
 def read_disks(xml: str) -> tuple[Disk, ...]:
@@ -58,6 +68,36 @@ def _disk(element: ET.Element) -> Disk:
         format=driver.get("type", "raw") if driver is not None else "raw",
         device=element.get("device", "disk"),
     )
+
+
+def read_nvram(xml: str) -> Nvram | None:
+    """The file of the domain's UEFI variables; None for one without UEFI, or whose variables are in no file yet."""
+    nvram = parse(xml).find("./os/nvram")
+    if nvram is None:
+        return None
+    source = nvram.find("source")
+    path = source.get("file", "") if source is not None else (nvram.text or "").strip()
+    return Nvram(path, nvram.get("format", "raw")) if path else None
+
+
+def leaves_firmware_open(xml: str) -> bool:
+    """Whether the domain boots by UEFI and does not say where the firmware's variables are."""
+    return _boots_by_uefi(parse(xml)) and read_nvram(xml) is None
+
+
+def with_firmware(xml: str, loader: str, nvram: str, *, secure: bool) -> str:
+    """The domain's XML with this firmware and this file of its variables, in place of a choice by libvirt."""
+    root = parse(xml)
+    system = root.find("os")
+    assert system is not None, "domains have an os"
+    system.attrib.pop("firmware", None)
+    drop(system, "firmware", "loader", "nvram")
+    put(system, "loader", loader, readonly="yes", type="pflash", secure="yes" if secure else "no")
+    put(system, "nvram", nvram)
+    if secure:
+        features = root.find("features")
+        put(ET.SubElement(root, "features") if features is None else features, "smm", "", state="on")
+    return ET.tostring(root, encoding="unicode")
 
 
 def read_hardware(xml: str) -> Hardware:
@@ -113,7 +153,7 @@ def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts) -> str:
     put(root, "name", identity.name)
     put(root, "uuid", identity.uuid)
     _fit_machine(root, facts)
-    _fit_firmware(root, facts)
+    _fit_firmware(root, facts, identity.nvram)
     _fit_processor(root, facts)
     devices = root.find("devices")
     assert devices is not None, "templates have devices"
@@ -121,6 +161,7 @@ def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts) -> str:
     _require_networks(devices, facts)
     _name_in_smbios(root, identity.name)
     _own_disks(devices, identity)
+    _own_tpm(devices)
     _own_cards(devices, identity)
     _private_display(devices)
     return ET.tostring(root, encoding="unicode")
@@ -141,17 +182,30 @@ def _fit_machine(root: ET.Element, facts: NodeFacts) -> None:
         kind.attrib.pop("machine", None)  # the node's default
 
 
-def _fit_firmware(root: ET.Element, facts: NodeFacts) -> None:
-    """A UEFI machine asks for UEFI and lets the node's libvirt choose the files; paths differ by distribution."""
+def _fit_firmware(root: ET.Element, facts: NodeFacts, nvram: str) -> None:
+    """A UEFI machine keeps the firmware that its base had, so that Secure Boot stays on or off, with variables of its
+    own. Where the base names no file of a firmware, the node's libvirt chooses by what the base asks of one."""
     system = root.find("os")
     assert system is not None, "templates have an os"
     if not _boots_by_uefi(root):
         return
     if "efi" not in facts.firmwares:
         raise HypervisorError(message("hypervisor.no_uefi"))
-    system.set("firmware", "efi")
-    for tag in ("loader", "nvram", "firmware"):
-        drop(system, tag)
+    if (system.findtext("loader") or "").strip():
+        system.attrib.pop("firmware", None)
+        drop(system, "firmware")
+    _own_nvram(system, nvram)
+
+
+def _own_nvram(system: ET.Element, path: str) -> None:
+    """The clone's own variables are in this file; without one libvirt makes them anew, of the firmware's template."""
+    kept = system.find("nvram")
+    drop(system, "nvram")
+    if not path and (kept is None or not kept.get("template")):
+        return
+    nvram = ET.SubElement(system, "nvram", dict(kept.attrib) if kept is not None else {})
+    nvram.attrib.pop("type", None)
+    nvram.text = path or None
 
 
 def _fit_processor(root: ET.Element, facts: NodeFacts) -> None:
@@ -198,6 +252,14 @@ def _own_disks(devices: ET.Element, identity: CloneIdentity) -> None:
         drop(disk, "driver")
         ET.SubElement(disk, "driver", name="qemu", type="qcow2", discard="unmap")
         ET.SubElement(disk, "source", file=path)
+
+
+def _own_tpm(devices: ET.Element) -> None:
+    """An emulated TPM begins empty in each clone, in the folder that the node's libvirt keeps for the clone's UUID and
+    removes with it: the base's keys are in no clone, and what was sealed with them stays closed there."""
+    for backend in devices.findall("./tpm/backend[@type='emulator']"):
+        backend.attrib.pop("persistent_state", None)
+        drop(backend, "source", "encryption")
 
 
 def _own_cards(devices: ET.Element, identity: CloneIdentity) -> None:

@@ -31,6 +31,9 @@ TEXTS: dict[str, Template] = {
     "bases.processor_range": N_("Enter a number between 1 and %(most)s."),
     "bases.domain_running": N_("%(name)s is running. Shut it down first, so that its disks don’t change."),
     "bases.domain_disks": N_("%(name)s needs at least one disk, and all its disks must be files."),
+    "bases.nvram_too_large": N_(
+        "%(file)s is larger than %(most_mib)s: this is not the NVRAM of a UEFI firmware. See virsh edit."
+    ),
     # Preparing, copying and removing
     "bases.already_preparing": N_("%(base)s is already being prepared."),
     "bases.already_ready": N_("%(base)s is already prepared."),

@@ -95,6 +95,7 @@ TEXTS: dict[str, Template] = {
         "Machine type %(machine)s; on a node without it, the newest %(family)s. Nodes without any are not used."
     ),
     "hardware.uefi": N_("Boots with UEFI. Nodes without UEFI firmware are not used."),
+    "hardware.nvram": N_("Its boot entries and Secure Boot keys are copied with the disks; each desktop has its own."),
     "hardware.uefi_secured": N_("Boots with UEFI and Secure Boot. Nodes without such firmware are not used."),
     "hardware.hyperv": N_("Hyper-V features (%(features)s) need KVM. Nodes without it are not used."),
     "hardware.hyperv_clock": N_("The Hyper-V clock needs KVM. Nodes without it are not used."),

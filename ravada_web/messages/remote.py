@@ -42,6 +42,7 @@ TEXTS: dict[str, Template] = {
     "remote.step_check": N_("node check"),
     "remote.step_survey": N_("survey"),
     "remote.step_read_original": N_("reading the original"),
+    "remote.step_copy_within": N_("copying a file"),
     "remote.step_write_copy": N_("writing the copy"),
     "remote.unreadable_answer": N_("unexpected output"),
     "remote.no_folder": N_("no such folder: %(paths)s"),

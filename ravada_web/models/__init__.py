@@ -8,6 +8,7 @@ from ravada_web.models.base import (
     BaseOffer,
     BaseState,
     BaseVersion,
+    FileKind,
     Replica,
     ReplicaState,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Console",
     "Decision",
     "Event",
+    "FileKind",
     "Group",
     "GroupMember",
     "Level",

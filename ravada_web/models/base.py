@@ -32,6 +32,13 @@ class ReplicaState(StrEnum):
     REMOVING = "removing"
 
 
+class FileKind(StrEnum):
+    """What a file of a version is: a disk, or the variables of a UEFI firmware (boot entries, Secure Boot's keys)."""
+
+    DISK = "disk"
+    NVRAM = "nvram"
+
+
 class Base(db.Model):
     """A template of desktops. `template_xml` is its domain, stripped of all identity; memory in MiB."""
 
@@ -46,7 +53,8 @@ class Base(db.Model):
     vcpus: Mapped[int]
     nics: Mapped[int] = mapped_column(default=1)
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"))
-    # The disks it was imported from: [{"target", "path", "format"}], read again when a version is prepared.
+    # The files it was imported from: [{"target", "path", "format"}], and "kind" where it is no disk (FileKind); read
+    # again when a version is prepared.
     source_disks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[Moment] = mapped_column(default=now)
@@ -89,7 +97,7 @@ class BaseOffer(db.Model):
 
 
 class BaseVersion(db.Model):
-    """One prepared state of a base's disks, numbered from 1; its disks never change again."""
+    """One prepared state of a base's disks and NVRAM, numbered from 1; its files never change again."""
 
     __tablename__ = "base_versions"
     __table_args__ = (UniqueConstraint("base_id", "number"),)
@@ -98,24 +106,31 @@ class BaseVersion(db.Model):
     number: Mapped[int]
     prepared_at: Mapped[Moment | None]
     base: Mapped[Base] = relationship(back_populates="versions")
-    disks: Mapped[list["BaseDisk"]] = relationship(
+    files: Mapped[list["BaseDisk"]] = relationship(
         back_populates="version", cascade="all, delete-orphan", order_by="BaseDisk.target", lazy="selectin"
     )
     replicas: Mapped[list["Replica"]] = relationship(back_populates="version", cascade="all, delete-orphan")
 
     @property
+    def disks(self) -> list["BaseDisk"]:
+        """Its disks, in the order of their targets; clones have an overlay of each."""
+        return [file for file in self.files if file.kind == FileKind.DISK]
+
+    @property
     def size(self) -> int:
-        """Bytes of all its disks' files."""
-        return sum(disk.size for disk in self.disks)
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
 
 
 class BaseDisk(db.Model):
-    """One disk of a version. Sizes in bytes; `blocks` are the SHA-256 of each `block_size` piece, in order."""
+    """One file of a version: a disk, or its NVRAM. Sizes in bytes; `blocks` are the SHA-256 of each `block_size` piece,
+    in order."""
 
     __tablename__ = "base_disks"
     __table_args__ = (UniqueConstraint("version_id", "target"),)
     id: Mapped[Id]
     version_id: Mapped[int] = mapped_column(ForeignKey("base_versions.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[Word] = mapped_column(default=FileKind.DISK)
     target: Mapped[Word]
     file_name: Mapped[str] = mapped_column(String(255))
     size: Mapped[int] = mapped_column(BigInteger)
@@ -123,11 +138,11 @@ class BaseDisk(db.Model):
     sha256: Mapped[str] = mapped_column(String(64))
     block_size: Mapped[int]
     blocks: Mapped[list[str]] = mapped_column(JSON, deferred=True)
-    version: Mapped[BaseVersion] = relationship(back_populates="disks")
+    version: Mapped[BaseVersion] = relationship(back_populates="files")
 
 
 class Replica(db.Model):
-    """A version's disks on one node, in `directory`; `progress` is the copy's, 0 to 100."""
+    """A version's files on one node, in `directory`; `progress` is the copy's, 0 to 100."""
 
     __tablename__ = "replicas"
     __table_args__ = (UniqueConstraint("version_id", "node_id"),)

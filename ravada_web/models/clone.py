@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
-from ravada_web.models.base import Base, BaseVersion
+from ravada_web.models.base import Base, BaseDisk, BaseVersion, FileKind
 from ravada_web.models.node import Node
 from ravada_web.models.types import Id, Moment, Name, Sentence, Word, Words, now
 from ravada_web.models.user import User
@@ -103,6 +103,12 @@ class Clone(db.Model):
     def disk_file(self, target: str) -> str:
         """The file name of its overlay; the UUID keeps it from ever meeting an older clone's of the same name."""
         return f"{self.name}.{self.uuid[:8]}.{target}.qcow2"
+
+    def own_file(self, file: BaseDisk) -> str:
+        """The name of what it has of one of its version's files: an overlay of a disk, or a copy of the NVRAM."""
+        if file.kind == FileKind.NVRAM:
+            return f"{self.name}.{self.uuid[:8]}.nvram.fd"
+        return self.disk_file(file.target)
 
 
 class CloneNic(db.Model):

@@ -38,6 +38,7 @@ __all__ = [
 
 BLOCK_SIZE = 4 * 1024 * 1024
 HASH_SECONDS = 3600.0
+INSPECT_SECONDS = 30.0
 FLATTEN_SECONDS = 12 * 3600.0
 PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
 
@@ -169,6 +170,11 @@ def flatten(
             kill(process)
         if process.returncode:
             raise failure(target, step, process, stderr)
+
+
+def hash_seconds(size: int) -> float:
+    """A deadline for reading and hashing `size` bytes on a slow disk (10 MB/s)."""
+    return 60 + size / 10_000_000
 
 
 def sha256(workspace: Workspace, target: Target, path: str, deadline: float = HASH_SECONDS) -> str:

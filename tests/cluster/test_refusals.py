@@ -5,26 +5,14 @@ from sqlalchemy import func, select
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
-from ravada_web.models import Base, Node, Operation, OperationState
+from ravada_web.models import Base, Node, OperationState
 from ravada_web.services.bases import actions as base_actions
-from ravada_web.services.bases import listing as base_list
 from ravada_web.services.joining import host_keys
 from tests.lab import LabNode
-from tests.support.cluster import GUEST, IMAGES, Cluster
+from tests.support.cluster import GUEST, IMAGES, Cluster, ended, importable
 from tests.support.refusals import refused
 from tests.support.servers import wait_until
 from tests.support.sshd import free_port
-
-
-def ended(operation_id: int) -> Operation:
-    """The operation, once it is over."""
-
-    def over() -> bool:
-        db.session.rollback()
-        return db.session.get_one(Operation, operation_id).over
-
-    wait_until(over, 30, "the operation is over")
-    return db.session.get_one(Operation, operation_id)
 
 
 def count(model: type[Node] | type[Base]) -> int:
@@ -131,7 +119,7 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
     )
     master.run(["sh", "-c", f"cp {GUEST} {IMAGES}/two-a.qcow2; truncate -s 3M {IMAGES}/two-b.raw"])
     master.run(["virsh", "define", "/dev/stdin"], stdin=xml)
-    wait_until(lambda: "twodisks" in cluster_importable(), 15, "the check has seen it")
+    wait_until(lambda: "twodisks" in importable(), 15, "the check has seen it")
     begun = base_actions.request_import(
         cluster.admin, name="two disks", description="", source="domain", domain="twodisks"
     )
@@ -146,11 +134,6 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
     cluster.remove_made()
     ended(base_actions.remove(cluster.admin, cluster.base(base_id)).id)
     master.virsh("undefine", "twodisks")
-
-
-def cluster_importable() -> list[str]:
-    db.session.rollback()
-    return base_list.importable()
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,15 @@ import pytest
 from ravada_web.hypervisor.domain_xml import (
     CloneIdentity,
     Hardware,
+    Nvram,
     for_clone,
+    leaves_firmware_open,
     new_template,
     parse,
     read_disks,
     read_hardware,
+    read_nvram,
+    with_firmware,
 )
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, PoolFacts
@@ -53,6 +57,8 @@ EXISTING = """<domain type='kvm' id='7'>
     <channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>
     <redirdev bus='usb' type='spicevmc'/>
   </devices><seclabel type='dynamic'/></domain>"""
+
+BIOS = new_template("t", 128, 1, ["vda"])
 
 
 def fitted(template: str, facts: NodeFacts = FACTS, mine: CloneIdentity = MINE) -> ET.Element:
@@ -107,10 +113,77 @@ def test_the_nodes_own_emulator_is_used() -> None:
     assert fitted(analyse(EXISTING).template).findtext("./devices/emulator") == FACTS.emulator
 
 
-def test_uefi_is_asked_for_without_the_other_hosts_paths() -> None:
-    system = fitted(analyse(EXISTING).template).find("os")
-    assert system is not None and system.get("firmware") == "efi"
-    assert system.find("loader") is None and system.find("nvram") is None
+NVRAM = "/pool/desk-1.nvram.fd"
+SECURED = """<domain type='qemu'><name>s</name><os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type>
+  <firmware><feature enabled='yes' name='enrolled-keys'/><feature enabled='yes' name='secure-boot'/></firmware>
+  <loader readonly='yes' secure='yes' type='pflash' format='raw'>/usr/share/OVMF/OVMF_CODE_4M.ms.fd</loader>
+  <nvram template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd' format='raw'>/var/lib/libvirt/qemu/nvram/s_VARS.fd</nvram></os>
+  <features><acpi/><smm state='on'/></features><devices/></domain>"""
+OPEN = """<domain type='qemu'><name>o</name><os firmware='efi'><type machine='q35'>hvm</type>
+  <firmware><feature enabled='no' name='secure-boot'/></firmware></os><devices/></domain>"""
+BARE = replace(MINE, macs=[], disks={})
+
+
+def os_of(template: str, mine: CloneIdentity) -> ET.Element:
+    system = fitted(analyse(template).template, mine=mine).find("os")
+    assert system is not None
+    return system
+
+
+@pytest.mark.parametrize("xml", [EXISTING, SECURED])
+def test_a_clones_nvram_is_its_own_and_the_template_has_nobodys(xml: str) -> None:
+    assert read_nvram(xml) is not None and read_nvram(analyse(xml).template) is None
+    mine = replace(MINE if xml is EXISTING else BARE, nvram=NVRAM)
+    assert os_of(xml, mine).findtext("nvram") == NVRAM
+    assert NVRAM in ET.tostring(fitted(analyse(xml).template, mine=mine), encoding="unicode")
+
+
+def test_the_firmware_that_the_base_had_stays_so_secure_boot_stays_on_or_off() -> None:
+    system = os_of(SECURED, replace(BARE, nvram=NVRAM))
+    loader, nvram = system.find("loader"), system.find("nvram")
+    assert loader is not None and nvram is not None
+    assert (loader.text, loader.get("secure")) == ("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "yes")
+    assert nvram.get("template") == "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
+    assert (system.get("firmware"), system.find("firmware")) == (None, None), "libvirt has nothing left to choose"
+    plain = os_of(EXISTING, replace(MINE, nvram=NVRAM)).find("loader")
+    assert plain is not None and (plain.text, plain.get("secure")) == ("/usr/share/OVMF/x.fd", None)
+
+
+def test_a_base_that_has_never_run_lets_libvirt_choose_by_the_same_wishes() -> None:
+    system = os_of(OPEN, BARE)
+    assert (system.get("firmware"), system.find("nvram"), system.find("loader")) == ("efi", None, None)
+    wish = system.find("firmware/feature")
+    assert wish is not None and wish.attrib == {"enabled": "no", "name": "secure-boot"}
+
+
+@pytest.mark.parametrize(("xml", "open_"), [(EXISTING, False), (SECURED, False), (OPEN, True), (BIOS, False)])
+def test_a_domain_that_leaves_its_firmware_to_libvirt_is_known(xml: str, open_: bool) -> None:
+    assert leaves_firmware_open(xml) is open_
+
+
+def test_a_firmware_that_libvirt_has_chosen_is_named_in_the_domain() -> None:
+    xml = with_firmware(OPEN, "/code.fd", "/vars.fd", secure=True)
+    root = parse(xml)
+    assert read_nvram(xml) == Nvram("/vars.fd", "raw")
+    assert root.find("./os/loader[@secure='yes']") is not None and root.find("./features/smm[@state='on']") is not None
+    assert parse(with_firmware(OPEN, "/code.fd", "/vars.fd", secure=False)).find("./features/smm") is None
+
+
+def test_an_nvram_is_read_in_every_spelling() -> None:
+    newer = "<domain><os><nvram type='file' format='qcow2'><source file='/n.qcow2'/></nvram></os><devices/></domain>"
+    assert read_nvram(newer) == Nvram("/n.qcow2", "qcow2")
+    assert read_nvram(analyse(newer).template) is None
+    assert read_nvram("<domain><os><nvram template='/t.fd'/></os><devices/></domain>") is None
+
+
+def test_an_emulated_tpm_begins_empty_in_every_clone() -> None:
+    tpm = (
+        "<tpm model='tpm-crb'><backend type='emulator' version='2.0' persistent_state='yes'>"
+        "<encryption secret='abc'/><source type='dir' path='/secret/tpm'/></backend></tpm></devices>"
+    )
+    template = analyse(OPEN.replace("<devices/>", f"<devices>{tpm}")).template
+    backend = fitted(template, mine=BARE).find("./devices/tpm/backend")
+    assert backend is not None and (backend.attrib, len(backend)) == ({"type": "emulator", "version": "2.0"}, 0)
 
 
 def test_a_node_without_uefi_refuses_a_base_that_needs_it_and_says_what_to_install() -> None:

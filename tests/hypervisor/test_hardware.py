@@ -276,9 +276,9 @@ def test_the_machine_says_what_it_needs_of_a_node(part: str, needs: set[Need]) -
 @pytest.mark.parametrize(
     ("xml", "needs"),
     [
-        (domain(os="<loader readonly='yes' type='pflash'>/c.fd</loader>"), {Need("firmware", "efi")}),
+        (domain(os="<loader readonly='yes' type='pflash'>/c.fd</loader>"), {Need("firmware", "/c.fd")}),
         (domain(os="<loader readonly='yes' secure='yes' type='pflash'>/c.fd</loader>"),
-         {Need("firmware", "efi"), Need("secure_boot", "yes")}),
+         {Need("firmware", "/c.fd"), Need("secure_boot", "yes")}),
         (domain().replace("<os>", "<os firmware='efi'>"), {Need("firmware", "efi")}),
         (domain(os="<firmware><feature enabled='yes' name='secure-boot'/></firmware>")
          .replace("<os>", "<os firmware='efi'>"), {Need("firmware", "efi"), Need("secure_boot", "yes")}),

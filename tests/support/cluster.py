@@ -221,6 +221,42 @@ def join(cluster: Cluster, node: LabNode) -> None:
     wait([verification.request_verification(cluster.admin, cluster.node(node.name)).id], 60)
 
 
+def ended(operation_id: int) -> Operation:
+    """The operation, once it is over."""
+
+    def over() -> bool:
+        db.session.rollback()
+        return db.session.get_one(Operation, operation_id).over
+
+    wait_until(over, 30, "the operation is over")
+    return db.session.get_one(Operation, operation_id)
+
+
+def importable() -> list[str]:
+    """The master's domains that can become bases, as its last check saw them."""
+    db.session.rollback()
+    return base_list.importable()
+
+
+def import_domain(cluster: Cluster, name: str, xml: str, nodes: Sequence[str] | None = None) -> int:
+    """Define a domain on the master, import and prepare it as a base of its name, and allow it; by default on all
+    nodes."""
+    cluster.lab.master.run(["virsh", "define", "/dev/stdin"], stdin=xml)
+    wait_until(lambda: name in importable(), 15, "the check has seen it")
+    begun = base_actions.request_import(cluster.admin, name=name, description="", source="domain", domain=name)
+    (imported,) = wait([begun.id], 60)
+    base_id: int = imported.result["base_id"]
+    wait([base_actions.prepare(cluster.admin, cluster.base(base_id)).id], 60)
+    allow(cluster, base_id, nodes)
+    return base_id
+
+
+def remove_imported(cluster: Cluster, base_id: int, name: str) -> None:
+    """Remove a base that `import_domain` made, and the domain that it was made of."""
+    wait([base_actions.remove(cluster.admin, cluster.base(base_id)).id], 60)
+    cluster.lab.master.virsh("undefine", "--nvram", name)
+
+
 def make_base(cluster: Cluster, name: str, paths: Sequence[str], nodes: Sequence[str] | None = None) -> int:
     """Import, prepare and allow a base; by default on all nodes."""
     begun = base_actions.request_import(

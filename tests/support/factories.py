@@ -103,7 +103,7 @@ def make_base(node_ids: Sequence[int], *, name: str = "linux", memory_mib: int =
             node_id=node_ids[0],
             source_disks=[],
             allowed=[AllowedNode(node_id=node_id) for node_id in node_ids],
-            versions=[BaseVersion(number=1, prepared_at=now() - timedelta(hours=1), disks=[disk], replicas=replicas)],
+            versions=[BaseVersion(number=1, prepared_at=now() - timedelta(hours=1), files=[disk], replicas=replicas)],
         )
         session.add(base)
         session.flush()

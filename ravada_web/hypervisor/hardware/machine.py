@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ravada_web.hypervisor.hardware.rules import Place, Rule, attribute, command, has, is_one_of, shown, without
+from ravada_web.hypervisor.tree import drop
 from ravada_web.messages import Figure
 from ravada_web.needs import Need
 
@@ -26,7 +27,14 @@ def _is_secured(system: Place) -> bool:
 
 
 def _uefi_needs(system: Place) -> list[Need]:
-    return [Need("firmware", "efi"), *([Need("secure_boot", "yes")] if _is_secured(system) else [])]
+    """The very firmware where the domain names it, since its variables are of that one alone; else any UEFI."""
+    loader = system.element.findtext("loader", "").strip()
+    return [Need("firmware", loader or "efi"), *([Need("secure_boot", "yes")] if _is_secured(system) else [])]
+
+
+def _forget_file(nvram: Place) -> None:
+    nvram.element.text = None
+    drop(nvram.element, "source")
 
 
 def _arch(place: Place) -> str:
@@ -74,6 +82,13 @@ SYSTEM = (
             "family": shown(machine_family(place.get("machine"))) or "–",
         },
         needs=_machine_needs,
+    ),
+    Rule(
+        "fitted",
+        "nvram",
+        where="nvram",
+        test=lambda place: bool((place.element.text or "").strip()) or has("source")(place),
+        change=_forget_file,
     ),
     Rule("kept", "uefi_secured", test=lambda place: boots_by_uefi(place) and _is_secured(place), needs=_uefi_needs),
     Rule("kept", "uefi", test=boots_by_uefi, needs=_uefi_needs),

@@ -7,12 +7,12 @@ from sqlalchemy import select, update
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, message
-from ravada_web.models import Base, BaseDisk, Node, Replica, ReplicaState
+from ravada_web.models import Base, BaseDisk, FileKind, Node, Replica, ReplicaState
 from ravada_web.remote import files, images, overlays
 from ravada_web.remote.errors import RemoteError
+from ravada_web.remote.images import INSPECT_SECONDS, hash_seconds
 from ravada_web.remote.transfer import copy_file
 from ravada_web.services.bases.replicas import stands_on
-from ravada_web.services.bases.work import INSPECT_SECONDS, hash_seconds
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
@@ -29,7 +29,7 @@ def copy(handle: Handle) -> None:
     directory = pools.require_pool(replica.node).path
     _require_room(replica, directory)
     done = 0
-    for disk in replica.version.disks:
+    for disk in replica.version.files:
         _copy_disk(handle, replica, source, disk, directory, done)
         done += disk.size
     _set(replica.id, state=ReplicaState.READY, progress=100, directory=directory, reason=NOTHING)
@@ -82,7 +82,8 @@ def _copy_disk(handle: Handle, replica: Replica, source: Replica, disk: BaseDisk
         handle.check()
         final = pools.in_pool(directory, disk.file_name)
         images.publish(workspace, where, part, final, disk.sha256)
-        overlays.make_template(workspace, where, final, pools.in_pool(directory, template_name(disk)))
+        if disk.kind == FileKind.DISK:
+            overlays.make_template(workspace, where, final, pools.in_pool(directory, template_name(disk)))
     except BaseException:
         _discard(replica.node, part)
         raise
@@ -139,7 +140,7 @@ def _delete_files(replica: Replica) -> None:
         return
     paths = [
         pools.in_pool(replica.directory, name)
-        for disk in replica.version.disks
+        for disk in replica.version.files
         for name in (template_name(disk), disk.file_name)
     ]
     files.remove_files(endpoints.workspace(), endpoints.target(replica.node), paths)

@@ -1,5 +1,7 @@
 """Preparing a base, done by jobs: a version of its disks is made on the master."""
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -11,6 +13,7 @@ from ravada_web.models import (
     BaseDisk,
     BaseState,
     BaseVersion,
+    FileKind,
     Node,
     Replica,
     ReplicaState,
@@ -18,32 +21,40 @@ from ravada_web.models import (
     now,
 )
 from ravada_web.remote import files, images, overlays
+from ravada_web.remote.images import BLOCK_SIZE, INSPECT_SECONDS, hash_seconds
+from ravada_web.services.bases import nvram as nvram_files
 from ravada_web.services.bases import replicas
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
-from ravada_web.services.storage.file_names import disk_name, template_name, temporary_name
+from ravada_web.services.storage.file_names import template_name, temporary_name, version_file_name
 from ravada_web.services.transaction import transaction
-
-INSPECT_SECONDS = 30.0
-BLOCK_SIZE = 4 * 1024 * 1024
 
 
 def prepare(handle: Handle) -> None:
-    """Flatten each disk under a temporary name, hash it whole and block by block, publish it read-only."""
+    """Flatten each disk under a temporary name, hash it whole and block by block, publish it read-only; an NVRAM is
+    copied as it is."""
     base = db.session.get_one(Base, handle.base_id)
     node = base.node
     directory = pools.require_pool(node).path
     number = max((version.number for version in base.versions), default=0) + 1
     _require_space(base, node, directory)
-    disks = [
-        _prepare_disk(handle, base, node, directory, number, position) for position in range(len(base.source_disks))
+    disks = [_prepare_disk(handle, base, node, directory, number, position) for position in range(len(_disks(base)))]
+    variables = [
+        nvram_files.prepare(handle, base, directory, number, source["path"])
+        for source in base.source_disks
+        if source.get("kind") == FileKind.NVRAM
     ]
     handle.check()
-    for disk in disks:
-        _publish(handle, node, directory, disk)
+    for file in (*disks, *variables):
+        _publish(handle, node, directory, file)
     with transaction() as session:
-        _write_version(session, handle, base, node, directory, number, disks)
+        _write_version(session, handle, base, node, directory, number, [*disks, *variables])
+
+
+def _disks(base: Base) -> list[dict[str, Any]]:
+    """The disks among the files that the base is made from."""
+    return [source for source in base.source_disks if source.get("kind", FileKind.DISK) == FileKind.DISK]
 
 
 def _require_space(base: Base, node: Node, directory: str) -> None:
@@ -51,17 +62,17 @@ def _require_space(base: Base, node: Node, directory: str) -> None:
     workspace, where = endpoints.workspace(), endpoints.target(node)
     need = sum(
         images.inspect(workspace, where, disk["path"], disk["format"], deadline=INSPECT_SECONDS).actual_size
-        for disk in base.source_disks
+        for disk in _disks(base)
     )
     space = files.free_space(workspace, where, [directory], deadline=INSPECT_SECONDS)
     pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
 
 
 def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number: int, position: int) -> BaseDisk:
-    source = base.source_disks[position]
-    share, first = 100 / len(base.source_disks), 100 * position / len(base.source_disks)
+    source, count = _disks(base)[position], len(_disks(base))
+    share, first = 100 / count, 100 * position / count
     workspace, where = endpoints.workspace(), endpoints.target(node)
-    name = disk_name(base, number, source["target"])
+    name = version_file_name(base, number, source["target"])
     temporary = pools.in_pool(directory, temporary_name(name, handle.token))
     info = images.inspect(workspace, where, source["path"], source["format"], deadline=INSPECT_SECONDS)
     images.ensure_self_contained(info)
@@ -73,6 +84,7 @@ def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number
     handle.progress(first + share * 0.7, message("bases.hashing"))
     size = files.file_size(workspace, where, temporary, deadline=INSPECT_SECONDS)
     return BaseDisk(
+        kind=FileKind.DISK,
         target=source["target"],
         file_name=name,
         size=size,
@@ -83,13 +95,8 @@ def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number
     )
 
 
-def hash_seconds(size: int) -> float:
-    """A deadline for reading and hashing `size` bytes on a slow disk (10 MB/s)."""
-    return 60 + size / 10_000_000
-
-
 def _publish(handle: Handle, node: Node, directory: str, disk: BaseDisk) -> None:
-    """Give a verified file its name, and put the empty overlay beside it."""
+    """Give a verified file its name, and put the empty overlay beside a disk."""
     workspace, where = endpoints.workspace(), endpoints.target(node)
     final = pools.in_pool(directory, disk.file_name)
     images.publish(
@@ -99,7 +106,8 @@ def _publish(handle: Handle, node: Node, directory: str, disk: BaseDisk) -> None
         final,
         disk.sha256,
     )
-    overlays.make_template(workspace, where, final, pools.in_pool(directory, template_name(disk)))
+    if disk.kind == FileKind.DISK:
+        overlays.make_template(workspace, where, final, pools.in_pool(directory, template_name(disk)))
 
 
 def _write_version(
@@ -109,10 +117,10 @@ def _write_version(
     node: Node,
     directory: str,
     number: int,
-    disks: list[BaseDisk],
+    files_made: list[BaseDisk],
 ) -> None:
     replica = Replica(node_id=node.id, state=ReplicaState.READY, progress=100, directory=directory)
-    version = BaseVersion(number=number, prepared_at=now(), disks=disks, replicas=[replica])
+    version = BaseVersion(number=number, prepared_at=now(), files=files_made, replicas=[replica])
     base.versions.append(version)
     base.state, base.reason = BaseState.READY, NOTHING
     session.flush()

@@ -12,7 +12,7 @@ from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.messages import message
-from ravada_web.models import BaseDisk, Clone, CloneState, Operation, User
+from ravada_web.models import BaseDisk, Clone, CloneState, FileKind, Operation, User
 from ravada_web.remote import overlays
 from ravada_web.remote.target import Target
 from ravada_web.services.clones import actions as clone_actions
@@ -37,18 +37,18 @@ class Plan:
     facts: NodeFacts
     template_xml: str
     identities: Sequence[CloneIdentity]
-    # For each of the base's disks: the empty overlay, and the clones' files that are to be copies of it.
-    overlays: Mapping[str, Sequence[str]]
+    # For each of the base's files: the template, and the clones' files that are to be copies of it.
+    copies: Mapping[str, Sequence[str]]
 
 
 def create(handle: Handle) -> None:
-    """Make the overlays of a batch with one command, then define its domains over one connection."""
+    """Make the files of a batch with one command each, then define its domains over one connection."""
     plan = _plan(handle)
     if plan is None:
         return
     with transaction() as session:
         session.execute(update(Clone).where(Clone.id.in_(plan.clone_ids)).values(state=CloneState.CREATING))
-    for template, paths in plan.overlays.items():
+    for template, paths in plan.copies.items():
         handle.check()
         overlays.make_overlays(endpoints.workspace(), plan.where, template, paths, handle.token)
     documents = [for_clone(plan.template_xml, identity, plan.facts) for identity in plan.identities]
@@ -69,8 +69,11 @@ def _plan(handle: Handle) -> Plan | None:
     directory = replica_directory(version, node)
     where = endpoints.target(node)
 
-    def file(clone: Clone, disk: BaseDisk) -> str:
-        return pools.in_pool(directory, clone.disk_file(disk.target))
+    def own(clone: Clone, file: BaseDisk) -> str:
+        return pools.in_pool(directory, clone.own_file(file))
+
+    def of_kind(clone: Clone, kind: FileKind) -> dict[str, str]:
+        return {file.target: own(clone, file) for file in version.files if file.kind == kind}
 
     return Plan(
         clone_ids=[clone.id for clone in batch],
@@ -84,13 +87,14 @@ def _plan(handle: Handle) -> Plan | None:
                 name=clone.name,
                 uuid=clone.uuid,
                 macs=[nic.mac for nic in clone.nics],
-                disks={disk.target: file(clone, disk) for disk in version.disks},
+                disks=of_kind(clone, FileKind.DISK),
+                nvram=next(iter(of_kind(clone, FileKind.NVRAM).values()), ""),
             )
             for clone in batch
         ],
-        overlays={
-            pools.in_pool(directory, template_name(disk)): [file(clone, disk) for clone in batch]
-            for disk in version.disks
+        copies={
+            pools.in_pool(directory, template_name(file)): [own(clone, file) for clone in batch]
+            for file in version.files
         },
     )
 

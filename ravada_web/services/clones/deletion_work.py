@@ -15,7 +15,7 @@ from ravada_web.services.transaction import transaction
 
 
 def delete(handle: Handle) -> None:
-    """Remove the batch's domains, then their disks, then their rows: what is left half-way can be done again."""
+    """Remove the batch's domains, then their files, then their rows: what is left half-way can be done again."""
     batch = claimed_clones(handle, CloneState.DELETING)
     if not batch:
         return
@@ -36,7 +36,7 @@ def delete(handle: Handle) -> None:
 def _files(batch: Sequence[Clone], node: Node) -> list[str]:
     directories = {version.id: replica_directory(version, node) for version in {clone.version for clone in batch}}
     return [
-        pools.in_pool(directories[clone.version_id], clone.disk_file(disk.target))
+        pools.in_pool(directories[clone.version_id], clone.own_file(file))
         for clone in batch
-        for disk in clone.version.disks
+        for file in clone.version.files
     ]

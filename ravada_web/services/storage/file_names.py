@@ -1,16 +1,18 @@
-"""How the files of a base are named in a pool: its disks, and the empty overlay that clones' disks are copies of."""
+"""How the files of a base are named in a pool: its disks, its NVRAM, and what clones' own files are copies of."""
 
-from ravada_web.models import Base, BaseDisk
-
-
-def disk_name(base: Base, number: int, target: str) -> str:
-    """The file of one disk of a version. The base's id, not its name: names may be given again."""
-    return f"ravada-base-{base.id}-v{number}-{target}.qcow2"
+from ravada_web.models import Base, BaseDisk, FileKind
 
 
-def template_name(disk: BaseDisk) -> str:
-    """The empty overlay beside a base's disk: every new clone's disk has the same bytes."""
-    return disk.file_name.removesuffix(".qcow2") + ".overlay"
+def version_file_name(base: Base, number: int, target: str, kind: str = FileKind.DISK) -> str:
+    """One file of a version. The base's id, not its name: names may be given again."""
+    return f"ravada-base-{base.id}-v{number}-{target}.{'fd' if kind == FileKind.NVRAM else 'qcow2'}"
+
+
+def template_name(file: BaseDisk) -> str:
+    """The file whose bytes every new clone's own begins with: the empty overlay beside a disk, or the NVRAM itself."""
+    if file.kind == FileKind.NVRAM:
+        return file.file_name
+    return file.file_name.removesuffix(".qcow2") + ".overlay"
 
 
 def temporary_name(file_name: str, token: str) -> str:

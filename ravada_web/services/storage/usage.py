@@ -37,8 +37,8 @@ COUNT_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
 # So many nodes are worth a job of their own.
 A_JOB = 50
-# The names that we give: templates and temporary files, overlays (Clone.disk_file), and the test's disk.
-OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.[a-z]{3}\.qcow2|ravada-(base|proof)-.+)")
+# The names that we give: templates and temporary files, clones' files (Clone.own_file), and the test's disk.
+OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.([a-z]{3}\.qcow2|nvram\.fd)|ravada-(base|proof)-.+)")
 
 
 @dataclass(frozen=True)
@@ -127,22 +127,22 @@ def _store(question: Question, files: Sequence[FileSeen]) -> None:
 def owners_on(node_id: int) -> dict[str, Owner]:
     """Whose the files of the node are, by path: of bases from its replicas, of clones from their rows."""
     versions = joinedload(Replica.version)
-    whole = (versions.joinedload(BaseVersion.base), versions.selectinload(BaseVersion.disks))
+    whole = (versions.joinedload(BaseVersion.base), versions.selectinload(BaseVersion.files))
     replicas = db.session.scalars(select(Replica).where(Replica.node_id == node_id).options(*whole)).all()
     owners: dict[str, Owner] = {}
     folders = {}
     for replica in replicas:
         folders[replica.version_id] = replica.directory
-        for disk in replica.version.disks:
+        for disk in replica.version.files:
             base = replica.version.base
             path = pools.in_pool(replica.directory, disk.file_name)
             owner = Owner("base", f"{base.name} v{replica.version.number}", base.id)
             owners[path] = owners[pools.in_pool(replica.directory, template_name(disk))] = owner
-    disks = joinedload(Clone.version).selectinload(BaseVersion.disks)
+    disks = joinedload(Clone.version).selectinload(BaseVersion.files)
     clones = db.session.scalars(select(Clone).where(Clone.node_id == node_id).options(disks, selectinload(Clone.nics)))
     for clone in clones:
-        for disk in clone.version.disks:
-            path = pools.in_pool(folders.get(clone.version_id, ""), clone.disk_file(disk.target))
+        for disk in clone.version.files:
+            path = pools.in_pool(folders.get(clone.version_id, ""), clone.own_file(disk))
             owners[path] = Owner("clone", clone.name, clone.id, disk.virtual_size)
     return owners
 

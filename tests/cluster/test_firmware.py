@@ -1,0 +1,106 @@
+"""UEFI bases on real nodes: the firmware of each clone starts what the base's did, wherever the clone is."""
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from ravada_web.models import CloneState
+from ravada_web.services.bases import listing as base_list
+from tests.lab import LabNode
+from tests.support.cluster import IMAGES, Cluster, import_domain, remove_imported
+from tests.support.uefi import make_uefi
+
+DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>256</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type>
+    <loader readonly='yes' type='pflash' secure='{secure}'>/usr/share/OVMF/{code}</loader>
+    <nvram>{images}/{name}_VARS.fd</nvram></os>
+  <features><acpi/><smm state='{smm}'/></features>
+  <devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{images}/{name}.qcow2'/>
+    <target dev='vda' bus='virtio'/></disk>
+    <serial type='pty'/><tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm></devices></domain>"""
+PLAIN = {"code": "OVMF_CODE_4M.fd", "secure": "no", "smm": "off"}
+SECURED = {"code": "OVMF_CODE_4M.ms.fd", "secure": "yes", "smm": "on"}
+
+
+def uefi_base(cluster: Cluster, name: str, variables: str, firmware: dict[str, str]) -> int:
+    """A UEFI domain of the master as a base that all nodes may run."""
+    master = cluster.lab.master
+    folder = master.folder / "root" / name
+    for file in make_uefi(folder, name, variables):
+        master.put(file, f"{IMAGES}/{file.name}")
+    shutil.rmtree(folder)
+    return import_domain(cluster, name, DOMAIN.format(name=name, images=IMAGES, **firmware))
+
+
+@pytest.fixture(scope="module")
+def uefi(whole_cluster: Cluster) -> Iterator[int]:
+    base_id = uefi_base(whole_cluster, "fi-uefi", "OVMF_VARS_4M.fd", PLAIN)
+    yield base_id
+    whole_cluster.remove_made()
+    remove_imported(whole_cluster, base_id, "fi-uefi")
+
+
+def said_on_the_serial_port(node: LabNode, domain: str, until: str, seconds: float = 40) -> str:
+    """What a domain that has just started writes on its serial port, up to these words."""
+    port = node.virsh("ttyconsole", domain).strip()
+    reading = f"timeout {seconds} sed -u '/{until}/q' {port} | tr -cd '[:print:]\\n\\033'"
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", node.run(["sh", "-c", reading]).stdout)
+
+
+def lab_node(cluster: Cluster, name: str) -> LabNode:
+    return next(node for node in cluster.lab.nodes if node.name == name)
+
+
+def test_a_uefi_clone_boots_on_another_node_as_its_base_did(cluster: Cluster, uefi: int) -> None:
+    clones = cluster.create("efi", 3, base="fi-uefi")
+    assert cluster.spread("efi") == {"rvt1": 1, "rvt2": 1, "rvt3": 1}
+    clone = next(clone for clone in clones if clone.node.name == "rvt3")
+    node = lab_node(cluster, "rvt3")
+    cluster.flask("clones", "start", clone.name, "--wait")
+    said = said_on_the_serial_port(node, clone.name, "BdsDxe: starting")
+    assert re.search(r"BdsDxe: starting Boot0000 .* from \\EFI\\debian\\grubx64.efi", said), said
+    cluster.flask("clones", "stop", "--force", clone.name, "--wait")
+
+
+def test_each_clone_has_an_nvram_and_a_tpm_of_its_own_and_both_go_with_it(cluster: Cluster, uefi: int) -> None:
+    clones = cluster.create("own", 3, base="fi-uefi")
+    for clone in clones:
+        node = lab_node(cluster, clone.node.name)
+        nvram = f"{IMAGES}/{clone.name}.{clone.uuid[:8]}.nvram.fd"
+        assert f"<nvram>{nvram}</nvram>" in node.virsh("dumpxml", clone.name)
+        assert "OVMF_CODE_4M.fd<" in node.virsh("dumpxml", clone.name), "the firmware that the base had"
+        base_file = f"{IMAGES}/ravada-base-{uefi}-v1-nvram.fd"
+        assert node.run(["cmp", base_file, nvram], check=False).returncode == 0
+    cluster.flask("clones", "start", *[clone.name for clone in clones], "--wait")
+    cluster.wait_state("own", CloneState.RUNNING)
+    for clone in clones:
+        node = lab_node(cluster, clone.node.name)
+        assert clone.uuid in node.run(["ls", "/var/lib/libvirt/swtpm"]).stdout
+    uuids = [clone.uuid for clone in clones]
+    cluster.remove_made()
+    for node in cluster.lab.nodes:
+        assert cluster.disks(node, "own-") == []
+        assert not set(uuids) & set(node.run(["ls", "/var/lib/libvirt/swtpm"]).stdout.split())
+
+
+def test_the_copy_of_an_nvram_is_verified_on_every_node(cluster: Cluster, uefi: int) -> None:
+    version = cluster.base(uefi).current
+    assert version is not None
+    (nvram,) = [file for file in version.files if file.kind == "nvram"]
+    for node in cluster.lab.nodes:
+        seen = node.run(["sha256sum", f"{IMAGES}/{nvram.file_name}"]).stdout.split()[0]
+        assert seen == nvram.sha256
+    assert all(row.replica is not None for row in base_list.tab(cluster.admin, cluster.base(uefi)))
+
+
+def test_secure_boot_that_was_on_stays_on(cluster: Cluster) -> None:
+    base_id = uefi_base(cluster, "fi-secure", "OVMF_VARS_4M.ms.fd", SECURED)
+    clones = cluster.create("sec", 3, base="fi-secure")
+    clone = next(clone for clone in clones if clone.node.name == "rvt2")
+    cluster.flask("clones", "start", clone.name, "--wait")
+    said = said_on_the_serial_port(lab_node(cluster, "rvt2"), clone.name, "Access Denied")
+    assert "grubx64.efi" in said and "Access Denied" in said, said
+    cluster.remove_made()
+    remove_imported(cluster, base_id, "fi-secure")
