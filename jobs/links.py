@@ -1,5 +1,7 @@
 """The links process, alone: `python -m jobs.links`. Keeps one SSH connection to every trusted node."""
 
+import time
+
 import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
@@ -7,9 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.loop import until_stopped
 from ravada_web import create_app
 from ravada_web.extensions import db
-from ravada_web.remote.links import LinkKeeper
-from ravada_web.remote.target import Target
+from ravada_web.remote.links import LinkKeeper, LinkState
 from ravada_web.services.nodes import endpoints, link_states
+from ravada_web.services.nodes.endpoints import Linked
 
 log = structlog.get_logger()
 READ_SECONDS = 0.5
@@ -18,17 +20,18 @@ READ_SECONDS = 0.5
 def run(app: Flask) -> None:
     """Keep the links in step with the nodes' rows until told to stop, then close them all."""
     with app.app_context():
-        keeper = LinkKeeper(endpoints.workspace())
+        keeper, began = LinkKeeper(endpoints.workspace()), time.time()
         try:
-            targets: list[Target] = []
+            wanted = Linked([], {})
             for _round in until_stopped(READ_SECONDS):
-                targets = read_targets(targets)
-                link_states.publish(keeper.reconcile(targets))
+                wanted = read_targets(wanted)
+                refused = {node_id: LinkState(False, began, why) for node_id, why in wanted.refused.items()}
+                link_states.publish(keeper.reconcile(wanted.targets) | refused)
         finally:
             keeper.close()
 
 
-def read_targets(before: list[Target]) -> list[Target]:
+def read_targets(before: Linked) -> Linked:
     """The nodes that are to have a link; the previous ones while the database cannot be read."""
     try:
         return endpoints.targets_to_link()

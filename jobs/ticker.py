@@ -1,6 +1,7 @@
 """The ticker process: `python -m jobs.ticker`. Under a Redis lock, so that one ticks however many run."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -15,12 +16,19 @@ from ravada_web import create_app
 from ravada_web.config import Settings, settings
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db, queues
+from ravada_web.guard import guarded
+from ravada_web.messages import Message
 from ravada_web.services.operations.sweep import Sweep
 
 log = structlog.get_logger()
 TICK_SECONDS = 0.5
 # Another ticker takes over when this one has been gone for so long.
 LOCK_SECONDS = 5.0
+
+
+def _tell(work: str) -> Callable[[Message], None]:
+    """Log why a periodic work was not queued; its next turn tries again."""
+    return lambda reason: log.warning("periodic work skipped", work=work, reason=reason.to_json())
 
 
 @dataclass
@@ -54,9 +62,11 @@ class Ticker:
         try:
             if not self._holds_lock():
                 return
-            self._sweep.run()
+            with guarded(_tell("sweep"), work="sweep"):
+                self._sweep.run()
             for turn in self._turns:
-                turn.take_if_due()
+                with guarded(_tell(turn.work.name), work=turn.work.name):
+                    turn.take_if_due()
         except (RedisError, SQLAlchemyError, RavadaError) as error:
             log.warning("tick skipped", error=str(error))
         finally:

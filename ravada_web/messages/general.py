@@ -5,5 +5,6 @@ from ravada_web.messages.marks import N_, Template
 TEXTS: dict[str, Template] = {
     "general.database_busy": N_("The database is busy. Nothing was changed; try again in a moment."),
     "general.not_allowed": N_("Your role does not allow this. Ask an administrator for another role."),
+    "general.unexpected": N_("Unexpected error: %(error)s. The server’s log has the details."),
     "general.no_topic": N_("There are no live updates for this."),
 }

@@ -41,9 +41,7 @@ TEXTS: dict[str, Template] = {
     # Name and address
     "nodes.bad_name": N_("Use letters, digits, dots, dashes and underscores, starting with a letter or digit."),
     "nodes.name_taken": N_("Another node has this name."),
-    "nodes.bad_user": N_("Enter a user name on that host, such as root."),
     "nodes.bad_port": N_("Enter a port between 1 and 65535."),
-    "nodes.bad_address": N_("Enter a host name or an IP address, without scheme, user or port."),
     "nodes.address_taken": N_("Node %(node)s already has this address."),
     # Settings
     "nodes.range": N_("Enter a number between %(least)s and %(most)s."),

@@ -31,6 +31,7 @@ TEXTS: dict[str, Template] = {
         "there to see what hangs: an overloaded host, a disk or a network mount."
     ),
     "remote.it_said": N_("The host says: “%(said)s”"),
+    "remote.no_end": N_("%(step)s on %(name)s did not end in time."),
     "remote.step_admit": N_("access to the display"),
     "remote.step_list_pools": N_("listing the pools"),
     "remote.step_hash": N_("hashing"),
@@ -44,8 +45,28 @@ TEXTS: dict[str, Template] = {
     "remote.step_read_original": N_("reading the original"),
     "remote.step_copy_within": N_("copying a file"),
     "remote.step_write_copy": N_("writing the copy"),
-    "remote.unreadable_answer": N_("unexpected output"),
+    "remote.unreadable": N_("%(step)s: the answer of %(name)s cannot be read."),
     "remote.no_folder": N_("no such folder: %(paths)s"),
+    "remote.too_much_output": N_("%(step)s on %(name)s wrote more than %(most_bytes)s and was stopped."),
+    "remote.incomplete": N_("%(step)s: the answer of %(name)s ends early; it lacks %(parts)s."),
+    "remote.not_run": N_(
+        "%(step)s failed on %(name)s: the login of %(user)s there runs no commands. It said: %(said)s"
+    ),
+    "remote.said_nothing": N_("nothing"),
+    # Address and user of a host
+    "remote.bad_address": N_("Enter a host name or an IP address, without scheme, user or port."),
+    "remote.user_in_address": N_("Enter the address alone; the user has a field of its own."),
+    "remote.zone_missing": N_(
+        "A link-local address needs the interface of this host that leads to it, such as %(address)s%%eth0."
+    ),
+    "remote.zone_elsewhere": N_("%(address)s is not a link-local address; enter it without an interface."),
+    "remote.bad_zone": N_("Enter the name of an interface of this host after the percent sign, such as eth0."),
+    "remote.bad_user": N_("Enter a user name on that host, such as root."),
+    "remote.bad_user_character": N_("SSH takes no user name with “%(character)s” in it."),
+    "remote.invalid_address": N_("The address of %(name)s, “%(host)s”, cannot be used: %(why)s"),
+    "remote.invalid_port": N_("The port of %(name)s, %(port)s, cannot be used."),
+    "remote.invalid_user": N_("The user of %(name)s, “%(user)s”, cannot be used: %(why)s"),
+    "remote.invalid_host_key": N_("The host key stored for %(name)s is damaged. Read it from the host again."),
     # The connection of a node
     "remote.link_starting": N_("Connecting to %(name)s."),
     "remote.link_down": N_("The connection to %(name)s is down."),

@@ -2,23 +2,26 @@
 
 import math
 import os
-import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from ravada_web.messages import Message
+from ravada_web.messages import Message, message
 from ravada_web.messages.foreign import printable
 from ravada_web.remote import failures, ssh
-from ravada_web.remote.errors import CommandFailed, RemoteError
+from ravada_web.remote.errors import CommandFailed, RemoteError, UnreadableAnswer
+from ravada_web.remote.login_shells import after_mark, line_for
+from ravada_web.remote.pipes import Kept, Output, TooMuch, talk
 from ravada_web.remote.ssh_log import SshLog
 from ravada_web.remote.target import Target, Workspace
 
 # The far side stops a command by itself this much after we have given it up, so that none piles up there.
 GRACE_SECONDS = 2
 IN_ENGLISH = ("env", "LC_ALL=C")
+# What no answer is longer than, in bytes, unless its reader says otherwise.
+MOST_OUTPUT = 1 << 20
 
 
 class Process(subprocess.Popen[bytes]):
@@ -46,27 +49,39 @@ def run(
     stdin: bytes | None = None,
     fresh: bool = False,
     step: Message | str = "",
+    most: int = MOST_OUTPUT,
+    on_output: Callable[[bytes], object] | None = None,
 ) -> bytes:
-    """Run a command on the node, as root where it can be; returns its standard output.
+    """Run a command on the node, as root where it can be; returns its standard output, of `most` bytes at most.
 
-    `deadline` is in seconds. `argv` is a list of words, quoted for the far shell here; a script is ["sh", "-c", SCRIPT,
-    "sh", argument…]. `fresh` makes a connection of its own: to ask a node again whose link does not answer. `step` says
-    in errors what was being done, by default the program's name. Raises CommandFailed, DeadlineExceeded, and what
-    `ssh.classify` makes of a connection that failed.
+    `deadline` is in seconds, for all of it. `argv` is a list of words, quoted for the far shell here; a script is
+    ["sh", "-c", SCRIPT, "sh", argument…]. `fresh` makes a connection of its own: to ask a node again whose link does
+    not answer. `step` says in errors what was being done, by default the program's name. With `on_output` the output
+    is given to that as it comes, however much it is, and none is returned; what it raises ends the command here.
+
+    Raises CommandFailed, DeadlineExceeded, UnreadableAnswer for too much output, and what `ssh.classify` makes of a
+    connection that failed.
     """
     step = step or argv[0]
     pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     process = popen(workspace, target, argv, stdin=pipe, bulk=fresh, deadline=deadline)
+    kept = Kept(most)
+    output = Output(on_output or kept.add, marked=not target.local)
     with process:
         try:
-            stdout, stderr = process.communicate(stdin, timeout=deadline)
+            stderr = talk(process, stdin, output.add, deadline)
         except subprocess.TimeoutExpired as error:
-            raise failures.late(target, step, deadline, process.reported, error.stderr or b"") from error
+            said = _words(target, error.stderr or b"", output.greeting)
+            raise failures.late(target, step, deadline, process.reported, said) from error
+        except TooMuch as error:
+            raise UnreadableAnswer(
+                message("remote.too_much_output", step=step, name=target.name, most_bytes=most)
+            ) from error
         finally:
             kill(process)
-        if process.returncode:
-            raise failure(target, step, process, stderr)
-    return stdout
+        if process.returncode or not output.begun:
+            raise failure(target, step, process, stderr, output.greeting)
+    return kept.whole
 
 
 def popen(
@@ -75,24 +90,27 @@ def popen(
     argv: Sequence[str],
     *,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int = subprocess.PIPE,
     bulk: bool = False,
     deadline: float | None = None,
 ) -> Process:
     """Start a command on the node, with pipes for its output, in a process group of its own.
 
-    `bulk` gives it a connection of its own, so that a copy never delays the consoles on the link. With a
-    `deadline` (seconds) the far side ends it by itself soon after, whatever becomes of us.
+    Over SSH its output begins after login_shells.MARK. `bulk` gives it a connection of its own, so that a copy never
+    delays the consoles on the link. With a `deadline` (seconds) the far side ends it by itself soon after, whatever
+    becomes of us.
     """
     control = None if bulk else workspace.control(target)
     log = None if target.local else SshLog()
     if log is None:
         command = [*IN_ENGLISH, *argv]
     else:
-        command = [*ssh.command(workspace, target, log=log, control=control), far_line(target, argv, deadline)]
+        line = line_for(far_words(target, argv, deadline))
+        command = [*ssh.command(workspace, target, log=log, control=control), line]
     process = Process(
         command,
         stdin=stdin,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         cwd=Path("/"),
         process_group=0,
@@ -101,11 +119,11 @@ def popen(
     return process
 
 
-def far_line(target: Target, argv: Sequence[str], deadline: float | None) -> str:
-    """The one line that the far user's shell reads: every word quoted, in the C locale, as root where it may be."""
+def far_words(target: Target, argv: Sequence[str], deadline: float | None) -> list[str]:
+    """The command as it is run there: in the C locale, as root where it may be, ended soon after its deadline."""
     as_root = [] if target.user == "root" or not target.root else ["sudo", "-n"]
     bound = [] if deadline is None else ["timeout", "-k", "5", str(math.ceil(deadline) + GRACE_SECONDS)]
-    return shlex.join([*as_root, *IN_ENGLISH, *bound, *argv])
+    return [*as_root, *IN_ENGLISH, *bound, *argv]
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
@@ -115,11 +133,30 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def failure(target: Target, step: Message | str, process: Process, stderr: bytes) -> RemoteError:
-    """The error for a command that has ended with another status than 0."""
+def failure(target: Target, step: Message | str, process: Process, stderr: bytes, greeting: bytes = b"") -> RemoteError:
+    """The error for a process that has ended with another status than 0, or whose login shell has not run the command.
+
+    `greeting` is what was on its standard output before the command's own.
+    """
     if process.returncode == ssh.SSH_FAILED and not target.local:
-        if lost := failures.classify(target, process.reported, stderr):
+        said = _words(target, stderr, greeting)
+        if lost := failures.classify(target, process.reported, said):
             return lost
-        if not stderr and not failures.logged_in(process.reported):
+        if not said and not failures.logged_in(process.reported):
             return failures.closed(target)  # the link went in the middle of it
-    return CommandFailed(target.name, step, process.returncode, printable(stderr))
+    return ended(target, step, process.returncode, stderr, greeting)
+
+
+def ended(target: Target, step: Message | str, status: int, stderr: bytes, greeting: bytes = b"") -> RemoteError:
+    """The same for a command over a connection that did not fail."""
+    said = printable(_words(target, stderr, greeting))
+    if target.local or after_mark(stderr) is not None:
+        return CommandFailed(target.name, step, status, said)
+    words = said or message("remote.said_nothing")
+    return UnreadableAnswer(message("remote.not_run", step=step, name=target.name, user=target.user, said=words))
+
+
+def _words(target: Target, stderr: bytes, greeting: bytes) -> bytes:
+    """What the command said; what its login shell said before it is left out, unless that is all there is."""
+    own = stderr if target.local else after_mark(stderr)
+    return b"\n".join(filter(None, (greeting, stderr))) if own is None else own

@@ -63,6 +63,14 @@ class CommandFailed(RemoteError):
         super().__init__(sentence)
 
 
+class UnreadableAnswer(RemoteError):
+    """A command ended well, and what it wrote makes no sense, or is without end: that host's own trouble."""
+
+
+class InvalidTarget(RemoteError):
+    """A node's address, user or host key is none that SSH can be given."""
+
+
 class DeadlineExceeded(RemoteError):
     """A command did not end in time and was stopped."""
 

@@ -1,23 +1,30 @@
 """Plain files and file systems of a node: sizes, room, lists, removal."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ravada_web.messages import message
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.errors import CommandFailed, UnreadableAnswer
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 FILES_SECONDS = 60.0
 # A path that is not there costs its own line, not the others'.
 BLOCK = 512
+# A list of files may take so many bytes: about half a million names.
+MOST_LISTED = 64 << 20
+MOST_BYTES = 1 << 63
 TREE = r'find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
 DF = 'df -B1 --output=size,avail,file -- "$@" 2>/dev/null || :'
 
 
 def file_size(workspace: Workspace, target: Target, path: str, deadline: float = FILES_SECONDS) -> int:
     """The file's length in bytes. Raises CommandFailed where it is missing."""
-    return int(run(workspace, target, ["stat", "-L", "-c", "%s", "--", checked_path(path)], deadline=deadline))
+    raw = run(workspace, target, ["stat", "-L", "-c", "%s", "--", checked_path(path)], deadline=deadline)
+    if not (size := raw.strip()).isdigit():
+        raise UnreadableAnswer(message("remote.unreadable", step="stat", name=target.name))
+    return int(size)
 
 
 def copy_within(workspace: Workspace, target: Target, source: str, dest: str, deadline: float = FILES_SECONDS) -> None:
@@ -37,9 +44,9 @@ def list_files(
 ) -> list[tuple[str, int]]:
     """The plain files of a folder whose names begin with `prefix`: (name, bytes), by name."""
     find = ["find", checked_path(directory), "-maxdepth", "1", "-type", "f", "-printf", r"%s %f\0"]
-    raw = run(workspace, target, find, deadline=deadline).decode(errors="surrogateescape")
-    entries = (entry.split(" ", 1) for entry in raw.split("\0") if entry)
-    return sorted((name, int(size)) for size, name in entries if name.startswith(prefix))
+    raw = run(workspace, target, find, deadline=deadline, most=MOST_LISTED).decode(errors="surrogateescape")
+    entries = (entry.partition(" ") for entry in raw.split("\0") if entry)
+    return sorted((name, int(size)) for size, _blank, name in entries if size.isdecimal() and name.startswith(prefix))
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,13 @@ def list_tree(workspace: Workspace, target: Target, directories: Sequence[str], 
     if not directories:
         return []
     argv = ["sh", "-c", TREE, "sh", *map(checked_path, directories)]
-    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_list_pools"))
-    entries = (entry.split(" ", 2) for entry in raw.decode(errors="surrogateescape").split("\0") if entry)
-    return [FileSeen(path, int(size), int(blocks) * BLOCK) for size, blocks, path in entries]
+    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_list_pools"), most=MOST_LISTED)
+    entries = (entry.split(" ", 2) for entry in raw.decode(errors="surrogateescape").split("\0"))
+    return [
+        FileSeen(words[2], int(words[0]), int(words[1]) * BLOCK)
+        for words in entries
+        if len(words) == 3 and words[0].isdecimal() and words[1].isdecimal()
+    ]
 
 
 def free_space(
@@ -71,17 +82,29 @@ def free_space(
     Raises CommandFailed naming the paths that are not there.
     """
     raw = run(workspace, target, ["sh", "-c", DF, "sh", *map(checked_path, paths)], deadline=deadline, step="df")
-    sizes = parse_df(raw.decode(errors="replace").splitlines())
+    sizes = parse_df(raw, paths)
     if missing := [path for path in paths if path not in sizes]:
         raise CommandFailed(target.name, "df", 1, message("remote.no_folder", paths=missing))
     return sizes
 
 
-def parse_df(lines: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Read the lines of `df --output=size,avail,file`; the heading and rows without figures are passed over."""
-    rows = (line.split(None, 2) for line in lines)
+def parse_df(raw: bytes, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Read what `df --output=size,avail,file` says of these paths; the heading, rows without figures and figures that
+    no file system has are passed over."""
+    printed = {_as_df_prints(path): path for path in paths}
+    rows = (line.split(None, 2) for line in raw.split(b"\n"))
     return {
-        row[2]: (int(row[0]), int(row[1]))
+        printed[row[2]]: (int(row[0]), int(row[1]))
         for row in rows
-        if len(row) == 3 and row[0].isdecimal() and row[1].isdecimal()
+        if len(row) == 3 and row[2] in printed and _is_size(row[0]) and _is_size(row[1])
     }
+
+
+def _as_df_prints(path: str) -> bytes:
+    """A path as df shows it: control characters become question marks."""
+    return bytes(byte if byte >= 32 and byte != 127 else ord("?") for byte in os.fsencode(path))
+
+
+def _is_size(word: bytes) -> bool:
+    """Whether it is a number of bytes that a file system may have."""
+    return word.isdigit() and len(word) <= 19 and int(word) < MOST_BYTES

@@ -1,19 +1,15 @@
 """Disk images on a node: what one is, making one whole, hashing it, publishing it. One command each."""
 
 import json
-import os
 import re
-import select
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
-from ravada_web.remote import failures
-from ravada_web.remote.commands import failure, kill, popen, run
-from ravada_web.remote.errors import CommandFailed, ImageRefused
-from ravada_web.remote.files import file_size, free_space, list_files, remove_files
+from ravada_web.remote.commands import run
+from ravada_web.remote.errors import CommandFailed, ImageRefused, UnreadableAnswer
+from ravada_web.remote.files import MOST_BYTES, file_size, free_space, list_files, remove_files
 from ravada_web.remote.overlays import make_overlays, make_template
 from ravada_web.remote.sampling import Sample, sample
 from ravada_web.remote.target import Target, Workspace, checked_path
@@ -37,6 +33,8 @@ __all__ = [
 ]
 
 BLOCK_SIZE = 4 * 1024 * 1024
+# A line of 68 bytes a block: those of a disk of 3 TiB.
+MOST_DIGESTS = 64 << 20
 HASH_SECONDS = 3600.0
 INSPECT_SECONDS = 30.0
 FLATTEN_SECONDS = 12 * 3600.0
@@ -107,7 +105,7 @@ def inspect(
     try:
         return _info(json.loads(raw))
     except (KeyError, TypeError, ValueError) as error:
-        raise CommandFailed(target.name, "qemu-img info", 0, message("remote.unreadable_answer")) from error
+        raise UnreadableAnswer(message("remote.unreadable", step="qemu-img info", name=target.name)) from error
 
 
 def _info(seen: dict[str, object]) -> ImageInfo:
@@ -115,12 +113,20 @@ def _info(seen: dict[str, object]) -> ImageInfo:
     data = specific.get("data", {}) if isinstance(specific, dict) else {}
     return ImageInfo(
         format=str(seen["format"]),
-        virtual_size=int(str(seen["virtual-size"])),
-        actual_size=int(str(seen["actual-size"])),
+        virtual_size=_size(seen["virtual-size"]),
+        actual_size=_size(seen["actual-size"]),
         backing_file=_text(seen.get("backing-filename")),
         data_file=_text(data.get("data-file")) or _text(data.get("data-file-raw") and "unnamed"),
         encrypted=bool(seen.get("encrypted")),
     )
+
+
+def _size(value: object) -> int:
+    """Bytes. Raises ValueError for what is no size of a file."""
+    size = int(str(value))
+    if not 0 <= size < MOST_BYTES:
+        raise ValueError(value)
+    return size
 
 
 def _text(value: object) -> str | None:
@@ -153,23 +159,12 @@ def flatten(
     step = "qemu-img convert"
     paths = [checked_path(source), checked_path(dest)]
     argv = ["qemu-img", "convert", "-p", "-f", source_format, "-O", "qcow2", "--", *paths]
-    end = monotonic() + deadline
-    with popen(workspace, target, argv, deadline=deadline) as process:
-        assert process.stdout and process.stderr
-        try:
-            while True:
-                if not select.select([process.stdout], [], [], max(0.0, end - monotonic()))[0]:
-                    raise failures.late(target, step, deadline, process.reported)
-                if not (output := os.read(process.stdout.fileno(), 65536)):
-                    break
-                if on_progress and (percents := PERCENT.findall(output)):
-                    on_progress(float(percents[-1]))
-            stderr = process.stderr.read()
-            process.wait(max(1.0, end - monotonic()))
-        finally:
-            kill(process)
-        if process.returncode:
-            raise failure(target, step, process, stderr)
+
+    def report(output: bytes) -> None:
+        if on_progress and (percents := PERCENT.findall(output)):
+            on_progress(float(percents[-1]))
+
+    run(workspace, target, argv, deadline=deadline, step=step, on_output=report)
 
 
 def hash_seconds(size: int) -> float:
@@ -193,14 +188,14 @@ def block_manifest(
 ) -> list[str]:
     """The SHA-256, in hex, of each block of `block_size` bytes, the last one being what is left."""
     argv = ["sh", "-c", HASH_BLOCKS, "sh", checked_path(path), str(block_size)]
-    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_hash"))
+    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_hash"), most=MOST_DIGESTS)
     return _digests(target, raw) if raw else []
 
 
 def _digests(target: Target, raw: bytes) -> list[str]:
     digests = [line.split()[0] if line.strip() else "" for line in raw.decode(errors="replace").splitlines()]
     if not digests or not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in digests):
-        raise CommandFailed(target.name, message("remote.step_hash"), 0, message("remote.unreadable_answer"))
+        raise UnreadableAnswer(message("remote.unreadable", step=message("remote.step_hash"), name=target.name))
     return digests
 
 

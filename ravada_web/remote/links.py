@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.remote import failures, ssh
 from ravada_web.remote.errors import LinksTaken, RemoteError
@@ -108,11 +109,21 @@ class Link:
         assert self._process
         self._listen(self._process)
         good = self.state.up and time.monotonic() - self._started >= GOOD_LIFE
-        self._delay = FIRST_DELAY if good or not self._delay else min(2 * self._delay, LONGEST_DELAY)
-        self.retry_at = time.monotonic() + self._delay
+        self._delay = 0.0 if good else self._delay
+        self._put_off()
         error = error or failures.classify(self.target, self._reported(), self._said)
         self._set_state(False, (error or failures.closed(self.target, self._said)).message)
         self.stop()
+
+    def fail(self, reason: Message) -> None:
+        """Give it up for a while: something on this host is in its way."""
+        self._put_off()
+        self._set_state(False, reason)
+        self.stop()
+
+    def _put_off(self) -> None:
+        self._delay = min(2 * self._delay, LONGEST_DELAY) if self._delay else FIRST_DELAY
+        self.retry_at = time.monotonic() + self._delay
 
     def _set_state(self, up: bool, reason: Message) -> None:
         since = self.state.since if up == self.state.up else time.time()
@@ -172,7 +183,8 @@ class LinkKeeper:
             if target is None or target.local or target.route != link.target.route:
                 self._links.pop(node_id).stop()
         for link in self._links.values():
-            link.refresh()
+            with guarded(link.fail, node=link.target.name):
+                link.refresh()
         for target in by_id.values():
             if not target.local and target.node_id not in self._links:
                 self._links[target.node_id] = Link(self._workspace, target, self._remote_socket)
@@ -184,7 +196,8 @@ class LinkKeeper:
         room = STARTING_AT_ONCE - sum(link.starting for link in self._links.values())
         due = sorted((link for link in self._links.values() if link.due), key=lambda link: link.retry_at)
         for link in due[: max(0, room)]:
-            link.start()
+            with guarded(link.fail, node=link.target.name):
+                link.start()
 
     def close(self) -> None:
         """End all links and let another keeper have the folder."""

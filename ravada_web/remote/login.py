@@ -1,7 +1,9 @@
 """Access to a host: what our login may do there, the command that installs our key, and doing so by password."""
 
+import re
 import shlex
 import socket
+import time
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,9 +11,12 @@ import paramiko
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
+from ravada_web.remote.address import is_link_local, without_zone
 from ravada_web.remote.changed_keys import changed
-from ravada_web.remote.commands import run
-from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, KeyRefused, NodeUnreachable
+from ravada_web.remote.commands import ended, run
+from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, KeyRefused, NodeUnreachable, UnreadableAnswer
+from ravada_web.remote.login_shells import MARK, line_for
+from ravada_web.remote.pipes import TAIL_BYTES
 from ravada_web.remote.ssh import fingerprint_of
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 from ravada_web.remote.trust import QUIET
@@ -61,7 +66,7 @@ def examine_login(workspace: Workspace, target: Target, deadline: float) -> Logi
         )
     except DeadlineExceeded as error:
         raise NodeUnreachable("timeout", error.message) from error
-    except CommandFailed as error:
+    except (CommandFailed, UnreadableAnswer) as error:
         raise KeyRefused(
             message("remote.no_commands", user=target.user, name=target.name, why=error.message)
         ) from error
@@ -74,30 +79,41 @@ def examine_login(workspace: Workspace, target: Target, deadline: float) -> Logi
 
 
 def _address(text: str) -> str:
-    return text if text and all(char in "0123456789abcdefABCDEF.:" for char in text) else ""
+    address = without_zone(text)
+    return address if address and all(char in "0123456789abcdefABCDEF.:" for char in address) else ""
 
 
 def sudo_command(user: str) -> str:
     """The command, for root on the host, that lets a user act as root without a password."""
-    return f"echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ravada && chmod 0440 /etc/sudoers.d/ravada"
+    name = re.sub(r"([@!=:,()\\ ])", r"\\\1", user)
+    rule = shlex.quote(f"{name} ALL=(ALL) NOPASSWD: ALL")
+    return f"printf '%s\\n' {rule} > /etc/sudoers.d/ravada && chmod 0440 /etc/sudoers.d/ravada"
 
 
 def key_command(public_key: str, source: str) -> str:
-    """The command, for the user on the host, that installs our key: for our address alone, where that is known."""
-    bound = f'from="{source}" ' if source else ""
-    line = shlex.quote(f"{bound}{public_key.strip()}")
-    return (
-        f"mkdir -p ~/.ssh && chmod 700 ~/.ssh && echo {line} >> ~/.ssh/authorized_keys "
-        "&& chmod 600 ~/.ssh/authorized_keys && { ! command -v restorecon >/dev/null || restorecon -R ~/.ssh; }"
+    """The command, for the user on the host, that installs our key: for our address alone, where that is known.
+
+    Any shell that it is pasted into hands it to `sh` as it is.
+    """
+    # The host sees a link-local address of ours with the name of its own interface.
+    pattern = f"{source}%*" if is_link_local(source) else source
+    bound = f'from=\\"{pattern}\\" ' if source else ""
+    script = (
+        f'mkdir -p ~/.ssh && chmod 700 ~/.ssh && echo "{bound}{public_key.strip()}" >> ~/.ssh/authorized_keys '
+        "&& chmod 600 ~/.ssh/authorized_keys "
+        "&& if command -v restorecon >/dev/null; then restorecon -R ~/.ssh; fi"
     )
+    return f"sh -c '{script}'"
 
 
 def run_with_password(target: Target, password: str, command: str, deadline: float) -> None:
     """Log in once with a password, past the pinned host key alone, and run a command; the password goes nowhere else.
+    `deadline` in seconds, for all of it.
 
     Raises HostKeyChanged, NodeUnreachable, KeyRefused (a wrong password, or passwords are not taken there) and
     CommandFailed.
     """
+    end = time.monotonic() + deadline
     try:
         plug = socket.create_connection((target.host, target.port), timeout=deadline)
     except OSError as error:
@@ -107,13 +123,36 @@ def run_with_password(target: Target, password: str, command: str, deadline: flo
         raise NodeUnreachable("timeout", silent) from error
     with plug, paramiko.Transport(plug) as transport:
         transport.set_log_channel(QUIET)
-        _log_in(transport, target, password, deadline)
-        channel = transport.open_session(timeout=deadline)
-        channel.settimeout(deadline)
-        channel.exec_command(command)
-        stderr = channel.makefile_stderr("rb").read(2000)
-        if status := channel.recv_exit_status():
-            raise CommandFailed(target.name, message("remote.step_install_key"), status, printable(stderr))
+        _log_in(transport, target, password, max(0.1, end - time.monotonic()))
+        _run_there(transport, target, command, end)
+
+
+def _run_there(transport: paramiko.Transport, target: Target, command: str, end: float) -> None:
+    step = message("remote.step_install_key")
+    too_late = message("remote.no_end", step=step, name=target.name)
+    said = b""
+    try:
+        channel = transport.open_session(timeout=max(0.1, end - time.monotonic()))
+        channel.set_combine_stderr(True)
+        channel.exec_command(line_for(["sh", "-c", command]))
+        while True:
+            channel.settimeout(max(0.1, end - time.monotonic()))
+            block = channel.recv(TAIL_BYTES)
+            said = (said + block)[-TAIL_BYTES:]
+            if not block or time.monotonic() > end:
+                break
+        is_over = channel.status_event.wait(max(0.1, end - time.monotonic()))
+    except TimeoutError as error:
+        raise NodeUnreachable("timeout", too_late) from error
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        broke = message("remote.login_broke", name=target.name, said=printable(str(error)))
+        raise NodeUnreachable("lost", broke) from error
+    if not is_over:
+        raise NodeUnreachable("timeout", too_late)
+    # Both outputs come as one, so the mark is there twice.
+    _before, mark, after = said.rpartition(MARK)
+    if channel.exit_status or not mark:
+        raise ended(target, step, channel.exit_status, mark + after)
 
 
 def _log_in(transport: paramiko.Transport, target: Target, password: str, deadline: float) -> None:

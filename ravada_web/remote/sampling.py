@@ -1,12 +1,11 @@
 """How a node is: the one cheap command that checks SSH and reads load, memory and the disks' room."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ravada_web.messages import message
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.errors import UnreadableAnswer
 from ravada_web.remote.files import DF, parse_df
 from ravada_web.remote.target import Target, Workspace, checked_path
 
@@ -18,6 +17,8 @@ while read -r key value unit; do
 done < /proc/meminfo
 date "+now %s.%N"
 """
+# More than any host has: processes that wait, memory (1 PiB), and seconds since 1970 (the year 36812).
+MOST_LOAD, MOST_KIB, MOST_SECONDS = 1e7, 1 << 40, 1 << 40
 # without paths df would list the current folder
 WITH_DISKS = SCRIPT + DF
 
@@ -42,27 +43,27 @@ def sample(workspace: Workspace, target: Target, paths: Sequence[str], deadline:
     argv = ["sh", "-c", script, "sh", *map(checked_path, paths)]
     raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=message("remote.step_check"))
     try:
-        return _parse(raw.decode(errors="replace").splitlines())
+        return _parse(raw, paths)
     except (KeyError, ValueError) as error:
-        raise CommandFailed(
-            target.name, message("remote.step_check"), 0, message("remote.unreadable_answer")
-        ) from error
+        unreadable = message("remote.unreadable", step=message("remote.step_check"), name=target.name)
+        raise UnreadableAnswer(unreadable) from error
 
 
-def _parse(lines: Sequence[str]) -> Sample:
-    named = dict(line.split(" ", 1) for line in lines[:4])
+def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
+    lines = raw.split(b"\n", 4)
+    named = {key: value for key, _blank, value in (line.partition(b" ") for line in lines[:4])}
     return Sample(
-        load1=_finite(named["load"]),
-        memory_total_mib=int(named["total"]) // 1024,
-        memory_available_mib=int(named["available"]) // 1024,
-        disks=parse_df(lines[4:]),
-        now=_finite(named["now"]),
+        load1=_number(named[b"load"], MOST_LOAD),
+        memory_total_mib=int(_number(named[b"total"], MOST_KIB)) // 1024,
+        memory_available_mib=int(_number(named[b"available"], MOST_KIB)) // 1024,
+        disks=parse_df(lines[4], paths) if len(lines) > 4 else {},
+        now=_number(named[b"now"], MOST_SECONDS),
     )
 
 
-def _finite(word: str) -> float:
-    """A number of the node's. Raises ValueError for what is none, or infinite."""
+def _number(word: bytes, most: float) -> float:
+    """A number of the node's. Raises ValueError for what is none, infinite, negative or more than a host can have."""
     number = float(word)
-    if not math.isfinite(number):
+    if not 0 <= number <= most:
         raise ValueError(word)
     return number

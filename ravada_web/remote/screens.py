@@ -40,13 +40,13 @@ def first_frame(path: Path, deadline: float) -> Frame:
         with socket.socket(socket.AF_UNIX) as plug:
             plug.settimeout(deadline)
             plug.connect(str(path))
-            width, height = _greet(plug)
+            stream = _Stream(plug, end)
+            width, height = _greet(stream)
             while True:
-                plug.settimeout(max(0.1, end - time.monotonic()))
-                frame = _frame(plug, width, height)
+                frame = _frame(stream, width, height)
                 if frame.colours > 1:
                     return frame
-                if time.monotonic() > end:
+                if time.monotonic() + _AGAIN_SECONDS > end:
                     raise NoPicture(message("remote.blank", width=width, height=height, deadline_seconds=deadline))
                 time.sleep(_AGAIN_SECONDS)
     except (OSError, EOFError) as error:
@@ -54,56 +54,68 @@ def first_frame(path: Path, deadline: float) -> Frame:
         raise NoPicture(message("remote.display_silent", said=reason)) from error
 
 
-def _greet(plug: socket.socket) -> tuple[int, int]:
-    if _read(plug, 12)[:4] != b"RFB ":
+class _Stream:
+    """What a display sends, until a moment by the monotonic clock, however little it sends at a time."""
+
+    def __init__(self, plug: socket.socket, end: float) -> None:
+        self.plug = plug
+        self._end = end
+
+    def read(self, count: int) -> bytes:
+        """So many bytes. Raises EOFError where it ends before, and TimeoutError."""
+        data = bytearray()
+        while len(data) < count:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self.plug.settimeout(left)
+            part = self.plug.recv(min(count - len(data), 1 << 20))
+            if not part:
+                raise EOFError
+            data += part
+        return bytes(data)
+
+
+def _greet(stream: _Stream) -> tuple[int, int]:
+    if stream.read(12)[:4] != b"RFB ":
         raise NoPicture(message("remote.no_vnc"))
-    plug.sendall(_VERSION)
-    offered = _read(plug, _read(plug, 1)[0])
+    stream.plug.sendall(_VERSION)
+    offered = stream.read(stream.read(1)[0])
     if _NO_SECURITY not in offered:
         raise NoPicture(message("remote.display_locked"))
-    plug.sendall(_NO_SECURITY)
-    if _read(plug, 4) != bytes(4):
+    stream.plug.sendall(_NO_SECURITY)
+    if stream.read(4) != bytes(4):
         raise NoPicture(message("remote.display_refused"))
-    plug.sendall(_SHARED)
-    width, height, _format, name = struct.unpack("!HH16sI", _read(plug, 24))
-    _read(plug, name)
+    stream.plug.sendall(_SHARED)
+    width, height, _format, name = struct.unpack("!HH16sI", stream.read(24))
+    stream.read(name)
     if not 0 < width * height <= _MOST_PIXELS:
         raise NoPicture(message("remote.screen_impossible", width=width, height=height))
-    plug.sendall(struct.pack("!BxHi", 2, 1, _RAW))
+    stream.plug.sendall(struct.pack("!BxHi", 2, 1, _RAW))
     return width, height
 
 
-def _frame(plug: socket.socket, width: int, height: int) -> Frame:
-    plug.sendall(struct.pack("!BBHHHH", 3, 0, 0, 0, width, height))
-    while (kind := _read(plug, 1)[0]) != 0:
-        _pass_over(plug, kind)
-    (count,) = struct.unpack("!xH", _read(plug, 3))
+def _frame(stream: _Stream, width: int, height: int) -> Frame:
+    stream.plug.sendall(struct.pack("!BBHHHH", 3, 0, 0, 0, width, height))
+    while (kind := stream.read(1)[0]) != 0:
+        _pass_over(stream, kind)
+    (count,) = struct.unpack("!xH", stream.read(3))
     colours: set[bytes] = set()
     for _rectangle in range(count):
-        _x, _y, wide, high, encoding = struct.unpack("!HHHHi", _read(plug, 12))
+        _x, _y, wide, high, encoding = struct.unpack("!HHHHi", stream.read(12))
         if encoding != _RAW or wide * high > _MOST_PIXELS:
             raise NoPicture(message("remote.display_confused"))
-        pixels = _read(plug, wide * high * 4)
+        pixels = stream.read(wide * high * 4)
         colours |= {pixels[at : at + 4] for at in range(0, len(pixels), 4)}
     return Frame(width, height, len(colours))
 
 
-def _pass_over(plug: socket.socket, kind: int) -> None:
+def _pass_over(stream: _Stream, kind: int) -> None:
     """Skip what is not a frame: a colour map, a bell, a clipboard."""
     if kind == 1:
-        _first, count = struct.unpack("!xHH", _read(plug, 5))
-        _read(plug, count * 6)
+        _first, count = struct.unpack("!xHH", stream.read(5))
+        stream.read(count * 6)
     elif kind == 3:
-        _read(plug, struct.unpack("!3xI", _read(plug, 7))[0])
+        stream.read(struct.unpack("!3xI", stream.read(7))[0])
     elif kind != 2:
         raise NoPicture(message("remote.display_unknown", kind=kind))
-
-
-def _read(plug: socket.socket, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        part = plug.recv(min(count - len(data), 1 << 20))
-        if not part:
-            raise EOFError
-        data += part
-    return bytes(data)

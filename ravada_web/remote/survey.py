@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ravada_web.messages import message
 from ravada_web.remote.commands import run
+from ravada_web.remote.errors import UnreadableAnswer
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 
 SURVEY_SECONDS = 15.0
@@ -19,7 +20,7 @@ TABLE = "ravada"
 LONGEST = 200
 
 _SCRIPT = f"""
-part() {{ printf '%s\\0' "$1"; shift; "$@" 2>/dev/null | head -c 60000; printf '\\0'; }}
+part() {{ printf '%s\\0' "$1"; shift; "$@" 2>/dev/null | head -c 60000 | tr -d '\\000'; printf '\\0'; }}
 os() {{ cat /etc/os-release || cat /usr/lib/os-release; }}
 have() {{ for name in {" ".join((*PROGRAMS, *FIREWALLS, "setfacl"))}; do
     command -v "$name" >/dev/null && echo "$name"; done; }}
@@ -49,6 +50,8 @@ part nft_other nft_other
 part ufw ufw_status
 part firewalld firewalld
 """
+# What every host answers, be it with nothing: the names of the parts above.
+PARTS = tuple(re.findall(r"^part (\w+)", _SCRIPT, re.MULTILINE))
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,12 @@ def survey(workspace: Workspace, target: Target, deadline: float = SURVEY_SECOND
     raw = run(workspace, target, argv, deadline=deadline, fresh=True, step=message("remote.step_survey"))
     took = time.monotonic() - started
     words = raw.decode(errors="replace").split("\0")
-    return _survey(dict(zip(words[::2], words[1::2], strict=False)), sent + took / 2, took)
+    parts = dict(zip(words[::2], words[1::2], strict=False))
+    if missing := [name for name in PARTS if name not in parts]:
+        raise UnreadableAnswer(
+            message("remote.incomplete", step=message("remote.step_survey"), name=target.name, parts=missing)
+        )
+    return _survey(parts, sent + took / 2, took)
 
 
 def _survey(parts: Mapping[str, str], at: float, took: float) -> Survey:

@@ -1,12 +1,14 @@
 """A node as SSH reaches it, and the private folder of what belongs to its link."""
 
-import ipaddress
 import re
+from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
 
-HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
-USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+from ravada_web.messages import message
+from ravada_web.remote.address import address_fault, user_fault
+from ravada_web.remote.errors import InvalidTarget
+
 HOST_KEY = re.compile(r"[a-z][a-z0-9@.-]* [A-Za-z0-9+/]+={0,2}")
 LIBVIRT_SOCKET = "/run/libvirt/libvirt-sock"
 
@@ -19,7 +21,7 @@ class Target:
     """Where and who a node is. `local` is this very host: no SSH, commands are plain processes. Without `root`
     commands run as the user itself: it may not become root there.
 
-    Raises ValueError for anything that OpenSSH's command line could take for something else than a host.
+    Raises InvalidTarget for anything that OpenSSH's command line could take for something else than a host.
     """
 
     node_id: int
@@ -34,14 +36,14 @@ class Target:
     def __post_init__(self) -> None:
         if self.local:
             return
-        if not is_host(self.host):
-            raise ValueError(f"not a host name or address: {self.host!r}")
+        if fault := address_fault(self.host):
+            raise InvalidTarget(message("remote.invalid_address", name=self.name, host=self.host, why=fault))
         if not 1 <= self.port <= 65535:
-            raise ValueError(f"not a port: {self.port!r}")
-        if not USER.fullmatch(self.user):
-            raise ValueError(f"not a user name: {self.user!r}")
-        if not HOST_KEY.fullmatch(self.host_key):
-            raise ValueError(f"not a host key (as in 'ssh-ed25519 AAAA…'): {self.host_key!r}")
+            raise InvalidTarget(message("remote.invalid_port", name=self.name, port=str(self.port)))
+        if fault := user_fault(self.user):
+            raise InvalidTarget(message("remote.invalid_user", name=self.name, user=self.user, why=fault))
+        if not _is_host_key(self.host_key):
+            raise InvalidTarget(message("remote.invalid_host_key", name=self.name))
 
     @property
     def route(self) -> tuple[str, int, str, str]:
@@ -73,19 +75,18 @@ class Workspace:
         return self.run_dir / f"n{target.node_id}.kh"
 
 
-def is_host(text: str) -> bool:
-    """Whether the text is a host name, an IPv4 or an IPv6 address."""
-    if HOST_NAME.fullmatch(text):
-        return True
+def _is_host_key(line: str) -> bool:
+    """Whether it is a public key as in "ssh-ed25519 AAAA…"."""
+    if not HOST_KEY.fullmatch(line):
+        return False
     try:
-        ipaddress.ip_address(text)
+        return bool(b64decode(line.split()[1], validate=True))
     except ValueError:
         return False
-    return "%" not in text
 
 
 def checked_path(path: str) -> str:
-    """The path itself. Raises ValueError unless it is absolute and free of control characters."""
-    if not path.startswith("/") or not path.isprintable():
-        raise ValueError(f"not an absolute path of printable characters: {path!r}")
+    """The path itself, which may hold whatever a file's name may. Raises ValueError unless it is an absolute path."""
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError(f"not an absolute path: {path!r}")
     return path

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ravada_web.messages import Message, message
 from ravada_web.remote.commands import Process, failure, kill, popen
 from ravada_web.remote.errors import CopyFailed
+from ravada_web.remote.login_shells import after_mark
+from ravada_web.remote.pipes import TAIL_BYTES, Output, TooMuch
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 BLOCK = 1024 * 1024
@@ -63,10 +65,11 @@ def copy_file(
     with ExitStack() as ends:
         reader = ends.enter_context(popen(workspace, source, read, bulk=True))
         ends.callback(kill, reader)
-        writer = ends.enter_context(popen(workspace, dest, write, stdin=subprocess.PIPE, bulk=True))
+        to_it = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+        writer = ends.enter_context(popen(workspace, dest, write, **to_it, bulk=True))
         ends.callback(kill, writer)
         copy = _Copy(source_path, source.name, dest.name, stall)
-        copied = _pump(reader, writer, on_progress, copy)
+        copied = _pump(reader, writer, on_progress, copy, marked=not source.local)
         _end(writer, dest, message("remote.step_write_copy"), copy)
         _end(reader, source, message("remote.step_read_original"), copy)
     if copied != size:
@@ -74,7 +77,7 @@ def copy_file(
     on_progress(copied)
 
 
-def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], copy: _Copy) -> int:
+def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], copy: _Copy, *, marked: bool) -> int:
     """Move all bytes; return how many. Ends early, without an error of its own, when the writer ends."""
     assert reader.stdout and writer.stdin
     source, dest = reader.stdout.fileno(), writer.stdin.fileno()
@@ -82,13 +85,19 @@ def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], 
         os.set_blocking(pipe, False)
         _widen(pipe)
     copied, reported = 0, time.monotonic()
+
+    def write(block: bytes) -> None:
+        nonlocal copied
+        _write(dest, block, copy)
+        copied += len(block)
+
+    output = Output(write, marked=marked)
     while block := _read(source, copy):
         try:
-            _write(dest, block, copy)
-        except BrokenPipeError:
+            output.add(block)
+        except (BrokenPipeError, TooMuch):
             kill(reader)
             break
-        copied += len(block)
         if time.monotonic() - reported >= REPORT_SECONDS:
             on_progress(copied)
             reported = time.monotonic()
@@ -128,5 +137,6 @@ def _end(process: Process, target: Target, step: Message, copy: _Copy) -> None:
     except subprocess.TimeoutExpired as error:
         raise copy.unfinished(target.name) from error
     assert process.stderr
-    if process.returncode:
-        raise failure(target, step, process, process.stderr.read())
+    said = process.stderr.read(TAIL_BYTES)
+    if process.returncode or not (target.local or after_mark(said) is not None):
+        raise failure(target, step, process, said)

@@ -9,6 +9,7 @@ import paramiko
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
+from ravada_web.remote.address import without_zone
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.ssh import fingerprint_of
 
@@ -38,7 +39,7 @@ def fetch_host_key(host: str, port: int, deadline: float = 5.0) -> HostKey:
     end = time.monotonic() + deadline
     with _connect(host, port, deadline) as connection:
         _expect_ssh(connection, host, port, end)
-        source = connection.getsockname()[0]
+        source = without_zone(connection.getsockname()[0])
         transport = paramiko.Transport(connection)
         transport.set_log_channel(QUIET)
         transport.banner_timeout = transport.handshake_timeout = deadline

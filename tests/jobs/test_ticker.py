@@ -3,12 +3,16 @@
 import pytest
 from flask import Flask
 from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import select
 
-from jobs.ticker import LOCK_SECONDS, Ticker
+from jobs.periodic import Periodic
+from jobs.ticker import LOCK_SECONDS, Ticker, Turn
 from ravada_web.config import Settings
-from ravada_web.extensions import queues
+from ravada_web.extensions import db, queues
+from ravada_web.models import Event, Operation, OperationState
 from ravada_web.services.operations import sweep
 from ravada_web.services.operations.outbox import queue
+from ravada_web.services.transaction import transaction
 from tests.support.factories import make_nodes
 from tests.support.servers import wait_until
 
@@ -39,6 +43,33 @@ def test_a_ticker_that_died_is_replaced_once_its_lock_runs_out(app: Flask, setti
         return len(checks()) == 2
 
     wait_until(took_over, LOCK_SECONDS + 2, "the second ticker ticks")
+
+
+def test_work_that_fails_keeps_no_other_from_its_turn(app: Flask, settings: Settings) -> None:
+    make_nodes(1)
+    ticker = Ticker(settings)
+
+    def break_down() -> list[tuple[int, ...]]:
+        raise ValueError("an odd row")
+
+    ticker._turns.insert(0, Turn(Periodic("odd", 1.0, break_down, "jobs.nodes.thin", "default", 1.0, 1)))
+    ticker.tick()
+    assert len(checks()) == 1
+
+
+def test_an_operation_of_an_unknown_kind_fails_by_itself_and_the_sweep_goes_on(app: Flask, settings: Settings) -> None:
+    make_nodes(1)
+    with transaction() as session:
+        odd = Operation(kind="of a newer version", title="Odd", params={}, state=OperationState.RUNNING, worker="a:b:c")
+        lost = Operation(kind="alert_test", title="Lost", params={}, state=OperationState.RUNNING, worker="x")
+        session.add_all([odd, lost])
+    ticker = Ticker(settings)
+    ticker.tick()
+    odd, lost = db.session.scalars(select(Operation).order_by(Operation.id))
+    assert (odd.state, lost.state, lost.attempt) == (OperationState.FAILED, OperationState.WAITING, 2)
+    assert "KeyError" in str(odd.error)
+    assert len(checks()) == 1
+    assert db.session.scalars(select(Event.action).where(Event.object_kind == "operation")).all() == ["give_up"]
 
 
 def test_a_tick_without_redis_is_skipped_and_the_next_one_works(

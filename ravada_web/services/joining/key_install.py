@@ -10,7 +10,7 @@ from ravada_web.extensions import db, queues
 from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import message
 from ravada_web.models import Node, Operation, User
-from ravada_web.remote.errors import CommandFailed, KeyRefused, NodeUnreachable
+from ravada_web.remote.errors import CommandFailed, KeyRefused, NodeUnreachable, UnreadableAnswer
 from ravada_web.remote.login import key_command, run_with_password
 from ravada_web.services.audit import events
 from ravada_web.services.joining import inspection
@@ -70,7 +70,7 @@ def install_key(handle: Handle) -> None:
         run_with_password(where, password, line, INSTALL_SECONDS)
     except KeyRefused as error:
         raise InvalidInput({"password": error.message}) from error
-    except CommandFailed as error:
+    except (CommandFailed, UnreadableAnswer) as error:
         raise InvalidInput({"user": error.message}) from error
     except NodeUnreachable as error:
         raise InvalidInput({"address": error.message}) from error

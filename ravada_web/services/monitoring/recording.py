@@ -45,7 +45,7 @@ def record(answers: Sequence[Answer]) -> None:
 
 def _unreadable(answer: Answer) -> Answer:
     """What is written in place of an answer that the database does not take."""
-    reason = message("remote.unreadable_answer")
+    reason = message("remote.unreadable", step=message("remote.step_check"), name=str(answer.node_id))
     return replace(
         answer,
         observed=Observed.DEGRADED,

@@ -1,13 +1,17 @@
 """From a node's row to what reaches it: its SSH target, its libvirt, our key."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 
 import libvirt
 from sqlalchemy import select
 
 from ravada_web.config import settings
 from ravada_web.extensions import db
+from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection, socket_uri
+from ravada_web.messages import Message
 from ravada_web.models import (
     Access,
     Node,
@@ -39,10 +43,22 @@ def target(node: Node) -> Target:
     return Target(node.id, node.name, node.address, node.port, node.user, node.host_key, local=node.local, root=root)
 
 
-def targets_to_link() -> list[Target]:
+@dataclass(frozen=True)
+class Linked:
+    """The nodes that are to have a link, and why some cannot have one, by their ids."""
+
+    targets: list[Target]
+    refused: dict[int, Message]
+
+
+def targets_to_link() -> Linked:
     """The nodes that are to have a link: all that are trusted and let us in."""
     nodes = db.session.scalars(select(Node).where(Node.trust == Trust.PINNED, Node.access != Access.NONE)).all()
-    return [target(node) for node in nodes]
+    linked = Linked([], {})
+    for node in nodes:
+        with guarded(partial(linked.refused.__setitem__, node.id), node=node.name):
+            linked.targets.append(target(node))
+    return linked
 
 
 def libvirt_uri(where: Target) -> str:

@@ -10,10 +10,9 @@ from ravada_web.messages import Message, message
 from ravada_web.models import (
     Node,
 )
+from ravada_web.remote.address import address_fault, user_fault
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 
 def invalid_place(
@@ -27,16 +26,16 @@ def invalid_place(
         wrong["name"] = message("nodes.name_taken")
     if not local:
         wrong |= _invalid_address(address, port, except_id)
-        if not USER.fullmatch(user):
-            wrong["user"] = message("nodes.bad_user")
+        if fault := user_fault(user):
+            wrong["user"] = fault
     return wrong
 
 
 def _invalid_address(address: str, port: int, except_id: int | None) -> dict[str, Message]:
     if not 1 <= port <= 65535:
         return {"port": message("nodes.bad_port")}
-    if not (HOST.fullmatch(address) or is_ip(address)):
-        return {"address": message("nodes.bad_address")}
+    if fault := address_fault(address):
+        return {"address": fault}
     query = select(Node.name).where(Node.address == address, Node.port == port, Node.id != except_id)
     if other := db.session.scalar(query):
         return {"address": message("nodes.address_taken", node=other)}

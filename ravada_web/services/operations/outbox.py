@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import QueueUnreachable
 from ravada_web.extensions import queues
+from ravada_web.guard import guarded
 from ravada_web.messages import message
 from ravada_web.models import Operation, attempt_id
 from ravada_web.services.operations.kinds import KINDS, held_by, queue_of
@@ -74,21 +75,27 @@ def _drop(session: Session) -> None:
 
 
 def enqueue(tickets: Iterable[Ticket]) -> None:
-    """Queue the attempts. Raises RedisError; what was queued twice is done once, by the claim."""
+    """Queue the attempts. Raises RedisError; what was queued twice is done once, by the claim. One that cannot be
+    queued is left to the sweep, which gives it up."""
     for ticket in tickets:
-        kind = KINDS[ticket.kind]
-        options: dict[str, Any] = {}
-        if ticket.limit_key:
-            options["rate_limit"] = RateLimit(ticket.limit_key, ticket.at_once)
-        queue(queue_of(ticket.kind, ticket.awaited)).enqueue(
-            kind.job,
-            args=(ticket.operation_id, ticket.attempt),
-            job_id=ticket.job_id,
-            job_timeout=kind.timeout,
-            result_ttl=60,
-            failure_ttl=86400,
-            **options,
-        )
+        with guarded(lambda _reason: None, job=ticket.job_id):
+            _enqueue(ticket)
+
+
+def _enqueue(ticket: Ticket) -> None:
+    kind = KINDS[ticket.kind]
+    options: dict[str, Any] = {}
+    if ticket.limit_key:
+        options["rate_limit"] = RateLimit(ticket.limit_key, ticket.at_once)
+    queue(queue_of(ticket.kind, ticket.awaited)).enqueue(
+        kind.job,
+        args=(ticket.operation_id, ticket.attempt),
+        job_id=ticket.job_id,
+        job_timeout=kind.timeout,
+        result_ttl=60,
+        failure_ttl=86400,
+        **options,
+    )
 
 
 def queue(name: str) -> Queue:

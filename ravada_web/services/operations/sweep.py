@@ -2,14 +2,17 @@
 
 import socket
 import time
+from functools import partial
 
 import structlog
 from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 
 from ravada_web.extensions import db, queues
-from ravada_web.messages import message
+from ravada_web.guard import guarded
+from ravada_web.messages import Message, message
 from ravada_web.models import Operation, OperationState, now
+from ravada_web.services.audit import events
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.operations.kinds import KINDS, QUEUES
@@ -33,7 +36,8 @@ class Sweep:
         """Hand back what was lost; returns how many operations. Raises RedisError when Redis does not answer."""
         lost = [row.id for row in self._lost_running()] + [row.id for row in self._lost_waiting()]
         for operation_id in lost:
-            hand_back(operation_id)
+            with guarded(partial(give_up, operation_id), operation=operation_id):
+                hand_back(operation_id)
         return len(lost)
 
     def _lost_running(self) -> list[Operation]:
@@ -60,11 +64,21 @@ def queued_jobs() -> set[str]:
 
 def alive(row: Operation) -> bool:
     """Whether the process that does the operation lives: looked up here on its own host, by heartbeat elsewhere."""
-    host, _sep, rest = row.worker.rpartition(":")[0].rpartition(":")
+    host, _sep, number = row.worker.rpartition(":")[0].rpartition(":")
     start = row.worker.rpartition(":")[2]
     if host == socket.gethostname():
-        return process_start(int(rest)) == start
+        return number.isdecimal() and process_start(int(number)) == start
     return bool(queues.redis.exists(heartbeat_key(row.job_id)))
+
+
+def give_up(operation_id: int, reason: Message) -> None:
+    """Fail an operation that can be done no more, since not even its next attempt can be begun."""
+    with transaction() as session:
+        row = session.get(Operation, operation_id)
+        if row is None or row.over:
+            return
+        row.state, row.error, row.finished_at = OperationState.FAILED, reason, now()
+        events.record(session, None, "give_up", row, reason, result="failed")
 
 
 def heartbeat_key(job_id: str) -> str:

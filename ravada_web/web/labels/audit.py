@@ -22,6 +22,7 @@ ACTIONS = {
     "enable": _l("enabled"),
     "end_sign_in": _l("ended a session"),
     "end_sign_ins": _l("ended all sessions"),
+    "give_up": _l("gave up"),
     "give_part": _l("limited access to:"),
     "host_uuid": _l("reports host UUID"),
     "import": _l("imported"),
