@@ -37,7 +37,7 @@ function toast(text, kind = "info", seconds = 6) {
   if (dialog.open) dialog.prepend(box);
   else place.append(box);
   for (const old of all(".toast-box").slice(0, -TOASTS)) old.remove();
-  setTimeout(() => box.remove(), (kind === "danger" ? 2 : 1) * seconds * 1000);
+  setTimeout(() => box.remove(), (kind === "danger" || kind === "warning" ? 2 : 1) * seconds * 1000);
 }
 
 document.addEventListener("toast", (event) => toast(event.detail.text, event.detail.kind));

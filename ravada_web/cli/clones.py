@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
 
 import click
 
-from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show, wait, wait_option
+from ravada_web.cli import clone_results
+from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show, wait_option
 from ravada_web.errors import NotFound
 from ravada_web.messages.placement import stored_reason
-from ravada_web.models import Clone, User
+from ravada_web.models import Clone
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
@@ -17,12 +17,7 @@ from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.people import users
 
 group = Commands("clones", help="Desktops created from bases.")
-
-
-def _clone(name: str) -> Clone:
-    """The clone of that name, or id. Raises NotFound."""
-    viewer = administrator()
-    return clone_list.get(viewer, int(name)) if name.isdecimal() else clone_list.by_name(viewer, name)
+results_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON list with a row for each clone.")
 
 
 @group.command("list")
@@ -60,7 +55,10 @@ def _row(clone: Clone) -> dict[str, object]:
 @click.option("--volatile", is_flag=True, help="Delete them on shutdown.")
 @click.option("--start", "start_after", is_flag=True, help="Start them when they are ready.")
 @wait_option
-def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start_after: bool, waits: bool) -> None:
+@results_option
+def create(
+    base: str, count: int, prefix: str, owner: str, volatile: bool, start_after: bool, waits: bool, as_json: bool
+) -> None:
     """Create clones, distributed over the nodes that may run the base."""
     actor = administrator()
     request = clone_requests.Request(
@@ -73,55 +71,50 @@ def create(base: str, count: int, prefix: str, owner: str, volatile: bool, start
     )
     decision = clone_requests.request_clones(actor, request)
     clones = clone_list.of_decision(actor, decision)
-    first, last = clones[0].name, clones[-1].name
-    if waits:
-        wait(sorted({clone.operation_id for clone in clones if clone.operation_id}))
-    click.echo(f"{count} clones: {first} to {last}")
-
-
-def _act(names: Sequence[str], act: Callable[[User, Sequence[int]], int], waits: bool) -> None:
-    actor, chosen = administrator(), [_clone(name).id for name in names]
-    act(actor, chosen)
-    if waits:
-        wait(clone_list.power_work_on(actor, chosen))
+    rows = clone_results.of_creation(actor, clones, waits)
+    if not as_json:
+        click.echo(f"{count} clones: {clones[0].name} to {clones[-1].name}")
+    clone_results.tell(rows, as_json)
 
 
 @group.command("start")
 @click.argument("names", nargs=-1, required=True)
 @wait_option
-def start(names: tuple[str, ...], waits: bool) -> None:
+@results_option
+def start(names: tuple[str, ...], waits: bool, as_json: bool) -> None:
     """Start clones."""
-    _act(names, clone_actions.start, waits)
+    clone_results.act(names, clone_actions.start, waits, as_json)
 
 
 @group.command("stop")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--force", is_flag=True, help="Cut the power; unsaved work is lost.")
 @wait_option
-def stop(names: tuple[str, ...], force: bool, waits: bool) -> None:
+@results_option
+def stop(names: tuple[str, ...], force: bool, waits: bool, as_json: bool) -> None:
     """Shut down clones."""
-    _act(names, clone_actions.force_off if force else clone_actions.shut_down, waits)
+    clone_results.act(names, clone_actions.force_off if force else clone_actions.shut_down, waits, as_json)
 
 
 @group.command("restart")
 @click.argument("names", nargs=-1, required=True)
 @wait_option
-def restart(names: tuple[str, ...], waits: bool) -> None:
+@results_option
+def restart(names: tuple[str, ...], waits: bool, as_json: bool) -> None:
     """Shut down clones, then start them again."""
-    _act(names, clone_actions.restart, waits)
+    clone_results.act(names, clone_actions.restart, waits, as_json)
 
 
 @group.command("delete")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_option
-def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
+@results_option
+def delete(names: tuple[str, ...], yes: bool, waits: bool, as_json: bool) -> None:
     """Delete clones and all data on their disks."""
-    for name in names:
-        _clone(name)
     if sys.stdin.isatty() and not yes:
         click.confirm(f"Delete {', '.join(names)} and all data on their disks?", abort=True)
-    _act(names, clone_actions.delete, waits)
+    clone_results.act(names, clone_actions.delete, waits, as_json)
 
 
 @group.command("why")
@@ -129,7 +122,7 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool) -> None:
 @json_option
 def why(name: str, as_json: bool) -> None:
     """Show why a clone is on its node: how every node was rated when it was placed."""
-    clone = _clone(name)
+    clone = clone_results.named(administrator(), name)
     decision = clone_list.why(administrator(), clone)
     if decision is None:
         raise NotFound(f"{clone.name} was not placed by a request.")

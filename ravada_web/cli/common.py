@@ -96,20 +96,25 @@ def wait(operation_ids: Sequence[int], timeout: float = 3600) -> Sequence[Operat
 
     Raises RavadaError with the first one's error when one has failed or was cancelled, or at the timeout (seconds).
     """
+    rows = wait_over(operation_ids, timeout)
+    for row in rows:
+        if row.state != OperationState.DONE:
+            raise RavadaError(f"{row.title}: {row.error}")
+    return rows
+
+
+def wait_over(operation_ids: Sequence[int], timeout: float = 3600) -> Sequence[Operation]:
+    """The same, however they end. Raises RavadaError at the timeout alone."""
     end = time.monotonic() + timeout
     while True:
         read_again()
         rows = operation_list.many(administrator(), operation_ids)
         _show_progress(rows)
         if all(row.over for row in rows):
-            break
+            return rows
         if time.monotonic() > end:
             raise RavadaError(f"not done after {timeout:.0f} s; it continues, see: flask operations list")
         time.sleep(POLL_SECONDS)
-    for row in rows:
-        if row.state != OperationState.DONE:
-            raise RavadaError(f"{row.title}: {row.error}")
-    return rows
 
 
 def _show_progress(rows: Sequence[Operation]) -> None:

@@ -7,17 +7,30 @@ TEXTS: dict[str, Template] = {
     # What cannot be done
     "clones.not_found": N_("Desktop not found."),
     "clones.no_such_name": N_("There is no clone named “%(name)s”."),
-    "clones.not_while": N_("You can’t do that while %(clone)s is %(state)s."),
-    "clones.node_quarantined": N_(
-        "%(clone)s cannot be reached: node %(node)s presented a different host key from the accepted one."
-    ),
-    "clones.node_away": N_("%(clone)s cannot be reached: node %(node)s is not responding. %(why)s"),
-    "clones.node_disabled": N_("%(clone)s cannot start: its node %(node)s is disabled."),
-    "clones.no_space": N_("%(clone)s cannot start: %(why)s"),
-    "clones.no_memory": N_(
-        "Node %(node)s does not have enough memory: %(need_mib)s needed, %(free_mib)s free after the %(reserve_mib)s "
+    "clones.skipped_for": N_("%(clones)s: %(why)s"),
+    "clones.more": Plural("%(count)s more", "%(count)s more"),
+    "clones.partly_start": N_("Starting %(done)s of %(count)s; %(skipped)s skipped."),
+    "clones.partly_shut_down": N_("Shutting down %(done)s of %(count)s; %(skipped)s skipped."),
+    "clones.partly_force_off": N_("Powering off %(done)s of %(count)s; %(skipped)s skipped."),
+    "clones.partly_restart": N_("Restarting %(done)s of %(count)s; %(skipped)s skipped."),
+    "clones.partly_delete": N_("Deleting %(done)s of %(count)s; %(skipped)s skipped."),
+    # Why not, each a sentence that is true of many
+    "clones.why_gone": N_("No longer exists."),
+    "clones.why_already": N_("Already %(state)s."),
+    "clones.why_state": N_("Not possible while %(state)s."),
+    "clones.why_not_deletable": N_("Its base does not let users delete their desktops."),
+    "clones.why_quarantined": N_("Node %(node)s presented a different host key from the accepted one."),
+    "clones.why_away": N_("Node %(node)s is not responding. %(why)s"),
+    "clones.why_closed": N_("Node %(node)s is disabled."),
+    "clones.why_memory": N_(
+        "Node %(node)s does not have enough memory: %(need_mib)s needed, %(have_mib)s free after the %(reserve_mib)s "
         "reserved. Shut down other desktops, or try again later."
     ),
+    "clones.why_processors": N_(
+        "Node %(node)s has reached its CPU overcommit: %(need)s virtual processors needed, %(have)s left. Shut down "
+        "other desktops, or try again later."
+    ),
+    "clones.why_other": N_("Node %(node)s: %(reason)s."),
     # The states in those
     "clones.state_requested": N_("waiting to be created"),
     "clones.state_creating": N_("being created"),

@@ -27,6 +27,14 @@ TEXTS: dict[str, Template] = {
     "desktops.obstacle_no_memory": N_(
         "The host is out of memory. Try again in a few minutes, when others have shut down their desktops."
     ),
+    "desktops.obstacle_no_pool": N_("The host’s storage is not available. Your data is safe; tell your administrator."),
+    "desktops.obstacle_no_processors": N_(
+        "The host’s processors are all in use. Try again in a few minutes, when others have shut down their desktops."
+    ),
+    "desktops.obstacle_not_known": N_("How much memory the host has free is not known yet. Try again in a minute."),
+    "desktops.obstacle_lacks": N_(
+        "The host lacks something that this desktop needs. Your data is safe; tell your administrator."
+    ),
     # Launching
     "desktops.not_launched": N_("%(name)s: %(why)s"),
     "desktops.being_created": N_("%(name)s is still being created. Try again in a moment."),
@@ -36,5 +44,16 @@ TEXTS: dict[str, Template] = {
     "desktops.no_room": N_(
         "There is no room for a new desktop of %(base)s right now. Try again in a few minutes; if there is still none, "
         "tell your administrator."
+    ),
+    "desktops.no_room_no_space": N_(
+        "There is no room for a new desktop of %(base)s: the hosts are out of disk space. Tell your administrator."
+    ),
+    "desktops.no_room_no_memory": N_(
+        "There is no room for a new desktop of %(base)s: the hosts are out of memory. Try again in a few minutes, when "
+        "others have shut down their desktops."
+    ),
+    "desktops.no_room_no_processors": N_(
+        "There is no room for a new desktop of %(base)s: the hosts’ processors are all in use. Try again in a few "
+        "minutes, when others have shut down their desktops."
     ),
 }

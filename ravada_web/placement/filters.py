@@ -107,6 +107,9 @@ FILTERS: tuple[Filter, ...] = (
     clone_limit,
 )
 
+# The reasons of nodes that are not meant to take a clone of the base at all.
+NOT_MEANT = ("not_allowed", "kept_free")
+
 
 def first_reason(node: NodeState, demand: Demand) -> Reason | None:
     """The first filter's reason against the node, in the order above; None when it can take a clone."""

@@ -222,7 +222,7 @@ def test_a_disabled_node_gets_none_and_can_have_its_clones_shut_down(cluster: Cl
 def refused_start(cluster: Cluster, clone: Clone) -> Obstacle:
     """What keeps a clone from starting, as the service says; the command line refuses it too."""
     with pytest.raises(NodeRefuses) as refused:
-        clone_actions.start(cluster.admin, [clone.id])
+        clone_actions.start(cluster.admin, [clone.id]).require_some()
     told = cluster.flask("clones", "start", clone.name, check=False)
     assert told.returncode == 1 and clone.node.name in told.stderr
     return refused.value.obstacle

@@ -119,7 +119,7 @@ def test_guests_pause_for_want_of_space_and_go_on_with_one_click(small: Small) -
     assert "paused" in small.host.virsh("domstate", clone.name)
 
     small.make_room()
-    assert clone_actions.resume(small.cluster.admin, small.node) == 1
+    assert len(clone_actions.resume(small.cluster.admin, small.node).done) == 1
     (running_again,) = small.cluster.wait_state("writer", CloneState.RUNNING, 30)
     assert not running_again.out_of_space
     done = "records out"
@@ -141,7 +141,7 @@ def test_an_alert_comes_before_the_outage_and_nothing_more_is_put_there(small: S
     small.fill(100)
     wait_until(lambda: small.alert() == "critical", 20, "it is critical below the floor")
     with refused_as_full(small):
-        clone_actions.start(small.cluster.admin, [clone.id])
+        clone_actions.start(small.cluster.admin, [clone.id]).require_some()
     told = small.cluster.flask("clones", "create", "tight", "--count", "1", "--prefix", "more", check=False)
     assert told.returncode == 1 and f"{FLOOR_MIB} MiB" in told.stderr
     with pytest.raises(RavadaError):

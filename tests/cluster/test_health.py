@@ -30,7 +30,7 @@ def test_a_long_hang_of_libvirt_is_degraded_and_over_after_ten_good_checks(clust
             assert checked(cluster, "rvt2") == Observed.DEGRADED
         assert cluster.node("rvt2").reason.kind == "nodes.libvirt_silent"
         with pytest.raises(NodeRefuses) as refused:
-            clone_actions.start(cluster.admin, [clone.id])
+            clone_actions.start(cluster.admin, [clone.id]).require_some()
         assert refused.value.obstacle == Obstacle.AWAY and clone.node.name in str(refused.value)
     finally:
         cluster.lab.nodes[1].resume()

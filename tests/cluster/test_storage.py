@@ -47,7 +47,7 @@ def test_below_its_floor_a_pool_takes_nothing_and_says_the_figure(cluster: Clust
     set_floor(cluster, name, free + 100)
     try:
         with pytest.raises(NodeRefuses) as refused:
-            clone_actions.start(cluster.admin, [clone.id])
+            clone_actions.start(cluster.admin, [clone.id]).require_some()
         assert refused.value.message.figures["why"].figures["floor_mib"] == free + 100
         made = cluster.create("elsewhere", 4)
         assert name not in {other.node.name for other in made}

@@ -11,6 +11,7 @@ from ravada_web.extensions import db
 from ravada_web.models import Base, BaseState, Clone, CloneState, Node, Operation, ServiceState, Trust, User
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
+from tests.support.factories import change
 from tests.web.asking import fragment
 from tests.web.conftest import FINGERPRINT, World, finish
 
@@ -205,10 +206,45 @@ def test_a_conflict_leaves_the_page_and_says_why(world: World, people: People, s
         node.observed, node.reason = "down", "SSH does not answer."
     answer = fragment(sign_in(people.user), "/clones/start", method="POST", data={"id": world.mine})
     assert (answer.status_code, answer.headers["HX-Reswap"]) == (409, "none")
-    assert "cannot be reached" in json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+    assert "n1 is not responding" in json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
 
 
 def test_unticking_all_nodes_is_possible_and_said(world: World, people: People, sign_in: SignIn) -> None:
     client = sign_in(people.administrator)
     client.post(f"/bases/{world.base}/base", data={})
     assert "No desktops can be created from it" in client.get(f"/bases/{world.base}/base").text
+
+
+def test_of_a_selection_what_can_be_done_is_done_and_the_rest_is_named(world: World, sign_in: SignIn) -> None:
+    change(Clone, Clone.id == world.foreign, state=CloneState.CREATING)
+    client, both = sign_in("operator"), [world.mine, world.foreign, 999]
+    answer = fragment(client, "/clones/start", method="POST", at="/clones", data={"id": both, "next": "/clones"})
+    assert answer.status_code == 204
+    assert json.loads(answer.headers["HX-Trigger"])["toast"] == {
+        "text": "Starting 1 of 3; 2 skipped. foreign-1: Not possible while being created. #999: No longer exists.",
+        "kind": "warning",
+    }
+    # Without JavaScript the page says the same.
+    change(Clone, Clone.id == world.mine, state=CloneState.STOPPED)
+    assert client.post("/clones/start", data={"id": both, "next": "/clones"}).status_code == 303
+    assert "foreign-1: Not possible while being created." in client.get("/clones").text
+
+
+def test_the_question_says_who_is_skipped_and_asks_about_the_others_alone(world: World, sign_in: SignIn) -> None:
+    change(Clone, Clone.id == world.foreign, state=CloneState.CREATING)
+    client = sign_in("operator")
+    text = client.get(f"/clones/delete?id={world.mine}&id={world.foreign}").text
+    assert "Delete 1 of 2 desktops?" in text
+    assert "1 is skipped:" in text and "foreign-1: Not possible while being created." in text
+    assert f'name="id" value="{world.mine}"' in text and f'name="id" value="{world.foreign}"' not in text
+    # It can be deleted by then, but nobody has agreed to that.
+    change(Clone, Clone.id == world.foreign, state=CloneState.STOPPED)
+    answer = fragment(client, "/clones/delete", method="POST", at="/", data={"id": world.mine, "left": 1, "next": "/"})
+    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"] == "Deleting 1 of 2; 1 skipped."
+    assert db.session.get_one(Clone, world.foreign).state == CloneState.STOPPED
+
+
+def test_a_question_about_what_cannot_be_done_now_says_so(world: World, sign_in: SignIn) -> None:
+    change(Clone, state=CloneState.CREATING)
+    text = sign_in("operator").get(f"/clones/start?id={world.mine}").text
+    assert "Start mine-1?" in text and "mine-1: Not possible while being created." in text

@@ -1,109 +1,111 @@
-"""Actions on clones: start, shut down, restart, delete."""
+"""Actions on clones: start, shut down, restart, delete; of many, what can be done is done, and the rest named."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
-from ravada_web.errors import Conflict, NotFound
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
-from ravada_web.models import Clone, CloneState, Node, Trust, User, now
+from ravada_web.models import Clone, CloneState, Node, User, now
+from ravada_web.placement.starting import charge, unserved
+from ravada_web.placement.types import NodeState
 from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
-from ravada_web.services.clones.errors import NodeRefuses
 from ravada_web.services.clones.listing import out_of_space
-from ravada_web.services.clones.obstacles import Circumstances, Obstacle, circumstances, obstacle_of, of_node
+from ravada_web.services.clones.obstacles import (
+    WAITING,
+    explain,
+    obstacle_of,
+    reason_against,
+    start_of,
+    states_of,
+)
+from ravada_web.services.clones.outcomes import Acted, Outcome, Skipped
 from ravada_web.services.clones.waves import batch_size
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.requests import request
 from ravada_web.services.people import quotas
 from ravada_web.services.permissions import rights, scopes
-from ravada_web.services.placements import loads as placements_loads
-from ravada_web.services.storage import pools
 from ravada_web.services.transaction import hold_lock, transaction
 
 
-def start(actor: User, clone_ids: Sequence[int]) -> int:
-    """Start stopped clones and resume paused ones; running ones are left. Returns how many start.
+@dataclass(frozen=True)
+class Action:
+    """One action: the `states` it is done from, those in which there is nothing to do, what it makes of a clone
+    (`working`) and what of it in the end (`reached`, none where it is gone), the kind of its operation and its
+    parameters."""
 
-    Raises Conflict when a node cannot take the start: down, disabled, its disk full, or short of memory; or when it
-    would exceed the owner's quota.
-    """
-    outbox.require_queue()
-    with transaction() as session:
-        hold_lock(session, "placement")
-        chosen = _chosen(session, actor, clone_ids, (CloneState.STOPPED, CloneState.PAUSED, CloneState.RUNNING))
-        to_start = [clone for clone in chosen if clone.state != CloneState.RUNNING]
-        quotas.require_for(session, actor, to_start)
-        _require_startable(session, to_start)
-        _move(session, actor, to_start, "clones_start", CloneState.STARTING)
-        return len(to_start)
+    name: str
+    kind: str
+    working: CloneState
+    states: Collection[CloneState]
+    idle: Collection[CloneState]
+    reached: Collection[CloneState]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, actor: User, clone_ids: Collection[int]) -> Outcome:
+        """Do it to those of these clones that it can be done to; the others are left, and named with their reasons.
+
+        Starts are decided and written under the lock of placement: two at once never count the same room. Raises
+        NotFound where the actor may control none of them, and for a foreign one among one's own; NotAllowed for who may
+        delete none.
+        """
+        outbox.require_queue()
+        with transaction() as session:
+            hold_lock(session, "placement")
+            clones, outcome = _judged(session, actor, self, clone_ids)
+            _move(session, actor, clones, self)
+            return outcome
+
+    def preview(self, actor: User, clone_ids: Collection[int]) -> tuple[Sequence[Clone], Outcome]:
+        """The clones that it would be done to now, and what would come of it. Raises as doing it does."""
+        return _judged(db.session(), actor, self, clone_ids)
 
 
-def resume(actor: User, node: Node) -> int:
-    """Resume all clones that wait for space on a node. Returns how many. Raises Conflict while there is none."""
+_RUNNING, _STOPPED, _PAUSED = CloneState.RUNNING, CloneState.STOPPED, CloneState.PAUSED
+_STARTING, _STOPPING = CloneState.STARTING, CloneState.STOPPING
+# Paused ones resume.
+start = Action("start", "clones_start", _STARTING, WAITING, (_RUNNING, _STARTING), (_RUNNING,))
+shut_down = Action(
+    "shut_down", "clones_stop", _STOPPING, (_RUNNING, _PAUSED), (_STOPPED,), (_STOPPED,), {"force": False}
+)
+# The way out of a guest that does not answer to its power button, or a start that hangs.
+force_off = Action(
+    "force_off",
+    "clones_stop",
+    _STOPPING,
+    (_RUNNING, _PAUSED, _STOPPING, _STARTING),
+    (_STOPPED,),
+    (_STOPPED,),
+    {"force": True},
+)
+# One operation, in which the memory stays reserved: a volatile clone is not deleted. What is off is left.
+restart = Action("restart", "clones_restart", _STOPPING, (_RUNNING,), (_STOPPED,), (_RUNNING,))
+delete = Action(
+    "delete",
+    "clones_delete",
+    CloneState.DELETING,
+    (_STOPPED, _RUNNING, _PAUSED, CloneState.FAILED),
+    (CloneState.DELETING,),
+    (),
+)
+
+
+def resume(actor: User, node: Node) -> Outcome:
+    """Resume the clones that wait for space on a node. Raises Conflict while there is none."""
     waiting = [clone.id for clone in out_of_space(actor, node)]
-    return start(actor, waiting) if waiting else 0
+    return start(actor, waiting).require_some() if waiting else Outcome(start.name, (), ())
 
 
 def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int], *, awaited: bool) -> list[int]:
     """Start clones of one node whose memory is reserved: new and restarting ones. Returns the operations' ids."""
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node))).all()
     return _queue_batches(session, actor, chosen, "clones_start", CloneState.STARTING, awaited=awaited)
-
-
-def shut_down(actor: User, clone_ids: Sequence[int]) -> int:
-    """Ask the guests of running clones to shut down; those that are stopped are left. Returns how many."""
-    return _stop(actor, clone_ids, force=False)
-
-
-def force_off(actor: User, clone_ids: Sequence[int]) -> int:
-    """Cut the power of clones: what their guests have not written is lost. Returns how many."""
-    return _stop(actor, clone_ids, force=True)
-
-
-def restart(actor: User, clone_ids: Sequence[int]) -> int:
-    """Shut running clones down and start them again; those that are stopped are left. Returns how many.
-
-    It is one operation, and the memory stays reserved: a clone that is restarted keeps its memory, and a volatile one
-    is not deleted.
-    """
-    outbox.require_queue()
-    with transaction() as session:
-        chosen = _chosen(session, actor, clone_ids, (CloneState.RUNNING, CloneState.STOPPED))
-        running = [clone for clone in chosen if clone.state == CloneState.RUNNING]
-        _move(session, actor, running, "clones_restart", CloneState.STOPPING)
-        return len(running)
-
-
-def _stop(actor: User, clone_ids: Sequence[int], *, force: bool) -> int:
-    outbox.require_queue()
-    with transaction() as session:
-        states = [CloneState.RUNNING, CloneState.PAUSED, CloneState.STOPPED]
-        if force:
-            # The way out of a guest that does not answer to its power button, or a start that hangs.
-            states += [CloneState.STOPPING, CloneState.STARTING]
-        chosen = _chosen(session, actor, clone_ids, states)
-        running = [clone for clone in chosen if clone.state != CloneState.STOPPED]
-        _move(session, actor, running, "clones_stop", CloneState.STOPPING, params={"force": force})
-        return len(running)
-
-
-def delete(actor: User, clone_ids: Sequence[int]) -> int:
-    """Delete clones with all that is on their disks. Returns how many. Raises Conflict for one in work.
-
-    Raises NotAllowed for one's own where the base does not let its users.
-    """
-    outbox.require_queue()
-    states = (CloneState.STOPPED, CloneState.RUNNING, CloneState.PAUSED, CloneState.FAILED)
-    with transaction() as session:
-        chosen = _chosen(session, actor, clone_ids, states)
-        if not all(may_delete(actor, clone) for clone in chosen):
-            rights.require(actor, "clones.create")
-        _move(session, actor, chosen, "clones_delete", CloneState.DELETING)
-        return len(chosen)
 
 
 def may_delete(actor: User, clone: Clone) -> bool:
@@ -118,70 +120,65 @@ def delete_volatile(session: Session, node: Node, clone_ids: Sequence[int]) -> N
         _queue_work(session, None, node, batch, "clones_delete", CloneState.DELETING, {}, awaited=False)
 
 
-def _chosen(session: Session, actor: User, clone_ids: Sequence[int], states: Sequence[CloneState]) -> list[Clone]:
-    """The clones to act on. Raises NotFound where the actor may not control one, Conflict where its state forbids."""
-    query = select(Clone).where(Clone.id.in_(clone_ids), scopes.clones(actor, "clones.control_all"))
-    chosen = list(session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.id)))
-    if not chosen or len(chosen) != len(set(clone_ids)):
+def _judged(session: Session, actor: User, action: Action, clone_ids: Collection[int]) -> tuple[list[Clone], Outcome]:
+    """Those that the action can be done to, by their list's order, and the outcome with the reasons of the others."""
+    asked = set(clone_ids)
+    query = select(Clone).where(Clone.id.in_(asked), scopes.clones(actor, "clones.control_all"))
+    shown = (joinedload(Clone.node), joinedload(Clone.base))
+    found = session.scalars(query.options(*shown).order_by(Clone.sort_name)).unique().all()
+    # Who has only their own has no list to select from: another one among them is no slip.
+    if not found or (len(found) < len(asked) and not rights.can(actor, "clones.control_all")):
         raise NotFound(message("clones.not_found"))
-    for clone in chosen:
-        if why := of_node(clone.node.observed, clone.node.trust):
-            raise NodeRefuses(_absence(clone.name, clone.node), why)
-        if clone.state not in states:
-            raise Conflict(message("clones.not_while", clone=clone.name, state=state_message(clone.state)))
-    return chosen
+    if action == delete and not any(may_delete(actor, clone) for clone in found):
+        rights.require(actor, "clones.create")
+    nodes = states_of(session, found)
+    skipped = {clone.id: skip for clone in found if (skip := _in_the_way(actor, action, clone, nodes[clone.node_id]))}
+    if action == start:
+        skipped |= _not_startable(session, actor, [clone for clone in found if clone.id not in skipped], nodes)
+    clones = [clone for clone in found if clone.id not in skipped]
+    # A foreign one is not there either.
+    gone = [Skipped(id_, f"#{id_}", message("clones.why_gone")) for id_ in sorted(asked - {row.id for row in found})]
+    left = [skipped[clone.id] for clone in found if clone.id in skipped]
+    return clones, Outcome(action.name, [Acted(clone.id, clone.name) for clone in clones], [*left, *gone])
 
 
-def _absence(clone: str, node: Node) -> Message:
-    if node.trust != Trust.PINNED:
-        return message("clones.node_quarantined", clone=clone, node=node.name)
-    return message("clones.node_away", clone=clone, node=node.name, why=node.reason)
+def _in_the_way(actor: User, action: Action, clone: Clone, node: NodeState) -> Skipped | None:
+    """Why it cannot be done to the clone, whatever is done to others."""
+    if reason := unserved(node):
+        return Skipped(clone.id, clone.name, explain(clone.node, reason), obstacle_of(reason))
+    state = state_message(clone.state)
+    if clone.state in action.idle:
+        return Skipped(clone.id, clone.name, message("clones.why_already", state=state), so_already=True)
+    if clone.state not in action.states:
+        return Skipped(clone.id, clone.name, message("clones.why_state", state=state))
+    if action == delete and not may_delete(actor, clone):
+        return Skipped(clone.id, clone.name, message("clones.why_not_deletable"))
+    return None
 
 
-def _require_startable(session: Session, to_start: Sequence[Clone]) -> None:
-    """Refuse starts that their nodes do not take now, or not all of them."""
-    startable = placements_loads.startable(session, {clone.node for clone in to_start})
-    earlier = dict.fromkeys(startable, 0)
-    for clone in to_start:
-        state = circumstances(clone, startable[clone.node_id], earlier[clone.node_id])
-        if obstacle := obstacle_of(state):
-            raise NodeRefuses(_refusal(clone, obstacle, state), obstacle)
-        if clone.state == CloneState.STOPPED:
-            earlier[clone.node_id] = state.needs_mib
+def _not_startable(
+    session: Session, actor: User, clones: Sequence[Clone], states: Mapping[int, NodeState]
+) -> dict[int, Skipped]:
+    """Those of these clones that cannot start beside the ones before them, by their nodes or their owners' quotas."""
+    nodes, quota, skipped = dict(states), quotas.Starts(session, actor), {}
+    for clone in clones:
+        if reason := reason_against(clone, nodes):
+            why = explain(clone.node, reason)
+            skipped[clone.id] = Skipped(clone.id, clone.name, why, obstacle_of(reason))
+        elif refusal := quota.refusal(clone):
+            skipped[clone.id] = Skipped(clone.id, clone.name, refusal)
+        else:
+            nodes[clone.node_id] = charge(nodes[clone.node_id], start_of(clone))
+            quota.charge(clone)
+    return skipped
 
 
-def _refusal(clone: Clone, obstacle: Obstacle, state: Circumstances) -> Message:
-    """Why a start is refused, for administrators."""
-    node = clone.node
-    match obstacle:
-        case Obstacle.CLOSED:
-            return message("clones.node_disabled", clone=clone.name, node=node.name)
-        case Obstacle.NO_SPACE:
-            return message("clones.no_space", clone=clone.name, why=pools.no_room(node))
-        case Obstacle.NO_MEMORY:
-            return message(
-                "clones.no_memory",
-                node=node.name,
-                need_mib=state.needs_mib,
-                free_mib=state.startable_mib,
-                reserve_mib=node.memory_reserve_mib,
-            )
-        case Obstacle.AWAY | Obstacle.QUARANTINED:
-            return _absence(clone.name, node)
-
-
-def _move(
-    session: Session,
-    actor: User,
-    chosen: Sequence[Clone],
-    kind: str,
-    state: CloneState,
-    params: dict[str, Any] | None = None,
-) -> None:
+def _move(session: Session, actor: User, chosen: Sequence[Clone], action: Action) -> None:
     """Set the working state and queue the work: for one clone as what a person waits for, for more as bulk."""
     for clone in chosen:
-        events.record(session, actor, kind.removeprefix("clones_"), clone)
-    _queue_batches(session, actor, chosen, kind, state, params, awaited=len(chosen) == 1)
+        events.record(session, actor, action.kind.removeprefix("clones_"), clone)
+    awaited = len(chosen) == 1
+    _queue_batches(session, actor, chosen, action.kind, action.working, dict(action.params), awaited=awaited)
 
 
 def _queue_batches(

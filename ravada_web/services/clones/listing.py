@@ -100,6 +100,11 @@ def still_on(viewer: User, operation: Operation) -> Sequence[int]:
     return db.session.scalars(query.where(scopes.clones(viewer, "clones.control_all")).order_by(Clone.sort_name)).all()
 
 
+def present(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
+    """Those of these clones that there are, as far as the viewer may know of them, in their list's order."""
+    return db.session.scalars(visible(viewer).where(Clone.id.in_(clone_ids)).order_by(Clone.sort_name)).all()
+
+
 def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
     """These clones, in their list's order. Raises NotFound when one does not exist, or is foreign."""
     ids = set(clone_ids)

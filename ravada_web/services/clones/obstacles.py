@@ -1,74 +1,98 @@
-"""What keeps a clone from starting: one rule for its card, for a launch and for a start by administrators."""
+"""What keeps a clone from starting: placement's one rule, for its card, for a launch and for starts of many."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from enum import StrEnum
+from typing import Any
 
-from ravada_web.models import Clone, CloneState, Observed, ServiceState, Trust
+from sqlalchemy.orm import Session
+
+from ravada_web.messages import Message, message
+from ravada_web.messages.placement import reason_message
+from ravada_web.models import Clone, CloneState, Node
+from ravada_web.placement import starting
+from ravada_web.placement.starting import Start
+from ravada_web.placement.types import NodeState, Reason
+from ravada_web.services.placements import loads as placements_loads
 from ravada_web.services.storage import pools
+
+WAITING = (CloneState.STOPPED, CloneState.PAUSED)
 
 
 class Obstacle(StrEnum):
-    """Why a clone cannot start on its node: the node does not answer, shows another host key, or is out of service;
-    its disk is full; or its memory is in use."""
+    """Why a clone cannot start on its node, for users: the node does not answer, shows another host key, or is out of
+    service; its disk is full, or its pool away; its memory or its processors are promised to others, or not known;
+    or it lacks something else that the clone needs."""
 
     AWAY = "away"
     QUARANTINED = "quarantined"
     CLOSED = "closed"
     NO_SPACE = "no_space"
+    NO_POOL = "no_pool"
     NO_MEMORY = "no_memory"
+    NO_PROCESSORS = "no_processors"
+    NOT_KNOWN = "not_known"
+    LACKS = "lacks"
+
+    @property
+    def passes(self) -> bool:
+        """Whether it may be gone at any moment, when others shut down or something is deleted: a try is worth it."""
+        return self in (Obstacle.NO_SPACE, Obstacle.NO_MEMORY, Obstacle.NO_PROCESSORS, Obstacle.NOT_KNOWN)
 
 
-@dataclass(frozen=True)
-class Circumstances:
-    """What a clone's start depends on: its own state, and those of its node. `startable_mib` is the memory that
-    starts may take there, of which this one (with what starts before it) needs `needs_mib`."""
-
-    state: str
-    observed: str
-    trust: str
-    service_state: str
-    has_room: bool
-    needs_mib: int
-    startable_mib: int
+_OBSTACLES = {
+    "quarantined": Obstacle.QUARANTINED,
+    "not_up": Obstacle.AWAY,
+    "not_enabled": Obstacle.CLOSED,
+    "disk": Obstacle.NO_SPACE,
+    "disk_unknown": Obstacle.NO_POOL,
+    "memory": Obstacle.NO_MEMORY,
+    "memory_unknown": Obstacle.NOT_KNOWN,
+    "processors": Obstacle.NO_PROCESSORS,
+}
 
 
-def circumstances(clone: Clone, startable_mib: int, earlier_mib: int = 0) -> Circumstances:
-    """A clone's, from its rows; `earlier_mib` is what starts before it on the same node."""
-    node = clone.node
-    return Circumstances(
-        state=clone.state,
-        observed=node.observed,
-        trust=node.trust,
-        service_state=node.service_state,
-        has_room=not pools.no_room(node),
-        needs_mib=earlier_mib + clone.memory_mib,
-        startable_mib=startable_mib,
-    )
+def obstacle_of(reason: Reason) -> Obstacle:
+    """What placement's reason against the clone's node is to its user."""
+    return _OBSTACLES.get(reason.code, Obstacle.LACKS)
 
 
-def of_node(observed: str, trust: str) -> Obstacle | None:
-    """What keeps any work from being sent to a node."""
-    if trust != Trust.PINNED:
-        return Obstacle.QUARANTINED
-    return Obstacle.AWAY if observed != Observed.UP else None
+def states_of(session: Session, clones: Collection[Clone]) -> dict[int, NodeState]:
+    """The nodes of these clones as the rule sees them, by their ids."""
+    return placements_loads.starting_states(session, {clone.node for clone in clones})
 
 
-def obstacle_of(seen: Circumstances) -> Obstacle | None:
-    """What keeps the clone from starting, the hardest to remove first; None for one that runs or is in work on a node
-    that answers.
+def start_of(clone: Clone) -> Start:
+    """What the clone takes of its node when it starts."""
+    paused = clone.state == CloneState.PAUSED
+    return Start(clone.node_id, clone.memory_mib, clone.base.vcpus, paused)
 
-    One that is paused holds its memory still, and goes on though its node is out of service; like any other it may
-    write to its disk.
-    """
-    if unserved := of_node(seen.observed, seen.trust):
-        return unserved
-    if seen.state == CloneState.UNREACHABLE:
-        return Obstacle.AWAY
-    if seen.state not in (CloneState.STOPPED, CloneState.PAUSED):
-        return None
-    stopped = seen.state == CloneState.STOPPED
-    if stopped and seen.service_state != ServiceState.ENABLED:
-        return Obstacle.CLOSED
-    if not seen.has_room:
-        return Obstacle.NO_SPACE
-    return Obstacle.NO_MEMORY if stopped and seen.needs_mib > seen.startable_mib else None
+
+def reason_against(clone: Clone, states: Mapping[int, NodeState]) -> Reason | None:
+    """What keeps the clone from starting; None where it may, and for one that runs or is in work on a node that
+    answers."""
+    node = states[clone.node_id]
+    if clone.state in WAITING:
+        return starting.obstacle(node, start_of(clone))
+    if reason := starting.unserved(node):
+        return reason
+    # The node answers again; what stands there is not known before its next check.
+    return Reason("not_up", {"observed": node.observed}) if clone.state == CloneState.UNREACHABLE else None
+
+
+def explain(node: Node, reason: Reason) -> Message:
+    """The reason as a sentence for those who may know of nodes."""
+    figures: dict[str, Any] = dict(reason.figures)
+    match reason.code:
+        case "quarantined":
+            return message("clones.why_quarantined", node=node.name)
+        case "not_up":
+            return message("clones.why_away", node=node.name, why=node.reason)
+        case "not_enabled":
+            return message("clones.why_closed", node=node.name)
+        case "disk" | "disk_unknown" if full := pools.no_room(node):
+            return full
+        case "memory":
+            return message("clones.why_memory", node=node.name, **figures)
+        case "processors":
+            return message("clones.why_processors", node=node.name, **figures)
+    return message("clones.why_other", node=node.name, reason=reason_message(reason))

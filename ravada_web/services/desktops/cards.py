@@ -8,16 +8,16 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Base, Clone, CloneState, Operation, OperationState, User
+from ravada_web.placement.types import NodeState
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.hastening import MAKING
-from ravada_web.services.clones.obstacles import Obstacle, circumstances, obstacle_of
+from ravada_web.services.clones.obstacles import WAITING, Obstacle, obstacle_of, reason_against, states_of
 from ravada_web.services.consoles import screenshots
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import RESTARTED_CLONES
 from ravada_web.services.paging import Page, paginate
-from ravada_web.services.placements import loads as placements_loads
 
 PER_PAGE = 60
 # One that is being deleted does not count.
@@ -52,8 +52,7 @@ class Desktop:
     @property
     def launchable(self) -> bool:
         """Whether launching is worth a try: memory or space may be freed at any moment, a closed node stays closed."""
-        waits = self.clone.state in (CloneState.STOPPED, CloneState.PAUSED)
-        return waits and self.obstacle in (None, Obstacle.NO_SPACE, Obstacle.NO_MEMORY)
+        return self.clone.state in WAITING and (self.obstacle is None or self.obstacle.passes)
 
     @property
     def opens(self) -> bool:
@@ -96,10 +95,9 @@ def desktop_of(viewer: User, base_id: int) -> Clone | None:
 def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
     """The cards of clones, in a handful of queries whatever their number."""
     operations = _operations(rows)
-    stopped = {row.node for row in rows if row.state == CloneState.STOPPED}
-    free = placements_loads.startable(db.session(), stopped)
+    nodes = states_of(db.session(), rows)
     shown = screenshots.times([row.id for row in rows if row.state in (CloneState.RUNNING, CloneState.PAUSED)])
-    return [_card(viewer, row, operations.get(row.operation_id or 0), free, shown.get(row.id)) for row in rows]
+    return [_card(viewer, row, operations.get(row.operation_id or 0), nodes, shown.get(row.id)) for row in rows]
 
 
 def _operations(rows: Sequence[Clone]) -> dict[int, tuple[str, str]]:
@@ -110,12 +108,17 @@ def _operations(rows: Sequence[Clone]) -> dict[int, tuple[str, str]]:
 
 
 def _card(
-    viewer: User, clone: Clone, operation: tuple[str, str] | None, free: Mapping[int, int], picture: int | None
+    viewer: User,
+    clone: Clone,
+    operation: tuple[str, str] | None,
+    nodes: Mapping[int, NodeState],
+    picture: int | None,
 ) -> Desktop:
     restarts = bool(operation and operation[0] in kinds_on(RESTARTED_CLONES) and clone.state == CloneState.STOPPING)
+    reason = reason_against(clone, nodes)
     return Desktop(
         clone=clone,
-        obstacle=obstacle_of(circumstances(clone, free.get(clone.node_id, 0))),
+        obstacle=obstacle_of(reason) if reason else None,
         step=_step(clone, operation, restarts),
         restarts=restarts,
         picture=picture,

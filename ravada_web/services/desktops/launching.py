@@ -9,13 +9,15 @@ from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.messages import Message, message
 from ravada_web.models import Base, Clone, CloneState, Operation, User
+from ravada_web.placement.filters import NOT_MEANT
+from ravada_web.placement.types import Decision
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.errors import NodeRefuses, NoRoom
 from ravada_web.services.clones.hastening import MAKING, hasten
-from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.clones.obstacles import Obstacle, obstacle_of
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.desktops import cards
 from ravada_web.services.operations import outbox
@@ -42,7 +44,7 @@ def launch(actor: User, clone_id: int) -> Clone:
         if clone.state not in (CloneState.STOPPED, CloneState.PAUSED):
             raise Conflict(_why_not(clone))
         try:
-            clone_actions.start(actor, [clone_id])
+            clone_actions.start(actor, [clone_id]).require_some()
         except NodeRefuses as error:
             raise Conflict(_not_launched(clone, error.obstacle)) from error
         return clone
@@ -98,8 +100,21 @@ def launch_new(actor: User, base_id: int) -> Clone:
         try:
             decision = clone_requests.place_and_write(session, actor, one)
         except NoRoom as error:
-            raise Conflict(message("desktops.no_room", base=base.name)) from error
+            raise Conflict(_no_room(base, error.decision)) from error
         return session.scalars(select(Clone).where(Clone.decision_id == decision.id)).one()
+
+
+# What is in short supply for new desktops, where it is the same on every node that might take one.
+SHORT = (Obstacle.NO_SPACE, Obstacle.NO_MEMORY, Obstacle.NO_PROCESSORS)
+
+
+def _no_room(base: Base, decision: Decision) -> Message:
+    """Why there is no room for a new desktop, in its user's words."""
+    meant = [verdict.reason for verdict in decision.verdicts if verdict.reason and verdict.reason.code not in NOT_MEANT]
+    found = {obstacle_of(reason) for reason in meant}
+    if len(found) == 1 and (short := found.pop()) in SHORT:
+        return message(f"desktops.no_room_{short}", base=base.name)
+    return message("desktops.no_room", base=base.name)
 
 
 def prefix(base: Base, owner: User) -> str:

@@ -35,8 +35,8 @@ def set_service_state(
             return
         events.record(session, actor, "disable", node)
         if shut_down:
-            running = select(Clone.id).where(Clone.node_id == node.id, Clone.state == CloneState.RUNNING)
-            if ids := session.scalars(running).all():
+            on = (CloneState.RUNNING, CloneState.PAUSED)
+            if ids := session.scalars(select(Clone.id).where(Clone.node_id == node.id, Clone.state.in_(on))).all():
                 clone_actions.shut_down(actor, ids)
 
 

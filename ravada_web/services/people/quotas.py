@@ -1,6 +1,5 @@
 """Quotas: how many clones somebody may have, how many of them running, and how much memory those may take."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, func, or_, select
@@ -8,9 +7,8 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.messages import Message, message
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import USING_MEMORY, Clone, CloneState, Group, GroupMember, User
-from ravada_web.services.batches import grouped
 from ravada_web.services.permissions import rights
 
 # One that is being deleted is not had any more.
@@ -71,26 +69,54 @@ def require(
     if new_clones and _over(quota.clones, used.clones, new_clones):
         kind = "clone_quota_reached" if quota.clones and used.clones == quota.clones else "clone_quota"
         raise Conflict(_refusal(kind, user, actor, count=quota.clones, has=used.clones, more=new_clones))
-    if starting and _over(quota.running, used.running, starting):
+    if starting and (refusal := _start_refusal(user, quota, used, starting, memory_mib, actor)):
+        raise Conflict(refusal)
+
+
+def _start_refusal(
+    user: User, quota: Quota, used: Quota, starting: int, memory_mib: int, actor: User | None
+) -> Message:
+    """Why no more clones may start that need so much memory; an empty message where they may."""
+    if _over(quota.running, used.running, starting):
         kind = "running_quota_reached" if used.running else "running_quota"
-        raise Conflict(_refusal(kind, user, actor, count=quota.running, has=used.running, more=starting))
-    if starting and quota.memory_mib is not None and _over(quota.memory_mib, used.memory_mib, memory_mib):
+        return _refusal(kind, user, actor, count=quota.running, has=used.running, more=starting)
+    if quota.memory_mib is not None and _over(quota.memory_mib, used.memory_mib, memory_mib):
         kind = "memory_quota" if memory_mib > quota.memory_mib else "memory_quota_reached"
         amounts = {"has_mib": used.memory_mib, "most_mib": quota.memory_mib, "more_mib": memory_mib}
-        raise Conflict(_refusal(kind, user, actor, **amounts))
+        return _refusal(kind, user, actor, **amounts)
+    return NOTHING
 
 
-def require_for(session: Session, actor: User, starting: Sequence[Clone]) -> None:
-    """Refuse a start of clones that would exceed an owner's quota; those who may control all clones are not refused.
-    Those that hold memory already are not counted again. Raises Conflict.
-    """
-    if rights.can(actor, "clones.control_all"):
-        return
-    off = [clone for clone in starting if clone.state not in USING_MEMORY]
-    for owner_id, clones in grouped(off, lambda clone: clone.owner_id).items():
-        memory = sum(clone.memory_mib for clone in clones)
-        owner = session.get_one(User, owner_id)
-        require(session, owner, starting=len(clones), memory_mib=memory, actor=actor)
+class Starts:
+    """Starts of clones that are there, one after the other, held against their owners' quotas; those who may control
+    all clones are not bound. To be used under the lock of placement, in the transaction that writes the rows."""
+
+    def __init__(self, session: Session, actor: User) -> None:
+        self._session, self._actor = session, actor
+        self._bound = not rights.can(actor, "clones.control_all")
+        self._of: dict[int, tuple[User, Quota]] = {}
+        self._used: dict[int, Quota] = {}
+
+    def refusal(self, clone: Clone) -> Message:
+        """Why the clone may not start beside those charged; an empty message where it may. What holds memory already
+        is not counted again."""
+        if not self._bound or clone.state in USING_MEMORY:
+            return NOTHING
+        owner, quota = self._owner(clone.owner_id)
+        return _start_refusal(owner, quota, self._used[owner.id], 1, clone.memory_mib, self._actor)
+
+    def charge(self, clone: Clone) -> None:
+        """Count the clone as running."""
+        if self._bound and clone.state not in USING_MEMORY:
+            used = self._used[clone.owner_id]
+            running, memory = (used.running or 0) + 1, (used.memory_mib or 0) + clone.memory_mib
+            self._used[clone.owner_id] = Quota(used.clones, running, memory)
+
+    def _owner(self, owner_id: int) -> tuple[User, Quota]:
+        if owner_id not in self._of:
+            owner = self._session.get_one(User, owner_id)
+            self._of[owner_id], self._used[owner_id] = (owner, quota_of(owner)), used_by(owner)
+        return self._of[owner_id]
 
 
 def _over(most: int | None, used: int | None, more: int) -> bool:

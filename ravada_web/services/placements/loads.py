@@ -1,6 +1,7 @@
 """What each node has and has promised, as placement sees it."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from ravada_web.models import (
     Node,
     Pool,
     Replica,
+    ReplicaState,
 )
 from ravada_web.placement.types import NodeState
 from ravada_web.services.storage import pools
@@ -100,15 +102,12 @@ def vcpus_free(node: Node, load: Load) -> int | None:
     return max(0, int(node.cpus * node.cpu_overcommit) - load.vcpus)
 
 
-def startable_mib(node: Node, load: Load) -> int:
-    """MiB that clones which start on the node may take: what is free less what its administrator keeps back."""
-    return max(0, (memory_free(node, load) or 0) - node.memory_reserve_mib)
-
-
-def startable(session: Session, nodes: Collection[Node]) -> dict[int, int]:
-    """`startable_mib` of each of these nodes, by its id."""
+def starting_states(session: Session, nodes: Collection[Node]) -> dict[int, NodeState]:
+    """These nodes, by their ids, as the rule for starting what stands on them sees them. A clone's disk is there
+    already, so what new ones are charged of the pool does not count. Hold the placement lock to decide by it."""
     loads = node_loads(session, {node.id for node in nodes}) if nodes else {}
-    return {node.id: startable_mib(node, loads.get(node.id, Load())) for node in nodes}
+    states = {node.id: _state(node, True, ReplicaState.READY, loads.get(node.id, Load())) for node in nodes}
+    return {node.id: replace(states[node.id], disk_free_mib=_disk_free(pools.working_pool(node), 0)) for node in nodes}
 
 
 def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeState:
@@ -125,7 +124,7 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
         memory_total_mib=node.memory_total_mib,
         memory_free_mib=memory_free(node, load),
         memory_reserve_mib=node.memory_reserve_mib,
-        disk_free_mib=_disk_free(pool, load),
+        disk_free_mib=_disk_free(pool, load.young),
         disk_reserve_mib=pools.floor_mib(pool) if pool else settings().disk_reserve_mib,
         cpu_load=node.cpu_load,
         vcpus_free=vcpus_free(node, load),
@@ -136,7 +135,7 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
     )
 
 
-def _disk_free(pool: Pool | None, load: Load) -> int | None:
+def _disk_free(pool: Pool | None, young: int) -> int | None:
     if pool is None or pool.free_mib is None:
         return None
-    return max(0, pool.free_mib - load.young * settings().overlay_charge_mib)
+    return max(0, pool.free_mib - young * settings().overlay_charge_mib)

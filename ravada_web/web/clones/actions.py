@@ -8,8 +8,9 @@ from flask_babel import LazyString, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from ravada_web.models import Clone, User
+from ravada_web.models import Clone, CloneState
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.outcomes import Outcome
 from ravada_web.web.confirm import Question
 
 Chosen = Sequence[Clone]
@@ -17,37 +18,64 @@ Chosen = Sequence[Clone]
 
 @dataclass(frozen=True)
 class Action:
-    """`of_one` (with the name) and `of_many` ask about one and about several clones; `effects` say what is lost;
-    `outcome` says for how many it was requested."""
+    """`of_one` (with the name), `of_many` and `of_some` (of those selected) ask about clones; `effects` say what is
+    lost; `outcome` says for how many it was requested."""
 
-    service: Callable[[User, Sequence[int]], int]
+    service: clone_actions.Action
     button: LazyString
     of_one: LazyString
     of_many: Callable[[int], str]
+    of_some: LazyString
     effects: Callable[[Chosen], list[str]]
     outcome: Callable[[int], str]
     danger: bool = True
 
 
-def question(name: str, chosen: Chosen, back: str) -> Question:
-    """Ask before doing it to these clones, saying what is lost."""
+def question(name: str, chosen: Chosen, outcome: Outcome, back: str) -> Question:
+    """Ask before doing it to these clones, saying what is lost, and which of those selected are skipped and why."""
     action = ACTIONS[name]
-    alone = len(chosen) == 1
+    skipped = (
+        [ngettext("%(num)s is skipped:", "%(num)s are skipped:", len(outcome.skipped))]
+        if outcome.requested > 1 and outcome.skipped
+        else []
+    )
     return Question(
-        title=str(action.of_one) % {"name": chosen[0].name} if alone else action.of_many(len(chosen)),
-        effects=action.effects(chosen),
+        title=_title(action, chosen, outcome),
+        effects=[*(action.effects(chosen) if chosen else []), *skipped, *map(str, outcome.reasons())],
         action=url_for("clones.act", action=name),
         button=str(action.button),
         back=back,
         names=[clone.name for clone in chosen],
-        fields=[("id", str(clone.id)) for clone in chosen],
+        fields=[*(("id", str(clone.id)) for clone in chosen), *_left(outcome)],
         danger=action.danger,
     )
 
 
-def outcome(name: str, count: int) -> str:
-    """The message once it is requested."""
-    return ACTIONS[name].outcome(count) if count else _("No selected desktop needed this.")
+def _title(action: Action, chosen: Chosen, outcome: Outcome) -> str:
+    if outcome.requested == 1:
+        return str(action.of_one) % {"name": [*outcome.done, *outcome.skipped][0].name}
+    if outcome.skipped:
+        return str(action.of_some) % {"done": len(chosen), "count": outcome.requested}
+    return action.of_many(len(chosen))
+
+
+def _left(outcome: Outcome) -> list[tuple[str, str]]:
+    """What is not asked about is not done either, though it became possible since. With nothing that can be done now,
+    all are tried again."""
+    if outcome.done:
+        return [("left", str(len(outcome.skipped)))] if outcome.skipped else []
+    return [("id", str(skipped.id)) for skipped in outcome.skipped]
+
+
+def said(name: str, outcome: Outcome, left: int) -> tuple[str, str]:
+    """The message once it is requested, and its kind; `left` were skipped when it was asked about."""
+    if outcome.refused or (left and outcome.done):
+        return str(outcome.summary(left)), "warning"
+    if not outcome.done:
+        return _("No selected desktop needed this."), "success"
+    if outcome.skipped:
+        return str(outcome.summary()), "success"
+    return ACTIONS[name].outcome(len(outcome.done)), "success"
 
 
 def _lost_by_shutting_down(chosen: Chosen) -> list[str]:
@@ -74,7 +102,7 @@ def _lost_by_deleting(chosen: Chosen) -> list[str]:
             len(chosen),
         )
     ]
-    if running := sum(clone.state == "running" for clone in chosen):
+    if running := sum(clone.state == CloneState.RUNNING for clone in chosen):
         text = ngettext("%(num)s of them is running.", "%(num)s of them are running.", running)
         effects.append(text if len(chosen) > 1 else _("It is running."))
     return effects
@@ -100,6 +128,7 @@ ACTIONS = {
         button=_l("Start"),
         of_one=_l("Start %(name)s?"),
         of_many=lambda count: ngettext("Start %(num)s desktop?", "Start %(num)s desktops?", count),
+        of_some=_l("Start %(done)s of %(count)s desktops?"),
         effects=lambda _chosen: [],
         outcome=lambda count: ngettext("%(num)s desktop is starting.", "%(num)s desktops are starting.", count),
         danger=False,
@@ -109,6 +138,7 @@ ACTIONS = {
         button=_l("Shut down"),
         of_one=_l("Shut down %(name)s?"),
         of_many=lambda count: ngettext("Shut down %(num)s desktop?", "Shut down %(num)s desktops?", count),
+        of_some=_l("Shut down %(done)s of %(count)s desktops?"),
         effects=_lost_by_shutting_down,
         outcome=lambda count: ngettext(
             "%(num)s desktop is shutting down.", "%(num)s desktops are shutting down.", count
@@ -119,6 +149,7 @@ ACTIONS = {
         button=_l("Restart"),
         of_one=_l("Restart %(name)s?"),
         of_many=lambda count: ngettext("Restart %(num)s desktop?", "Restart %(num)s desktops?", count),
+        of_some=_l("Restart %(done)s of %(count)s desktops?"),
         effects=_lost_by_restarting,
         outcome=lambda count: ngettext("%(num)s desktop is restarting.", "%(num)s desktops are restarting.", count),
     ),
@@ -127,6 +158,7 @@ ACTIONS = {
         button=_l("Force off"),
         of_one=_l("Force off %(name)s?"),
         of_many=lambda count: ngettext("Force off %(num)s desktop?", "Force off %(num)s desktops?", count),
+        of_some=_l("Force off %(done)s of %(count)s desktops?"),
         effects=_lost_by_force,
         outcome=lambda count: ngettext(
             "%(num)s desktop is being powered off.", "%(num)s desktops are being powered off.", count
@@ -137,6 +169,7 @@ ACTIONS = {
         button=_l("Delete"),
         of_one=_l("Delete %(name)s?"),
         of_many=lambda count: ngettext("Delete %(num)s desktop?", "Delete %(num)s desktops?", count),
+        of_some=_l("Delete %(done)s of %(count)s desktops?"),
         effects=_lost_by_deleting,
         outcome=lambda count: ngettext(
             "%(num)s desktop is being deleted.", "%(num)s desktops are being deleted.", count

@@ -1,14 +1,11 @@
 """Clones: list with filters, create, show, act on one or a selection."""
 
-from collections.abc import Sequence
-
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ravada_web.errors import InvalidInput
-from ravada_web.models import Clone
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
@@ -84,22 +81,20 @@ def clone(clone_id: int) -> Response:
 @blueprint.get(f"/<{ACTION}:action>")
 def confirm(action: str) -> Response:
     """What the action does to the selected clones."""
-    return show_question(clone_actions.question(action, _chosen(), _back()))
+    ids = request.args.getlist("id", type=parameters.number)
+    if not ids:
+        raise InvalidInput({"id": _("Select at least one desktop first.")})
+    chosen, outcome = clone_actions.ACTIONS[action].service.preview(me(), ids)
+    return show_question(clone_actions.question(action, chosen, outcome, _back()))
 
 
 @blueprint.post(f"/<{ACTION}:action>")
 def act(action: str) -> ResponseReturnValue:
-    """Do it to the selected clones."""
-    count = clone_actions.ACTIONS[action].service(me(), request.form.getlist("id", type=parameters.number))
-    return done(_back(), clone_actions.outcome(action, count))
-
-
-def _chosen() -> Sequence[Clone]:
-    """The clones that are asked about. Raises InvalidInput for none, NotFound for one that is not theirs."""
-    ids = request.args.getlist("id", type=parameters.number)
-    if not ids:
-        raise InvalidInput({"id": _("Select at least one desktop first.")})
-    return clone_list.many(me(), ids)
+    """Do it to the selected clones, and name those that it cannot be done to."""
+    ids = request.form.getlist("id", type=parameters.number)
+    outcome = clone_actions.ACTIONS[action].service(me(), ids).require_some()
+    text, kind = clone_actions.said(action, outcome, request.form.get("left", 0, type=parameters.number))
+    return done(_back(), text, kind)
 
 
 def _back() -> str:

@@ -25,6 +25,10 @@ OBSTACLES = {
     Obstacle.CLOSED: _l("Cannot start: the node is disabled"),
     Obstacle.NO_SPACE: _l("Cannot start: the node’s disk is full"),
     Obstacle.NO_MEMORY: _l("Cannot start now: the node is out of memory"),
+    Obstacle.NO_POOL: _l("Cannot start: the node’s storage pool is not available"),
+    Obstacle.NO_PROCESSORS: _l("Cannot start now: the node has reached its CPU overcommit"),
+    Obstacle.NOT_KNOWN: _l("Cannot start yet: the node’s free memory is not known"),
+    Obstacle.LACKS: _l("Cannot start: the node lacks something that it needs"),
 }
 RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)
 

@@ -43,6 +43,8 @@ def count(node_id: int) -> ResponseReturnValue:
 @needs("nodes.see")
 def go_on(node_id: int) -> ResponseReturnValue:
     """Let the desktops that wait for space continue."""
-    going = clone_actions.resume(me(), node_list.get(me(), node_id))
-    word = ngettext("%(num)s desktop resumed.", "%(num)s desktops resumed.", going)
+    outcome = clone_actions.resume(me(), node_list.get(me(), node_id))
+    word = ngettext("%(num)s desktop resumed.", "%(num)s desktops resumed.", len(outcome.done))
+    if outcome.refused:
+        return done(url_for("storage.index", node_id=node_id), str(outcome.summary()), "warning")
     return done(url_for("storage.index", node_id=node_id), word)

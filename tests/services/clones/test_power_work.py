@@ -163,7 +163,7 @@ def test_it_is_shut_down_and_started_in_one_operation(
     node: libvirt.virConnect, people: People, look: Callable[[], None]
 ) -> None:
     before = runs(node, clone())
-    assert clone_actions.restart(people.user, [clone().id]) == 1
+    assert len(clone_actions.restart(people.user, [clone().id]).done) == 1
     asked = operation()
     assert (asked.kind, str(asked.title)) == ("clones_restart", "Restart pc-1 on n1")
     assert clone().state == CloneState.STOPPING
@@ -177,7 +177,8 @@ def test_it_is_shut_down_and_started_in_one_operation(
 
 def test_what_is_off_is_left(node: libvirt.virConnect, people: People) -> None:
     change(Clone, Clone.name == "pc-2", state=CloneState.STOPPED)
-    assert clone_actions.restart(people.user, [clone().id, clone("pc-2").id]) == 1
+    outcome = clone_actions.restart(people.user, [clone().id, clone("pc-2").id])
+    assert [row.name for row in outcome.done] == ["pc-1"] and not outcome.refused
     assert clone("pc-2").state == CloneState.STOPPED
 
 
@@ -254,7 +255,7 @@ def test_force_off_at_once_replaces_a_pending_shutdown(
     drain()
     boot(node, "pc-1")
     replaced = operation()
-    assert clone_actions.force_off(people.user, [clone().id]) == 1
+    assert clone_actions.force_off(people.user, [clone().id]).done
     look()
     assert (clone().state, runs(node, clone())) == (CloneState.STOPPED, -1)
     assert operation().state == OperationState.DONE
@@ -390,5 +391,5 @@ def test_a_retry_interrupts_only_what_has_not_come_back(
 
 def test_a_paused_one_is_not_restarted(node: libvirt.virConnect, people: People) -> None:
     change(Clone, state=CloneState.PAUSED)
-    with pytest.raises(Conflict):
-        clone_actions.restart(people.user, [clone().id])
+    with pytest.raises(Conflict, match="Not possible while paused"):
+        clone_actions.restart(people.user, [clone().id]).require_some()

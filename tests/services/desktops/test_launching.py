@@ -206,7 +206,7 @@ def test_a_base_that_is_not_offered_does_not_exist(people: People, base_id: int)
 
 def test_no_room_is_said_in_the_users_words_and_without_a_node_nothing_is_offered(people: People, base_id: int) -> None:
     change(Node, memory_free_mib=100)
-    with refused(Conflict, "desktops.no_room", base="linux"):
+    with refused(Conflict, "desktops.no_room_no_memory", base="linux"):
         launch_new(people.user, base_id)
     with transaction() as session:
         for tick in session.scalars(select(AllowedNode)):

@@ -155,13 +155,16 @@ def test_a_foreign_clone_does_not_exist_and_is_not_touched(people: People, house
     ):
         with pytest.raises(NotFound):
             act(operator, [foreign])
-        with pytest.raises(NotFound):
-            act(operator, [mine, foreign])
     with pytest.raises(NotFound):
         launch(operator, foreign)
     db.session.rollback()
     assert set(db.session.scalars(select(Clone.state))) == {CloneState.STOPPED}
-    assert clone_actions.start(operator, [mine]) == 1
+    outcome = clone_actions.start(operator, [mine, foreign])
+    assert [row.id for row in outcome.done] == [mine]
+    # What is said of it is what is said of one that there never was.
+    assert [(row.name, row.why.kind) for row in outcome.skipped] == [(f"#{foreign}", "clones.why_gone")]
+    db.session.rollback()
+    assert db.session.get_one(Clone, foreign).state == CloneState.STOPPED
 
 
 def test_names_are_found_by_the_same_rights_as_ids(people: People, house: House) -> None:
