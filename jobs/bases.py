@@ -1,6 +1,6 @@
 """Jobs about bases and their replicas."""
 
-from ravada_web.services.bases import import_work, replica_work
+from ravada_web.services.bases import import_work, replica_work, replicas
 from ravada_web.services.bases import work as base_work
 from ravada_web.services.operations.execution import run
 
@@ -18,13 +18,20 @@ def prepare(operation_id: int, attempt: int) -> None:
 def copy_replica(operation_id: int, attempt: int) -> None:
     """Copy a version's disks to a node."""
     run(operation_id, attempt, replica_work.copy)
+    replicas.settle_all()
 
 
 def remove_replica(operation_id: int, attempt: int) -> None:
     """Delete a version's disks from a node."""
     run(operation_id, attempt, replica_work.remove)
+    replicas.settle_all()
 
 
 def remove(operation_id: int, attempt: int) -> None:
     """Delete a base, its replicas first."""
     run(operation_id, attempt, replica_work.remove_base)
+
+
+def settle() -> None:
+    """Have done what is wanted of replicas by now."""
+    replicas.settle_all()

@@ -4,7 +4,7 @@ from ravada_web.services.joining import host_keys, inspection, key_install, reme
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
-from ravada_web.services.storage import usage
+from ravada_web.services.storage import leftovers, usage
 
 
 def scan(operation_id: int, attempt: int) -> None:
@@ -45,6 +45,11 @@ def thin() -> None:
 def count(*node_ids: int) -> None:
     """Count what uses the pools of these nodes."""
     usage.count_nodes(node_ids)
+
+
+def sweep(*node_ids: int) -> None:
+    """Delete what ended operations have left in the pools of these nodes."""
+    leftovers.sweep_nodes(node_ids)
 
 
 def check(*node_ids: int) -> None:

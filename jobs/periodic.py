@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ravada_web.config import Settings
+from ravada_web.services.bases import replicas
 from ravada_web.services.clones import shutdown_watch
 from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
 from ravada_web.services.operations.outbox import queue as queue_of
-from ravada_web.services.storage import usage
+from ravada_web.services.storage import leftovers, usage
 
 # The coarser samples are made of the finest that often, each time the last two of every step.
 THIN_SECONDS = 240.0
@@ -53,6 +54,24 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
         Periodic(
             "shutdowns", SHUTDOWN_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", SHUTDOWN_SECONDS, 30
+        ),
+        Periodic(
+            "replicas",
+            replicas.SETTLE_SECONDS,
+            replicas.due,
+            "jobs.bases.settle",
+            "default",
+            replicas.SETTLE_SECONDS,
+            60,
+        ),
+        Periodic(
+            "leftovers",
+            leftovers.SWEEP_SECONDS,
+            leftovers.due,
+            "jobs.nodes.sweep",
+            "default",
+            leftovers.SWEEP_SECONDS,
+            300,
         ),
         Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),
     ]

@@ -10,6 +10,7 @@ import libvirt
 from ravada_web.hypervisor.errors import translated
 
 MIB = 1 << 20
+_LISTS = ("machines", "firmwares", "networks", "displays", "active_pools")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class PoolFacts:
 class NodeFacts:
     """What a node is and offers. `virt_type` is "kvm" only where libvirt offers it, else "qemu" (emulation, slow);
     `machines` are the machine types' names, aliases included; `firmwares` of "bios" and "efi"; `displays` of "vnc",
-    "spice" and what else its QEMU shows guests by."""
+    "spice" and what else its QEMU shows guests by; `active_pools` are the names of all active pools, `pools` those
+    that have a folder."""
 
     host_uuid: str
     hostname: str
@@ -43,6 +45,7 @@ class NodeFacts:
     networks: tuple[str, ...]
     pools: tuple[PoolFacts, ...]
     displays: tuple[str, ...] = ()
+    active_pools: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -51,7 +54,7 @@ class NodeFacts:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> "NodeFacts":
         """The facts that `to_dict` made this of; what else was kept beside them is passed over."""
-        lists = {key: tuple(stored.get(key, ())) for key in ("machines", "firmwares", "networks", "displays")}
+        lists = {key: tuple(stored.get(key, ())) for key in _LISTS}
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
         return cls(**{**known, **lists, "pools": tuple(PoolFacts(**pool) for pool in stored["pools"])})
 
@@ -75,12 +78,25 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
             emulator=domain.findtext("./path") or "",
             machines=_machines(host, arch),
             firmwares=_firmwares(domain),
-            networks=tuple(
-                sorted(net.name() for net in connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE))
-            ),
+            networks=read_networks(connection),
             pools=tuple(sorted(_pools(connection), key=lambda pool: pool.name)),
             displays=_enum(domain, "./devices/graphics/enum[@name='type']"),
+            active_pools=read_active_pools(connection),
         )
+
+
+def read_networks(connection: libvirt.virConnect) -> tuple[str, ...]:
+    """The names of the networks that are active now. Raises HypervisorError."""
+    with translated():
+        active = connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
+        return tuple(sorted(network.name() for network in active))
+
+
+def read_active_pools(connection: libvirt.virConnect) -> tuple[str, ...]:
+    """The names of the storage pools that are active now. Raises HypervisorError."""
+    with translated():
+        active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+        return tuple(sorted(pool.name() for pool in active))
 
 
 def _version(number: int) -> str:

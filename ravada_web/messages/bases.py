@@ -13,6 +13,7 @@ TEXTS: dict[str, Template] = {
     "bases.remove": N_("Remove %(base)s"),
     "bases.copy_to": N_("Copy %(base)s to %(node)s"),
     "bases.remove_from": N_("Remove %(base)s from %(node)s"),
+    "bases.verify_on": N_("Verify %(base)s on %(node)s"),
     # How far one is
     "bases.flattening": N_("Flattening"),
     "bases.hashing": N_("Hashing"),
@@ -50,11 +51,30 @@ TEXTS: dict[str, Template] = {
     ),
     "bases.being_prepared": N_("%(base)s is being prepared. Cancel that first."),
     "bases.not_ready": N_("%(base)s is not ready on its own node. Prepare it first, then retry."),
-    "bases.copy_differs": N_(
-        "The copy of %(file)s on %(node)s differs from the original: its hash is %(seen)s…, not %(original)s…. The "
-        "copy was deleted. Retry; if this happens again, test that node’s memory and disk."
+    "bases.original_in_work": N_(
+        "The original of %(base)s on %(node)s is being verified or restored. This copy is retried automatically "
+        "afterwards."
     ),
-    "bases.replica_in_use": N_("Clones use this copy, so it was kept."),
+    "bases.original_changed": N_(
+        "The original of %(base)s on %(node)s is damaged, and no other node has an intact copy: %(why)s Restore that "
+        "file from a backup, then save the Nodes tab again. Without a backup, delete the clones and the base, "
+        "and import it again."
+    ),
+    "bases.copy_differs": N_(
+        "The copy of %(file)s on %(node)s differs from the original, which is intact: its hash is %(seen)s…, not "
+        "%(original)s…. The copy was deleted. Retry; if this happens again, test that node’s memory and disk."
+    ),
+    "bases.not_wanted": N_("No longer wanted: the node was deselected or selected again."),
+    # What a check found of a copy
+    "bases.file_missing": N_("%(file)s is missing on %(node)s. It is being copied again automatically."),
+    "bases.file_changed": N_(
+        "%(file)s was changed on %(node)s after it was prepared. It is being copied again automatically."
+    ),
+    "bases.file_touched": N_(
+        "%(file)s was written to or replaced on %(node)s. It is being verified; until then, clones there are neither "
+        "created nor started."
+    ),
+    "bases.file_damaged": N_("%(file)s on %(node)s was deleted or changed after it was prepared."),
     # For the audit log
     "bases.allowed_nodes": N_("%(nodes)s"),
     "bases.no_nodes": N_("no node"),

@@ -54,6 +54,9 @@ TEXTS: dict[str, Template] = {
     "clones.requested_for": Plural("%(count)s clone for %(owner)s", "%(count)s clones for %(owner)s"),
     # How work on them ended
     "clones.replica_gone": N_("Node %(node)s no longer has a copy of this base."),
+    "clones.base_not_whole": N_(
+        "The copy of the base on node %(node)s cannot be used right now. %(why)s Try again once it is ready."
+    ),
     "clones.names_taken_on_node": N_(
         "Node %(node)s already has virtual machines with these names: %(names)s. Delete these clones and create them "
         "with another prefix."

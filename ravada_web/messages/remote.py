@@ -41,6 +41,8 @@ TEXTS: dict[str, Template] = {
     "remote.step_make_template": N_("making the overlay template"),
     "remote.step_make_overlays": N_("making overlays"),
     "remote.step_check": N_("node check"),
+    "remote.step_look_at_files": N_("looking at files"),
+    "remote.step_list_leftovers": N_("listing leftovers"),
     "remote.step_survey": N_("survey"),
     "remote.step_read_original": N_("reading the original"),
     "remote.step_copy_within": N_("copying a file"),
@@ -165,8 +167,8 @@ TEXTS: dict[str, Template] = {
     ),
     # Copies from node to node
     "remote.copy_length": N_(
-        "The copy of %(path)s from %(source)s to %(dest)s ended after %(copied_bytes)s instead of %(expected_bytes)s: "
-        "the original has changed since it was prepared. Check its hash; prepare the base again if it was changed."
+        "The copy of %(path)s from %(source)s to %(dest)s ended after %(copied_bytes)s instead of %(expected_bytes)s. "
+        "Retry."
     ),
     "remote.copy_stalled": N_(
         "The copy of %(path)s from %(source)s to %(dest)s made no progress for %(stall_seconds)s and was stopped. "

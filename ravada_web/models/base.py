@@ -142,7 +142,10 @@ class BaseDisk(db.Model):
 
 
 class Replica(db.Model):
-    """A version's files on one node, in `directory`; `progress` is the copy's, 0 to 100."""
+    """A version's files on one node, in `directory` ("" until they first were there); `progress` is the copy's, 0 to
+    100. `stamps` are theirs when they were last known to be whole, by name; a file that has another one since is looked
+    at again. `operation_id` is the operation that brings or removes it, or did so last; after
+    `failures` in a row it is tried again by itself at `retry_at` (None: not before somebody asks)."""
 
     __tablename__ = "replicas"
     __table_args__ = (UniqueConstraint("version_id", "node_id"),)
@@ -153,5 +156,9 @@ class Replica(db.Model):
     progress: Mapped[int] = mapped_column(default=0)
     reason: Mapped[Words]
     directory: Mapped[str] = mapped_column(Text)
+    stamps: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    operation_id: Mapped[int | None] = mapped_column(ForeignKey("operations.id", ondelete="SET NULL"), index=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    retry_at: Mapped[Moment | None]
     version: Mapped[BaseVersion] = relationship(back_populates="replicas")
     node: Mapped[Node] = relationship()

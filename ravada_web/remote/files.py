@@ -15,8 +15,12 @@ BLOCK = 512
 # A list of files may take so many bytes: about half a million names.
 MOST_LISTED = 64 << 20
 MOST_BYTES = 1 << 63
+LONGEST_STAMP = 120
 TREE = r'find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
+TEMPORARY = r'find "$@" -maxdepth 1 -name ".*op-[0-9]*" -print0 2>/dev/null || :'
 DF = 'df -B1 --output=size,avail,file -- "$@" 2>/dev/null || :'
+# In a time zone of its own: a host may be given another one.
+STAT = 'TZ=UTC0 stat -L -c "file %s %i %y %n" -- "$@" 2>/dev/null || :'
 
 
 def file_size(workspace: Workspace, target: Target, path: str, deadline: float = FILES_SECONDS) -> int:
@@ -72,6 +76,50 @@ def list_tree(workspace: Workspace, target: Target, directories: Sequence[str], 
         for words in entries
         if len(words) == 3 and words[0].isdecimal() and words[1].isdecimal()
     ]
+
+
+def list_temporary(workspace: Workspace, target: Target, directories: Sequence[str]) -> list[str]:
+    """The paths of what attempts of operations have begun in these folders: files and folders named after them."""
+    argv = ["sh", "-c", TEMPORARY, "sh", *map(checked_path, directories)]
+    step = message("remote.step_list_leftovers")
+    raw = run(workspace, target, argv, deadline=FILES_SECONDS, step=step, most=MOST_LISTED)
+    return [path for path in os.fsdecode(raw).split("\0") if path]
+
+
+def remove_trees(workspace: Workspace, target: Target, paths: Sequence[str]) -> None:
+    """Delete these files and folders; those that are missing are fine."""
+    if paths:
+        run(workspace, target, ["rm", "-rf", "--", *map(checked_path, paths)], deadline=FILES_SECONDS)
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as it stands: its length in bytes, and a stamp that differs once it was written to or replaced."""
+
+    size: int
+    stamp: str
+
+
+def file_states(
+    workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS
+) -> dict[str, FileState]:
+    """These files as they stand, by path; those that are missing are left out."""
+    if not paths:
+        return {}
+    argv = ["sh", "-c", STAT, "sh", *map(checked_path, paths)]
+    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_look_at_files"))
+    return parse_stat(raw)
+
+
+def parse_stat(raw: bytes) -> dict[str, FileState]:
+    """Read the lines of `STAT`; others are passed over."""
+    # file SIZE INODE DATE TIME ZONE PATH
+    rows = (line.split(" ", 6) for line in os.fsdecode(raw).split("\n") if line.startswith("file "))
+    return {
+        row[6]: FileState(int(row[1]), " ".join(row[1:5])[:LONGEST_STAMP])
+        for row in rows
+        if len(row) == 7 and _is_size(os.fsencode(row[1]))
+    }
 
 
 def free_space(

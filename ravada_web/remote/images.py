@@ -28,6 +28,7 @@ __all__ = [
     "make_template",
     "publish",
     "remove_files",
+    "replace",
     "sample",
     "sha256",
 ]
@@ -64,6 +65,11 @@ fi
 sync -- "$(dirname -- "$2")"
 """
 )
+
+# The name goes to the new file at once: those who have the former one open go on reading that.
+REPLACE = """
+chmod 0444 -- "$1" && sync -- "$1" && mv -f -T -- "$1" "$2" && sync -- "$(dirname -- "$2")"
+"""
 
 
 @dataclass(frozen=True)
@@ -220,3 +226,9 @@ def publish(
         if error.status != TAKEN:
             raise
         raise ImageRefused(message("remote.name_taken", path=final, name=target.name)) from error
+
+
+def replace(workspace: Workspace, target: Target, temporary: str, final: str, deadline: float = HASH_SECONDS) -> None:
+    """Give a verified file its name, read-only and synced to disk, in place of a damaged file of ours."""
+    argv = ["sh", "-c", REPLACE, "sh", checked_path(temporary), checked_path(final)]
+    run(workspace, target, argv, deadline=deadline, step=message("remote.step_publish"))

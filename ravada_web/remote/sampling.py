@@ -1,12 +1,12 @@
 """How a node is: the one cheap command that checks SSH and reads load, memory and the disks' room."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ravada_web.messages import message
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import UnreadableAnswer
-from ravada_web.remote.files import DF, parse_df
+from ravada_web.remote.files import DF, STAT, FileState, parse_df, parse_stat
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 # The shell's own `read` where it will do: each program started costs a node a millisecond, every 5 s.
@@ -20,14 +20,16 @@ date "+now %s.%N"
 # More than any host has: processes that wait, memory (1 PiB), and seconds since 1970 (the year 36812).
 MOST_LOAD, MOST_KIB, MOST_SECONDS = 1e7, 1 << 40, 1 << 40
 # without paths df would list the current folder
-WITH_DISKS = SCRIPT + DF
+WITH_DISKS = f"{SCRIPT}{DF}\n"
+WITH_FILES = WITH_DISKS + STAT
 
 
 @dataclass(frozen=True)
 class Sample:
     """What was seen of a node. `disks`: {path: (bytes in all, bytes free)}, without paths that are not there.
 
-    `now` is the node's own clock, in seconds since the epoch.
+    `now` is the node's own clock, in seconds since the epoch. `files` are those that were asked about, without the
+    missing ones.
     """
 
     load1: float
@@ -35,12 +37,21 @@ class Sample:
     memory_available_mib: int
     disks: dict[str, tuple[int, int]]
     now: float
+    files: Mapping[str, FileState] = field(default_factory=dict)
 
 
-def sample(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float, fresh: bool = False) -> Sample:
-    """Sample a node; `paths` are its pools' folders. Raises what `run` raises; `fresh` as there."""
-    script = WITH_DISKS if paths else SCRIPT
-    argv = ["sh", "-c", script, "sh", *map(checked_path, paths)]
+def sample(
+    workspace: Workspace,
+    target: Target,
+    paths: Sequence[str],
+    deadline: float,
+    fresh: bool = False,
+    files: Sequence[str] = (),
+) -> Sample:
+    """Sample a node; `paths` are its pools' folders, `files` what is looked at beside them. Raises what `run` raises;
+    `fresh` as there."""
+    script = WITH_FILES if files else WITH_DISKS if paths else SCRIPT
+    argv = ["sh", "-c", script, "sh", *map(checked_path, (*paths, *files))]
     raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=message("remote.step_check"))
     try:
         return _parse(raw, paths)
@@ -58,6 +69,7 @@ def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
         memory_available_mib=int(_number(named[b"available"], MOST_KIB)) // 1024,
         disks=parse_df(lines[4], paths) if len(lines) > 4 else {},
         now=_number(named[b"now"], MOST_SECONDS),
+        files=parse_stat(lines[4]) if len(lines) > 4 else {},
     )
 
 

@@ -12,8 +12,6 @@ import pytest
 from jobs.parent import WORKERS
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Observed, Operation, Trust, now
-from ravada_web.services.bases import actions as base_actions
-from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.errors import NodeRefuses
@@ -22,7 +20,7 @@ from ravada_web.services.joining import host_keys
 from ravada_web.services.operations import workers as operations_workers
 from ravada_web.services.operations.processes import process_start
 from tests.lab.screen import read_screen, screenshot
-from tests.support.cluster import GUEST, IMAGES, Cluster, allow, make_base, seconds_until
+from tests.support.cluster import IMAGES, Cluster, seconds_until
 from tests.support.servers import answers, wait_until
 
 
@@ -140,36 +138,6 @@ def caught_at_work(workers: list[int]) -> list[int]:
 
     wait_until(look, 20, "a job is being done", poll=0.001)
     return found
-
-
-def test_a_flipped_bit_in_a_copy_is_caught_before_use(cluster: Cluster) -> None:
-    base_id = make_base(cluster, "flipped", [GUEST], ["rvt1"])
-    name = f"ravada-base-{base_id}-v1-vda.qcow2"
-    master = cluster.lab.master
-    flip = f"chmod u+w {name}; printf '\\377' | dd of={name} bs=1 seek=5000000 conv=notrunc; chmod a-w {name}"
-    master.run(["sh", "-c", f"cd {IMAGES}; {flip}"])
-    with pytest.raises(AssertionError):
-        allow_quickly(cluster, base_id)
-    (row,) = [row for row in base_list.tab(cluster.admin, cluster.base(base_id)) if row.node.name == "rvt2"]
-    assert row.replica is not None and row.replica.state == "failed"
-    assert row.replica.reason.kind == "bases.copy_differs"
-    assert [file for file in cluster.lab.nodes[1].run(["ls", "-A", IMAGES]).stdout.split() if name in file] == []
-    allow(cluster, base_id, ["rvt1"])
-    cluster.wait_operations()
-    base_actions.remove(cluster.admin, cluster.base(base_id))
-    cluster.wait_operations()
-    assert name not in master.run(["ls", "-A", IMAGES]).stdout
-
-
-def allow_quickly(cluster: Cluster, base_id: int) -> None:
-    """Tick two nodes and wait until what that asked for is over; fails where a replica did."""
-    ids = {cluster.node(name).id for name in ("rvt1", "rvt2")}
-    base_actions.allow(cluster.admin, cluster.base(base_id), ids)
-    cluster.wait_operations()
-    states = [
-        row.replica.state for row in base_list.tab(cluster.admin, cluster.base(base_id)) if row.allowed and row.replica
-    ]
-    assert states == ["ready", "ready"]
 
 
 @contextmanager

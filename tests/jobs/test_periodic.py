@@ -43,6 +43,8 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "notifications": nothing,
         "thinning": [[]],
         "shutdowns": nothing,
+        "replicas": nothing,
+        "leftovers": nothing,
         "counts": [nodes],
     }
 

@@ -117,8 +117,8 @@ def _unreachable(kind: str, base: Base, node: Node) -> Message:
 
 
 def allow(actor: User, base: Base, node_ids: Collection[int]) -> None:
-    """Let exactly these nodes run the base. Newly ticked ones are given a replica; the replica of one unticked
-    goes once no clone stands on it. Raises InvalidInput for a node that does not exist."""
+    """Let exactly these nodes run the base. Ticked ones are given a replica, and tried again where that failed; the
+    replica of one unticked goes once no clone stands on it. Raises InvalidInput for a node that does not exist."""
     rights.require(actor, "bases.change")
     outbox.require_queue()
     with transaction() as session:
@@ -132,8 +132,8 @@ def allow(actor: User, base: Base, node_ids: Collection[int]) -> None:
         names = sorted(nodes[node_id].name for node_id in chosen)
         text = message("bases.allowed_nodes", nodes=names) if names else message("bases.no_nodes")
         events.record(session, actor, "allow", base, text)
-        replicas.ensure(session, actor, base, [nodes[node_id] for node_id in sorted(chosen)])
-        replicas.drop_unused(session, actor, base, [nodes[node_id] for node_id in sorted(before - chosen)])
+        replicas.ensure(session, base, [nodes[node_id] for node_id in sorted(chosen)])
+        replicas.settle(session, actor, base_id=base.id, asked=chosen | before)
 
 
 def remove(actor: User, base: Base) -> Operation:
@@ -147,10 +147,12 @@ def remove(actor: User, base: Base) -> Operation:
         if base.state == BaseState.PREPARING:
             raise Conflict(message("bases.being_prepared", base=base.name))
         held = session.scalars(select(Replica).join(Replica.version).where(Replica.version.has(base_id=base.id))).all()
-        for replica in held:
-            if not replica.node.is_reachable:
-                raise Conflict(_unreachable("replica_unreachable", base, replica.node))
-            replica.state = ReplicaState.REMOVING
+        if away := next((replica.node for replica in held if not replica.node.is_reachable), None):
+            raise Conflict(_unreachable("replica_unreachable", base, away))
         base.allowed = []
         events.record(session, actor, "remove", base)
-        return request(session, "base_remove", message("bases.remove", base=base.name), actor=actor, base_id=base.id)
+        title = message("bases.remove", base=base.name)
+        operation = request(session, "base_remove", title, actor=actor, base_id=base.id)
+        for replica in held:
+            replica.state, replica.operation_id = ReplicaState.REMOVING, operation.id
+        return operation

@@ -23,10 +23,10 @@ from ravada_web.models import (
 from ravada_web.remote import files, images, overlays
 from ravada_web.remote.images import BLOCK_SIZE, INSPECT_SECONDS, hash_seconds
 from ravada_web.services.bases import nvram as nvram_files
-from ravada_web.services.bases import replicas
+from ravada_web.services.bases import replica_files, replicas
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
-from ravada_web.services.storage import pools
+from ravada_web.services.storage import leftovers, pools
 from ravada_web.services.storage.file_names import template_name, temporary_name, version_file_name
 from ravada_web.services.transaction import transaction
 
@@ -37,6 +37,7 @@ def prepare(handle: Handle) -> None:
     base = db.session.get_one(Base, handle.base_id)
     node = base.node
     directory = pools.require_pool(node).path
+    leftovers.sweep(endpoints.target(node), [directory])
     number = max((version.number for version in base.versions), default=0) + 1
     _require_space(base, node, directory)
     disks = [_prepare_disk(handle, base, node, directory, number, position) for position in range(len(_disks(base)))]
@@ -46,10 +47,14 @@ def prepare(handle: Handle) -> None:
         if source.get("kind") == FileKind.NVRAM
     ]
     handle.check()
-    for file in (*disks, *variables):
+    made = [*disks, *variables]
+    for file in made:
         _publish(handle, node, directory, file)
+    names = {name for file in made for name in (file.file_name, template_name(file))}
+    stamps = replica_files.stamps_of(endpoints.target(node), directory, names)
+    replica = Replica(node_id=node.id, state=ReplicaState.READY, progress=100, directory=directory, stamps=stamps)
     with transaction() as session:
-        _write_version(session, handle, base, node, directory, number, [*disks, *variables])
+        _write_version(session, handle, base, replica, BaseVersion(number=number, prepared_at=now(), files=made))
 
 
 def _disks(base: Base) -> list[dict[str, Any]]:
@@ -110,21 +115,13 @@ def _publish(handle: Handle, node: Node, directory: str, disk: BaseDisk) -> None
         overlays.make_template(workspace, where, final, pools.in_pool(directory, template_name(disk)))
 
 
-def _write_version(
-    session: Session,
-    handle: Handle,
-    base: Base,
-    node: Node,
-    directory: str,
-    number: int,
-    files_made: list[BaseDisk],
-) -> None:
-    replica = Replica(node_id=node.id, state=ReplicaState.READY, progress=100, directory=directory)
-    version = BaseVersion(number=number, prepared_at=now(), files=files_made, replicas=[replica])
+def _write_version(session: Session, handle: Handle, base: Base, replica: Replica, version: BaseVersion) -> None:
+    version.replicas = [replica]
     base.versions.append(version)
     base.state, base.reason = BaseState.READY, NOTHING
     session.flush()
     allowed = session.scalars(
         select(Node).join(AllowedNode, AllowedNode.node_id == Node.id).where(AllowedNode.base_id == base.id)
     )
-    replicas.ensure(session, session.get(User, handle.user_id), base, allowed)
+    replicas.ensure(session, base, allowed)
+    replicas.settle(session, session.get(User, handle.user_id), base_id=base.id)

@@ -1,7 +1,7 @@
 """Creating a batch of clones on its node."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libvirt
 from sqlalchemy import select, update
@@ -10,12 +10,13 @@ from ravada_web.errors import Conflict
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
-from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.hypervisor.facts import NodeFacts, read_networks
 from ravada_web.messages import message
 from ravada_web.models import BaseDisk, Clone, CloneState, FileKind, Operation, User
 from ravada_web.remote import overlays
 from ravada_web.remote.target import Target
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import base_files
 from ravada_web.services.clones.batch import claimed_clones, replica_directory, set_state
 from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.nodes import endpoints
@@ -51,8 +52,10 @@ def create(handle: Handle) -> None:
     for template, paths in plan.copies.items():
         handle.check()
         overlays.make_overlays(endpoints.workspace(), plan.where, template, paths, handle.token)
-    documents = [for_clone(plan.template_xml, identity, plan.facts) for identity in plan.identities]
     with open_connection(plan.uri) as connection:
+        # Networks are started and stopped by hand: what was known of them a minute ago refuses nothing.
+        facts = replace(plan.facts, networks=read_networks(connection))
+        documents = [for_clone(plan.template_xml, identity, facts) for identity in plan.identities]
         _refuse_foreign(connection, plan)
         handle.check()
         domains.define_all(connection, documents)
@@ -66,6 +69,7 @@ def _plan(handle: Handle) -> Plan | None:
     if not batch:
         return None
     node, version = batch[0].node, batch[0].version
+    base_files.require_whole(node, version.id)
     directory = replica_directory(version, node)
     where = endpoints.target(node)
 

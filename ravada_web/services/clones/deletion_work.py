@@ -7,6 +7,7 @@ from sqlalchemy import delete as delete_rows
 from ravada_web.hypervisor import domains
 from ravada_web.models import Clone, CloneState, Node
 from ravada_web.remote import files
+from ravada_web.services.bases import replicas
 from ravada_web.services.clones.batch import claimed_clones, replica_directory
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
@@ -19,7 +20,7 @@ def delete(handle: Handle) -> None:
     batch = claimed_clones(handle, CloneState.DELETING)
     if not batch:
         return
-    node = batch[0].node
+    node, node_id = batch[0].node, batch[0].node_id
     where, paths = endpoints.target(node), _files(batch, node)
     ids, uuids = [clone.id for clone in batch], [clone.uuid for clone in batch]
     with endpoints.connect(node) as connection:
@@ -31,6 +32,7 @@ def delete(handle: Handle) -> None:
     files.remove_files(endpoints.workspace(), where, paths)
     with transaction() as session:
         session.execute(delete_rows(Clone).where(Clone.id.in_(ids)))
+        replicas.settle(session, node_id=node_id)  # the last one's copy of the base may be wanted no more
 
 
 def _files(batch: Sequence[Clone], node: Node) -> list[str]:

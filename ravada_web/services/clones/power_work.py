@@ -10,10 +10,10 @@ from sqlalchemy.orm import joinedload
 from ravada_web.errors import Conflict
 from ravada_web.hypervisor import displays, domains
 from ravada_web.hypervisor.errors import HypervisorError
-from ravada_web.messages import Message, message
+from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Clone, CloneState
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.clones import shutdowns
+from ravada_web.services.clones import base_files, shutdowns
 from ravada_web.services.clones.batch import claimed_clones, set_state, still_ours
 from ravada_web.services.clones.waves import give_way
 from ravada_web.services.nodes import endpoints
@@ -23,10 +23,15 @@ from ravada_web.services.transaction import transaction
 
 def start(handle: Handle) -> None:
     """Start each clone of the batch; one that cannot start does not keep the others from it."""
-    batch = claimed_clones(handle, CloneState.STARTING)
+    batch, problems = base_files.set_aside(handle, claimed_clones(handle, CloneState.STARTING))
     address = endpoints.display_address(batch[0].node) if batch else ""
     act = partial(displays.start, address=address)
-    _each(handle, batch, act, CloneState.RUNNING, CloneState.STOPPED)
+    try:
+        _each(handle, batch, act, CloneState.RUNNING, CloneState.STOPPED)
+    except Conflict as error:
+        problems += [error.message, *base_files.after_failed_starts(handle)]
+    if problems:
+        raise Conflict(sentences(*problems))
 
 
 def stop(handle: Handle) -> None:

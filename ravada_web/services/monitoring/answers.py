@@ -1,6 +1,7 @@
 """What a check queries of a node, and the node's answer."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ravada_web.hypervisor.facts import NodeFacts
@@ -9,6 +10,7 @@ from ravada_web.messages import NOTHING, Message
 from ravada_web.models import Observed
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.target import Target
+from ravada_web.services.bases.replica_files import Expected, Finding
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Question:
     # What the last check saw, and whether the node is quarantined for another host key.
     before: Observed
     quarantined: bool = False
+    # The files of its replicas, as they are to be.
+    files: tuple[Expected, ...] = ()
+    # The networks and pools that were active when last asked, by name.
+    networks: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
 
 
 @dataclass
@@ -41,3 +48,5 @@ class Answer:
     ssh_seconds: float | None = None
     libvirt_seconds: float | None = None
     libvirt_silent: bool = False
+    # The files of replicas that are not as they were.
+    findings: Sequence[Finding] = ()

@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
+import libvirt
 from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
-from ravada_web.hypervisor.facts import read_facts
+from ravada_web.hypervisor.facts import read_active_pools, read_facts, read_networks
 from ravada_web.hypervisor.health import read_health
 from ravada_web.messages import message
 from ravada_web.models import Node, Observed, Trust, now
@@ -24,6 +25,8 @@ from ravada_web.remote.errors import HostKeyChanged, RemoteError
 from ravada_web.remote.links import link_is_up
 from ravada_web.remote.sampling import Sample, sample
 from ravada_web.remote.target import Workspace
+from ravada_web.services.bases import replica_files
+from ravada_web.services.bases.replica_files import Expected
 from ravada_web.services.monitoring.answers import Answer, Question
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes import endpoints
@@ -46,7 +49,8 @@ WAVE_SECONDS = 0.7
 
 def check(node_ids: Sequence[int]) -> None:
     """Check these nodes and write what was seen; a node that does not exist any more is passed over."""
-    questions = [_question(node) for node in _nodes(node_ids)]
+    files = replica_files.expected_on(node_ids)
+    questions = [_question(node, files.get(node.id, [])) for node in _nodes(node_ids)]
     db.session.rollback()
     for answers in Round(questions, endpoints.workspace()).waves():
         record(answers)
@@ -56,14 +60,22 @@ def _nodes(node_ids: Sequence[int]) -> Sequence[Node]:
     return db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
 
 
-def _question(node: Node) -> Question:
+def _question(node: Node, files: Sequence[Expected]) -> Question:
     where = endpoints.target(node)
     paths = tuple(pool.path for pool in node.pools if pool.active)
     # A node that was away may have come back with another libvirt, other pools, or as another machine.
     stale = node.facts_at is None or now() - node.facts_at > FACTS_AGE
     want_facts = stale or node.observed != Observed.UP
     return Question(
-        where, endpoints.libvirt_uri(where), paths, want_facts, Observed(node.observed), node.trust == Trust.CHANGED
+        where,
+        endpoints.libvirt_uri(where),
+        paths,
+        want_facts,
+        Observed(node.observed),
+        node.trust == Trust.CHANGED,
+        files=tuple(files),
+        networks=tuple(node.facts.get("networks", ())),
+        pools=tuple(node.facts.get("active_pools", ())),
     )
 
 
@@ -147,6 +159,7 @@ def probe_node(question: Question, workspace: Workspace) -> Answer:
         return Answer(node_id, Observed.DOWN, error.message)
     answer = Answer(node_id, Observed.UP, sample=seen, ssh_seconds=time.monotonic() - started)
     answer.pinned_again = question.quarantined
+    answer.findings = replica_files.compare(question.files, seen.files)
     if not link_is_up(workspace, question.target):
         answer.observed = Observed.DEGRADED
         answer.reason = message("nodes.link_starting")
@@ -156,16 +169,17 @@ def probe_node(question: Question, workspace: Workspace) -> Answer:
 
 
 def _sample(question: Question, workspace: Workspace) -> Sample:
+    files = replica_files.to_look_at(question.files)
     if question.quarantined:
-        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)
+        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True, files=files)
     try:
-        return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS)
+        return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS, files=files)
     except HostKeyChanged:
         raise
     except RemoteError:
         if question.before == Observed.DOWN:
             raise
-        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True)
+        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True, files=files)
 
 
 def _query_libvirt(question: Question, answer: Answer) -> None:
@@ -174,7 +188,12 @@ def _query_libvirt(question: Question, answer: Answer) -> None:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
             answer.health = read_health(connection)
             answer.libvirt_seconds = time.monotonic() - started
-            answer.facts = read_facts(connection) if question.want_facts else None
+            answer.facts = read_facts(connection) if question.want_facts or _is_news(question, connection) else None
     except HypervisorError as error:
         answer.observed, answer.libvirt_silent = Observed.DEGRADED, True
         answer.reason = message("nodes.libvirt_silent", why=error.message)
+
+
+def _is_news(question: Question, connection: libvirt.virConnect) -> bool:
+    """Whether a network or a pool was started or stopped since the facts were read."""
+    return (read_networks(connection), read_active_pools(connection)) != (question.networks, question.pools)

@@ -14,6 +14,7 @@ from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.messages import Message, message
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.services.audit import events
+from ravada_web.services.bases import replica_files
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.monitoring.answers import Answer
@@ -53,6 +54,7 @@ def _unreadable(answer: Answer) -> Answer:
         sample=None,
         health=None,
         facts=None,
+        findings=(),
         libvirt_silent=True,
     )
 
@@ -67,6 +69,7 @@ def _record_lot(answers: Sequence[Answer]) -> None:
         session.flush()  # pools that were seen for the first time have their number then
         node_history.record(session, nodes.values())
         alerts.update(session, nodes.values(), now())
+        replica_files.note(session, [finding for answer in answers for finding in answer.findings])
 
 
 def _record_one(session: Session, node: Node, answer: Answer) -> None:

@@ -14,6 +14,7 @@ from ravada_web.models import (
     Operation,
     OperationState,
     User,
+    now,
 )
 from ravada_web.services.audit import events
 from ravada_web.services.operations import outbox
@@ -132,5 +133,6 @@ def _stop(session: Session, row: Operation, actor: User) -> None:
     row.cancel_asked = True
     if row.state == OperationState.WAITING:
         row.state, row.error = OperationState.CANCELLED, message("operations.cancelled_by", name=actor.name)
+        row.finished_at = now()
         KINDS[row.kind].subject.release(session, row, row.error)
     events.record(session, actor, "cancel", row, row.title)

@@ -1,6 +1,7 @@
 """What operations work on: freed when one ends early, put back to work when it is retried."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar
 
 from sqlalchemy import select, update
@@ -8,7 +9,17 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.messages import Message, message
-from ravada_web.models import Base, BaseState, Clone, CloneState, Operation, Replica, ReplicaState
+from ravada_web.models import (
+    Base,
+    BaseState,
+    Clone,
+    CloneState,
+    Operation,
+    OperationState,
+    Replica,
+    ReplicaState,
+    now,
+)
 
 
 class Subject:
@@ -72,18 +83,36 @@ class RestartedClones(Clones):
 
 
 class OneReplica(Subject):
-    """The replica that the operation's parameters name."""
+    """The replica that the operation's parameters name, as long as no other operation has taken it over."""
+
+    # It is tried again by itself, after longer and longer pauses.
+    FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
         """Free the rows, with the reason why the work ended early."""
-        replica_id = operation.params["replica_id"]
-        broken = update(Replica).where(Replica.id == replica_id, Replica.state != ReplicaState.READY)
-        session.execute(broken.values(state=ReplicaState.FAILED, reason=reason))
+        replica = self._mine(session, operation)
+        if replica is None or replica.state == ReplicaState.READY:
+            return
+        replica.state, replica.reason = ReplicaState.FAILED, reason
+        if operation.cancel_asked:
+            replica.retry_at = None
+        elif operation.state == OperationState.CANCELLED:
+            replica.retry_at = now()  # it was asked for again while it ended
+        else:
+            replica.failures += 1
+            replica.retry_at = now() + min(self.FIRST_PAUSE * 2 ** min(replica.failures - 1, 10), self.LONGEST_PAUSE)
 
     def resume(self, session: Session, operation: Operation) -> None:
         """Put the rows back to work for a retry. Raises Conflict where they have moved on."""
-        if session.get(Replica, operation.params["replica_id"]) is None:
+        replica = self._mine(session, operation)
+        if replica is None or replica.state != ReplicaState.FAILED:
             raise Conflict(message("operations.replica_gone", title=operation.title))
+        removes = operation.kind == "replica_remove"
+        replica.state = ReplicaState.REMOVING if removes else ReplicaState.WANTED
+
+    def _mine(self, session: Session, operation: Operation) -> Replica | None:
+        replica = session.get(Replica, operation.params["replica_id"])
+        return replica if replica is not None and replica.operation_id in (None, operation.id) else None
 
 
 class PreparedBase(Subject):

@@ -10,9 +10,12 @@ def version_file_name(base: Base, number: int, target: str, kind: str = FileKind
 
 def template_name(file: BaseDisk) -> str:
     """The file whose bytes every new clone's own begins with: the empty overlay beside a disk, or the NVRAM itself."""
-    if file.kind == FileKind.NVRAM:
-        return file.file_name
-    return file.file_name.removesuffix(".qcow2") + ".overlay"
+    return template_of(file.file_name, file.kind)
+
+
+def template_of(file_name: str, kind: str) -> str:
+    """The same, by the file's name and kind."""
+    return file_name if kind == FileKind.NVRAM else file_name.removesuffix(".qcow2") + ".overlay"
 
 
 def temporary_name(file_name: str, token: str) -> str:

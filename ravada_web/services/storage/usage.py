@@ -23,7 +23,7 @@ from ravada_web.services.operations import outbox
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.operations.requests import request
 from ravada_web.services.permissions import rights
-from ravada_web.services.storage import pools
+from ravada_web.services.storage import leftovers, pools
 from ravada_web.services.storage.file_names import template_name
 from ravada_web.services.transaction import transaction
 
@@ -88,7 +88,10 @@ def count_nodes(node_ids: Sequence[int]) -> None:
         futures = {threads.submit(_listed, question, workspace): question for question in questions}
         for listing in as_completed(futures):
             try:
-                _store(futures[listing], listing.result())
+                seen = listing.result()
+                _store(futures[listing], seen)
+                if any(".op-" in file.path for file in seen):
+                    leftovers.sweep(futures[listing].target, list(futures[listing].folders.values()))
             except RemoteError as error:
                 log.info("pools not counted", node=futures[listing].target.name, error=error.message.to_json())
 

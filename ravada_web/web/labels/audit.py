@@ -16,6 +16,7 @@ ACTIONS = {
     "clone": _l("requested"),
     "close_console": _l("closed console"),
     "create": _l("created"),
+    "damaged": _l("copy found damaged:"),
     "delete": _l("deleted"),
     "disable": _l("disabled"),
     "edit": _l("changed settings"),

@@ -1,0 +1,68 @@
+"""What ended attempts of operations have left in pools: part-made files and folders, named after their attempt."""
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Node, Observed, Operation, OperationState, now
+from ravada_web.remote import files
+from ravada_web.remote.errors import RemoteError
+from ravada_web.remote.target import Target
+from ravada_web.services.batches import batched
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.transaction import read_again
+
+log = structlog.get_logger()
+# ".FILE.op-ID-ATTEMPT.part", and the folders ".op-ID-ATTEMPT.XXXXXXXX" that overlays are made in.
+NAME = re.compile(r"\.(?:.+\.)?op-(\d+)-(\d+)\.(?:part|[A-Za-z0-9]{8})")
+# How often nodes are swept where operations have ended early since: each is swept a few times.
+SWEEP_SECONDS = 60.0
+LOOK_BACK = timedelta(seconds=3 * SWEEP_SECONDS)
+# So many nodes are worth a job of their own.
+A_JOB = 50
+
+
+def sweep(where: Target, directories: Sequence[str]) -> None:
+    """Delete what ended attempts have left in these folders of a node. What a live attempt makes is left to it, and so
+    is what no operation of ours accounts for. Raises RemoteError."""
+    paths = files.list_temporary(endpoints.workspace(), where, directories)
+    files.remove_trees(endpoints.workspace(), where, ended(paths))
+
+
+def ended(paths: Collection[str]) -> list[str]:
+    """Those of these paths whose attempts have ended, or were handed to another."""
+    attempts = {
+        path: (int(match[1]), int(match[2])) for path in paths if (match := NAME.fullmatch(path.rpartition("/")[2]))
+    }
+    ids = {operation_id for operation_id, _attempt in attempts.values() if operation_id < 1 << 31}
+    read_again()
+    rows = {row.id: row for row in db.session.scalars(select(Operation).where(Operation.id.in_(ids)))}
+    return sorted(path for path, (id_, attempt) in attempts.items() if id_ in rows and _over(rows[id_], attempt))
+
+
+def _over(row: Operation, attempt: int) -> bool:
+    return row.over or row.attempt > attempt
+
+
+def due() -> list[Sequence[int]]:
+    """Returns the ids of nodes that are up and where operations have ended early of late, those of one job together."""
+    early = Operation.state.in_([OperationState.FAILED, OperationState.CANCELLED]) | (Operation.attempt > 1)
+    on_it = select(Operation.node_id).where(early, Operation.finished_at > now() - LOOK_BACK)
+    query = select(Node.id).where(Node.id.in_(on_it), Node.observed == Observed.UP).order_by(Node.id)
+    return list(batched(db.session.scalars(query).all(), A_JOB))
+
+
+def sweep_nodes(node_ids: Sequence[int]) -> None:
+    """Sweep the pools of these nodes; one that does not answer is passed over: its next count of pools does it."""
+    nodes = db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
+    folders = [(endpoints.target(node), [pool.path for pool in node.pools if pool.active]) for node in nodes]
+    for where, directories in folders:
+        try:
+            if directories:
+                sweep(where, directories)
+        except RemoteError as error:
+            log.info("leftovers stay for now", node=where.name, error=error.message.to_json())
