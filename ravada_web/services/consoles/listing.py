@@ -9,14 +9,19 @@ from ravada_web.models import Clone, Console, Operation, User
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles import rights as console_rights
 from ravada_web.services.consoles import viewer_files
+from ravada_web.services.consoles.tickets import COMING
 from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import waiting
+from ravada_web.services.operations.waiting import Waiting
 
 
 @dataclass(frozen=True)
 class ConsolePage:
-    """A clone, whether the viewer only looks on, who looks on now, and why there is no viewer file, if so."""
+    """A clone, whether the viewer only looks on, who looks on now, and why there is no viewer file, if so. `waiting` is
+    its place, where others go first."""
 
     clone: Clone
+    waiting: Waiting | None
     looks_on: bool
     onlookers: Sequence[Console]
     no_file: Message
@@ -36,10 +41,17 @@ def console(viewer: User, clone_id: int) -> ConsolePage:
     console_rights.require_view(viewer, clone)
     return ConsolePage(
         clone=clone,
+        waiting=_place(viewer, clone),
         looks_on=console_rights.is_onlooker(viewer, clone),
         onlookers=console_rights.onlookers(clone),
         no_file=viewer_files.impossible(viewer, clone),
     )
+
+
+def _place(viewer: User, clone: Clone) -> Waiting | None:
+    if clone.state not in COMING or clone.operation_id is None:
+        return None
+    return waiting.places(viewer, [clone.operation_id]).get(clone.operation_id)
 
 
 def viewer_file(viewer: User, clone_id: int, operation_id: int) -> ViewerFile:

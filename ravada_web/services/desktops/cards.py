@@ -15,8 +15,10 @@ from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.hastening import MAKING
 from ravada_web.services.clones.obstacles import WAITING, Obstacle, obstacle_of, reason_against, states_of
 from ravada_web.services.consoles import screenshots
+from ravada_web.services.operations import waiting
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import RESTARTED_CLONES
+from ravada_web.services.operations.waiting import Waiting
 from ravada_web.services.paging import Page, paginate
 
 PER_PAGE = 60
@@ -28,13 +30,15 @@ _STAYS = Clone.state != CloneState.DELETING
 class Desktop:
     """A card. `step` is how far it is on its way to its user: 0 waits, 1 starts; None when it is not on its way.
 
-    `picture` is the moment of its screen's picture (seconds since the epoch), if there is one.
+    `waiting` is its place, where others go first; `picture` the moment of its screen's picture (seconds since the
+    epoch), if there is one.
     """
 
     clone: Clone
     obstacle: Obstacle | None
     step: int | None
     restarts: bool
+    waiting: Waiting | None
     picture: int | None
     may_delete: bool
 
@@ -97,7 +101,19 @@ def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
     operations = _operations(rows)
     nodes = states_of(db.session(), rows)
     shown = screenshots.times([row.id for row in rows if row.state in (CloneState.RUNNING, CloneState.PAUSED)])
-    return [_card(viewer, row, operations.get(row.operation_id or 0), nodes, shown.get(row.id)) for row in rows]
+    late = [id_ for id_, (_kind, state) in operations.items() if state == OperationState.WAITING]
+    places = waiting.places(viewer, late)
+    return [
+        _card(
+            viewer,
+            row,
+            operations.get(row.operation_id or 0),
+            places.get(row.operation_id or 0),
+            nodes,
+            shown.get(row.id),
+        )
+        for row in rows
+    ]
 
 
 def _operations(rows: Sequence[Clone]) -> dict[int, tuple[str, str]]:
@@ -111,6 +127,7 @@ def _card(
     viewer: User,
     clone: Clone,
     operation: tuple[str, str] | None,
+    place: Waiting | None,
     nodes: Mapping[int, NodeState],
     picture: int | None,
 ) -> Desktop:
@@ -121,6 +138,7 @@ def _card(
         obstacle=obstacle_of(reason) if reason else None,
         step=_step(clone, operation, restarts),
         restarts=restarts,
+        waiting=place,
         picture=picture,
         may_delete=clone_actions.may_delete(viewer, clone),
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import func, or_, select
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation
+from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation, OperationState
 
 
 def digests(topics: Collection[str]) -> dict[str, str]:
@@ -19,13 +19,22 @@ def digests(topics: Collection[str]) -> dict[str, str]:
     of_node = (Node.observed, Node.trust, Node.service_state)
     query = select(*shown, *of_node, Operation.state).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
     query = query.outerjoin(Operation, Operation.id == Clone.operation_id)
-    for row in db.session.execute(query.where(or_(Clone.owner_id.in_(owners), Clone.id.in_(ids)))):
-        lines[f"clone-{row.id}"].append(repr(tuple(row)))
-        lines[f"desktops-{row.owner_id}"].append(repr(tuple(row)))
+    rows = db.session.execute(query.where(or_(Clone.owner_id.in_(owners), Clone.id.in_(ids)))).all()
+    line = _line() if any(row[-1] == OperationState.WAITING for row in rows) else ""
+    for row in rows:
+        shown_now = f"{tuple(row)} {line if row[-1] == OperationState.WAITING else ''}"
+        lines[f"clone-{row.id}"].append(shown_now)
+        lines[f"desktops-{row.owner_id}"].append(shown_now)
     open_ones = select(Console.id, Console.clone_id).where(Console.closed_at.is_(None), Console.clone_id.in_(ids))
     for console_id, clone_id in db.session.execute(open_ones.order_by(Console.id)):
         lines[f"clone-{clone_id}"].append(f"console {console_id}")
     return {topic: hashlib.sha256("\n".join(lines[topic]).encode()).hexdigest() for topic in topics}
+
+
+def _line() -> str:
+    """How many operations are not over: when that changes, places in the queue have."""
+    states = (OperationState.WAITING, OperationState.RUNNING)
+    return str(db.session.scalar(select(func.count()).where(Operation.state.in_(states))))
 
 
 def _offers() -> str:

@@ -30,7 +30,7 @@ HEARS: Mapping[str, tuple[str, ...]] = {
     "node": ("nodes", "clones"),
     "base": ("bases", "clones"),
     "operation": ("operations",),
-    "clone": ("clones", "states", "consoles"),
+    "clone": ("clones", "states", "consoles", "operations"),
     "desktops": ("clones", "states", "operations", "bases", "people"),
 }
 

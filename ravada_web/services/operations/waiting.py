@@ -1,19 +1,24 @@
 """What a waiting operation waits for, at which place, and about how long: from Redis and from past operations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from redis.exceptions import RedisError
 from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db, queues
 from ravada_web.messages import NOTHING, Message, message, sentences
-from ravada_web.models import Operation, OperationState, User, operation_of
+from ravada_web.models import Operation, OperationState, User, now, operation_of
 from ravada_web.services.operations import estimates, workers
 from ravada_web.services.operations.kinds import QUEUES, held_by, queue_of
 from ravada_web.services.operations.limits import limit_key, limit_of
 from ravada_web.services.permissions import scopes
+
+# A page tells its user of a place in the queue once they have waited for so long.
+SHOWN_AFTER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,11 @@ class Waiting:
     position: int | None = None
     seconds: float | None = None
 
+    @property
+    def queued(self) -> bool:
+        """Whether others go first."""
+        return self.position is not None and self.reason.kind != "operations.starting_shortly"
+
 
 @dataclass(frozen=True)
 class _Queues:
@@ -33,6 +43,17 @@ class _Queues:
     held: dict[str, list[str]]
     through: dict[str, list[str]]
     served: dict[str, workers.QueueRow]
+
+
+def places(viewer: User, operation_ids: Collection[int]) -> dict[int, Waiting]:
+    """For those of these operations that have waited a while and still have others before them, their places. What
+    begins at once asks nothing of Redis."""
+    if not operation_ids:
+        return {}
+    late = (Operation.state == OperationState.WAITING, Operation.created_at < now() - SHOWN_AFTER)
+    query = select(Operation).options(joinedload(Operation.node)).where(Operation.id.in_(operation_ids), *late)
+    found = explain(viewer, db.session.scalars(query).all())
+    return {operation_id: waiting for operation_id, waiting in found.items() if waiting.queued}
 
 
 def explain(viewer: User, rows: Sequence[Operation]) -> dict[int, Waiting]:

@@ -9,10 +9,13 @@ import pytest
 from flask import Flask
 from rq import Worker
 from rq.serializers import JSONSerializer
+from sqlalchemy import select
 
 from ravada_web.extensions import db, queues
 from ravada_web.messages import message
-from ravada_web.models import Node, Operation, OperationState, now
+from ravada_web.models import Clone, CloneState, Node, Operation, OperationState, now
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.live.digests import digests
 from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.operations import waiting, workers
 from ravada_web.services.operations.kinds import QUEUES
@@ -20,7 +23,7 @@ from ravada_web.services.operations.requests import request
 from ravada_web.services.transaction import transaction
 from ravada_web.web.filters import place
 from tests.conftest import People
-from tests.support.factories import change, make_nodes, make_operation
+from tests.support.factories import change, make_base, make_nodes, make_operation
 
 
 @contextmanager
@@ -173,3 +176,19 @@ def test_without_redis_the_rows_still_show(people: People, viewer) -> None:  # t
     assert waiting.explain(viewer, rows) == {}
     assert operation_list.listing(viewer, operation_list.Filters()).total == 2
     db.session.rollback()
+
+
+def test_a_page_that_shows_a_place_changes_when_others_are_over(people: People) -> None:
+    ids = [f"clone-{clone_id}" for clone_id in waiting_clones(people)] + [f"desktops-{people.user.id}"]
+    before = digests(ids)
+    running(1)
+    assert all(before[topic] != seen for topic, seen in digests(ids).items())
+    change(Clone, state=CloneState.RUNNING, operation_id=None)
+    settled = digests(ids)
+    running(1)
+    assert digests(ids) == settled
+
+
+def waiting_clones(people: People) -> Sequence[int]:
+    request_clones(people.administrator, Request(make_base(make_nodes(1)), 2, "pc", people.user.name))
+    return db.session.scalars(select(Clone.id)).all()
