@@ -29,7 +29,7 @@ CHANGES = [
 @pytest.fixture
 def job(people: People) -> str:
     with transaction() as session:
-        row: Operation = request(session, "clones_start", "Start something", actor=people.operator)
+        row: Operation = request(session, "clones_start", "Start something", actor=people.operator, awaited=True)
     return row.job_id
 
 
