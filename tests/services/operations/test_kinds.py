@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 import jobs
+from ravada_web.services.clones.actions import Action
 from ravada_web.services.operations.kinds import KINDS, QUEUES, kinds_on
 from ravada_web.services.operations.requests import request
 from ravada_web.services.operations.subjects import JOINING_NODE, Subject
@@ -66,5 +67,14 @@ def _passed(module: ast.Module, function: str, position: int) -> Iterator[str]:
                 case ast.Name(id=parameter):
                     own = [argument.arg for argument in outer.args.args]
                     yield from _passed(module, outer.name, own.index(parameter))
+                case ast.Attribute(attr="kind", value=ast.Name(id="action")):
+                    yield from _of_actions(module)
                 case other:
                     pytest.fail(f"{ast.unparse(other)} in {outer.name} is not known to be a kind")
+
+
+def _of_actions(module: ast.Module) -> Iterator[str]:
+    """The kinds of what can be done to clones, as the file lists it."""
+    for call in (node for node in ast.walk(module) if isinstance(node, ast.Call)):
+        if ast.unparse(call.func) == Action.__name__:
+            yield ast.literal_eval(call.args[list(inspect.signature(Action).parameters).index("kind")])
