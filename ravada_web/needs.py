@@ -1,7 +1,11 @@
 """What a base needs of the node that is to run its desktops."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
+
+# What a node offers, by the kind of need that it is for; a kind that was never looked at is left out.
+Offers = Mapping[str, Collection[str]]
 
 NeedKind = Literal[
     "arch",
@@ -33,3 +37,17 @@ class Need:
 
     kind: NeedKind
     value: str
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, str]) -> "Need":
+        """The need that `to_dict` made this of."""
+        return cls(cast("NeedKind", stored["kind"]), stored["value"])
+
+    def to_dict(self) -> dict[str, str]:
+        """As plain JSON types."""
+        return {"kind": self.kind, "value": self.value}
+
+
+def lacking(needs: Iterable[Need], offers: Offers) -> list[Need]:
+    """Those needs that a node does not fulfil. What was never looked at is not held against it."""
+    return [need for need in needs if need.kind in offers and need.value not in offers[need.kind]]

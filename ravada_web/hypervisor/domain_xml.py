@@ -298,25 +298,6 @@ def offer_display(xml: str, address: str) -> str | None:
     return ET.tostring(root, encoding="unicode")
 
 
-@dataclass(frozen=True)
-class HostNeeds:
-    """What a base's template asks of the host: machine types, firmwares ("efi"), libvirt networks."""
-
-    machines: tuple[str, ...]
-    firmwares: tuple[str, ...]
-    networks: tuple[str, ...]
-
-
-def read_needs(template: str) -> HostNeeds:
-    """What a template asks of the host that is to run it."""
-    root = parse(template)
-    kind = root.find("./os/type")
-    machine = kind.get("machine", "") if kind is not None else ""
-    networks = {source.get("network", "") for source in root.findall("./devices/interface[@type='network']/source")}
-    efi = _boots_by_uefi(root)
-    return HostNeeds((machine,) if machine else (), ("efi",) if efi else (), tuple(sorted(networks - {""})))
-
-
 def _boots_by_uefi(root: ET.Element) -> bool:
     loader = root.find("./os/loader")
     return root.find("./os[@firmware='efi']") is not None or (loader is not None and loader.get("type") == "pflash")

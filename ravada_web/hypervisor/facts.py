@@ -1,16 +1,20 @@
 """What a node's hypervisor can do: read once, and again after the node was away."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from itertools import product
 from typing import Any
 
 import libvirt
 
 from ravada_web.hypervisor.errors import translated
+from ravada_web.hypervisor.offers import read_offers
 
 MIB = 1 << 20
 _LISTS = ("machines", "firmwares", "networks", "displays", "active_pools")
+# The machine type that is asked about: the default is the oldest, for which there is no Secure Boot.
+MACHINES: Mapping[str, tuple[str | None, ...]] = {"x86_64": ("q35", None)}
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class NodeFacts:
     """What a node is and offers. `virt_type` is "kvm" only where libvirt offers it, else "qemu" (emulation, slow);
     `machines` are the machine types' names, aliases included; `firmwares` of "bios" and "efi"; `displays` of "vnc",
     "spice" and what else its QEMU shows guests by; `active_pools` are the names of all active pools, `pools` those
-    that have a folder."""
+    that have a folder; `offers` what bases may need, by the kind of need."""
 
     host_uuid: str
     hostname: str
@@ -46,6 +50,7 @@ class NodeFacts:
     pools: tuple[PoolFacts, ...]
     displays: tuple[str, ...] = ()
     active_pools: tuple[str, ...] = ()
+    offers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -55,7 +60,7 @@ class NodeFacts:
     def from_dict(cls, stored: Mapping[str, Any]) -> "NodeFacts":
         """The facts that `to_dict` made this of; what else was kept beside them is passed over."""
         lists = {key: tuple(stored.get(key, ())) for key in _LISTS}
-        known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
+        known = {each.name: stored[each.name] for each in fields(cls) if each.name in stored}
         return cls(**{**known, **lists, "pools": tuple(PoolFacts(**pool) for pool in stored["pools"])})
 
 
@@ -65,6 +70,7 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
         host = ET.fromstring(connection.getCapabilities())
         arch = host.findtext("./host/cpu/arch") or "x86_64"
         virt_type, domain = _domain_capabilities(connection, arch)
+        machines = _machines(host, arch)
         info = connection.getInfo()
         return NodeFacts(
             host_uuid=host.findtext("./host/uuid") or "",
@@ -76,12 +82,13 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
             arch=arch,
             virt_type=virt_type,
             emulator=domain.findtext("./path") or "",
-            machines=_machines(host, arch),
+            machines=machines,
             firmwares=_firmwares(domain),
             networks=read_networks(connection),
             pools=tuple(sorted(_pools(connection), key=lambda pool: pool.name)),
             displays=_enum(domain, "./devices/graphics/enum[@name='type']"),
             active_pools=read_active_pools(connection),
+            offers=read_offers(connection, arch, virt_type, machines, domain),
         )
 
 
@@ -105,9 +112,9 @@ def _version(number: int) -> str:
 
 def _domain_capabilities(connection: libvirt.virConnect, arch: str) -> tuple[str, ET.Element]:
     """KVM's capabilities where this libvirt offers KVM, else emulation's."""
-    for virt_type in ("kvm", "qemu"):
+    for virt_type, machine in product(("kvm", "qemu"), MACHINES.get(arch, (None,))):
         try:
-            capabilities = ET.fromstring(connection.getDomainCapabilities(None, arch, None, virt_type))
+            capabilities = ET.fromstring(connection.getDomainCapabilities(None, arch, machine, virt_type))
         except libvirt.libvirtError:
             continue
         if capabilities.findtext("./domain") == virt_type:

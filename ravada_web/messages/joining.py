@@ -92,12 +92,8 @@ TEXTS: dict[str, Template] = {
     "joining.network": N_("Network %(network)s is active."),
     "joining.network_inactive": N_("Network %(network)s is not active: desktops would not start."),
     "joining.needed_by": N_("Needed by %(bases)s."),
-    "joining.machines": N_("All machine types and firmware that the bases need are available."),
-    "joining.no_uefi": N_("UEFI firmware is not installed. Needed by %(bases)s."),
-    "joining.no_machine_types": N_(
-        "Its QEMU does not have %(machines)s, needed by %(bases)s: their clones get the newest machine type of that "
-        "family instead."
-    ),
+    "joining.needs": N_("It has what the bases need: machine types, firmware, processor and the like."),
+    "joining.cannot_run": N_("It cannot run %(bases)s: needs %(missing)s."),
     "joining.processor_unknown": N_("Unknown processor"),
     "joining.processor_same": N_("%(model)s, the same as the other nodes."),
     "joining.processor_differs": N_(

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from ravada_web.messages.marks import N_, Plural, Template
 from ravada_web.messages.message import NOTHING, Message, message
+from ravada_web.messages.needs import need_message
 
 TEXTS: dict[str, Template] = {
     # Each follows the name of a node
@@ -14,6 +15,7 @@ TEXTS: dict[str, Template] = {
     "placement.not_up": N_("is %(observed)s"),
     "placement.not_up_because": N_("is %(observed)s: %(why)s"),
     "placement.not_allowed": N_("is not selected on the Nodes tab of the base"),
+    "placement.lacks": N_("needs %(missing)s for this base"),
     "placement.no_replica": N_("has no copy of the base"),
     "placement.replica_not_ready": N_("has a copy of the base that is %(replica)s"),
     "placement.memory": N_(
@@ -96,7 +98,9 @@ def stored_reason(stored: Mapping[str, Any] | None) -> Message:
 
 
 def _figure(name: str, value: Any) -> Any:
-    """A figure of a reason: a state by the word for it, a message as that."""
+    """A figure of a reason: a state by the word for it, a message as that, needs by what is needed."""
+    if name == "missing":
+        return [need_message(kind, needed) for kind, needed in value]
     if isinstance(value, Mapping):
         return Message.from_json(value)
     return message(f"placement.{name}_{value}") if f"placement.{name}_{value}" in TEXTS else value

@@ -45,6 +45,7 @@ TEXTS: dict[str, Template] = {
     "remote.step_list_leftovers": N_("listing leftovers"),
     "remote.step_survey": N_("survey"),
     "remote.step_read_original": N_("reading the original"),
+    "remote.step_offers": N_("reading what the host offers"),
     "remote.step_copy_within": N_("copying a file"),
     "remote.step_write_copy": N_("writing the copy"),
     "remote.unreadable": N_("%(step)s: the answer of %(name)s cannot be read."),

@@ -56,6 +56,8 @@ class Base(db.Model):
     # The files it was imported from: [{"target", "path", "format"}], and "kind" where it is no disk (FileKind); read
     # again when a version is prepared.
     source_disks: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    # What it needs of a node: [{"kind", "value"}] (ravada_web.needs); None for one imported before this was kept.
+    needs: Mapped[list[dict[str, str]] | None] = mapped_column(JSON)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[Moment] = mapped_column(default=now)
     # What users are offered: whether everybody may create a desktop from it, and what such a desktop is.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ravada_web.needs import lacking
 from ravada_web.placement.types import Demand, NodeState, Reason
 
 Filter = Callable[[NodeState, Demand], Reason | None]
@@ -41,6 +42,12 @@ def allowed(node: NodeState, _demand: Demand) -> Reason | None:
     if node.allowed:
         return None
     return Reason("not_allowed")
+
+
+def offers_all(node: NodeState, demand: Demand) -> Reason | None:
+    """A node without what the base needs, such as a bridge, would only fail to start its clones."""
+    missing = lacking(demand.needs, node.offers)
+    return Reason("lacks", {"missing": [[need.kind, need.value] for need in missing]}) if missing else None
 
 
 def replica_ready(node: NodeState, _demand: Demand) -> Reason | None:
@@ -100,6 +107,7 @@ FILTERS: tuple[Filter, ...] = (
     trusted,
     up,
     allowed,
+    offers_all,
     replica_ready,
     memory,
     processors,

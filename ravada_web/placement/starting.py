@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ravada_web.needs import Need
 from ravada_web.placement import filters
 from ravada_web.placement.filters import Filter
 from ravada_web.placement.types import Demand, NodeState, Reason
@@ -12,17 +13,26 @@ SERVING: tuple[Filter, ...] = (filters.trusted, filters.up)
 # One that is paused holds its memory and processors still, and goes on though its node is out of service; but like
 # any other it may write to its disk.
 RESUMING: tuple[Filter, ...] = (*SERVING, filters.disk)
-STARTING: tuple[Filter, ...] = (*SERVING, filters.enabled, filters.disk, filters.memory, filters.processors)
+STARTING: tuple[Filter, ...] = (
+    *SERVING,
+    filters.enabled,
+    filters.offers_all,
+    filters.disk,
+    filters.memory,
+    filters.processors,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A clone that is to start on its node: what it takes there, or, where it is `paused`, holds already. In MiB."""
+    """A clone that is to start on its node: what it takes there, or, where it is `paused`, holds already, in MiB; and
+    what its base needs."""
 
     node_id: int
     memory_mib: int
     vcpus: int
     paused: bool = False
+    needs: tuple[Need, ...] = ()
 
 
 def unserved(node: NodeState) -> Reason | None:
@@ -33,7 +43,7 @@ def unserved(node: NodeState) -> Reason | None:
 def obstacle(node: NodeState, start: Start) -> Reason | None:
     """What keeps the clone from starting on its node, the hardest to remove first; None where it may."""
     # Its disk is there already; a node whose pool is at its floor takes no further byte.
-    demand = Demand(count=1, memory_mib=start.memory_mib, disk_mib=1, start=True, vcpus=start.vcpus)
+    demand = Demand(count=1, memory_mib=start.memory_mib, disk_mib=1, start=True, vcpus=start.vcpus, needs=start.needs)
     return _first(RESUMING if start.paused else STARTING, node, demand)
 
 

@@ -1,18 +1,21 @@
 """The values that placement takes and gives; all frozen, all plain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ravada_web.needs import Need, Offers
+
 # A mapping is a message of the product's in plain JSON types, which placement passes on unread.
-Figure = int | float | str | Mapping[str, Any]
+Figure = int | float | str | Sequence[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
     """A node as placement sees it, what is reserved on it already taken off. Sizes in MiB; None is unknown,
     and counts as nothing free. `reason` is why it is `observed` so, passed on unread; `replica` the state of the base
-    version's replica there, None where it has none; `vcpus_free` may still run there, None without bound."""
+    version's replica there, None where it has none; `vcpus_free` may still run there, None without bound; `offers` is
+    what it has that bases may need."""
 
     id: int
     name: str
@@ -33,17 +36,20 @@ class NodeState:
     clone_limit: int | None
     runs_clones: bool = True
     vcpus_free: int | None = None
+    offers: Offers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is asked for: `count` clones, each of so much memory (taken at once if they `start`) and disk, in MiB."""
+    """What is asked for: `count` clones, each of so much memory (taken at once if they `start`) and disk, in MiB; and
+    what their base needs of a node."""
 
     count: int
     memory_mib: int
     disk_mib: int
     start: bool
     vcpus: int = 1
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ravada_web.needs import Need
 from ravada_web.placement.starting import Start, charge, obstacle, unserved
 from ravada_web.placement.types import NodeState
 
@@ -92,3 +93,11 @@ def test_what_starts_is_counted_for_the_next_and_what_resumes_is_not() -> None:
 def test_only_a_trusted_node_that_answers_is_sent_any_work() -> None:
     assert unserved(replace(WELL, service_state="disabled", disk_free_mib=0, memory_free_mib=0)) is None
     assert unserved(replace(WELL, observed="degraded")) and unserved(replace(WELL, trust="changed"))
+
+
+def test_a_clone_does_not_start_where_what_its_base_needs_is_gone_and_resumes_there() -> None:
+    bridge = Need("bridge", "br-lan")
+    node = replace(WELL, offers={"bridge": ["virbr0"]})
+    assert code(node, replace(CLONE, needs=(bridge,))) == "lacks"
+    assert code(replace(WELL, offers={"bridge": ["br-lan"]}), replace(CLONE, needs=(bridge,))) == ""
+    assert code(node, replace(PAUSED, needs=(bridge,))) == ""

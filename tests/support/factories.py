@@ -47,6 +47,15 @@ FACTS = NodeFacts(
     firmwares=("efi",),
     networks=("default",),
     pools=(),
+    offers={
+        "arch": ["x86_64"],
+        "machine": ["pc", "q35"],
+        "firmware": ["efi"],
+        "secure_boot": [],
+        "tpm": [],
+        "kvm": ["yes"],
+        "network": ["default"],
+    },
 )
 
 

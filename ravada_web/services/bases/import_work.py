@@ -84,6 +84,7 @@ def _write(handle: Handle, node: Node, xml: str, sources: list[dict[str, Any]]) 
             nics=hardware.nics,
             node_id=node.id,
             source_disks=sources,
+            needs=[need.to_dict() for need in analyse(xml).needs],
             created_by_id=handle.user_id,
             allowed=[AllowedNode(node_id=node.id)],
         )

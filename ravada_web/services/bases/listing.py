@@ -1,6 +1,6 @@
 """Bases as pages list them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Row, func, select
@@ -8,7 +8,8 @@ from sqlalchemy.orm import selectinload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
-from ravada_web.messages import message
+from ravada_web.messages import Message, message
+from ravada_web.messages.needs import how_message, need_message
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -22,7 +23,9 @@ from ravada_web.models import (
     ReplicaState,
     User,
 )
+from ravada_web.needs import Need, lacking
 from ravada_web.services.audit import events
+from ravada_web.services.nodes.offers import needs_of, offers_of
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import REPLICA
 from ravada_web.services.paging import natural
@@ -48,12 +51,14 @@ class BaseRow:
 
 @dataclass(frozen=True)
 class TabRow:
-    """A line of the Base tab: a node, whether it is ticked, its replica, and this base's clones on it."""
+    """A line of the Base tab: a node, whether it is ticked, its replica, this base's clones on it, and what it lacks of
+    what the base needs: each thing, and how it gets it."""
 
     node: Node
     allowed: bool
     replica: Replica | None
     clones: int
+    lacks: Sequence[tuple[Message, Message]]
 
 
 def listing(viewer: User) -> list[BaseRow]:
@@ -107,17 +112,19 @@ def copies_under_way(viewer: User, base: Base) -> Sequence[int]:
 
 @dataclass(frozen=True)
 class BasePage:
-    """A base, a line for every node that the viewer may know of, and what has happened to it."""
+    """A base, a line for every node that the viewer may know of, its needs, and what has happened to it."""
 
     base: Base
     rows: Sequence[TabRow]
+    needs: Sequence[Message]
     events: Sequence[Event]
 
 
 def base_page(viewer: User, base_id: int) -> BasePage:
     """What the page of one base shows. Raises NotFound."""
     base = get(viewer, base_id)
-    return BasePage(base, tab(viewer, base), events.recent("base", base_id))
+    needs = [need_message(need.kind, need.value) for need in needs_of(base)]
+    return BasePage(base, tab(viewer, base), needs, events.recent("base", base_id))
 
 
 def importable() -> list[str]:
@@ -137,4 +144,13 @@ def tab(viewer: User, base: Base) -> list[TabRow]:
     held = {r.node_id: r for r in db.session.scalars(select(Replica).where(Replica.version_id == version_id))}
     count = select(Clone.node_id, func.count()).where(Clone.base_id == base.id).group_by(Clone.node_id)
     clones_on = dict(db.session.execute(count).all())
-    return [TabRow(node, node.id in allowed, held.get(node.id), clones_on.get(node.id, 0)) for node in nodes]
+    needs = needs_of(base)
+    return [
+        TabRow(node, node.id in allowed, held.get(node.id), clones_on.get(node.id, 0), _lacks(node, needs))
+        for node in nodes
+    ]
+
+
+def _lacks(node: Node, needs: Iterable[Need]) -> list[tuple[Message, Message]]:
+    missing = lacking(needs, offers_of(node))
+    return [(need_message(need.kind, need.value), how_message(need.kind, need.value)) for need in missing]

@@ -12,6 +12,7 @@ from ravada_web.models import Clone, CloneState, Node
 from ravada_web.placement import starting
 from ravada_web.placement.starting import Start
 from ravada_web.placement.types import NodeState, Reason
+from ravada_web.services.nodes.offers import needs_of
 from ravada_web.services.placements import loads as placements_loads
 from ravada_web.services.storage import pools
 
@@ -64,7 +65,7 @@ def states_of(session: Session, clones: Collection[Clone]) -> dict[int, NodeStat
 def start_of(clone: Clone) -> Start:
     """What the clone takes of its node when it starts."""
     paused = clone.state == CloneState.PAUSED
-    return Start(clone.node_id, clone.memory_mib, clone.base.vcpus, paused)
+    return Start(clone.node_id, clone.memory_mib, clone.base.vcpus, paused, needs_of(clone.base))
 
 
 def reason_against(clone: Clone, states: Mapping[int, NodeState]) -> Reason | None:

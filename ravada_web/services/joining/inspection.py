@@ -13,21 +13,22 @@ from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
 from ravada_web.hypervisor.connection import open_connection, socket_uri
-from ravada_web.hypervisor.domain_xml import read_needs
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, read_facts
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Access, Base, Node, Operation, OperationState, Trust, User
 from ravada_web.models import now as this_moment
+from ravada_web.needs import Need
 from ravada_web.remote.errors import KeyRefused, NodeUnreachable, RemoteError
 from ravada_web.remote.links import LinkKeeper
 from ravada_web.remote.login import Login, examine_login
+from ravada_web.remote.offers import read_offers
 from ravada_web.remote.sampling import sample
 from ravada_web.remote.survey import Survey, survey
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.joining.checks.findings import Finding, Needs, Peer, Seen, findings_of
 from ravada_web.services.joining.checks.run import findings
-from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes import endpoints, offers
 from ravada_web.services.nodes.facts import store_facts, store_sample
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.execution import Handle
@@ -116,7 +117,7 @@ def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
     node = db.session.get_one(Node, where.node_id)
     needs = _needs(node)
     paths = sorted({*needs.pools.values(), *(pool.path for pool in (facts.pools if facts else ()))})
-    peers = tuple(_peers(node.id))
+    peers, files = tuple(_peers(node.id)), offers.firmware_files(db.session())
     db.session.rollback()
     return Seen(
         name=where.name,
@@ -130,6 +131,7 @@ def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
         login_seconds=login_seconds,
         survey=seen_host,
         sample=sample(apart, where, paths, deadline=SAMPLE_SECONDS, fresh=True),
+        host=read_offers(apart, where, files, deadline=SAMPLE_SECONDS, fresh=True),
         facts=facts,
         libvirt_error=error,
         libvirt_seconds=took,
@@ -182,19 +184,13 @@ def _peers(node_id: int) -> Iterable[Peer]:
 
 def _needs(node: Node) -> Needs:
     """What the bases and the master ask of every node."""
-    machines: dict[str, list[str]] = {}
-    firmwares: dict[str, list[str]] = {}
-    networks: dict[str, list[str]] = {}
-    for base, template in db.session.execute(select(Base.name, Base.template_xml).order_by(Base.name)):
-        needs = read_needs(template)
-        for bases_of, needed in ((machines, needs.machines), (firmwares, needs.firmwares), (networks, needs.networks)):
-            for name in needed:
-                bases_of.setdefault(name, []).append(base)
+    of_bases: dict[Need, list[str]] = {}
+    for base in db.session.scalars(select(Base).order_by(Base.name)):
+        for need in offers.needs_of(base):
+            of_bases.setdefault(need, []).append(base.name)
     master = db.session.scalar(select(Node).where(Node.is_master, Node.id != node.id))
     return Needs(
-        machines=machines,
-        firmwares=firmwares,
-        networks=networks,
+        of_bases=of_bases,
         pools={pool.name: pool.path for pool in master.pools if pool.active} if master else {},
         disk_floor_mib=settings().disk_reserve_mib,
         memory_reserve_mib=node.memory_reserve_mib,
@@ -210,7 +206,7 @@ def _write(handle: Handle, seen: Seen) -> None:
             node.access, node.machine_id = seen.access, seen.survey.machine_id
             node.source_address = seen.source or node.source_address
             if seen.facts is not None:
-                store_facts(node, seen.facts)
+                store_facts(node, seen.facts, seen.host)
                 if node.figures_at is None:  # the first ones; checks bring all others
                     store_sample(node, seen.sample, this_moment())
                 node.facts = node.facts | {"processor": seen.survey.processor, "system": seen.survey.pretty_name}

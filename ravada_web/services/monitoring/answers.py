@@ -8,6 +8,7 @@ from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.messages import NOTHING, Message
 from ravada_web.models import Observed
+from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.target import Target
 from ravada_web.services.bases.replica_files import Expected, Finding
@@ -29,6 +30,8 @@ class Question:
     # The networks and pools that were active when last asked, by name.
     networks: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
+    # Files of firmware that bases need, where facts are wanted.
+    firmware: tuple[str, ...] = ()
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Answer:
     sample: Sample | None = None
     health: NodeHealth | None = None
     facts: NodeFacts | None = None
+    offers: HostOffers | None = None
     asked_at: float = field(default_factory=time.time)
     # How long SSH and libvirt took to answer; None where they were not asked or did not.
     ssh_seconds: float | None = None

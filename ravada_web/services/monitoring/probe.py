@@ -23,13 +23,14 @@ from ravada_web.messages import message
 from ravada_web.models import Node, Observed, Trust, now
 from ravada_web.remote.errors import HostKeyChanged, RemoteError
 from ravada_web.remote.links import link_is_up
+from ravada_web.remote.offers import read_offers
 from ravada_web.remote.sampling import Sample, sample
 from ravada_web.remote.target import Workspace
 from ravada_web.services.bases import replica_files
 from ravada_web.services.bases.replica_files import Expected
 from ravada_web.services.monitoring.answers import Answer, Question
 from ravada_web.services.monitoring.recording import record
-from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes import endpoints, offers
 
 # Death must be known within 10 s of it: one interval of 5 s, and these two.
 FIRST_SECONDS = 1.0
@@ -49,8 +50,9 @@ WAVE_SECONDS = 0.7
 
 def check(node_ids: Sequence[int]) -> None:
     """Check these nodes and write what was seen; a node that does not exist any more is passed over."""
-    files = replica_files.expected_on(node_ids)
-    questions = [_question(node, files.get(node.id, [])) for node in _nodes(node_ids)]
+    files, nodes = replica_files.expected_on(node_ids), _nodes(node_ids)
+    firmware = offers.firmware_files(db.session()) if any(_wants_facts(node) for node in nodes) else ()
+    questions = [_question(node, files.get(node.id, []), firmware) for node in nodes]
     db.session.rollback()
     for answers in Round(questions, endpoints.workspace()).waves():
         record(answers)
@@ -60,23 +62,26 @@ def _nodes(node_ids: Sequence[int]) -> Sequence[Node]:
     return db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
 
 
-def _question(node: Node, files: Sequence[Expected]) -> Question:
+def _question(node: Node, files: Sequence[Expected], firmware: tuple[str, ...]) -> Question:
     where = endpoints.target(node)
     paths = tuple(pool.path for pool in node.pools if pool.active)
-    # A node that was away may have come back with another libvirt, other pools, or as another machine.
-    stale = node.facts_at is None or now() - node.facts_at > FACTS_AGE
-    want_facts = stale or node.observed != Observed.UP
     return Question(
-        where,
-        endpoints.libvirt_uri(where),
-        paths,
-        want_facts,
-        Observed(node.observed),
-        node.trust == Trust.CHANGED,
+        target=where,
+        uri=endpoints.libvirt_uri(where),
+        paths=paths,
+        want_facts=_wants_facts(node),
+        before=Observed(node.observed),
+        quarantined=node.trust == Trust.CHANGED,
         files=tuple(files),
         networks=tuple(node.facts.get("networks", ())),
         pools=tuple(node.facts.get("active_pools", ())),
+        firmware=firmware,
     )
+
+
+def _wants_facts(node: Node) -> bool:
+    """A node that was away may have come back with another libvirt, other pools, or as another machine."""
+    return node.facts_at is None or now() - node.facts_at > FACTS_AGE or node.observed != Observed.UP
 
 
 class Round:
@@ -165,6 +170,9 @@ def probe_node(question: Question, workspace: Workspace) -> Answer:
         answer.reason = message("nodes.link_starting")
         return answer
     _query_libvirt(question, answer)
+    if question.want_facts and answer.facts is not None:
+        with suppress(RemoteError):  # what was seen before stays
+            answer.offers = read_offers(workspace, question.target, question.firmware, deadline=AGAIN_SECONDS)
     return answer
 
 

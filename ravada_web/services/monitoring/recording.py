@@ -13,6 +13,7 @@ from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.messages import Message, message
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
+from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replica_files
 from ravada_web.services.clones import actions as clone_actions
@@ -86,7 +87,7 @@ def _record_one(session: Session, node: Node, answer: Answer) -> None:
         node.last_seen_at = now()
         store_sample(node, answer.sample, asked_at)
     if answer.facts:
-        _store_checked_facts(session, node, answer.facts)
+        _store_checked_facts(session, node, answer.facts, answer.offers)
     if answer.health:
         _store_clone_states(session, node, answer.health, asked_at)
     elif answer.observed == Observed.DOWN:
@@ -112,7 +113,7 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _store_checked_facts(session: Session, node: Node, facts: NodeFacts) -> None:
+def _store_checked_facts(session: Session, node: Node, facts: NodeFacts, host: HostOffers | None) -> None:
     """Keep new facts. The pinned key says who answers; a host UUID that is new, or another node's too, is only told."""
     if node.host_uuid != facts.host_uuid:
         if twin := _holder_of(session, node, facts.host_uuid):
@@ -120,7 +121,7 @@ def _store_checked_facts(session: Session, node: Node, facts: NodeFacts) -> None
         elif node.host_uuid:
             changed = message("nodes.new_uuid", old=node.host_uuid, new=facts.host_uuid)
             events.record(session, None, "host_uuid", node, changed)
-    store_facts(node, facts)
+    store_facts(node, facts, host)
 
 
 def _holder_of(session: Session, node: Node, host_uuid: str) -> str | None:

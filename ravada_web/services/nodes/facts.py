@@ -4,15 +4,20 @@ from datetime import datetime
 
 from ravada_web.hypervisor.facts import NodeFacts, PoolFacts
 from ravada_web.models import Node, Pool, now
+from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
+from ravada_web.services.nodes.offers import offered
 
 MIB = 1024 * 1024
 
 
-def store_facts(node: Node, facts: NodeFacts) -> None:
-    """Keep what the node's hypervisor can do, and its pools."""
-    # What only an inspection reads (the processor, the distribution) stays.
-    node.facts, node.facts_at = node.facts | facts.to_dict(), now()
+def store_facts(node: Node, facts: NodeFacts, host: HostOffers | None) -> None:
+    """Keep what the node's hypervisor and its host can do, and its pools."""
+    # What only an inspection reads (the processor, the distribution) stays; so do the offers of a host that was not
+    # asked this time.
+    host = host or HostOffers.from_dict(node.facts.get("host"))
+    offers = {"offers": offered(facts, host), "host": host.to_dict() if host else None}
+    node.facts, node.facts_at = node.facts | facts.to_dict() | offers, now()
     node.host_uuid = facts.host_uuid
     node.cpus = facts.cpus
     # Where it was measured that counts: libvirt reports the memory of when it started, on some hosts of less.

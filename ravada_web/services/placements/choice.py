@@ -14,6 +14,7 @@ from ravada_web.placement.select import place
 from ravada_web.placement.types import Decision as Choice
 from ravada_web.placement.types import Demand
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS
+from ravada_web.services.nodes.offers import needs_of
 from ravada_web.services.placements.loads import node_states
 
 
@@ -28,6 +29,7 @@ def choose(
         vcpus=base.vcpus,
         disk_mib=settings().overlay_charge_mib * len(version.disks),
         start=start,
+        needs=needs_of(base),
     )
     states = node_states(session, base, version, among)
     return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights})

@@ -20,6 +20,7 @@ from ravada_web.models import (
     ReplicaState,
 )
 from ravada_web.placement.types import NodeState
+from ravada_web.services.nodes.offers import offers_of
 from ravada_web.services.storage import pools
 
 
@@ -132,6 +133,7 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
         running=load.running,
         clone_limit=node.clone_limit,
         runs_clones=node.runs_clones,
+        offers=offers_of(node),
     )
 
 

@@ -15,7 +15,8 @@ FINDINGS = {
     "memory": _l("Memory"),
     "pool": _l("Pool"),
     "network": _l("Network"),
-    "machines": _l("Machine types"),
+    "needs": _l("Needs of bases"),
+    "need": _l("Needs of bases"),
     "processor": _l("Processor"),
     "clock": _l("Clock"),
     "firewall": _l("Firewall"),
@@ -26,4 +27,4 @@ def finding(code: str) -> LazyString | str:
     """What a finding is about; a pool's and a network's have their name behind a colon."""
     kind, _colon, name = code.partition(":")
     word = FINDINGS.get(kind, kind)
-    return f"{word} {name}" if name else word
+    return f"{word} {name}" if name and kind != "need" else word

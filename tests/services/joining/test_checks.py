@@ -9,6 +9,8 @@ import pytest
 from ravada_web.hypervisor.facts import PoolFacts
 from ravada_web.messages import NOTHING
 from ravada_web.models import Access
+from ravada_web.needs import Need
+from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import PROGRAMS, Survey
 from ravada_web.services.joining.checks import host, libvirt
@@ -47,11 +49,12 @@ SEEN = Seen(
     login_seconds=0.05,
     survey=DEBIAN,
     sample=Sample(0.1, 16_000, 8_000, {}, 0.0),
+    host=HostOffers(("virbr0",), ("eth0", "virbr0"), ()),
     facts=FACTS,
     libvirt_error=NOTHING,
     libvirt_seconds=0.01,
     peers=(),
-    needs=Needs({}, {}, {}, {}, 1024, 1024),
+    needs=Needs({}, {}, 1024, 1024),
 )
 
 KEY, UUID = SEEN.host_key, FACTS.host_uuid
@@ -65,8 +68,10 @@ def with_free(mib: int) -> Seen:
     return replace(SEEN, sample=replace(SEEN.sample, memory_available_mib=mib))
 
 
-def with_needs(**changes: object) -> Seen:
-    return replace(SEEN, needs=replace(SEEN.needs, **changes))  # type: ignore[arg-type]
+def with_need(kind: str, value: str, *bases: str, survey: Survey = DEBIAN) -> Seen:
+    """A host that is asked for this by some base."""
+    needs = {Need(kind, value): bases or ("win",)}  # type: ignore[arg-type]
+    return replace(SEEN, survey=survey, needs=replace(SEEN.needs, of_bases=needs))
 
 
 def sharing(key: str = "ssh-ed25519 BBBB", uuid: str = "uuid-2", machine: str = "b" * 32, master: bool = False) -> Seen:
@@ -151,21 +156,6 @@ LINES = {
     "a copy of a disk, with a new machine ID": (host.twice, sharing(KEY), "warn", "host_key_shared", "ssh-keygen -A"),
     "quick libvirt": (libvirt.libvirt, SEEN, "pass", "libvirt", ""),
     "slow libvirt": (libvirt.libvirt, replace(SEEN, libvirt_seconds=2.5), "warn", "libvirt", ""),
-    "machine types": (libvirt.machines, SEEN, "pass", "machines", ""),
-    "a machine type that it has not": (
-        libvirt.machines,
-        with_needs(machines={"pc-q35-99.0": ["win"]}),
-        "warn",
-        "no_machine_types",
-        "",
-    ),
-    "no UEFI": (
-        libvirt.machines,
-        replace(with_needs(firmwares={"efi": ["win"]}), facts=replace(FACTS, firmwares=()), survey=FEDORA),
-        "fail",
-        "no_uefi",
-        "edk2-ovmf",
-    ),
     "a like processor": (libvirt.processor, beside("Xeon 1"), "pass", "processor_same", ""),
     "an unlike processor": (libvirt.processor, beside("EPYC 2"), "warn", "processor_differs", ""),
 }
@@ -194,10 +184,36 @@ def test_a_finding_of_before_keeps_its_sentence() -> None:
     assert str(Finding.from_dict(kept).text) == "KVM is usable."
 
 
-def test_each_base_that_lacks_something_is_named_once() -> None:
-    found = libvirt.machines(with_needs(machines={"pc-q35-99.0": ["win", "lin"], "pc-q35-98.0": ["win"]}))
-    assert found is not None
-    assert found.text.figures == {"machines": ["pc-q35-99.0", "pc-q35-98.0"], "bases": ["win", "lin"]}
+def test_a_host_that_has_what_bases_need_says_so_in_one_line() -> None:
+    assert [line.state for line in libvirt.needs(with_need("bridge", "virbr0"))] == ["pass"]
+    assert [line.state for line in libvirt.needs(SEEN)] == ["pass"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "said", "remedy"),
+    [
+        ("bridge", "br-lan", "needs the bridge br-lan. Create the bridge", ""),
+        ("interface", "eno1", "needs the network card eno1.", ""),
+        ("machine", "microvm", "needs the machine type microvm.", ""),
+        ("firmware", "/opt/code.fd", "needs the UEFI firmware /opt/code.fd.", "edk2-ovmf"),
+        ("secure_boot", "yes", "needs UEFI firmware with Secure Boot.", "edk2-ovmf"),
+        ("tpm", "2.0", "needs an emulated TPM 2.0.", "swtpm swtpm-tools"),
+    ],
+)
+def test_each_thing_that_bases_lack_is_a_line_with_its_bases_and_its_remedy(
+    kind: str, value: str, said: str, remedy: str
+) -> None:
+    (line,) = libvirt.needs(with_need(kind, value, "win", "lin", survey=FEDORA))
+    assert str(line.text).startswith(f"It cannot run win and lin: {said}")
+    assert line.state == "warn", "the node is well, and takes the clones of other bases"
+    assert remedy in line.remedy and bool(line.remedy) == bool(remedy)
+
+
+def test_a_network_that_bases_need_keeps_its_own_line() -> None:
+    seen = with_need("network", "lab")
+    assert [line.state for line in libvirt.needs(seen)] == ["pass"]
+    (line,) = libvirt.networks(seen)
+    assert (line.state, line.code) == ("fail", "network:lab")
 
 
 def test_the_name_of_a_pool_is_one_word_of_a_command() -> None:

@@ -65,7 +65,7 @@ def test_the_memory_that_was_measured_counts_and_not_what_libvirt_found_when_it_
     measured = node().memory_total_mib
     assert FACTS.memory_mib != measured
     with transaction() as session:
-        store_facts(session.get_one(Node, node_id), FACTS)
+        store_facts(session.get_one(Node, node_id), FACTS, None)
     assert node().memory_total_mib == measured
 
 

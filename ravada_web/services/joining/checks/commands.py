@@ -2,6 +2,7 @@
 
 import shlex
 
+from ravada_web.needs import Need
 from ravada_web.remote.survey import Survey
 
 _APT = "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
@@ -13,12 +14,14 @@ _PACKAGES = {
         "qemu-system-x86 qemu-utils",
         "tools": "qemu-utils libvirt-clients coreutils findutils acl",
         "firmware": "ovmf",
+        "tpm": "swtpm swtpm-tools",
         "firewall": "nftables",
     },
     "fedora": {
         "libvirt": "libvirt-daemon-kvm libvirt-client libvirt-daemon-config-network qemu-kvm qemu-img",
         "tools": "qemu-img libvirt-client coreutils findutils acl",
         "firmware": "edk2-ovmf",
+        "tpm": "swtpm swtpm-tools",
         "firewall": "nftables",
     },
 }
@@ -39,11 +42,17 @@ def family(survey: Survey) -> str:
 
 
 def install(survey: Survey, what: str) -> str:
-    """Install the packages for "libvirt", "tools", "firmware" or "firewall"; "" where they are not known."""
+    """Install the packages for "libvirt", "tools", "firmware", "tpm" or "firewall"; "" where they are not known."""
     kind = family(survey)
     if not kind:
         return ""
     return f"{_APT if kind == 'debian' else _DNF} {_PACKAGES[kind][what]}"
+
+
+def give(survey: Survey, need: Need) -> str:
+    """Give a host what a base needs; "" where no command does."""
+    packages = {"firmware": "firmware", "secure_boot": "firmware", "tpm": "tpm"}.get(need.kind)
+    return install(survey, packages) if packages else ""
 
 
 def start_libvirt(survey: Survey) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.messages import Message
 from ravada_web.models import Access, Node
+from ravada_web.needs import Need
+from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import Survey
 
@@ -50,12 +52,10 @@ class Peer:
 
 @dataclass(frozen=True)
 class Needs:
-    """What bases need of every node: machine types, firmwares and networks, each with the bases' names; and what the
-    master's pools are: names to folders. `disk_floor_mib` is what is kept free in a pool."""
+    """What is asked of a node: by bases, each need with their names; and what the master's pools are: names to folders.
+    `disk_floor_mib` is what is kept free in a pool."""
 
-    machines: Mapping[str, Sequence[str]]
-    firmwares: Mapping[str, Sequence[str]]
-    networks: Mapping[str, Sequence[str]]
+    of_bases: Mapping[Need, Sequence[str]]
     pools: Mapping[str, str]
     disk_floor_mib: int
     memory_reserve_mib: int
@@ -77,6 +77,7 @@ class Seen:
     login_seconds: float
     survey: Survey
     sample: Sample
+    host: HostOffers
     facts: NodeFacts | None
     libvirt_error: Message
     libvirt_seconds: float

@@ -1,12 +1,15 @@
-"""The checks of what libvirt offers: itself, pools, networks, machine types, firmware, and the processor."""
+"""The checks of what libvirt offers: itself, pools, networks, what bases need, and the processor."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 
 from ravada_web.hypervisor.facts import PoolFacts
 from ravada_web.messages import NOTHING, Message, as_message, message, sentences
+from ravada_web.messages.needs import how_message, need_message
 from ravada_web.models import Access
+from ravada_web.needs import Need, lacking
 from ravada_web.services.joining.checks import commands
 from ravada_web.services.joining.checks.findings import Finding, Seen
+from ravada_web.services.nodes.offers import offered
 
 SLOW_SECONDS = 2.0
 
@@ -72,7 +75,8 @@ def networks(seen: Seen) -> list[Finding]:
     """The networks that clones are plugged to are active."""
     if seen.facts is None:
         return []
-    needed = dict(seen.needs.networks) or {"default": []}
+    named = {need.value: bases for need, bases in seen.needs.of_bases.items() if need.kind == "network"}
+    needed = named or {"default": []}
     return [_network(name, bases, name in seen.facts.networks) for name, bases in sorted(needed.items())]
 
 
@@ -85,23 +89,22 @@ def _network(name: str, bases: Sequence[str], active: bool) -> Finding:
     return Finding(code, "fail", inactive, commands.start_network(name))
 
 
-def machines(seen: Seen) -> Finding | None:
-    """The machine types and firmwares that the bases were made for."""
+def needs(seen: Seen) -> list[Finding]:
+    """What bases need of a node, networks apart: of each thing that is not here, which bases cannot run for want of
+    it."""
     if seen.facts is None:
-        return None
-    if bases := _bases_without(seen.needs.firmwares, seen.facts.firmwares):
-        return Finding(
-            "machines", "fail", message("joining.no_uefi", bases=bases), commands.install(seen.survey, "firmware")
-        )
-    if bases := _bases_without(seen.needs.machines, seen.facts.machines):
-        absent = [name for name in seen.needs.machines if name not in seen.facts.machines]
-        return Finding("machines", "warn", message("joining.no_machine_types", machines=absent, bases=bases))
-    return Finding("machines", "pass", message("joining.machines"))
+        return []
+    missing = lacking(seen.needs.of_bases, offered(seen.facts, seen.host))
+    lines = [_missing(seen, need) for need in sorted(missing) if need.kind != "network"]
+    return lines or [Finding("needs", "pass", message("joining.needs"))]
 
 
-def _bases_without(needed: Mapping[str, Sequence[str]], offered: Collection[str]) -> list[str]:
-    """The bases that need what is not there, each once."""
-    return list(dict.fromkeys(base for name, bases in needed.items() if name not in offered for base in bases))
+def _missing(seen: Seen, need: Need) -> Finding:
+    what = need_message(need.kind, need.value)
+    said = message("joining.cannot_run", bases=seen.needs.of_bases[need], missing=what)
+    command = commands.give(seen.survey, need)
+    how = NOTHING if command else how_message(need.kind, need.value)
+    return Finding(f"need:{need.kind}:{need.value}", "warn", sentences(said, how), command)
 
 
 def processor(seen: Seen) -> Finding:

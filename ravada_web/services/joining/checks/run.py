@@ -6,7 +6,6 @@ from ravada_web.services.joining.checks.findings import Finding, Seen
 
 def findings(seen: Seen) -> list[Finding]:
     """What every check found; those that libvirt's silence leaves without an answer are left out."""
-    machines = libvirt.machines(seen)
     return [
         host.ssh(seen),
         host.access(seen),
@@ -18,7 +17,7 @@ def findings(seen: Seen) -> list[Finding]:
         host.memory(seen),
         *libvirt.pools(seen),
         *libvirt.networks(seen),
-        *([machines] if machines else []),
+        *libvirt.needs(seen),
         libvirt.processor(seen),
         host.clock(seen),
         firewall.firewall(seen),

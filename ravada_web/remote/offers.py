@@ -1,0 +1,63 @@
+"""What a host offers to guests beside its libvirt: bridges, network cards, and files such as firmware."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
+from ravada_web.remote.commands import run
+from ravada_web.remote.target import Target, Workspace, checked_path
+
+# Far more than a host has; guests' own cards are passed over.
+MOST_NAMES = 500
+LONGEST = 64
+SCRIPT = """
+for card in /sys/class/net/*; do
+    name=${card##*/}
+    case $name in lo|vnet*|tap*|veth*|macvtap*) continue ;; esac
+    printf 'card\\0%s\\0' "$name"
+    [ ! -d "$card/bridge" ] || printf 'bridge\\0%s\\0' "$name"
+done
+if command -v ovs-vsctl >/dev/null; then
+    timeout 2 ovs-vsctl list-br 2>/dev/null | while read -r name; do printf 'bridge\\0%s\\0' "$name"; done
+fi
+for file; do [ ! -f "$file" ] || printf 'file\\0%s\\0' "$file"; done
+"""
+
+
+@dataclass(frozen=True)
+class HostOffers:
+    """The names of the host's bridges and network cards, and which of the files that were asked for are there."""
+
+    bridges: tuple[str, ...]
+    cards: tuple[str, ...]
+    files: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Sequence[str]] | None) -> "HostOffers | None":
+        """The offers that `to_dict` made this of; None of none."""
+        return cls(**{name: tuple(values) for name, values in stored.items()}) if stored else None
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """As plain JSON types."""
+        return {name: list(values) for name, values in asdict(self).items()}
+
+
+def read_offers(
+    workspace: Workspace, target: Target, paths: Sequence[str], deadline: float, fresh: bool = False
+) -> HostOffers:
+    """Look what the host offers; `paths` are the files to look for. Raises what `run` raises; `fresh` as there."""
+    argv = ["sh", "-c", SCRIPT, "sh", *map(checked_path, paths)]
+    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=message("remote.step_offers"))
+    words = raw.decode(errors="replace").split("\0")
+    pairs = list(zip(words[::2], words[1::2], strict=False))
+    present = {*_of(pairs, "file")} & {*paths}
+    return HostOffers(_names(pairs, "bridge"), _names(pairs, "card"), tuple(sorted(present)))
+
+
+def _of(pairs: Sequence[tuple[str, str]], kind: str) -> list[str]:
+    return [value for of, value in pairs if of == kind]
+
+
+def _names(pairs: Sequence[tuple[str, str]], kind: str) -> tuple[str, ...]:
+    return tuple(sorted({printable(name)[:LONGEST] for name in _of(pairs, kind)})[:MOST_NAMES])
