@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ravada_web.config import Settings
 from ravada_web.services.bases import replicas
 from ravada_web.services.clones import shutdown_watch
+from ravada_web.services.clones.shutdown_watch import MARK_SECONDS
 from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
@@ -16,7 +17,7 @@ from ravada_web.services.storage import leftovers, usage
 THIN_SECONDS = 240.0
 NOTIFY_SECONDS = 3.0
 COUNT_SECONDS = 30.0
-SHUTDOWN_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("screenshots", picture, screenshot_work.due, "jobs.clones.screenshots", "default", picture, 60),
         Periodic("notifications", NOTIFY_SECONDS, _notifications, "jobs.alerts.notify", "checks", NOTIFY_SECONDS, 90),
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
-        Periodic(
-            "shutdowns", SHUTDOWN_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", SHUTDOWN_SECONDS, 30
-        ),
+        Periodic("shutdowns", LOOK_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", MARK_SECONDS, 30),
         Periodic(
             "replicas",
             replicas.SETTLE_SECONDS,

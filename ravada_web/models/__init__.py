@@ -12,7 +12,7 @@ from ravada_web.models.base import (
     Replica,
     ReplicaState,
 )
-from ravada_web.models.clone import IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision
+from ravada_web.models.clone import AT_REST, IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision
 from ravada_web.models.console import Console, Ticket
 from ravada_web.models.node import Access, Level, Node, Observed, Pool, ServiceState, Trust
 from ravada_web.models.operation import Event, Lock, Operation, OperationState, attempt_id, operation_of
@@ -21,6 +21,7 @@ from ravada_web.models.types import now
 from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession
 
 __all__ = [
+    "AT_REST",
     "IN_WORK",
     "USING_MEMORY",
     "Access",

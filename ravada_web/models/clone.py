@@ -30,6 +30,8 @@ class CloneState(StrEnum):
 
 # States in which a clone takes, or is about to take, its node's memory.
 USING_MEMORY = (CloneState.STARTING, CloneState.RUNNING, CloneState.PAUSED, CloneState.STOPPING)
+# States in which a clone rests, as a check sees it.
+AT_REST = (CloneState.STOPPED, CloneState.RUNNING, CloneState.PAUSED, CloneState.UNREACHABLE)
 # States that an operation owns: a check's observation does not overwrite them.
 IN_WORK = (
     CloneState.REQUESTED,
@@ -76,6 +78,8 @@ class Clone(db.Model):
     volatile: Mapped[bool] = mapped_column(default=False)
     memory_mib: Mapped[int]
     state: Mapped[Word] = mapped_column(default=CloneState.REQUESTED, index=True)
+    # What it was before it was to be started or shut down, and is again where that does not happen; "" if not known.
+    state_before: Mapped[Word] = mapped_column(default="")
     reason: Mapped[Words]
     start_after: Mapped[bool] = mapped_column(default=False)
     operation_id: Mapped[int | None] = mapped_column(ForeignKey("operations.id", ondelete="SET NULL"), index=True)

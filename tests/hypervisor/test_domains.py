@@ -121,3 +121,21 @@ def test_what_accepts_and_never_answers_is_given_up_at_the_deadline(tmp_path: Pa
 
 def test_a_sockets_path_is_quoted_in_the_uri() -> None:
     assert socket_uri("/run/a b&c") == "qemu+unix:///system?socket=/run/a%20b%26c"
+
+
+def test_buttons_are_pressed_side_by_side_and_what_is_off_or_gone_is_left(
+    connection: libvirt.virConnect, defined: str
+) -> None:
+    domains.start(connection, defined)
+    connection.lookupByUUIDString(defined).suspend()
+    assert domains.shut_down_all(connection, [defined, str(uuid.uuid4())]) == {}
+    assert domains.states(connection, [defined]) == {defined: "stopped"}
+    assert domains.shut_down_all(connection, [defined]) == {}
+    assert domains.shut_down_all(connection, []) == {}
+
+
+def test_a_button_that_cannot_be_pressed_says_why(defined: str) -> None:
+    with open_connection("test:///default") as closed:
+        pass
+    said = domains.shut_down_all(closed, [defined])
+    assert list(said) == [defined] and str(said[defined])

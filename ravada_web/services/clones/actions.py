@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
-from ravada_web.models import Clone, CloneState, Node, User, now
+from ravada_web.models import AT_REST, Clone, CloneState, Node, User, now
 from ravada_web.placement.starting import charge, unserved
 from ravada_web.placement.types import NodeState
 from ravada_web.services.audit import events
@@ -85,7 +85,7 @@ force_off = Action(
     {"force": True},
 )
 # One operation, in which the memory stays reserved: a volatile clone is not deleted. What is off is left.
-restart = Action("restart", "clones_restart", _STOPPING, (_RUNNING,), (_STOPPED,), (_RUNNING,))
+restart = Action("restart", "clones_restart", _STOPPING, (_RUNNING, _PAUSED), (_STOPPED,), (_RUNNING,))
 delete = Action(
     "delete",
     "clones_delete",
@@ -215,6 +215,9 @@ def _queue_work(
     values: dict[str, Any] = {"state": state, "reason": NOTHING, "operation_id": operation.id, "changed_at": now()}
     if state == CloneState.STARTING:
         values["started_at"] = now()
+    # One that is forced off while it shuts down was the same before both.
+    before = case((Clone.state.in_(AT_REST), Clone.state), (Clone.state == _STOPPING, Clone.state_before), else_="")
+    values["state_before"] = before
     session.execute(update(Clone).where(Clone.id.in_([clone.id for clone in batch])).values(**values))
     return operation.id
 

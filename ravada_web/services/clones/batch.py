@@ -42,5 +42,6 @@ def set_state(
     started = {"started_at": moment} if state == CloneState.STARTING else {}
     with transaction() as session:
         moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == handle.operation_id)
-        written = {"state": state, "reason": reason, "display": display, "out_of_space": False}
-        session.execute(moved.values(changed_at=moment, **written, **started))
+        written = {"state": state, "reason": reason, "display": display}
+        waits = Clone.out_of_space if state == CloneState.PAUSED else False
+        session.execute(moved.values(changed_at=moment, out_of_space=waits, **written, **started))

@@ -12,14 +12,14 @@ from ravada_web.services.clones.requests import assign
 from ravada_web.services.operations.requests import request
 
 MAKING = (CloneState.REQUESTED, CloneState.CREATING)
-# Where a creation notes which of its clones somebody waits for by now.
+# Where a creation, or a restart, notes which of its clones somebody waits for by now.
 _WAITED_FOR = "waited_for"
 
 
 def hasten(session: Session, actor: User, clone: Clone) -> None:
     """Take the clone out of what was asked for in bulk, which skips it from then on, and do it now. One that is not on
     its way, or for which somebody waits already, is left."""
-    if clone.state not in (CloneState.STARTING, *MAKING):
+    if clone.state not in (CloneState.STARTING, CloneState.STOPPING, *MAKING):
         return
     bulk = session.get(Operation, clone.operation_id or 0, with_for_update=True, populate_existing=True)
     session.refresh(clone)
@@ -30,13 +30,13 @@ def hasten(session: Session, actor: User, clone: Clone) -> None:
         clone_actions.start_placed(session, actor, [clone.id], awaited=True)
     elif clone.state in MAKING and bulk.state == OperationState.WAITING:
         _create_now(session, actor, clone, bulk)
-    elif clone.state in MAKING:
+    else:
         bulk.params = bulk.params | {_WAITED_FOR: [*waited_for(bulk), clone.id]}
 
 
-def waited_for(creation: Operation) -> Collection[int]:
-    """The ids of the clones of a running creation for which somebody waits."""
-    return tuple(creation.params.get(_WAITED_FOR, ()))
+def waited_for(operation: Operation) -> Collection[int]:
+    """The ids of the clones of a creation or a restart for which somebody waits."""
+    return tuple(operation.params.get(_WAITED_FOR, ()))
 
 
 def _create_now(session: Session, actor: User, clone: Clone, bulk: Operation) -> None:

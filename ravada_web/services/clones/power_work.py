@@ -67,11 +67,11 @@ def _each(
 ) -> None:
     """Do one thing to each domain over one connection, and write each one's outcome as it comes."""
     failures: list[Message] = []
-    each = [(clone.id, clone.uuid, clone.name) for clone in batch]
+    each = [(clone.id, clone.uuid, clone.name, CloneState(clone.state_before or otherwise)) for clone in batch]
     if not each:
         return
     with endpoints.connect(batch[0].node) as connection:
-        for done, (clone_id, clone_uuid, name) in enumerate(each, start=1):
+        for done, (clone_id, clone_uuid, name, before) in enumerate(each, start=1):
             handle.check()
             give_way(handle)
             if not still_ours(handle, clone_id):
@@ -80,7 +80,7 @@ def _each(
                 display = act(connection, clone_uuid) or ""
             except HypervisorError as error:
                 failures.append(message("clones.failure_of", clone=name, why=error.message))
-                set_state(handle, [clone_id], otherwise, error.message)
+                set_state(handle, [clone_id], before, error.message)
             else:
                 set_state(handle, [clone_id], reached, display=display)
             handle.progress(100 * done / len(each))

@@ -31,6 +31,9 @@ log = structlog.get_logger()
 LIBVIRT_SECONDS = 1.5
 # A node that has not answered by then is looked at again by the next job.
 ROUND_SECONDS = 4.0
+# One look at a time is queued or under way, by a mark in Redis: where nodes hang, or checks are late, looks do not pile
+# up. One that died leaves the mark behind for so long.
+MARK, MARK_SECONDS = "ravada:shutdowns", 15
 
 
 @dataclass(frozen=True)
@@ -44,29 +47,24 @@ class Look:
 
 
 def due() -> list[Sequence[int]]:
-    """The ids of all operations that are watched, for one job; nothing where there is none."""
+    """The ids of all operations that are watched, for one job; nothing where there is none, or while a job is at it."""
     ids = db.session.scalars(select(Operation.id).where(Operation.state == OperationState.WATCHED)).all()
-    return [ids] if ids else []
+    return [ids] if ids and queues.redis.set(MARK, 1, nx=True, ex=MARK_SECONDS) else []
 
 
 def watch(operation_ids: Sequence[int]) -> None:
-    """Look at the nodes of these operations, and write what was seen. One job does so at a time: where a node hangs,
-    no more than one worker waits for it.
-    """
-    lock = queues.redis.lock("ravada:shutdowns", timeout=ROUND_SECONDS + 2)
-    if not lock.acquire(blocking=False):
-        return
+    """Look at the nodes of these operations, and write what was seen."""
     try:
         _look_at(_looks(operation_ids))
     finally:
         with suppress(RedisError):
-            lock.release()
+            queues.redis.delete(MARK)
 
 
 def _looks(operation_ids: Sequence[int]) -> list[Look]:
     query = select(Operation).where(Operation.id.in_(operation_ids), Operation.state == OperationState.WATCHED)
     rows = db.session.scalars(query.options(joinedload(Operation.node)).order_by(Operation.id)).all()
-    again = [row.id for row in rows if shutdowns.press_is_due(row.asked_at)]
+    again = [row.id for row in rows if shutdowns.press_is_due(row)]
     asked = select(Clone.node_id, Clone.uuid).where(Clone.operation_id.in_(again), Clone.state == CloneState.STOPPING)
     to_press = grouped(db.session.execute(asked).all(), lambda pair: pair[0])
     looks = [

@@ -16,6 +16,7 @@ from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.messages.foreign import printable
 from ravada_web.models import Clone, CloneState, Operation, OperationState, now
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.operations.execution import end
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import RESTARTED_CLONES
@@ -45,9 +46,10 @@ def deadline() -> datetime:
     return now() + timedelta(seconds=SHUT_DOWN_SECONDS)
 
 
-def press_is_due(asked_at: datetime | None) -> bool:
-    """Whether power buttons that were last pressed then are to be pressed again."""
-    return asked_at is None or now() - asked_at >= timedelta(seconds=PRESS_SECONDS)
+def press_is_due(row: Operation) -> bool:
+    """Whether the power buttons of a watched operation's clones are to be pressed again."""
+    again = row.asked_at is None or now() - row.asked_at >= timedelta(seconds=PRESS_SECONDS)
+    return again and not _over(row)
 
 
 def explain_unpressed(session: Session, operation_id: int, unpressed: Mapping[str, Message]) -> None:
@@ -68,8 +70,7 @@ def settle(operation_id: int, seen: Seen | None) -> None:
             _take_off(session, row, [clone.id for clone in left if seen.is_off(clone.uuid)])
             row.asked_at = now() if seen.pressed else row.asked_at
             left = _left(session, row)
-        over = row.watched_until is not None and now() >= row.watched_until
-        if row.cancel_asked or (left and over):
+        if row.cancel_asked or (left and _over(row)):
             _give_up(session, row, left, seen)
         elif left:
             _report(row, left, seen)
@@ -82,6 +83,11 @@ def fail(operation_id: int, error: Exception) -> None:
     with transaction() as session:
         if row := _watched(session, operation_id):
             end(session, row, OperationState.FAILED, message("operations.unexpected", error=printable(repr(error))))
+
+
+def _over(row: Operation) -> bool:
+    """Whether its time is over."""
+    return row.watched_until is not None and now() >= row.watched_until
 
 
 def _watched(session: Session, operation_id: int) -> Operation | None:
@@ -114,7 +120,13 @@ def _take_off(session: Session, row: Operation, clone_ids: Sequence[int]) -> Non
     ).all()
     result = row.result | {"off": row.result["off"] + len(off)}
     if off and row.kind in kinds_on(RESTARTED_CLONES):
-        started = clone_actions.start_placed(session, row.user, [clone.id for clone in off], awaited=row.awaited)
+        soon = {clone.id for clone in off if row.awaited or clone.id in waited_for(row)}
+        started = [
+            number
+            for awaited in (True, False)
+            if (ids := [clone.id for clone in off if (clone.id in soon) == awaited])
+            for number in clone_actions.start_placed(session, row.user, ids, awaited=awaited)
+        ]
         result["starts"] = [*row.result.get("starts", ()), *started]
     elif volatile := [clone for clone in off if clone.volatile]:
         clone_actions.delete_volatile(session, volatile[0].node, [clone.id for clone in volatile])

@@ -51,6 +51,8 @@ class Desktop:
             return message("desktops.failed")
         if self.clone.reason and self.clone.state == CloneState.STOPPED:
             return message("desktops.last_start_failed")
+        if self.clone.reason.kind == "clones.still_running" and self.clone.state == CloneState.RUNNING:
+            return self.clone.reason
         return NOTHING
 
     @property

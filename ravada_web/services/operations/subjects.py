@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.messages import Message, message
 from ravada_web.models import (
+    AT_REST,
     Base,
     BaseState,
     Clone,
@@ -36,7 +37,8 @@ class Subject:
 class Clones(Subject):
     """The clones that refer to the operation; `working` is the state that they have while it works on them."""
 
-    # Where a clone stands when the operation that moved it has failed; the next check corrects it by what it sees.
+    # Where a clone stands when the operation that moved it has failed, if what it was before is not known; the next
+    # check corrects it by what it sees.
     FALLBACK: ClassVar = {
         CloneState.REQUESTED: CloneState.FAILED,
         CloneState.CREATING: CloneState.FAILED,
@@ -50,7 +52,9 @@ class Clones(Subject):
         """Free the rows, with the reason why the work ended early."""
         for state, fallback in self.FALLBACK.items():
             owned = update(Clone).where(Clone.operation_id == operation.id, Clone.state == state)
-            session.execute(owned.values(state=fallback, reason=reason))
+            known = state in (CloneState.STARTING, CloneState.STOPPING)
+            again = case((Clone.state_before != "", Clone.state_before), else_=fallback) if known else fallback
+            session.execute(owned.values(state=again, reason=reason))
 
     def resume(self, session: Session, operation: Operation) -> None:
         """Put the rows back to work for a retry. Raises Conflict where they have moved on."""
@@ -59,6 +63,7 @@ class Clones(Subject):
             raise Conflict(message("operations.clones_moved_on", title=operation.title))
         for clone in clones:
             if state := self.resumed(clone):
+                clone.state_before = clone.state if clone.state in AT_REST else ""
                 clone.state, clone.reason = state, Message()
 
     def resumed(self, _clone: Clone) -> CloneState | None:

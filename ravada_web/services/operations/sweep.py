@@ -92,7 +92,7 @@ def hand_back(operation_id: int) -> None:
     """
     with transaction() as session:
         row = session.get_one(Operation, operation_id)
-        if row.over:
+        if row.over or row.state == OperationState.WATCHED:
             return
         former = operation_requests.ticket(row)
         if row.attempt >= MOST_ATTEMPTS:

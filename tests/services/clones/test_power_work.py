@@ -12,15 +12,16 @@ import libvirt
 import pytest
 from sqlalchemy import select, update
 
-from ravada_web.errors import Conflict, NotFound
-from ravada_web.extensions import db, queues
+from ravada_web.errors import NotFound
+from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.health import DomainState, NodeHealth
-from ravada_web.models import Clone, CloneState, Node, Observed, Operation, OperationState, now
+from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Operation, OperationState, now
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import shutdown_watch, shutdowns
 from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.desktops import cards, launching
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes import endpoints
@@ -96,6 +97,12 @@ def boot(connection: libvirt.virConnect, *names: str) -> None:
     """Have guests run again, as if they had not seen their power button."""
     for name in names:
         domains.start(connection, clone(name).uuid)
+
+
+def pause(connection: libvirt.virConnect, name: str) -> None:
+    """Have a guest be paused, and known to be."""
+    connection.lookupByUUIDString(clone(name).uuid).suspend()
+    change(Clone, Clone.name == name, state=CloneState.PAUSED)
 
 
 def let_time_pass(seconds: float) -> None:
@@ -229,8 +236,7 @@ def test_a_guest_that_does_not_shut_down_stays_running_and_is_named(
 def test_one_that_is_paused_again_is_paused(
     node: libvirt.virConnect, people: People, drain: Callable[[], None], look: Callable[[], None]
 ) -> None:
-    node.lookupByUUIDString(clone().uuid).suspend()
-    change(Clone, Clone.name == "pc-1", state=CloneState.PAUSED)
+    pause(node, "pc-1")
     clone_actions.shut_down(people.user, [clone().id])
     drain()
     boot(node, "pc-1")
@@ -241,8 +247,7 @@ def test_one_that_is_paused_again_is_paused(
 
 
 def test_a_paused_one_is_shut_down(node: libvirt.virConnect, people: People, look: Callable[[], None]) -> None:
-    node.lookupByUUIDString(clone().uuid).suspend()
-    change(Clone, Clone.name == "pc-1", state=CloneState.PAUSED)
+    pause(node, "pc-1")
     clone_actions.shut_down(people.user, [clone().id])
     look()
     assert (clone().state, operation().state) == (CloneState.STOPPED, OperationState.DONE)
@@ -332,6 +337,18 @@ def test_what_went_off_while_nobody_looked_is_off_though_the_deadline_has_passed
     assert (clone().state, operation().state) == (CloneState.STOPPED, OperationState.DONE)
 
 
+def test_nobody_is_asked_again_once_the_time_is_over(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None], look: Callable[[], None]
+) -> None:
+    clone_actions.shut_down(people.user, [clone().id])
+    drain()
+    boot(node, "pc-1")
+    let_time_pass(3600)
+    look()
+    assert (clone().state, operation().state) == (CloneState.RUNNING, OperationState.FAILED)
+    assert runs(node, clone()) > 0
+
+
 def test_a_worker_that_died_while_it_asked_is_replaced(
     node: libvirt.virConnect, people: People, look: Callable[[], None]
 ) -> None:
@@ -341,6 +358,15 @@ def test_a_worker_that_died_while_it_asked_is_replaced(
     look()
     assert clone().state == CloneState.RUNNING
     assert runs(node, clone()) > 0
+
+
+def test_the_sweep_takes_nothing_from_the_watch(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None]
+) -> None:
+    clone_actions.shut_down(people.user, [clone().id])
+    drain()
+    hand_back(operation().id)
+    assert (operation().state, operation().attempt) == (OperationState.WATCHED, 1)
 
 
 def test_an_odd_row_ends_its_own_operation_alone(
@@ -360,11 +386,11 @@ def test_an_odd_row_ends_its_own_operation_alone(
 def test_one_job_looks_at_a_time(node: libvirt.virConnect, people: People, drain: Callable[[], None]) -> None:
     clone_actions.shut_down(people.user, [clone().id])
     drain()
-    with queues.redis.lock("ravada:shutdowns", timeout=5):
-        shutdown_watch.watch([operation().id])
-    assert clone().state == CloneState.STOPPING
+    boot(node, "pc-1")
+    assert shutdown_watch.due() == [[operation().id]]
+    assert shutdown_watch.due() == [], "one is queued"
     shutdown_watch.watch([operation().id])
-    assert clone().state == CloneState.STOPPED
+    assert shutdown_watch.due() == [[operation().id]], "the next one may follow"
 
 
 def test_a_retry_interrupts_only_what_has_not_come_back(
@@ -389,7 +415,59 @@ def test_a_retry_interrupts_only_what_has_not_come_back(
     assert runs(node, clone()) == first
 
 
-def test_a_paused_one_is_not_restarted(node: libvirt.virConnect, people: People) -> None:
-    change(Clone, state=CloneState.PAUSED)
-    with pytest.raises(Conflict, match="Not possible while paused"):
-        clone_actions.restart(people.user, [clone().id]).require_some()
+def test_a_paused_one_is_restarted(node: libvirt.virConnect, people: People, look: Callable[[], None]) -> None:
+    before = runs(node, clone())
+    pause(node, "pc-1")
+    clone_actions.restart(people.user, [clone().id])
+    look()
+    assert clone().state == CloneState.RUNNING
+    assert runs(node, clone()) > before
+
+
+@pytest.mark.parametrize("act", [clone_actions.start, clone_actions.shut_down, clone_actions.force_off])
+def test_what_was_not_done_leaves_a_paused_one_paused(node: libvirt.virConnect, people: People, act: Any) -> None:
+    pause(node, "pc-1")
+    act(people.user, [clone().id])
+    assert clone().state in IN_WORK
+    operation_requests.cancel(people.operator, [operation().id])
+    assert (clone().state, operation().state) == (CloneState.PAUSED, OperationState.CANCELLED)
+
+
+def test_a_force_off_that_is_not_done_leaves_what_was_before_the_shutdown(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None]
+) -> None:
+    pause(node, "pc-1")
+    clone_actions.shut_down(people.user, [clone().id])
+    drain()
+    clone_actions.force_off(people.user, [clone().id])
+    operation_requests.cancel(people.operator, [operation().id])
+    assert clone().state == CloneState.PAUSED
+
+
+def test_who_waits_for_one_of_many_that_restart_is_served_first(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None]
+) -> None:
+    clone_actions.restart(people.administrator, [clone().id, clone("pc-2").id])
+    restart = operation()
+    drain()
+    launching.launch(people.user, clone("pc-2").id)
+    shutdown_watch.watch([restart.id])
+    starts = {name: db.session.get_one(Operation, clone(name).operation_id) for name in ("pc-1", "pc-2")}
+    assert {name: start.awaited for name, start in starts.items()} == {"pc-1": False, "pc-2": True}
+    drain()
+    shutdown_watch.watch([restart.id])
+    assert operation_of(restart).state == OperationState.DONE
+
+
+def test_its_card_says_that_it_did_not_shut_down(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None], look: Callable[[], None]
+) -> None:
+    clone_actions.shut_down(people.user, [clone().id])
+    drain()
+    boot(node, "pc-1")
+    pass_deadline()
+    look()
+    assert "Force it off" in str(cards.card(people.user, clone()).notice)
+    clone_actions.force_off(people.user, [clone().id])
+    drain()
+    assert not cards.card(people.user, clone()).notice
