@@ -57,10 +57,11 @@ TEXTS: dict[str, Template] = {
     "clones.base_not_whole": N_(
         "The copy of the base on node %(node)s cannot be used right now. %(why)s Try again once it is ready."
     ),
-    "clones.names_taken_on_node": N_(
-        "Node %(node)s already has virtual machines with these names: %(names)s. Delete these clones and create them "
-        "with another prefix."
+    "clones.name_taken_on_node": N_(
+        "Node %(node)s already has a virtual machine named %(name)s that is not one of ours. Rename that machine and "
+        "retry, or delete this clone."
     ),
+    "clones.some_failed": N_("%(failed)s of %(count)s failed."),
     "clones.off_so_far": N_("%(off)s of %(count)s off."),
     "clones.starting_again": N_("All are off. Starting them again."),
     "clones.node_silent": N_("Node %(node)s is not responding."),

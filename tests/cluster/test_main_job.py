@@ -2,9 +2,13 @@
 
 import json
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ravada_web.models import CloneState
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, Operation, OperationState
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import requests as clone_requests
 from tests.lab.screen import read_screen, screenshot
@@ -119,10 +123,63 @@ def test_a_domain_that_is_none_of_ours_is_never_touched(cluster: Cluster) -> Non
             "clones", "create", "linux", "--count", "1", "--prefix", "guarded", "--wait", check=False
         )
         assert failed.returncode == 1 and "guarded-1" in failed.stderr
-        assert {clone.reason.kind for clone in cluster.clones("guarded")} == {"clones.names_taken_on_node"}
+        assert {clone.reason.kind for clone in cluster.clones("guarded")} == {"clones.name_taken_on_node"}
         assert node.virsh("domuuid", "guarded-1") == uuid
         cluster.remove_made()
         assert node.virsh("domuuid", "guarded-1") == uuid
     finally:
         node.virsh("undefine", "guarded-1")
+        allow(cluster, cluster.base_id)
+
+
+def operations_of(clones: Sequence[Clone], kind: str) -> list[Operation]:
+    db.session.rollback()
+    newest = select(Operation).where(Operation.kind == kind).order_by(Operation.id.desc())
+    ids = {clone.operation_id for clone in clones}
+    return [row for row in db.session.scalars(newest) if row.id in ids]
+
+
+def test_of_a_batch_of_25_with_one_that_cannot_be_made_24_are_and_a_retry_makes_the_rest(cluster: Cluster) -> None:
+    node = cluster.lab.nodes[0]
+    foreign = "<domain type='qemu'><name>batch-7</name><memory>65536</memory><os><type>hvm</type></os></domain>"
+    node.run(["virsh", "define", "/dev/stdin"], stdin=foreign)
+    defined = True
+    try:
+        allow(cluster, cluster.base_id, ["rvt1"])
+        cluster.made.append("batch")
+        create = ("clones", "create", "linux", "--count", "25", "--prefix", "batch", "--wait", "--json")
+        done = cluster.flask(*create, check=False)
+        rows = {row["clone"]: row for row in json.loads(done.stdout)}
+        assert done.returncode == 3
+        assert [name for name, row in rows.items() if row["result"] != "done"] == ["batch-7"]
+        assert rows["batch-7"]["result"] == "failed" and "not one of ours" in rows["batch-7"]["reason"]
+        states = {clone.name: clone.state for clone in cluster.clones("batch")}
+        assert states == {name: "failed" if name == "batch-7" else "stopped" for name in rows}
+        assert cluster.disks(node, "batch-7.") == []
+        (failed,) = operations_of(cluster.clones("batch"), "clones_create")
+        assert failed.state == OperationState.FAILED and str(failed.error).startswith("1 of 25 failed. batch-7: ")
+
+        others = {clone.name: clone.changed_at for clone in cluster.clones("batch") if clone.name != "batch-7"}
+        node.virsh("undefine", "batch-7")
+        defined = False
+        cluster.flask("operations", "retry", str(failed.id))
+        cluster.wait_state("batch", CloneState.STOPPED)
+        assert {c.name: c.changed_at for c in cluster.clones("batch") if c.name != "batch-7"} == others
+        assert "batch-7" in cluster.domains(node)
+
+        # Deleting is no other: one whose disk cannot go stays, with its reason, and the others are gone.
+        stuck = cluster.disks(node, "batch-3.")[0]
+        node.run(["sh", "-c", f"cd {IMAGES}; mv {stuck} away; mkdir {stuck}"])
+        names = [clone.name for clone in cluster.clones("batch")]
+        done = cluster.flask("clones", "delete", *names, "--yes", "--wait", "--json", check=False)
+        rows = {row["clone"]: row for row in json.loads(done.stdout)}
+        assert done.returncode == 3
+        assert [name for name, row in rows.items() if row["result"] != "done"] == ["batch-3"]
+        (left,) = cluster.clones("batch")
+        assert (left.name, left.state) == ("batch-3", CloneState.FAILED) and "rm" in str(left.reason)
+        node.run(["sh", "-c", f"cd {IMAGES}; rmdir {stuck}; rm away"])
+    finally:
+        if defined:
+            node.virsh("undefine", "batch-7")
+        cluster.remove_made()
         allow(cluster, cluster.base_id)

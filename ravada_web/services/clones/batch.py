@@ -1,14 +1,19 @@
 """A job's batch of clones: claimed, and their states set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, Message, message
+from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
+from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import BaseVersion, Clone, CloneState, Node, Replica, now
+from ravada_web.remote.errors import CommandFailed
+from ravada_web.services.clones.outcomes import by_reason
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.transaction import transaction
 
@@ -32,6 +37,36 @@ def replica_directory(version: BaseVersion, node: Node) -> str:
     if directory is None:
         raise Conflict(message("clones.replica_gone", node=node.name))
     return directory
+
+
+@dataclass
+class Failures:
+    """Those of a batch that cannot, each with its reason, while the others go on."""
+
+    names: Mapping[int, str]
+    of: dict[int, Message] = field(default_factory=dict)
+
+    def __contains__(self, clone_id: int) -> bool:
+        return clone_id in self.of
+
+    @contextmanager
+    def guard(self, clone_id: int) -> Iterator[None]:
+        """Keep what goes wrong with this clone from the others; a node that is away is away for all."""
+        try:
+            yield
+        except HypervisorUnreachable:
+            raise
+        except (CommandFailed, HypervisorError, Conflict) as error:
+            self.of[clone_id] = error.message
+
+    def write(self, handle: Handle) -> None:
+        """Mark them failed, and raise Conflict that names them with their reasons, where there are any."""
+        for clone_id, why in self.of.items():
+            set_state(handle, [clone_id], CloneState.FAILED, why)
+        if self.of:
+            alike = by_reason([(self.names[clone_id], why) for clone_id, why in self.of.items()])
+            count = len(self.names)
+            raise Conflict(sentences(message("clones.some_failed", failed=len(self.of), count=count), *alike))
 
 
 def set_state(

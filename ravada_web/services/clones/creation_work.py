@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import libvirt
 from sqlalchemy import select, update
@@ -14,10 +15,11 @@ from ravada_web.hypervisor.facts import NodeFacts, read_networks
 from ravada_web.messages import message
 from ravada_web.models import BaseDisk, Clone, CloneState, FileKind, Operation, User
 from ravada_web.remote import overlays
+from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.target import Target
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import base_files
-from ravada_web.services.clones.batch import claimed_clones, replica_directory, set_state
+from ravada_web.services.clones.batch import Failures, claimed_clones, replica_directory, set_state
 from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
@@ -25,6 +27,8 @@ from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
 from ravada_web.services.storage.file_names import template_name
 from ravada_web.services.transaction import transaction
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,10 @@ class Plan:
     uri: str
     facts: NodeFacts
     template_xml: str
-    identities: Sequence[CloneIdentity]
-    # For each of the base's files: the template, and the clones' files that are to be copies of it.
-    copies: Mapping[str, Sequence[str]]
+    # By the clones' ids.
+    identities: Mapping[int, CloneIdentity]
+    # For each of the base's files: the template, and the clones' files that are to be copies of it, by their ids.
+    copies: Mapping[str, Mapping[int, str]]
 
 
 def create(handle: Handle) -> None:
@@ -49,19 +54,23 @@ def create(handle: Handle) -> None:
         return
     with transaction() as session:
         session.execute(update(Clone).where(Clone.id.in_(plan.clone_ids)).values(state=CloneState.CREATING))
-    for template, paths in plan.copies.items():
-        handle.check()
-        overlays.make_overlays(endpoints.workspace(), plan.where, template, paths, handle.token)
+    failures = Failures({clone_id: identity.name for clone_id, identity in plan.identities.items()})
     with open_connection(plan.uri) as connection:
+        _refuse_foreign(connection, plan, failures)
+        for template, paths in plan.copies.items():
+            handle.check()
+            _make_files(handle, plan.where, template, _without(paths, failures), failures)
         # Networks are started and stopped by hand: what was known of them a minute ago refuses nothing.
         facts = replace(plan.facts, networks=read_networks(connection))
-        documents = [for_clone(plan.template_xml, identity, facts) for identity in plan.identities]
-        _refuse_foreign(connection, plan)
         handle.check()
-        domains.define_all(connection, documents)
-    set_state(handle, plan.clone_ids, CloneState.STOPPED)
-    if plan.to_start:
-        start_made(handle, plan.to_start)
+        for clone_id, identity in _without(plan.identities, failures).items():
+            with failures.guard(clone_id):
+                domains.define_all(connection, [for_clone(plan.template_xml, identity, facts)])
+    made = [clone_id for clone_id in plan.clone_ids if clone_id not in failures]
+    set_state(handle, made, CloneState.STOPPED)
+    if to_start := [clone_id for clone_id in plan.to_start if clone_id not in failures]:
+        start_made(handle, to_start)
+    failures.write(handle)
 
 
 def _plan(handle: Handle) -> Plan | None:
@@ -86,8 +95,8 @@ def _plan(handle: Handle) -> Plan | None:
         uri=endpoints.libvirt_uri(where),
         facts=facts_of(node),
         template_xml=version.base.template_xml,
-        identities=[
-            CloneIdentity(
+        identities={
+            clone.id: CloneIdentity(
                 name=clone.name,
                 uuid=clone.uuid,
                 macs=[nic.mac for nic in clone.nics],
@@ -95,22 +104,36 @@ def _plan(handle: Handle) -> Plan | None:
                 nvram=next(iter(of_kind(clone, FileKind.NVRAM).values()), ""),
             )
             for clone in batch
-        ],
+        },
         copies={
-            pools.in_pool(directory, template_name(file)): [own(clone, file) for clone in batch]
+            pools.in_pool(directory, template_name(file)): {clone.id: own(clone, file) for clone in batch}
             for file in version.files
         },
     )
 
 
-def _refuse_foreign(connection: libvirt.virConnect, plan: Plan) -> None:
+def _without(values: Mapping[int, Value], failures: Failures) -> dict[int, Value]:
+    return {clone_id: value for clone_id, value in values.items() if clone_id not in failures}
+
+
+def _make_files(handle: Handle, where: Target, template: str, paths: Mapping[int, str], failures: Failures) -> None:
+    """Make the files at once; where that fails, each alone, so that one that cannot be made keeps no other from it."""
+    try:
+        overlays.make_overlays(endpoints.workspace(), where, template, list(paths.values()), handle.token)
+    except CommandFailed:
+        for clone_id, path in paths.items():
+            handle.check()
+            with failures.guard(clone_id):
+                overlays.make_overlays(endpoints.workspace(), where, template, [path], handle.token)
+
+
+def _refuse_foreign(connection: libvirt.virConnect, plan: Plan, failures: Failures) -> None:
     """Refuse names that a foreign VM has on the node; it is left as it is."""
     existing = {name: uuid for uuid, name in domains.existing(connection).items()}
-    taken = [
-        identity.name for identity in plan.identities if existing.get(identity.name, identity.uuid) != identity.uuid
-    ]
-    if taken:
-        raise Conflict(message("clones.names_taken_on_node", node=plan.where.name, names=taken))
+    for clone_id, identity in plan.identities.items():
+        with failures.guard(clone_id):
+            if existing.get(identity.name, identity.uuid) != identity.uuid:
+                raise Conflict(message("clones.name_taken_on_node", node=plan.where.name, name=identity.name))
 
 
 def start_made(handle: Handle, clone_ids: Sequence[int]) -> None:

@@ -1,14 +1,16 @@
 """Deleting a batch of clones from its node."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete as delete_rows
 
 from ravada_web.hypervisor import domains
 from ravada_web.models import Clone, CloneState, Node
 from ravada_web.remote import files
+from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.target import Target
 from ravada_web.services.bases import replicas
-from ravada_web.services.clones.batch import claimed_clones, replica_directory
+from ravada_web.services.clones.batch import Failures, claimed_clones, replica_directory
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
@@ -16,29 +18,47 @@ from ravada_web.services.transaction import transaction
 
 
 def delete(handle: Handle) -> None:
-    """Remove the batch's domains, then their files, then their rows: what is left half-way can be done again."""
+    """Remove the batch's domains, then their files, then their rows: what is left half-way can be done again. One that
+    cannot be deleted keeps no other from it."""
     batch = claimed_clones(handle, CloneState.DELETING)
     if not batch:
         return
     node, node_id = batch[0].node, batch[0].node_id
-    where, paths = endpoints.target(node), _files(batch, node)
-    ids, uuids = [clone.id for clone in batch], [clone.uuid for clone in batch]
+    failures = Failures({clone.id: clone.name for clone in batch})
+    where, paths = endpoints.target(node), _files(batch, node, failures)
+    uuids = {clone.id: clone.uuid for clone in batch}
     with endpoints.connect(node) as connection:
         handle.check()
-        for clone_uuid in uuids:
-            domains.force_off(connection, clone_uuid)
-            domains.undefine(connection, clone_uuid)
+        for clone_id in [clone_id for clone_id in uuids if clone_id not in failures]:
+            with failures.guard(clone_id):
+                domains.force_off(connection, uuids[clone_id])
+                domains.undefine(connection, uuids[clone_id])
     handle.check()
-    files.remove_files(endpoints.workspace(), where, paths)
+    _remove_files(handle, where, paths, failures)
     with transaction() as session:
-        session.execute(delete_rows(Clone).where(Clone.id.in_(ids)))
+        gone = [clone_id for clone_id in uuids if clone_id not in failures]
+        session.execute(delete_rows(Clone).where(Clone.id.in_(gone)))
         replicas.settle(session, node_id=node_id)  # the last one's copy of the base may be wanted no more
+    failures.write(handle)
 
 
-def _files(batch: Sequence[Clone], node: Node) -> list[str]:
-    directories = {version.id: replica_directory(version, node) for version in {clone.version for clone in batch}}
-    return [
-        pools.in_pool(directories[clone.version_id], clone.own_file(file))
-        for clone in batch
-        for file in clone.version.files
-    ]
+def _files(batch: Sequence[Clone], node: Node, failures: Failures) -> dict[int, list[str]]:
+    """The files of each clone, by its id."""
+    paths = {}
+    for clone in batch:
+        with failures.guard(clone.id):
+            directory = replica_directory(clone.version, node)
+            paths[clone.id] = [pools.in_pool(directory, clone.own_file(file)) for file in clone.version.files]
+    return paths
+
+
+def _remove_files(handle: Handle, where: Target, paths: Mapping[int, Sequence[str]], failures: Failures) -> None:
+    """Remove the files at once; where one cannot go, each clone's alone."""
+    left = {clone_id: of_one for clone_id, of_one in paths.items() if clone_id not in failures}
+    try:
+        files.remove_files(endpoints.workspace(), where, [path for of_one in left.values() for path in of_one])
+    except CommandFailed:
+        for clone_id, of_one in left.items():
+            handle.check()
+            with failures.guard(clone_id):
+                files.remove_files(endpoints.workspace(), where, of_one)

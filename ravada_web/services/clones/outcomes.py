@@ -53,10 +53,7 @@ class Outcome:
 
     def reasons(self) -> list[Message]:
         """A sentence for each reason, with the names of those that it is true of; alike ones grouped."""
-        return [
-            message("clones.skipped_for", clones=_names([skipped.name for skipped in alike]), why=why)
-            for why, alike in grouped(self.skipped, lambda skipped: skipped.why).items()
-        ]
+        return by_reason([(skipped.name, skipped.why) for skipped in self.skipped])
 
     def summary(self, left: int = 0) -> Message:
         """How many it is done to, how many are skipped and why; `left` were skipped when it was asked about."""
@@ -76,6 +73,14 @@ class Outcome:
         if first.obstacle is not None:
             raise NodeRefuses(why, first.obstacle)
         raise Conflict(why)
+
+
+def by_reason(clones: Sequence[tuple[str, Message]]) -> list[Message]:
+    """A sentence for each of the reasons (sentences too), with the names of the clones that it is true of."""
+    return [
+        message("clones.skipped_for", clones=_names([name for name, _why in alike]), why=why)
+        for why, alike in grouped(clones, lambda clone: clone[1]).items()
+    ]
 
 
 def _names(names: Sequence[str]) -> list[str | Message]:
