@@ -9,8 +9,13 @@ TEXTS: dict[str, Template] = {
     "people.no_user_called": N_("There is no user “%(name)s”."),
     "people.no_users_called": Plural("There is no user called %(names)s.", "There are no users called %(names)s."),
     "people.user_gone": N_("One of these users no longer exists. Reload the page."),
-    "people.bad_name": N_("Use letters, digits and . _ @ -, at most 63 characters, starting with a letter or digit."),
+    "people.bad_name": N_(
+        "Use letters A to Z, digits and . _ @ + ' -, at most 63 characters, starting with a letter or digit."
+    ),
     "people.name_taken": N_("There is already a user “%(name)s”."),
+    "people.name_taken_but_for_case": N_(
+        "There is already a user “%(name)s”. Names that differ only in upper and lower case are the same user’s."
+    ),
     "people.bad_role": N_("Choose a role: %(roles)s."),
     "people.not_from_yourself": N_("You can’t do this to yourself. Another administrator can."),
     "people.last_administrator": N_(
@@ -95,6 +100,10 @@ TEXTS: dict[str, Template] = {
     "people.csv_column_twice": N_("The column “%(column)s” appears twice."),
     "people.csv_too_many_cells": N_("This line has more cells than the first line names columns."),
     "people.csv_name_twice": N_("%(name)s appears twice."),
+    "people.csv_names_alike": N_(
+        "“%(name)s” differs from “%(other)s” only in upper and lower case. They would be the same user."
+    ),
+    "people.csv_nameless_column": N_("Column %(number)s has values, but the first line does not name it."),
     "people.csv_short_password": Plural(
         "The password needs at least %(count)s character.", "The password needs at least %(count)s characters."
     ),

@@ -18,7 +18,7 @@ from ravada_web.models.node import Access, Level, Node, Observed, Pool, ServiceS
 from ravada_web.models.operation import Event, Lock, Operation, OperationState, attempt_id, operation_of
 from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.types import now
-from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession
+from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession, name_key
 
 __all__ = [
     "AT_REST",
@@ -61,6 +61,7 @@ __all__ = [
     "User",
     "UserSession",
     "attempt_id",
+    "name_key",
     "now",
     "operation_of",
 ]

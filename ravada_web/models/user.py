@@ -1,6 +1,7 @@
 """Users, their roles and groups, their sessions, and operators' scopes."""
 
 from enum import StrEnum
+from typing import Any
 
 from flask_login import UserMixin
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
@@ -18,6 +19,15 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+def name_key(name: str) -> str:
+    """What names of one user have in common."""
+    return name.lower()
+
+
+def _key_of_name(context: Any) -> str:
+    return name_key(context.get_current_parameters()["name"])
+
+
 class QuotaColumns:
     """The quota of a user or a group; None is no limit. Memory in MiB."""
 
@@ -32,6 +42,8 @@ class User(QuotaColumns, UserMixin, db.Model):
     __tablename__ = "users"
     id: Mapped[Id]
     name: Mapped[Name] = mapped_column(unique=True)
+    # Two users of before this was so, alike but for case, have keys that no name has.
+    name_key: Mapped[str] = mapped_column(String(80), unique=True, index=True, default=_key_of_name, server_default="")
     password_hash: Mapped[str] = mapped_column(String(255))
     # Set by an administrator's reset: at the next sign-in a new password is set first.
     must_change_password: Mapped[bool] = mapped_column(default=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
+from markupsafe import escape
 from sqlalchemy import select
 
 from ravada_web.extensions import db
@@ -338,3 +339,23 @@ def test_no_change_by_who_may_not_or_without_a_token(people: People, sign_in: Si
 def test_the_navigation_leads_there_for_who_may(people: People, sign_in: SignInAs) -> None:
     for role, seen in (("user", False), ("operator", True), ("administrator", True)):
         assert ('href="/users"' in sign_in(role).get("/").text) is seen
+
+
+@pytest.mark.parametrize("name", ["bob+lab@x", "o'brien"])
+def test_names_with_a_plus_and_an_apostrophe_on_all_pages(world: World, sign_in: SignInAs, name: str) -> None:
+    client, shown = sign_in("administrator"), str(escape(name))
+    assert client.post("/users/new", data=NEW | {"name": name}).status_code == 200
+    made = db.session.scalars(select(User).where(User.name == name)).one()
+    assert shown in client.get("/users", query_string={"search": name}).text
+    assert shown in client.get(f"/users/{made.id}").text
+    assert shown in client.get("/users/suggestions", query_string={"owner": name}).text
+    form = {"base_id": world.base, "count": 1, "prefix": "theirs", "owner": name}
+    assert client.post("/clones/new", data=form).status_code == 303
+    listed = client.get("/clones", query_string={"owner": name}).text
+    assert "theirs-1" in listed and shown in listed and "mine-1" not in listed
+
+
+def test_a_name_that_differs_in_case_alone_is_refused_in_the_form(world: World, sign_in: SignInAs) -> None:
+    answer = sign_in("administrator").post("/users/new", data=NEW | {"name": "OPERATOR"})
+    assert answer.status_code == 422
+    assert "already a user “operator”" in answer.text

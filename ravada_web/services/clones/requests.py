@@ -20,7 +20,7 @@ from ravada_web.services.batches import grouped_batches
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
-from ravada_web.services.people import quotas
+from ravada_web.services.people import quotas, users
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.placements import choice as placement_choice
 from ravada_web.services.transaction import hold_lock, transaction
@@ -82,7 +82,7 @@ def _checked(session: Session, request: Request) -> tuple[Base, User]:
     wrong = {}
     most = settings().clones_per_request
     base = session.get(Base, request.base_id)
-    owner = session.scalar(select(User).where(User.name == request.owner))
+    owner = users.find(request.owner)
     if not 1 <= request.count <= most:
         wrong["count"] = message("clones.count_range", most=most)
     if not PREFIX.fullmatch(request.prefix):

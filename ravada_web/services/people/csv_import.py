@@ -14,13 +14,14 @@ from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
 from ravada_web.messages import message
-from ravada_web.models import Group, GroupMember, Role, User, UserSession
+from ravada_web.models import Group, GroupMember, Role, User, UserSession, name_key
 from ravada_web.services import csv_cells
 from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
-from ravada_web.services.people import csv_rows
+from ravada_web.services.people import csv_rows, users
 from ravada_web.services.people.csv_rows import COLUMNS, QUOTA_FIELDS, Row, keeps_oneself, own_row
 from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in import names
 from ravada_web.services.transaction import transaction
 
 KEPT_SECONDS = 600
@@ -115,7 +116,7 @@ def import_rows(actor: User, key: str) -> Preview:
     """Do what a checked table asks for, all of it in one transaction; returns what was done.
 
     New users without a password cannot sign in until it is reset. Raises NotFound as `checked` does, and Conflict where
-    a group has gone or the actor has changed since.
+    a group has gone, a name was taken or the actor has changed since.
     """
     rights.require(actor, "users.change")
     rows = _stored_rows(actor, key)
@@ -125,6 +126,9 @@ def import_rows(actor: User, key: str) -> Preview:
         written = [rows[name] for name in (*result.created, *result.changed)]
         if missing := {name for row in written for name in row.groups or ()} - set(groups):
             raise Conflict(message("people.import_group_gone", name=min(missing)))
+        alike = names.alike(session, result.created)
+        if taken := [name for name in result.created if name_key(name) in alike]:
+            raise Conflict(users.name_taken(taken[0], alike[name_key(taken[0])]))
         if (own := rows.get(actor.name)) and not keeps_oneself(own):
             raise Conflict(own_row())
         ids = _write(session, rows, result)

@@ -5,21 +5,20 @@ quota. Where a role, `active` or a password is empty, it stays as it is.
 """
 
 import csv
-import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import select
 
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
 from ravada_web.messages import Message, message
-from ravada_web.models import Group, Role, User
+from ravada_web.models import Group, Role, User, name_key
 from ravada_web.services.csv_cells import unguard
-from ravada_web.services.people import quotas, users
+from ravada_web.services.people import csv_text, quotas, users
 from ravada_web.services.people.quotas import Quota
-from ravada_web.services.sign_in import passwords
+from ravada_web.services.sign_in import names, passwords
 
 QUOTA_FIELDS = ("most_clones", "most_running", "most_memory_mib")
 COLUMNS = ("name", "role", "active", "groups", *QUOTA_FIELDS)
@@ -65,22 +64,24 @@ class Row:
 
 def parse(actor: User, content: bytes) -> tuple[dict[str, Row], dict[str, str]]:
     """The rows by name, and the passwords by name. Raises BadTable with every bad line."""
-    reader = _reader(content)
-    columns = _columns(reader)
+    read = csv_text.lines(_decoded(content))
+    columns = _columns(read)
     table = _Table(actor, set(db.session.scalars(select(Group.name))))
+    number = 1
     try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                table.take(reader.line_num, columns, cells)
+        for line in read:
+            number = line.number
+            table.take(number, columns, line.cells)
             if len(table.rows) > MOST_ROWS:
-                table.refuse(reader.line_num, message("people.csv_too_many", most=MOST_ROWS))
+                table.refuse(number, message("people.csv_too_many", most=MOST_ROWS))
                 break
     except csv.Error as error:
-        table.refuse(reader.line_num, _no_table(error))
+        table.refuse(number + 1, _no_table(error))
     if not table.rows and not table.bad:
         table.refuse(0, message("people.csv_empty"))
+    table.refuse_alike()
     if table.bad:
-        raise BadTable(table.bad)
+        raise BadTable(sorted(table.bad, key=lambda line: line.number))
     return table.rows, table.passwords
 
 
@@ -88,30 +89,32 @@ def _no_table(error: csv.Error) -> Message:
     return message("people.csv_broken", said=str(error))
 
 
-def _reader(content: bytes) -> Any:
-    """A reader of the text, apart by what its first line is: commas, semicolons or tabs."""
+def _decoded(content: bytes) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadTable([BadLine(0, message("people.csv_not_utf8"))]) from error
     if "\0" in text:
         raise BadTable([BadLine(0, message("people.csv_not_text"))])
-    first = text.partition("\n")[0]
-    delimiter = max((",", ";", "\t"), key=first.count)
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    return text
 
 
-def _columns(reader: Any) -> list[str]:
+def _columns(read: Iterator[csv_text.Line]) -> list[str]:
+    """The names of the columns; those that spreadsheets leave empty are "", at the end they are none."""
     try:
-        columns = [cell.strip().lower() for cell in next(reader, [])]
+        line = next(read, csv_text.Line(1, ()))
     except csv.Error as error:
         raise BadTable([BadLine(1, _no_table(error))]) from error
-    unknown = [name for name in columns if name not in ACCEPTED]
-    bad = [BadLine(1, message("people.csv_unknown_column", column=name[:60], columns=ACCEPTED)) for name in unknown]
+    number, columns = line.number, [re.sub(r"[\s-]+", "_", cell.lower()) for cell in line.cells]
+    while columns and not columns[-1]:
+        columns.pop()
+    unknown = [name for name in columns if name and name not in ACCEPTED]
+    reasons = [message("people.csv_unknown_column", column=name[:60], columns=ACCEPTED) for name in unknown]
+    bad = [BadLine(number, reason) for reason in reasons]
     if "name" not in columns:
-        bad.append(BadLine(1, message("people.csv_no_name_column")))
+        bad.append(BadLine(number, message("people.csv_no_name_column")))
     twice = [name for name in sorted(set(columns)) if columns.count(name) > 1 and name in ACCEPTED]
-    bad += [BadLine(1, message("people.csv_column_twice", column=name)) for name in twice]
+    bad += [BadLine(number, message("people.csv_column_twice", column=name)) for name in twice]
     if bad:
         raise BadTable(bad)
     return columns
@@ -126,6 +129,7 @@ class _Table:
         self.rows: dict[str, Row] = {}
         self.passwords: dict[str, str] = {}
         self.bad: list[BadLine] = []
+        self._lines: dict[str, int] = {}
 
     def refuse(self, number: int, reason: Message) -> None:
         """Record why a line is refused."""
@@ -134,7 +138,12 @@ class _Table:
     def take(self, number: int, columns: Sequence[str], cells: Sequence[str]) -> None:
         """Read one line."""
         line = dict(zip(columns, cells, strict=False))
-        reasons = [message("people.csv_too_many_cells")] if len(cells) > len(columns) else []
+        reasons = [message("people.csv_too_many_cells")] if any(cells[len(columns) :]) else []
+        reasons += [
+            message("people.csv_nameless_column", number=position)
+            for position, (name, cell) in enumerate(zip(columns, cells, strict=False), 1)
+            if cell and not name
+        ]
         row = _row({name: _plain(cell) for name, cell in line.items()}, self._groups, reasons)
         if row.name in self.rows:
             reasons.append(message("people.csv_name_twice", name=row.name))
@@ -143,8 +152,20 @@ class _Table:
         if password := line.get("password", "").strip():
             self._take_password(row.name, password, reasons)
         self.rows[row.name] = row
+        self._lines[row.name] = number
         for reason in reasons:
             self.refuse(number, reason)
+
+    def refuse_alike(self) -> None:
+        """Refuse names for new users that differ in case alone from somebody's, or from one in an earlier line."""
+        alike, seen = names.alike(db.session(), self.rows), dict[str, str]()
+        for name, number in self._lines.items():
+            others = alike.get(name_key(name), [])
+            if others and name not in others:
+                self.refuse(number, users.name_taken(name, others))
+            elif not others and (earlier := seen.get(name_key(name))):
+                self.refuse(number, message("people.csv_names_alike", name=name, other=earlier))
+            seen.setdefault(name_key(name), name)
 
     def _take_password(self, name: str, password: str, reasons: list[Message]) -> None:
         if len(password) < passwords.SHORTEST_PASSWORD:
@@ -166,8 +187,8 @@ def own_row() -> Message:
 
 
 def _plain(cell: str) -> str:
-    """A cell without the blanks around it, and without what a download has put before it."""
-    return unguard(cell.strip())
+    """A cell without what a download has put before it."""
+    return unguard(cell)
 
 
 def _row(cells: Mapping[str, str], known: set[str], reasons: list[Message]) -> Row:

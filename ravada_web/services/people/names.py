@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, func, select
 from ravada_web.extensions import db
 from ravada_web.models import User
 from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in.names import meant_by
 
 SUGGESTIONS = 20
 
@@ -20,6 +21,6 @@ def suggestions(viewer: User, text: str) -> Sequence[str]:
 
 
 def named_like(text: str) -> ColumnElement[bool]:
-    """The user of exactly that name; where there is none, those with the text in their name."""
-    exact = select(User.id).where(User.name == text).correlate(None)
-    return (User.name == text) | (~exact.exists() & User.name.icontains(text, autoescape=True))
+    """The user of that name; where there is none, those with the text in their name."""
+    exact = select(User.id).where(meant_by(text)).correlate(None)
+    return meant_by(text) | (~exact.exists() & User.name.icontains(text, autoescape=True))

@@ -10,24 +10,24 @@ from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, random_password
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Clone, Group, Role, User
+from ravada_web.models import Clone, Group, Role, User, name_key
 from ravada_web.services.audit import events
 from ravada_web.services.people import quotas
 from ravada_web.services.people.quotas import Quota
 from ravada_web.services.permissions import rights
-from ravada_web.services.sign_in import sessions
+from ravada_web.services.sign_in import names, sessions
 from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
 from ravada_web.services.transaction import transaction
 from ravada_web.translations import LANGUAGES
 
 # Of a long list of names, how many a message shows.
 SHOWN_NAMES = 20
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+'-]{0,62}")
 
 
 def find(name: str) -> User | None:
-    """The user of exactly that name, if there is one."""
-    return db.session.scalar(select(User).where(User.name == name))
+    """The user of that name, in upper or lower case, if there is one."""
+    return names.find(db.session(), name)
 
 
 def first_administrator() -> User:
@@ -76,13 +76,20 @@ def _invalid(name: str, role: str, password: str) -> dict[str, Message]:
     wrong = {}
     if not NAME.fullmatch(name):
         wrong["name"] = message("people.bad_name")
-    elif db.session.scalar(select(User.id).where(User.name == name)):
-        wrong["name"] = message("people.name_taken", name=name)
+    elif others := names.alike(db.session(), [name]).get(name_key(name)):
+        wrong["name"] = name_taken(name, others)
     if role not in list(Role):
         wrong["role"] = message("people.bad_role", roles=list(Role))
     if len(password) < SHORTEST_PASSWORD:
         wrong["password"] = message("sign_in.password_too_short", count=SHORTEST_PASSWORD)
     return wrong
+
+
+def name_taken(name: str, others: Sequence[str]) -> Message:
+    """That a user of one of these names, alike but for case, has it."""
+    if name in others:
+        return message("people.name_taken", name=name)
+    return message("people.name_taken_but_for_case", name=others[0])
 
 
 def ensure_first_administrator(name: str = "admin") -> str | None:
@@ -101,14 +108,14 @@ def get(viewer: User, user_id: int) -> User:
     return user
 
 
-def by_names(session: Session, names: Collection[str]) -> list[User]:
-    """The users of these names. Raises InvalidInput that names the missing ones."""
-    known = session.scalars(select(User).where(User.name.in_(names)).order_by(User.name)).all()
-    if missing := sorted(set(names) - {user.name for user in known}):
+def by_names(session: Session, typed: Collection[str]) -> list[User]:
+    """The users of these names, each once. Raises InvalidInput that names the missing ones."""
+    known = names.find_all(session, typed)
+    if missing := sorted(set(typed) - set(known)):
         raise InvalidInput(
             {"names": message("people.no_users_called", count=len(missing), names=missing[:SHOWN_NAMES])}
         )
-    return list(known)
+    return sorted(set(known.values()), key=lambda user: user.name)
 
 
 def split_names(text: str) -> list[str]:

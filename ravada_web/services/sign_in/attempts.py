@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import select
-
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import User
 from ravada_web.services import rate_limits
 from ravada_web.services.audit import origin
-from ravada_web.services.sign_in import passwords, second_factor, throttling
+from ravada_web.services.sign_in import names, passwords, second_factor, throttling
 from ravada_web.services.sign_in.refusals import record_refusal
 
 
@@ -26,8 +24,9 @@ def by_password(name: str, password: str, devices: Mapping[str, str]) -> User | 
     `devices` are the words of the users, by their ids, that have signed in from this browser before. Raises
     TooManyAttempts.
     """
-    user_id = db.session.scalar(select(User.id).where(User.name == name))
-    counters = throttling.password_counters(name, origin.address.get(), devices.get(str(user_id), ""))
+    named = names.find(db.session(), name)
+    device = devices.get(str(named.id), "") if named else ""
+    counters = throttling.password_counters(name, origin.address.get(), device)
     _require_allowed(counters)
     user = passwords.authenticate(name, password)
     if user is None:

@@ -1,7 +1,5 @@
 """Passwords: check, change, reset."""
 
-from sqlalchemy import select
-
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password, matches, random_password
@@ -9,7 +7,7 @@ from ravada_web.messages import message
 from ravada_web.models import User
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
-from ravada_web.services.sign_in import second_factor, sessions
+from ravada_web.services.sign_in import names, second_factor, sessions
 from ravada_web.services.transaction import transaction
 
 SHORTEST_PASSWORD = 8
@@ -17,7 +15,7 @@ SHORTEST_PASSWORD = 8
 
 def authenticate(name: str, password: str) -> User | None:
     """The user of that name and password, or None; it takes as long for a name that does not exist."""
-    user = db.session.scalar(select(User).where(User.name == name))
+    user = names.find(db.session(), name)
     if not matches(password, user.password_hash if user else None) or user is None or not user.active:
         return None
     return user

@@ -1,11 +1,8 @@
 """Refused sign-ins, written to the audit log at most once a minute for each place."""
 
-from sqlalchemy import select
-
-from ravada_web.extensions import db
-from ravada_web.models import User
 from ravada_web.services import rate_limits
 from ravada_web.services.audit import events, origin
+from ravada_web.services.sign_in import names
 from ravada_web.services.transaction import transaction
 
 
@@ -15,4 +12,4 @@ def record_refusal(name: str) -> None:
     if not rate_limits.first_in_a_minute("refused", shown, origin.address.get()):
         return
     with transaction() as session:
-        events.record_refused_sign_in(session, db.session.scalar(select(User).where(User.name == name)), shown)
+        events.record_refused_sign_in(session, names.find(session, name), shown)

@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.messages import Message, message
 from ravada_web.models import Event, Group, Role, User
-from ravada_web.services.people import csv_import, csv_rows, groups, users
+from ravada_web.services.people import csv_import, csv_rows, csv_text, groups, users
 from ravada_web.services.people.csv_rows import BadTable
 from ravada_web.services.people.quotas import Quota
 from ravada_web.services.sign_in import passwords, sessions
@@ -130,8 +131,37 @@ def test_who_is_switched_off_is_signed_out(people: People) -> None:
         "NAME\tRole\tgroups\r\nalice\tUSER\t3a; 3b\r\n",
         '"name","role","groups"\n"alice"," user ","3a;3b;3a"\n\n  ,  ,\n',
         "role,groups,name\nuser,3a;3b,alice",
+        "name,role,groups,,,\r\nalice,user,3a;3b,,,\r\n,,,,,\r\n,,,,,\r\n",
+        "name,,role,groups\nalice,,user,3a;3b\n",
+        'sep=;\r\nname;role;groups\r\nalice;user;"3a;3b"\r\n',
+        '\ufeff"sep=;"\nname;role;groups\nalice;user;"3a;3b";;\n',
+        "sep=,;;\nname,role,groups\nalice,user,3a;3b\n",
+        "sep=|\nname|role|groups\nalice|user|3a;3b\n",
+        "sep=\t\nname\trole\tgroups\nalice\tuser\t3a;3b\n",
+        '"name" ; "role"; " groups "\r\n"alice" ; "user"; "3a;3b" \r\n',
+        '"name" ,"role" ,"groups"\t\n "alice", "user" ,\t"3a;3b"',
+        '"Name"\t "ROLE" \t"groups"\n"alice" \tuser\t"3a;3b"\n',
+        "\n;;\n\nname;groups\nalice;3a;3b\n".replace("3a;3b", '"3a;3b"'),
+        'name,role,groups\ralice,user,"3a;3b"\r',
     ],
-    ids=["a spreadsheet's, with its mark", "tabs", "quotes and empty lines", "another order, no last line's end"],
+    ids=[
+        "a spreadsheet's, with its mark",
+        "tabs",
+        "quotes and empty lines",
+        "another order, no last line's end",
+        "empty columns and lines at the end",
+        "an empty column between",
+        "a line that says what cells are apart by",
+        "the same in quotes, with the mark",
+        "the same, saved again by a spreadsheet of another country",
+        "apart by a bar",
+        "apart by tabs, as it says",
+        "blanks around quotes",
+        "blanks and tabs around quotes",
+        "blanks around quotes, apart by tabs",
+        "empty lines first",
+        "lines that end as on an old Mac",
+    ],
 )
 def test_as_spreadsheets_write_it(people: People, classes: list[Group], text: str) -> None:
     assert take(people, text).created == ["alice"]
@@ -146,6 +176,13 @@ BAD = [
     ("name\n", [(0, "csv_empty")]),
     ("name\nalice\nbob\nalice\n", [(4, "csv_name_twice")]),
     ("name\n<b>\n", [(2, "csv_bad_name")]),
+    ("sep=;\nname;role\n<b>;user\n", [(3, "csv_bad_name")]),
+    ("name,,role\nalice,oops,user\n", [(2, "csv_nameless_column")]),
+    ("name,role,,\nalice,user,,oops\n", [(2, "csv_too_many_cells")]),
+    ("name,role\nAna.Lopez@x.example,user\nana.lopez@x.example,user\n", [(3, "csv_names_alike")]),
+    ("name\nalice\nALICE\nAlice\n", [(3, "csv_names_alike"), (4, "csv_names_alike")]),
+    ("name\nUser\n", [(2, "name_taken_but_for_case")]),
+    ("name,role\nADMINISTRATOR,user\n", [(2, "name_taken_but_for_case")]),
     ("name,role\nalice,root\n", [(2, "csv_bad_role")]),
     ("name,active\nalice,perhaps\n", [(2, "csv_bad_active")]),
     ("name,groups\nalice,3a;4c\n", [(2, "no_group_called")]),
@@ -284,8 +321,51 @@ def test_only_administrators_upload_and_operators_may_download(people: People) -
 def test_whatever_is_uploaded_is_taken_or_refused(content: bytes) -> None:
     """Parsing alone: no bytes make it fall over."""
     try:
-        reader = csv_rows._reader(content)
-        columns = csv_rows._columns(reader)
-    except BadTable:
+        lines = csv_text.lines(csv_rows._decoded(content))
+        assert "name" in csv_rows._columns(lines)
+        list(lines)
+    except (BadTable, csv.Error):
         return
-    assert "name" in columns
+
+
+INPUTS = Path(__file__).parent / "tables"
+
+
+@pytest.mark.parametrize(
+    ("file", "made"),
+    [
+        ("trailing-empty-columns.csv", ["ana.lopez", "b.garcia"]),
+        ("sep-line.csv", ["ana.lopez", "b.garcia"]),
+    ],
+)
+def test_files_of_a_spreadsheet_are_taken_as_they_come(people: People, file: str, made: list[str]) -> None:
+    preview = csv_import.preview(people.administrator, (INPUTS / file).read_bytes())
+    assert (preview.created, preview.changed) == (made, [])
+    csv_import.import_rows(people.administrator, preview.key)
+    assert user("b.garcia").role == (Role.OPERATOR if file == "sep-line.csv" else Role.USER)
+
+
+def test_utf_16_is_told_how_to_save_it(people: People) -> None:
+    ((number, reason),) = bad_lines(people, (INPUTS / "utf16.csv").read_bytes())
+    assert (number, str(reason)) == (0, "The file is not UTF-8. Save it as “CSV UTF-8”, then upload it again.")
+
+
+def test_names_alike_but_for_case_are_refused(people: People) -> None:
+    ((number, reason),) = bad_lines(people, (INPUTS / "case-twins.csv").read_bytes())
+    assert number == 3 and "differs from “Ana.Lopez@x.example” only in upper and lower case" in str(reason)
+
+
+def test_a_name_that_was_taken_since_the_preview_is_a_conflict(people: People) -> None:
+    preview = csv_import.preview(people.administrator, b"name\nalice\nbob\n")
+    users.create(people.administrator, "ALICE", "user")
+    with refused(Conflict, "people.name_taken_but_for_case", name="ALICE"):
+        csv_import.import_rows(people.administrator, preview.key)
+    assert users.find("bob") is None
+
+
+def test_names_with_a_plus_and_an_apostrophe_go_out_and_come_back(people: People) -> None:
+    take(people, "name;role\nbob+lab@x;user\no'brien;operator\n")
+    assert user("o'brien").role == Role.OPERATOR
+    table = csv_import.download(people.administrator)
+    again = csv_import.preview(people.administrator, table.encode())
+    assert (again.created, again.changed, again.left) == ([], [], 6)
