@@ -47,7 +47,7 @@ def test_one_answer_for_every_wrong_way(client: FlaskClient, people: People) -> 
     with transaction():
         people.other.active = False
     texts = set()
-    for name, password in (("user", WRONG), ("nobody", PASSWORD), ("other", PASSWORD), ("USER", PASSWORD)):
+    for name, password in (("user", WRONG), ("nobody", PASSWORD), ("other", PASSWORD), ("USER", WRONG)):
         answer = client.post("/login", data={"name": name, "password": password})
         texts.add((answer.status_code, re.sub(r'value="[^"]*"|content="[^"]*"', "", answer.text)))
     assert len(texts) == 1
