@@ -84,7 +84,7 @@ def test_the_migration_keeps_two_of_before(bare_database_url: str, tmp_path: Pat
     app = create_app(Settings(data=tmp_path / "d", database_url=bare_database_url, redis_url=redis_url))
     with app.app_context():
         upgrade()
-        downgrade(revision="0009")
+        downgrade(revision="0011")
         blank = {"password_hash": "-", "role": "user", "active": True, "language": "", "totp_step": 0}
         blank |= {"must_change_password": False, "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
         table = sql_table("users", column("name"), *map(column, blank))
