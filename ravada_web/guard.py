@@ -20,7 +20,8 @@ def words_of(error: Exception) -> Message:
     """What an exception says: an error of ours its own message, any other its type and text."""
     if isinstance(error, MessageError):
         return error.message
-    return message("general.unexpected", error=printable(repr(error)))
+    # The database's own words, without the statement and where its documentation is.
+    return message("general.unexpected", error=printable(repr(getattr(error, "orig", None) or error)))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -10,6 +9,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ravada_web.gateway.rows import Rows
+from ravada_web.guard import guarded
+from ravada_web.messages import Message
 from ravada_web.services import changes
 from ravada_web.services.live import digests as live_digests
 from ravada_web.services.live import subscriptions
@@ -26,6 +27,10 @@ def hears(topic: str) -> tuple[str, ...]:
     """The kinds of rows whose changes may concern a topic."""
     kind, dash, _number = topic.partition("-")
     return subscriptions.HEARS[kind] if dash else (topic,)
+
+
+def _passed_over(_reason: Message) -> None:
+    """What one publication says that makes no sense is for no page."""
 
 
 def is_digested(topic: str) -> bool:
@@ -92,6 +97,8 @@ class Hub:
                     await self._listen()
                 except (RedisError, OSError) as error:
                     log.warning("redis is away, open pages ask by themselves", error=str(error))
+                except Exception:
+                    log.warning("changes cannot be read, subscribing again", exc_info=True)
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
@@ -101,14 +108,15 @@ class Hub:
                 if message["type"] == "subscribe":  # at first, and whenever the client has reconnected by itself
                     await self._read_all()
                 elif message["type"] == "message":
-                    number, *topics = message["data"].split(" ")
-                    self._record({topic: int(number) for topic in topics})
+                    with guarded(_passed_over, said=message["data"][:200]):
+                        number, *topics = message["data"].split(" ")
+                        self._record({topic: int(number) for topic in topics})
 
     async def _read_all(self) -> None:
         """Read the topics' numbers. Changes while Redis was away were not published: all may have changed."""
         numbers: Mapping[Any, Any] = await self._redis.hgetall(changes.TOPICS)
         self.number = int(await self._redis.get(changes.NUMBER) or 0)
-        self._numbers = {topic: int(number) for topic, number in numbers.items()}
+        self._numbers = {topic: int(number) for topic, number in numbers.items() if number.isdecimal()}
         self._stale.set()
         self._wake(changes.KINDS)
 
@@ -132,8 +140,10 @@ class Hub:
             self._stale.clear()
             watched = list(self._watchers)
             if watched:
-                with suppress(Exception):  # the next change takes them again; the database's trouble is logged there
+                try:
                     self._compare(await self._rows.run(live_digests.digests, watched))
+                except Exception:
+                    log.warning("digests not taken, the next change takes them", exc_info=True)
             await asyncio.sleep(EVENT_SECONDS)
 
     def _compare(self, digests: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import libvirt
 
-from ravada_web.hypervisor.errors import translated
+from ravada_web.hypervisor.errors import is_code, translated
 from ravada_web.hypervisor.offers import read_offers
 
 MIB = 1 << 20
@@ -135,11 +135,22 @@ def _enum(domain: ET.Element, path: str) -> tuple[str, ...]:
     return tuple(value.text for value in domain.findall(f"{path}/value") if value.text)
 
 
+def _mib(size: int) -> int:
+    """Bytes in MiB; some network file systems claim EiB, which are kept as the 2 PiB that the database holds."""
+    return min(size // MIB, (1 << 31) - 1)
+
+
 def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
     facts = []
     for pool in connection.listAllStoragePools():
-        path = ET.fromstring(pool.XMLDesc()).findtext("./target/path")
-        if path:
+        try:
+            path = ET.fromstring(pool.XMLDesc()).findtext("./target/path")
             _state, capacity, _allocation, available = pool.info()
-            facts.append(PoolFacts(pool.name(), path, bool(pool.isActive()), capacity // MIB, available // MIB))
+            active = bool(pool.isActive())
+        except libvirt.libvirtError as error:
+            if not is_code(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
+                raise
+            continue  # it was removed while it was looked at
+        if path:
+            facts.append(PoolFacts(pool.name(), path, active, _mib(capacity), _mib(available)))
     return facts

@@ -24,6 +24,7 @@ TEXTS: dict[str, Template] = {
         "%(uuid)s, the same as node %(node)s. Their host keys differ, so both work; to move running VMs between them, "
         "set a different host_uuid in /etc/libvirt/libvirtd.conf on one of them."
     ),
+    "nodes.unstorable": N_("What the check saw cannot be stored: %(why)s"),
     # What a check saw, for the audit log
     "nodes.state_unknown": N_("not checked yet"),
     "nodes.state_up": N_("up"),

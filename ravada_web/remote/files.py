@@ -16,6 +16,8 @@ BLOCK = 512
 MOST_LISTED = 64 << 20
 MOST_BYTES = 1 << 63
 LONGEST_STAMP = 120
+# Some network file systems claim EiB; figures are kept in MiB, up to 2 PiB.
+MOST_KEPT = ((1 << 31) - 1) << 20
 TREE = r'find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
 TEMPORARY = r'find "$@" -maxdepth 1 -name ".*op-[0-9]*" -print0 2>/dev/null || :'
 DF = 'df -B1 --output=size,avail,file -- "$@" 2>/dev/null || :'
@@ -142,7 +144,7 @@ def parse_df(raw: bytes, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
     printed = {_as_df_prints(path): path for path in paths}
     rows = (line.split(None, 2) for line in raw.split(b"\n"))
     return {
-        printed[row[2]]: (int(row[0]), int(row[1]))
+        printed[row[2]]: (min(int(row[0]), MOST_KEPT), min(int(row[1]), MOST_KEPT))
         for row in rows
         if len(row) == 3 and row[2] in printed and _is_size(row[0]) and _is_size(row[1])
     }

@@ -1,6 +1,5 @@
 """A survey of a host, by one command: its distribution, processor, programs, clock, listeners and firewall."""
 
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from ravada_web.messages import message
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import UnreadableAnswer
+from ravada_web.remote.sampling import MOST_SECONDS
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 
 SURVEY_SECONDS = 15.0
@@ -173,4 +173,4 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         return 0.0
-    return number if math.isfinite(number) else 0.0
+    return number if 0 <= number <= MOST_SECONDS else 0.0

@@ -379,3 +379,41 @@ def test_the_command_line_joins_from_a_file(cluster: Cluster, host: LabNode, tmp
     assert cluster.node("new").service_state == "enabled"
     again = cluster.flask("nodes", "check", "new", "--json")
     assert '"code": "libvirt"' in again.stdout
+
+
+OWN_SHELL = '#!/bin/sh\necho "Welcome to $(hostname)"; echo careful >&2\nshift; eval "$1"\n'
+
+
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/tcsh", "/usr/bin/fish", "/home/shell"])
+def test_a_user_with_any_login_shell_and_a_greeting_joins_by_password(
+    cluster: Cluster, host: LabNode, shell: str
+) -> None:
+    if shell != "/home/shell" and not Path(shell).exists():
+        pytest.skip(f"not installed: {shell}")
+    own = host.folder / "home/shell"
+    own.write_text(OWN_SHELL)
+    own.chmod(0o755)
+    user = f"j.{Path(shell).name}"
+    host.add_user(user, PASSWORD, sudo=True, groups=["libvirt"], login_shell=shell)
+    for name in (".bashrc", ".tcshrc", ".cshrc"):
+        (host.folder / "home" / user / name).write_text("echo Welcome to the host\n")
+    node = trusted(cluster, host, user)
+    done(key_install.request_key_install(cluster.admin, node, PASSWORD))
+    db.session.rollback()
+    assert node.access == "sudo"
+    line = (host.folder / "home" / user / ".ssh/authorized_keys").read_text()
+    assert line == f'from="{node.source_address}" {endpoints.public_key()}\n'
+    assert [item for item in findings_of(node) if item.state == "fail"] == []
+    proof = done(verification.request_verification(cluster.admin, node))
+    assert all(step["state"] == "pass" for step in proof.result["steps"])
+
+
+def test_a_host_joins_by_its_link_local_address(cluster: Cluster, host: LabNode) -> None:
+    shown = host.run(["ip", "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link"]).stdout
+    address = shown.split("inet6 ")[1].split("/")[0]
+    host.add_user("linked", PASSWORD, sudo=True, groups=["libvirt"])
+    node = trusted(cluster, host, "linked", address=f"{address}%{host.bridge}")
+    done(key_install.request_key_install(cluster.admin, node, PASSWORD))
+    line = (host.folder / "home/linked/.ssh/authorized_keys").read_text()
+    assert line.startswith('from="fe80::') and '%*" ' in line, "our address, by whichever interface of the host"
+    done(verification.request_verification(cluster.admin, node))

@@ -199,6 +199,15 @@ def test_after_a_cut_from_redis_everything_may_have_changed(house: House, operat
         opened.told("nodes")
 
 
+def test_a_publication_that_makes_no_sense_ends_nothing(house: House, operator: Person) -> None:
+    with stream(house, operator, "nodes bases") as opened:
+        for odd in ("", "many nodes", "7", "-1 nodes nodes", b"\xff\xfe nodes"):
+            queues.redis.publish(changes.CHANNEL, odd)
+        with transaction() as session:
+            session.get_one(Node, 1).cpu_load = 0.25
+        opened.told("nodes")
+
+
 @pytest.mark.clock
 def test_hundreds_of_pages_are_told_at_once(house: House, operator: Person) -> None:
     people = [house.sign_in("operator", Role.OPERATOR) for _browser in range(12)]

@@ -213,12 +213,14 @@ class LabNode:
             keys.write_text(f"{known}{public_key.strip()}\n")
             keys.chmod(0o600)
 
-    def add_user(self, name: str, password: str, *, sudo: bool = False, groups: Sequence[str] = ()) -> None:
+    def add_user(
+        self, name: str, password: str, *, sudo: bool = False, groups: Sequence[str] = (), login_shell: str = "/bin/sh"
+    ) -> None:
         """A user who logs in by that password, with or without sudo; written as the node's own files."""
         number = 3000 + len(name) * 97 % 900
         etc, home = self.folder / "etc", self.folder / "home" / name
         hashed = shell("openssl", "passwd", "-6", password).strip()
-        _append(etc / "passwd", f"{name}:x:{number}:{number}::/home/{name}:/bin/sh")
+        _append(etc / "passwd", f"{name}:x:{number}:{number}::/home/{name}:{login_shell}")
         _append(etc / "shadow", f"{name}:{hashed}:19000:0:99999:7:::")
         lines = (etc / "group").read_text().splitlines()
         kept = [f"{line}{',' if line[-1] != ':' else ''}{name}" if line.split(":")[0] in groups else line
@@ -228,7 +230,7 @@ class LabNode:
         home.mkdir()
         os.chown(home, number, number)
         if sudo:
-            rule = etc / "sudoers.d" / name
+            rule = etc / "sudoers.d" / name.replace(".", "_")  # sudo passes over names with a dot
             rule.write_text(f"{name} ALL=(ALL) NOPASSWD: ALL\n")
             rule.chmod(0o440)
 

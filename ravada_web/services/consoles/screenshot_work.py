@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db
+from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.displays import picture
-from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.messages import Message
 from ravada_web.models import Clone, CloneState, Node, Observed, Trust, UserSession, now
 from ravada_web.services import changes
 from ravada_web.services.batches import batched
@@ -48,12 +49,16 @@ def capture(clone_ids: Sequence[int]) -> None:
     rows = db.session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.node_id, Clone.id)).all()
     end = time.monotonic() + JOB_SECONDS
     # What is needed of the rows, so that no transaction stays open while nodes answer.
-    by_node = [
-        (endpoints.libvirt_uri(endpoints.target(node)), [(clone.id, clone.uuid, clone.owner_id) for clone in clones])
-        for node, clones in groupby(rows, key=lambda clone: clone.node)
-    ]
+    by_node: list[tuple[str, str, list[tuple[int, str, int]]]] = []
+    for node, clones in groupby(rows, key=lambda clone: clone.node):
+        with guarded(_no_pictures, node=node.name):
+            uri = endpoints.libvirt_uri(endpoints.target(node))
+            by_node.append((node.name, uri, [(clone.id, clone.uuid, clone.owner_id) for clone in clones]))
     db.session.rollback()
-    owners = {owner for uri, clones in by_node for owner in _of_node(uri, clones, end)}
+    owners: set[int] = set()
+    for name, uri, shown in by_node:
+        with guarded(_no_pictures, node=name):
+            owners.update(_of_node(uri, shown, end))
     if owners:
         changes.publish(f"desktops-{owner}" for owner in owners)
 
@@ -65,12 +70,13 @@ def _of_node(uri: str, clones: Sequence[tuple[int, str, int]], end: float) -> It
             for clone_id, uuid, owner in clones:
                 if time.monotonic() > end:
                     return
-                try:
+                with guarded(_no_pictures, clone=clone_id):
                     if screenshots.store(clone_id, picture(connection, uuid)):
                         yield owner
-                except HypervisorError as error:
-                    log.debug("no picture", clone=clone_id, error=error.message.to_json())
-    except HypervisorError as error:
-        log.info("no pictures of a node", error=error.message.to_json())
     except RedisError as error:
         log.info("no pictures kept", error=str(error))
+
+
+def _no_pictures(reason: Message) -> None:
+    """The picture of before is shown, with its age."""
+    log.debug("no picture", error=reason.to_json())

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
+from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection, socket_uri
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, read_facts
@@ -186,8 +187,9 @@ def _needs(node: Node) -> Needs:
     """What the bases and the master ask of every node."""
     of_bases: dict[Need, list[str]] = {}
     for base in db.session.scalars(select(Base).order_by(Base.name)):
-        for need in offers.needs_of(base):
-            of_bases.setdefault(need, []).append(base.name)
+        with guarded(_no_needs, base=base.name):
+            for need in offers.needs_of(base):
+                of_bases.setdefault(need, []).append(base.name)
     master = db.session.scalar(select(Node).where(Node.is_master, Node.id != node.id))
     return Needs(
         of_bases=of_bases,
@@ -195,6 +197,10 @@ def _needs(node: Node) -> Needs:
         disk_floor_mib=settings().disk_reserve_mib,
         memory_reserve_mib=node.memory_reserve_mib,
     )
+
+
+def _no_needs(_reason: Message) -> None:
+    """A base whose template cannot be read keeps no node from being checked; its own page says what is wrong."""
 
 
 def _write(handle: Handle, seen: Seen) -> None:

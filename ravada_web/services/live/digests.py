@@ -7,11 +7,25 @@ from collections.abc import Collection
 from sqlalchemy import func, or_, select
 
 from ravada_web.extensions import db
+from ravada_web.guard import guarded
+from ravada_web.messages import Message
 from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation, OperationState
 
 
 def digests(topics: Collection[str]) -> dict[str, str]:
-    """A digest for each of these "desktops-N" and "clone-N": it differs when what their pages show has changed."""
+    """A digest for each of these "desktops-N" and "clone-N": it differs when what their pages show has changed. Those
+    that cannot be made are left out."""
+    found: dict[str, str] = {}
+    failures: list[Message] = []
+    with guarded(failures.append):
+        found = _digests(topics)
+    for topic in topics if failures and len(topics) > 1 else ():
+        with guarded(failures.append, topic=topic):
+            found |= _digests([topic])
+    return found
+
+
+def _digests(topics: Collection[str]) -> dict[str, str]:
     owners, ids = _numbers(topics, "desktops"), _numbers(topics, "clone")
     offers = _offers() if owners else ""
     lines: dict[str, list[str]] = defaultdict(list, {f"desktops-{owner}": [offers] for owner in owners})

@@ -54,3 +54,8 @@ class Answer:
     libvirt_silent: bool = False
     # The files of replicas that are not as they were.
     findings: Sequence[Finding] = ()
+
+    def degrade(self, reason: Message) -> None:
+        """Say that not all is well; the first reason stays."""
+        if self.observed == Observed.UP:
+            self.observed, self.reason = Observed.DEGRADED, reason

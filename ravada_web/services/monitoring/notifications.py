@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPException
 
 import structlog
@@ -19,6 +20,7 @@ from sqlalchemy.orm import joinedload
 from ravada_web.config import settings
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db, queues
+from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message, sentences, text
 from ravada_web.messages.foreign import printable
 from ravada_web.models import Alert, Operation, User
@@ -64,7 +66,7 @@ class News:
 def is_due() -> bool:
     """Whether there is anything to send now; cheap, called at every tick."""
     names = channels.configured(settings())
-    return bool(names) and any(_is_news(alert, name) for alert in db.session.scalars(UNTOLD) for name in names)
+    return bool(names) and any(_lot(name) for name in names)
 
 
 def _is_news(alert: Alert, channel: str) -> bool:
@@ -82,7 +84,8 @@ def send_due() -> None:
         if queues.redis.exists(_pause(name)) or not lock.acquire(blocking=False):
             continue
         try:
-            _send_news(name, send)
+            with guarded(partial(channels.remember, name), channel=name):
+                _send_news(name, send)
         finally:
             with suppress(LockError):
                 lock.release()
@@ -91,7 +94,7 @@ def send_due() -> None:
 
 def _send_news(name: str, send: channels.Send) -> None:
     """Send, and only then write that it is known: after a worker was killed in between it is sent again."""
-    lot = [_news(alert, alert.told.get(name, UNKNOWN)) for alert in db.session.scalars(UNTOLD) if _is_news(alert, name)]
+    lot = _lot(name)
     db.session.rollback()
     if not lot:
         return
@@ -103,6 +106,20 @@ def _send_news(name: str, send: channels.Send) -> None:
         alerts = select(Alert).where(Alert.id.in_(known)).order_by(Alert.id).with_for_update()
         for alert in session.scalars(alerts):
             alert.told = {**alert.told, name: known[alert.id]}
+
+
+def _lot(channel: str) -> list[News]:
+    """What the channel is to hear now; an alert of which it cannot be said has no part in it."""
+    lot: list[News] = []
+    for alert in db.session.scalars(UNTOLD):
+        with guarded(_left_out, alert=alert.id):
+            if _is_news(alert, channel):
+                lot.append(_news(alert, alert.told.get(channel, UNKNOWN)))
+    return lot
+
+
+def _left_out(_reason: Message) -> None:
+    """`_close` forgets what is kept of it and cannot be read, so that it is sent the next time."""
 
 
 def request_test(actor: User) -> Operation:
@@ -148,7 +165,13 @@ def _close(names: Collection[str]) -> None:
     """Alerts that every channel has sent are no longer pending."""
     with transaction() as session:
         for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
-            alert.untold = any(alert.told.get(name, UNKNOWN)[0] != alert.state for name in names)
+            with guarded(partial(_forget, alert), alert=alert.id):
+                alert.untold = any(alert.told.get(name, UNKNOWN)[0] != alert.state for name in names)
+
+
+def _forget(alert: Alert, _reason: Message) -> None:
+    """Forget what is kept of an alert and cannot be read."""
+    alert.told = {}
 
 
 def _news(alert: Alert, before: tuple[str, int]) -> News:

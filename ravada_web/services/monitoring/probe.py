@@ -7,21 +7,23 @@ the job's process.
 import queue
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import libvirt
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import read_active_pools, read_facts, read_networks
 from ravada_web.hypervisor.health import read_health
 from ravada_web.messages import message
 from ravada_web.models import Node, Observed, Trust, now
-from ravada_web.remote.errors import HostKeyChanged, RemoteError
+from ravada_web.remote.errors import HostKeyChanged, RemoteError, UnreadableAnswer
 from ravada_web.remote.links import link_is_up
 from ravada_web.remote.offers import read_offers
 from ravada_web.remote.sampling import Sample, sample
@@ -50,16 +52,30 @@ WAVE_SECONDS = 0.7
 
 def check(node_ids: Sequence[int]) -> None:
     """Check these nodes and write what was seen; a node that does not exist any more is passed over."""
-    files, nodes = replica_files.expected_on(node_ids), _nodes(node_ids)
-    firmware = offers.firmware_files(db.session()) if any(_wants_facts(node) for node in nodes) else ()
-    questions = [_question(node, files.get(node.id, []), firmware) for node in nodes]
+    questions, unasked = _questions(_nodes(node_ids), replica_files.expected_on(node_ids))
     db.session.rollback()
+    if unasked:
+        record(unasked)
     for answers in Round(questions, endpoints.workspace()).waves():
         record(answers)
 
 
 def _nodes(node_ids: Sequence[int]) -> Sequence[Node]:
     return db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
+
+
+def _questions(nodes: Sequence[Node], files: Mapping[int, Sequence[Expected]]) -> tuple[list[Question], list[Answer]]:
+    """What to ask of these nodes, with their replicas' files; and what is written of those that cannot be asked."""
+    firmware = offers.firmware_files(db.session()) if any(_wants_facts(node) for node in nodes) else ()
+    questions: list[Question] = []
+    unasked: list[Answer] = []
+    for node in nodes:
+        answer = Answer(node.id, Observed.DOWN)
+        with guarded(partial(setattr, answer, "reason"), node=node.name):
+            questions.append(_question(node, files.get(node.id, []), firmware))
+        if answer.reason:
+            unasked.append(answer)
+    return questions, unasked
 
 
 def _question(node: Node, files: Sequence[Expected], firmware: tuple[str, ...]) -> Question:
@@ -114,9 +130,12 @@ class Round:
             self._turns.acquire()
             self._holding[node_id] = True
         self._begun[node_id] = time.monotonic()
+        answer = Answer(node_id, Observed.UP)
         try:
-            self._answers.put(probe_node(question, self._workspace))
+            with guarded(answer.degrade, node=question.target.name):
+                probe_node(question, self._workspace, answer)
         finally:
+            self._answers.put(answer)
             self._let_others(node_id)
 
     def _let_others(self, node_id: int) -> None:
@@ -150,30 +169,32 @@ class Round:
         return [Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True) for node_id in late]
 
 
-def probe_node(question: Question, workspace: Workspace) -> Answer:
-    """Probe one node: SSH (once more at once, by a new connection, when it does not answer), then libvirt.
+def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None:
+    """Probe one node and complete its answer: SSH (once more at once, by a new connection, when it does not answer),
+    then libvirt. A node whose answer makes no sense is asked for the rest all the same.
 
     For a node known to be down, a link that is back up or a single try is enough. A quarantined one is asked by a new
     connection alone: a link of before says nothing of the key that the host shows now.
     """
-    node_id = question.target.node_id
     started = time.monotonic()
-    try:
-        seen = _sample(question, workspace)
-    except RemoteError as error:
-        return Answer(node_id, Observed.DOWN, error.message)
-    answer = Answer(node_id, Observed.UP, sample=seen, ssh_seconds=time.monotonic() - started)
-    answer.pinned_again = question.quarantined
-    answer.findings = replica_files.compare(question.files, seen.files)
+    with guarded(answer.degrade, node=question.target.name):
+        try:
+            answer.sample = _sample(question, workspace)
+        except UnreadableAnswer:
+            raise
+        except RemoteError as error:
+            answer.observed, answer.reason = Observed.DOWN, error.message
+            return
+        answer.ssh_seconds = time.monotonic() - started
+        answer.pinned_again = question.quarantined
+        answer.findings = replica_files.compare(question.files, answer.sample.files)
     if not link_is_up(workspace, question.target):
-        answer.observed = Observed.DEGRADED
-        answer.reason = message("nodes.link_starting")
-        return answer
+        answer.degrade(message("nodes.link_starting"))
+        return
     _query_libvirt(question, answer)
     if question.want_facts and answer.facts is not None:
         with suppress(RemoteError):  # what was seen before stays
             answer.offers = read_offers(workspace, question.target, question.firmware, deadline=AGAIN_SECONDS)
-    return answer
 
 
 def _sample(question: Question, workspace: Workspace) -> Sample:
@@ -196,10 +217,11 @@ def _query_libvirt(question: Question, answer: Answer) -> None:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
             answer.health = read_health(connection)
             answer.libvirt_seconds = time.monotonic() - started
-            answer.facts = read_facts(connection) if question.want_facts or _is_news(question, connection) else None
+            if question.want_facts or answer.observed != Observed.UP or _is_news(question, connection):
+                answer.facts = read_facts(connection)
     except HypervisorError as error:
-        answer.observed, answer.libvirt_silent = Observed.DEGRADED, True
-        answer.reason = message("nodes.libvirt_silent", why=error.message)
+        answer.libvirt_silent = True
+        answer.degrade(message("nodes.libvirt_silent", why=error.message))
 
 
 def _is_news(question: Question, connection: libvirt.virConnect) -> bool:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import structlog
 from sqlalchemy import select, update
-from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
+from ravada_web.guard import guarded
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import NodeHealth
-from ravada_web.messages import Message, message
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
@@ -24,53 +23,45 @@ from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes.facts import store_facts, store_sample
 from ravada_web.services.transaction import transaction
 
-log = structlog.get_logger()
-# Raised by one database or another for a value that its column cannot hold.
-_NOT_TAKEN = (DataError, IntegrityError, OverflowError)
-
 
 def record(answers: Sequence[Answer]) -> None:
     """Write a lot of answers in one transaction; volatile clones that were seen stopped are deleted.
 
-    An answer that the database does not take, such as a figure beyond all bounds, degrades its own node alone.
+    An answer that cannot be stored, such as a figure beyond all bounds, degrades its own node alone.
     """
-    try:
-        _record_lot(answers)
-    except _NOT_TAKEN as error:
-        if len(answers) > 1:
-            for answer in answers:
-                record([answer])
-            return
-        log.warning("answer not taken", node=answers[0].node_id, error=type(error).__name__)
-        _record_lot([_unreadable(answers[0])])
-
-
-def _unreadable(answer: Answer) -> Answer:
-    """What is written in place of an answer that the database does not take."""
-    reason = message("remote.unreadable", step=message("remote.step_check"), name=str(answer.node_id))
-    return replace(
-        answer,
-        observed=Observed.DEGRADED,
-        reason=reason,
-        sample=None,
-        health=None,
-        facts=None,
-        findings=(),
-        libvirt_silent=True,
-    )
-
-
-def _record_lot(answers: Sequence[Answer]) -> None:
     with transaction() as session:
-        rows = session.scalars(select(Node).where(Node.id.in_([answer.node_id for answer in answers])))
-        nodes = {node.id: node for node in rows}
+        if not _why_not(session, answers):
+            return
         for answer in answers:
-            if node := nodes.get(answer.node_id):
-                _record_one(session, node, answer)
-        session.flush()  # pools that were seen for the first time have their number then
-        node_history.record(session, nodes.values())
-        alerts.update(session, nodes.values(), now())
-        replica_files.note(session, [finding for answer in answers for finding in answer.findings])
+            if why := _why_not(session, [answer]):
+                _record_lot(session, [_unstorable(answer, why)])
+
+
+def _why_not(session: Session, answers: Sequence[Answer]) -> Message:
+    """Write the answers, all or none; returns why not, an empty message where they are stored."""
+    reasons: list[Message] = []
+    with guarded(reasons.append, nodes=[answer.node_id for answer in answers]), session.begin_nested():
+        _record_lot(session, answers)
+    return reasons[0] if reasons else NOTHING
+
+
+def _unstorable(answer: Answer, why: Message) -> Answer:
+    """What is written in place of an answer that cannot be stored."""
+    reason = message("nodes.unstorable", why=why)
+    return replace(answer, observed=Observed.DEGRADED, reason=reason, sample=None, health=None, facts=None, findings=())
+
+
+def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
+    rows = session.scalars(select(Node).where(Node.id.in_([answer.node_id for answer in answers])))
+    nodes = {node.id: node for node in rows}
+    for answer in answers:
+        if node := nodes.get(answer.node_id):
+            _record_one(session, node, answer)
+    session.flush()  # pools that were seen for the first time have their number then
+    node_history.record(session, nodes.values())
+    alerts.update(session, nodes.values(), now())
+    replica_files.note(session, [finding for answer in answers for finding in answer.findings])
+    session.flush()
 
 
 def _record_one(session: Session, node: Node, answer: Answer) -> None:

@@ -5,8 +5,10 @@ from functools import lru_cache
 from sqlalchemy import select
 from sqlalchemy.orm import Session, load_only
 
+from ravada_web.guard import guarded
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.hardware.analysis import analyse
+from ravada_web.messages import Message
 from ravada_web.models import Base, Node
 from ravada_web.needs import Need, Offers
 from ravada_web.remote.offers import HostOffers
@@ -44,9 +46,15 @@ def _needs_of_template(template: str) -> tuple[Need, ...]:
     return analyse(template).needs
 
 
+def _none_of_it(_reason: Message) -> None:
+    """A base that cannot be read keeps no node from being checked; whoever clones it is told."""
+
+
 def firmware_files(session: Session) -> tuple[str, ...]:
     """The files of UEFI firmware that bases need, for nodes to be asked about."""
-    bases = session.scalars(select(Base).options(load_only(Base.needs, Base.template_xml)))
-    needs = {need for base in bases for need in needs_of(base)}
+    needs: set[Need] = set()
+    for base in session.scalars(select(Base).options(load_only(Base.needs, Base.template_xml))):
+        with guarded(_none_of_it, base=base.id):
+            needs.update(needs_of(base))
     files = {need.value for need in needs if need.kind == "firmware" and need.value.startswith("/")}
     return tuple(sorted(files))[:MOST_FILES]

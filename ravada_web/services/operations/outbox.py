@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.rate_limit import RateLimitRegistry
 from rq.serializers import JSONSerializer
 from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from ravada_web.errors import QueueUnreachable
 from ravada_web.extensions import queues
@@ -52,7 +52,8 @@ class Ticket:
 def post(session: Session, operation: Operation, at_once: int) -> None:
     """Have the operation's present attempt queued when this transaction commits; `at_once` is its limit a node."""
     session.flush()
-    session.info.setdefault(_OUTBOX, []).append(ticket_of(operation, at_once))
+    savepoint = session.get_nested_transaction()
+    session.info.setdefault(_OUTBOX, []).append((ticket_of(operation, at_once), savepoint))
 
 
 def listen() -> None:
@@ -60,10 +61,11 @@ def listen() -> None:
     if not event.contains(Session, "after_commit", _send):
         event.listen(Session, "after_commit", _send)
         event.listen(Session, "after_rollback", _drop)
+        event.listen(Session, "after_soft_rollback", _drop_part)
 
 
 def _send(session: Session) -> None:
-    tickets = session.info.pop(_OUTBOX, [])
+    tickets = [ticket for ticket, _savepoint in session.info.pop(_OUTBOX, [])]
     try:
         enqueue(tickets)
     except RedisError as error:
@@ -72,6 +74,12 @@ def _send(session: Session) -> None:
 
 def _drop(session: Session) -> None:
     session.info.pop(_OUTBOX, None)
+
+
+def _drop_part(session: Session, undone: SessionTransaction) -> None:
+    """Drop what was posted since a savepoint that is undone: those rows are not there."""
+    posted = session.info.get(_OUTBOX, [])
+    posted[:] = [(ticket, savepoint) for ticket, savepoint in posted if savepoint is not undone]
 
 
 def enqueue(tickets: Iterable[Ticket]) -> None:

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.guard import guarded
+from ravada_web.messages import Message
 from ravada_web.models import Node, Observed, Operation, OperationState, now
 from ravada_web.remote import files
-from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.target import Target
 from ravada_web.services.batches import batched
 from ravada_web.services.nodes import endpoints
@@ -59,10 +61,16 @@ def due() -> list[Sequence[int]]:
 def sweep_nodes(node_ids: Sequence[int]) -> None:
     """Sweep the pools of these nodes; one that does not answer is passed over: its next count of pools does it."""
     nodes = db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
-    folders = [(endpoints.target(node), [pool.path for pool in node.pools if pool.active]) for node in nodes]
+    folders: list[tuple[Target, list[str]]] = []
+    for node in nodes:
+        with guarded(partial(_stay, node.name), node=node.name):
+            folders.append((endpoints.target(node), [pool.path for pool in node.pools if pool.active]))
     for where, directories in folders:
-        try:
+        with guarded(partial(_stay, where.name), node=where.name):
             if directories:
                 sweep(where, directories)
-        except RemoteError as error:
-            log.info("leftovers stay for now", node=where.name, error=error.message.to_json())
+
+
+def _stay(node: str, reason: Message) -> None:
+    """They stay until the next sweep."""
+    log.info("leftovers stay for now", node=node, error=reason.to_json())

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from ravada_web.extensions import db, queues
-from ravada_web.messages import message
+from ravada_web.guard import guarded
+from ravada_web.messages import Message, message
 from ravada_web.models import BaseVersion, Clone, Node, Observed, Operation, Pool, Replica, User, now
-from ravada_web.remote.errors import RemoteError
 from ravada_web.remote.files import FileSeen, list_tree
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.batches import batched
@@ -62,7 +63,9 @@ def request_count(actor: User, node: Node) -> Operation:
 
 def count(handle: Handle) -> None:
     """The job's part. Raises RemoteError where the node does not list its files."""
-    question = _questions([handle.node_id or 0])[0]
+    node = db.session.get_one(Node, handle.node_id)
+    question = _question(node)
+    db.session.rollback()
     _store(question, _listed(question, endpoints.workspace()))
 
 
@@ -87,13 +90,17 @@ def count_nodes(node_ids: Sequence[int]) -> None:
     with ThreadPoolExecutor(AT_ONCE) as threads:
         futures = {threads.submit(_listed, question, workspace): question for question in questions}
         for listing in as_completed(futures):
-            try:
+            name = futures[listing].target.name
+            with guarded(partial(_not_counted, name), node=name):
                 seen = listing.result()
                 _store(futures[listing], seen)
                 if any(".op-" in file.path for file in seen):
                     leftovers.sweep(futures[listing].target, list(futures[listing].folders.values()))
-            except RemoteError as error:
-                log.info("pools not counted", node=futures[listing].target.name, error=error.message.to_json())
+
+
+def _not_counted(node: str, reason: Message) -> None:
+    """The last count stays, and says how old it is."""
+    log.info("pools not counted", node=node, error=reason.to_json())
 
 
 @dataclass(frozen=True)
@@ -106,11 +113,16 @@ class Question:
 
 def _questions(node_ids: Sequence[int]) -> list[Question]:
     nodes = db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
-    questions = [
-        Question(endpoints.target(node), {pool.id: pool.path for pool in node.pools if pool.active}) for node in nodes
-    ]
+    questions: list[Question] = []
+    for node in nodes:
+        with guarded(partial(_not_counted, node.name), node=node.name):
+            questions.append(_question(node))
     db.session.rollback()
     return questions
+
+
+def _question(node: Node) -> Question:
+    return Question(endpoints.target(node), {pool.id: pool.path for pool in node.pools if pool.active})
 
 
 def _listed(question: Question, workspace: Workspace) -> list[FileSeen]:

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed
 from ravada_web.extensions import db, queues
 from ravada_web.messages import Message
-from ravada_web.models import Node, Observed, ServiceState, Trust, now
+from ravada_web.models import Alert, Node, Observed, ServiceState, Trust, now
 from ravada_web.services.monitoring import alerts, channels, notifications
 from ravada_web.services.operations.execution import run
 from ravada_web.services.transaction import transaction
@@ -216,6 +217,19 @@ def test_what_one_channel_was_told_is_taken_back_there_though_another_never_hear
         seen([node], Observed.DOWN, "gone again")
         notifications.send_due()
         assert len(mailbox.mails) == 3 and len(posted) == 1
+
+
+def test_an_odd_row_holds_up_no_other_and_is_told_the_next_time(mailbox: Mailbox) -> None:
+    first, odd = make_nodes(2)
+    seen([first, odd], Observed.DOWN, "Gone.")
+    with transaction() as session:
+        session.scalars(select(Alert).where(Alert.node_id == odd)).one().told = {"mail": 7}
+    assert notifications.is_due()
+    notifications.send_due()
+    assert len(mailbox.mails) == 1 and "n1" in mailbox.mails[0]
+    assert notifications.is_due()
+    notifications.send_due()
+    assert len(mailbox.mails) == 2
 
 
 def test_a_test_message_says_how_each_channel_did(people: People, mailbox: Mailbox) -> None:

@@ -3,21 +3,25 @@
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.hypervisor.facts import PoolFacts
 from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import text
-from ravada_web.models import Clone, CloneState, Event, Node, Observed, Operation, Trust
+from ravada_web.models import Clone, CloneState, Event, Node, NodeSample, Observed, Operation, Trust
 from ravada_web.remote.changed_keys import changed
 from ravada_web.remote.sampling import Sample
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.monitoring.answers import Answer
+from ravada_web.services.monitoring.probe import _questions
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import store_facts
+from ravada_web.services.operations.outbox import queue
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import FACTS, POOL, change, make_base, make_nodes
@@ -215,3 +219,62 @@ def test_a_new_host_uuid_under_the_pinned_key_is_kept_and_told(node_id: int) -> 
         record([seen(node_id, facts=replace(FACTS, host_uuid=uuid), asked_at=time.time() + later)])
     assert (node().observed, node().host_uuid) == (Observed.UP, "uuid-after-a-restart")
     assert uuid_events() == ["nodes.new_uuid"]
+
+
+SEEN_POOL = PoolFacts("default", POOL, True, 1000, 500)
+ODD_ANSWERS = {
+    "no UTF-8": {"health": NodeHealth({"u": DomainState("half \ud800 a pair", "stopped")})},
+    "a nonsensical state": {"health": NodeHealth({"u": DomainState("x", "stopped"), "known": DomainState("x", "mad")})},
+    "a pool of no path": {"facts": replace(FACTS, pools=(replace(SEEN_POOL, path=None),))},
+    "two pools of one name": {
+        "facts": replace(FACTS, pools=(replace(SEEN_POOL, name="a"), replace(SEEN_POOL, name="a")))
+    },
+    "memory past all bounds": {"sample": Sample(0.5, 1 << 80, 9000, {}, 0.0)},
+    "text for a number": {"sample": Sample(0.5, "much", 9000, {}, 0.0)},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ANSWERS)
+def test_whatever_is_odd_in_an_answer_is_its_own_nodes_state_with_an_event(people: People, odd: str) -> None:
+    first, strange, last = make_nodes(3)
+    request_clones(people.administrator, Request(make_base([strange]), 1, "desk", people.user.name))
+    change(Clone, state=CloneState.STOPPED, changed_at=datetime(2020, 1, 1, tzinfo=UTC))
+    answer = Answer(strange, Observed.UP, asked_at=time.time() + 1, **ODD_ANSWERS[odd])
+    if answer.health and "known" in answer.health.domains:
+        answer.health = NodeHealth({clone().uuid: answer.health.domains["known"]})
+    fine = Sample(0.5, 16384, 9000, {}, time.time())
+    record([*(Answer(number, Observed.UP, sample=fine, asked_at=time.time() + 1) for number in (first, last)), answer])
+    db.session.rollback()
+    rows = {row.id: row for row in db.session.scalars(select(Node))}
+    assert [(rows[number].observed, rows[number].memory_free_mib) for number in (first, last)] == [("up", 9000)] * 2
+    if odd != "no UTF-8":
+        assert (rows[strange].observed, rows[strange].reason.kind) == (Observed.DEGRADED, "nodes.unstorable")
+        assert db.session.scalars(select(Event.object_id).where(Event.action == "observed")).all() == [strange]
+    assert db.session.scalars(select(NodeSample.node_id).order_by(NodeSample.node_id)).all() == [first, last]
+
+
+def test_work_that_was_asked_for_in_an_answer_that_cannot_be_stored_is_not_queued(people: People) -> None:
+    (found,) = make_nodes(1)
+    request_clones(people.administrator, Request(make_base([found]), 1, "desk", people.user.name))
+    change(Clone, state=CloneState.STOPPED, volatile=True, changed_at=datetime(2020, 1, 1, tzinfo=UTC))
+    change(Clone, started_at=clone().created_at)
+    before = len(queue("default").get_job_ids())
+    record([seen(found, sample=Sample(0.5, 1 << 80, 9000, {}, 0.0))])
+    assert clone().state == CloneState.STOPPED
+    assert "clones_delete" not in db.session.scalars(select(Operation.kind)).all()
+    assert len(queue("default").get_job_ids()) == before
+
+
+def test_an_address_that_ssh_does_not_take_is_its_own_nodes_state_and_no_other_suffers(people: People) -> None:
+    first, strange = make_nodes(2)
+    with transaction() as session:
+        session.get_one(Node, strange).address = "-oProxyCommand=id"
+    questions, unasked = _questions(db.session.scalars(select(Node).order_by(Node.id)).all(), {})
+    assert [question.target.node_id for question in questions] == [first]
+    record(unasked)
+    db.session.rollback()
+    found = db.session.get_one(Node, strange)
+    assert (found.observed, found.reason.kind) == (Observed.DOWN, "remote.invalid_address")
+    linked = endpoints.targets_to_link()
+    assert [target.node_id for target in linked.targets] == [first]
+    assert linked.refused[strange].kind == "remote.invalid_address"
