@@ -29,6 +29,7 @@ TEXTS: dict[str, Template] = {
     "placement.disk": N_(
         "needs %(need_mib)s of disk for each clone; %(have_mib)s are free after the %(reserve_mib)s reserved"
     ),
+    "placement.pool_off": N_("its storage pool is not active: start it there with virsh pool-start"),
     "placement.disk_unknown": N_("the free space of its storage pool is not known, which counts as full"),
     "placement.clone_limit": N_("has %(clones)s clones, its limit is %(limit)s"),
     # The states in those

@@ -85,6 +85,8 @@ def processors(node: NodeState, demand: Demand) -> Reason | None:
 
 def disk(node: NodeState, demand: Demand) -> Reason | None:
     """A new overlay needs room in the pool beside what is kept back; unknown room counts as none."""
+    if not node.pool_active:
+        return Reason("pool_off")
     if node.disk_free_mib is None:
         return Reason("disk_unknown")
     usable = node.disk_free_mib - node.disk_reserve_mib

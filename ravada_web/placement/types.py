@@ -15,7 +15,7 @@ class NodeState:
     """A node as placement sees it, what is reserved on it already taken off. Sizes in MiB; None is unknown,
     and counts as nothing free. `reason` is why it is `observed` so, passed on unread; `replica` the state of the base
     version's replica there, None where it has none; `vcpus_free` may still run there, None without bound; `offers` is
-    what it has that bases may need."""
+    what it has that bases may need; `pool_active` whether the storage pool that its clones are in is started."""
 
     id: int
     name: str
@@ -37,6 +37,7 @@ class NodeState:
     runs_clones: bool = True
     vcpus_free: int | None = None
     offers: Offers = field(default_factory=dict)
+    pool_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)

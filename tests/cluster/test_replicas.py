@@ -198,7 +198,7 @@ def test_a_killed_copy_leaves_nothing(cluster: Cluster) -> None:
 
     wait_until(part, 20, "a copy is under way", poll=0.02)
     first = part()
-    os.kill(cluster.pid_of("worker bulk 1"), signal.SIGKILL)
+    os.kill(cluster.pid_of("worker bulk"), signal.SIGKILL)
     wait_for(cluster, "rvt2", ReplicaState.READY, base_id)
     assert first and part() == ""
     remove(cluster, base_id)

@@ -83,6 +83,7 @@ demands = st.builds(
         ({"memory_free_mib": None}, "memory_unknown", "not known"),
         ({"disk_free_mib": 1039}, "disk", "needs 16 MiB of disk for each clone; 15 MiB are free after the 1 GiB"),
         ({"disk_free_mib": None}, "disk_unknown", "counts as full"),
+        ({"pool_active": False}, "pool_off", "pool-start"),
         ({"vcpus_free": 1}, "processors", "needs 2 virtual processors for each clone; its overcommit leaves 1"),
         ({"clone_limit": 3}, "clone_limit", "has 3 clones, its limit is 3"),
     ],

@@ -46,6 +46,7 @@ _OBSTACLES = {
     "not_enabled": Obstacle.CLOSED,
     "disk": Obstacle.NO_SPACE,
     "disk_unknown": Obstacle.NO_POOL,
+    "pool_off": Obstacle.NO_POOL,
     "memory": Obstacle.NO_MEMORY,
     "memory_unknown": Obstacle.NOT_KNOWN,
     "processors": Obstacle.NO_PROCESSORS,
@@ -90,7 +91,7 @@ def explain(node: Node, reason: Reason) -> Message:
             return message("clones.why_away", node=node.name, why=node.reason)
         case "not_enabled":
             return message("clones.why_closed", node=node.name)
-        case "disk" | "disk_unknown" if full := pools.no_room(node):
+        case "disk" | "disk_unknown" | "pool_off" if full := pools.no_room(node):
             return full
         case "memory":
             return message("clones.why_memory", node=node.name, **figures)

@@ -31,11 +31,14 @@ def node_states(
     query = select(Node).order_by(Node.id)
     nodes = session.scalars(query if among is None else query.where(Node.id.in_(among))).all()
     allowed = set(session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
-    replicas = dict(
-        session.execute(select(Replica.node_id, Replica.state).where(Replica.version_id == version.id)).all()
-    )
+    of_version = select(Replica.node_id, Replica.state, Replica.directory).where(Replica.version_id == version.id)
+    replicas: dict[int, tuple[str | None, str]] = {row[0]: (row[1], row[2]) for row in session.execute(of_version)}
     loads = node_loads(session)
-    return [_state(node, node.id in allowed, replicas.get(node.id), loads.get(node.id, Load())) for node in nodes]
+    states = []
+    for node in nodes:
+        state, directory = replicas.get(node.id, (None, ""))
+        states.append(_state(node, node.id in allowed, state, directory, loads.get(node.id, Load())))
+    return states
 
 
 class Load:
@@ -107,12 +110,12 @@ def starting_states(session: Session, nodes: Collection[Node]) -> dict[int, Node
     """These nodes, by their ids, as the rule for starting what stands on them sees them. A clone's disk is there
     already, so what new ones are charged of the pool does not count. Hold the placement lock to decide by it."""
     loads = node_loads(session, {node.id for node in nodes}) if nodes else {}
-    states = {node.id: _state(node, True, ReplicaState.READY, loads.get(node.id, Load())) for node in nodes}
+    states = {node.id: _state(node, True, ReplicaState.READY, "", loads.get(node.id, Load())) for node in nodes}
     return {node.id: replace(states[node.id], disk_free_mib=_disk_free(pools.working_pool(node), 0)) for node in nodes}
 
 
-def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeState:
-    pool = pools.working_pool(node)
+def _state(node: Node, allowed: bool, replica: str | None, directory: str, load: Load) -> NodeState:
+    pool = pools.active_pool(node, directory)
     return NodeState(
         id=node.id,
         name=node.name,
@@ -127,6 +130,7 @@ def _state(node: Node, allowed: bool, replica: str | None, load: Load) -> NodeSt
         memory_reserve_mib=node.memory_reserve_mib,
         disk_free_mib=_disk_free(pool, load.young),
         disk_reserve_mib=pools.floor_mib(pool) if pool else settings().disk_reserve_mib,
+        pool_active=pool is not None,
         cpu_load=node.cpu_load,
         vcpus_free=vcpus_free(node, load),
         clones=load.clones,

@@ -37,6 +37,13 @@ def working_pool(node: Node) -> Pool | None:
     return next((pool for pool in active if pool.name == POOL), active[0] if active else None)
 
 
+def active_pool(node: Node, directory: str) -> Pool | None:
+    """The pool that a replica in that folder has its clones in, or for "" the working pool; None where it is off."""
+    if not directory:
+        return working_pool(node)
+    return next((pool for pool in node.pools if pool.active and pool.path == directory), None)
+
+
 def floor_mib(pool: Pool) -> int:
     """What is kept free in the pool: below it nothing is placed, copied or launched there."""
     return settings().disk_reserve_mib if pool.floor_mib is None else pool.floor_mib

@@ -2,8 +2,13 @@
 
 import pytest
 
-from ravada_web.models import Node
+from ravada_web.models import Node, Pool
+from ravada_web.services.clones.errors import NoRoom
+from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.placements.loads import Load, memory_free, vcpus_free
+from ravada_web.services.transaction import transaction
+from tests.conftest import People
+from tests.support.factories import make_base, make_nodes
 
 
 @pytest.mark.parametrize(
@@ -23,3 +28,17 @@ def test_processors_are_promised_by_the_overcommit(overcommit: float | None, fre
     load = Load()
     load.vcpus = 8
     assert vcpus_free(Node(cpus=8, cpu_overcommit=overcommit), load) == free
+
+
+def test_a_node_whose_copy_is_in_a_pool_that_is_off_takes_nothing_though_another_pool_is_on(people: People) -> None:
+    nodes = make_nodes(2)
+    base_id = make_base(nodes)
+    with transaction() as session:
+        session.get_one(Node, nodes[0]).runs_clones = False
+        node = session.get_one(Node, nodes[1])
+        node.pools[0].active = False
+        node.pools.append(Pool(name="second", path="/srv/second", total_mib=90_000, free_mib=90_000))
+    with pytest.raises(NoRoom) as refusal:
+        request_clones(people.administrator, Request(base_id, 1, "pc", people.user.name))
+    reasons = {verdict.node_name: verdict.reason for verdict in refusal.value.decision.verdicts}
+    assert reasons["n2"] is not None and reasons["n2"].code == "pool_off"
