@@ -1,8 +1,13 @@
 """Jobs about bases and their replicas."""
 
-from ravada_web.services.bases import import_work, replica_work, replicas
+from ravada_web.services.bases import import_work, inspection, replica_work, replicas
 from ravada_web.services.bases import work as base_work
 from ravada_web.services.operations.execution import run
+
+
+def inspect(operation_id: int, attempt: int) -> None:
+    """List what would become of a domain, or files, of the master."""
+    run(operation_id, attempt, inspection.inspect)
 
 
 def import_base(operation_id: int, attempt: int) -> None:

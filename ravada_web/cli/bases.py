@@ -1,8 +1,11 @@
 """`flask bases …`"""
 
+from collections.abc import Callable
+
 import click
 
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait, wait_option
+from ravada_web.models import Operation
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.bases import offers
@@ -33,26 +36,71 @@ def list_bases(as_json: bool) -> None:
     show(rows, as_json)
 
 
+_SOURCE = (
+    click.argument("paths", nargs=-1),
+    click.option("--domain", default="", help="A powered-off virtual machine on the master, instead of files."),
+    click.option("--memory", default=1024, show_default=True, help="Memory in MiB, with files."),
+    click.option("--vcpus", default=1, show_default=True, help="Virtual CPUs, with files."),
+)
+
+
+def _source(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments that say what to import."""
+    for parameter in reversed(_SOURCE):
+        command = parameter(command)
+    return command
+
+
+def _wanted(
+    name: str, description: str, paths: tuple[str, ...], domain: str, memory: int, vcpus: int
+) -> base_actions.Wanted:
+    return {
+        "name": name,
+        "description": description,
+        "source": "domain" if domain else "file",
+        "domain": domain,
+        "paths": "\n".join(paths),
+        "memory_mib": memory,
+        "vcpus": vcpus,
+    }
+
+
+def _inspected(wanted: base_actions.Wanted, as_json: bool = False) -> Operation:
+    """Inspect what is to be imported, and print what becomes of each element."""
+    (inspection,) = wait([base_actions.request_inspection(administrator(), **wanted).id])
+    rows = [
+        {
+            "verdict": line.verdict,
+            "element": ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in line.elements),
+            "text": str(line.text),
+            "fix": line.remedy,
+        }
+        for line in base_list.listed(inspection)
+    ]
+    show(rows, as_json)
+    return inspection
+
+
+@group.command("inspect")
+@click.argument("name")
+@_source
+@json_option
+def inspect(name: str, paths: tuple[str, ...], domain: str, memory: int, vcpus: int, as_json: bool) -> None:
+    """List what would become of each element of a virtual machine, or of files, and import nothing."""
+    _inspected(_wanted(name, "", paths, domain, memory, vcpus), as_json)
+
+
 @group.command("import")
 @click.argument("name")
-@click.argument("paths", nargs=-1)
-@click.option("--domain", default="", help="A powered-off virtual machine on the master, instead of files.")
-@click.option("--memory", default=1024, show_default=True, help="Memory in MiB, with files.")
-@click.option("--vcpus", default=1, show_default=True, help="Virtual CPUs, with files.")
+@_source
 @click.option("--description", default="")
 def import_base(name: str, paths: tuple[str, ...], domain: str, memory: int, vcpus: int, description: str) -> None:
-    """Import a base from qcow2 files on the master (absolute paths) or from a virtual machine there."""
-    operation = base_actions.request_import(
-        administrator(),
-        name=name,
-        description=description,
-        source="domain" if domain else "file",
-        domain=domain,
-        paths="\n".join(paths),
-        memory_mib=memory,
-        vcpus=vcpus,
-    )
-    wait([operation.id])
+    """Import a base from qcow2 files on the master (absolute paths) or from a virtual machine there.
+
+    What becomes of each element is listed first; where something is in the way, nothing is imported.
+    """
+    inspection = _inspected(_wanted(name, description, paths, domain, memory, vcpus))
+    wait([base_actions.request_import_as_listed(administrator(), inspection).id])
     click.echo(f"base {name} imported; next: flask bases prepare {name}")
 
 

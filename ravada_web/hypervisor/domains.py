@@ -44,6 +44,12 @@ def domain_xml(connection: libvirt.virConnect, name: str) -> str:
         return str(connection.lookupByName(name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
 
 
+def has_saved_memory(connection: libvirt.virConnect, name: str) -> bool:
+    """Whether a domain that is off would go on from its saved memory. Raises HypervisorError."""
+    with translated():
+        return bool(connection.lookupByName(name).hasManagedSaveImage())
+
+
 def define_all(connection: libvirt.virConnect, documents: Sequence[str]) -> None:
     """Define these domains; one that is defined already is brought to this definition."""
     with translated():

@@ -15,11 +15,13 @@ MIB = 1 << 20
 _LISTS = ("machines", "firmwares", "networks", "displays", "active_pools")
 # The machine type that is asked about: the default is the oldest, for which there is no Secure Boot.
 MACHINES: Mapping[str, tuple[str | None, ...]] = {"x86_64": ("q35", None)}
+# Pools whose volumes are files in a folder of the host's own; devices of LVM, iSCSI or ZFS hold no file of ours.
+_FOLDERS = ("dir", "fs")
 
 
 @dataclass(frozen=True)
 class PoolFacts:
-    """A storage pool; sizes in MiB as libvirt last refreshed them."""
+    """A storage pool that is a folder; sizes in MiB as libvirt last refreshed them."""
 
     name: str
     path: str
@@ -144,13 +146,14 @@ def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
     facts = []
     for pool in connection.listAllStoragePools():
         try:
-            path = ET.fromstring(pool.XMLDesc()).findtext("./target/path")
+            description = ET.fromstring(pool.XMLDesc())
             _state, capacity, _allocation, available = pool.info()
             active = bool(pool.isActive())
         except libvirt.libvirtError as error:
             if not is_code(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
                 raise
             continue  # it was removed while it was looked at
-        if path:
+        path = description.findtext("./target/path") or ""
+        if description.get("type") in _FOLDERS and path and not path.startswith("/dev/"):
             facts.append(PoolFacts(pool.name(), path, active, _mib(capacity), _mib(available)))
     return facts

@@ -8,6 +8,7 @@ TEXTS: dict[str, Template] = {
     "bases.none_called": N_("There is no base “%(name)s”."),
     "bases.gone": N_("One of these bases no longer exists. Reload the page."),
     # Titles of operations
+    "bases.inspect": N_("Inspect the original of %(name)s"),
     "bases.import": N_("Import %(name)s"),
     "bases.prepare": N_("Prepare %(base)s"),
     "bases.remove": N_("Remove %(base)s"),
@@ -31,6 +32,10 @@ TEXTS: dict[str, Template] = {
     "bases.memory_range": N_("Enter a number of MiB between %(least)s and %(most)s."),
     "bases.processor_range": N_("Enter a number between 1 and %(most)s."),
     "bases.domain_running": N_("%(name)s is running. Shut it down first, so that its disks don’t change."),
+    "bases.other_format": N_("%(path)s is not a qcow2 image (it looks like %(format)s). Convert it first."),
+    "bases.fix_with": N_("Run on the master: %(command)s"),
+    "bases.not_listed": N_("The original has not been inspected yet. Wait until that has finished."),
+    "bases.changed_since_listed": N_("The original has changed since it was inspected. Inspect it again."),
     "bases.domain_disks": N_("%(name)s needs at least one disk, and all its disks must be files."),
     "bases.nvram_too_large": N_(
         "%(file)s is larger than %(most_mib)s: this is not the NVRAM of a UEFI firmware. See virsh edit."

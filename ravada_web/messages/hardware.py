@@ -22,7 +22,12 @@ TEXTS: dict[str, Template] = {
         "It boots %(path)s, a file of its host that other nodes lack. Install a boot loader in the guest, then remove "
         "the direct kernel boot."
     ),
+    "hardware.saved_memory": N_(
+        "It was suspended to disk (managed save), so its disks are in mid-work. Start it, then shut it down."
+    ),
     # Dropped
+    "hardware.snapshots": N_("Snapshots inside the image (%(names)s) are not copied; its present state is."),
+    "hardware.bitmaps": N_("Dirty bitmaps of backups (%(names)s) are not copied."),
     "hardware.disk_shared": N_("Each desktop has its own disk; none is shared."),
     "hardware.disk_transient": N_("Whether changes are kept is decided for each desktop: persistent or volatile."),
     "hardware.disk_settings": N_("The settings of the original file (%(settings)s) do not fit thin copies."),

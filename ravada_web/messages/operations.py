@@ -44,6 +44,7 @@ TEXTS: dict[str, Template] = {
     "operations.kind_node_prove": N_("Test node"),
     "operations.kind_alert_test": N_("Send test message"),
     "operations.kind_pools_count": N_("Scan storage pools"),
+    "operations.kind_base_inspect": N_("Inspect for import"),
     "operations.kind_base_import": N_("Import base"),
     "operations.kind_base_prepare": N_("Prepare base"),
     "operations.kind_base_remove": N_("Remove base"),

@@ -155,13 +155,12 @@ TEXTS: dict[str, Template] = {
     "remote.not_of_format": N_("%(path)s on %(name)s cannot be read as a %(format)s image: %(said)s"),
     "remote.no_image": N_("%(path)s on %(name)s cannot be read as a disk image: %(said)s"),
     "remote.backing_file": N_(
-        "The image has a backing file (%(path)s). Flatten it first: qemu-img convert -O qcow2 IMAGE FLAT."
+        "The image has a backing file (%(path)s): a snapshot or a linked clone that was not merged. Flatten it first."
     ),
-    "remote.data_file": N_(
-        "The image keeps its data in another file (%(path)s). Make it a single file first: "
-        "qemu-img convert -O qcow2 IMAGE WHOLE."
-    ),
+    "remote.data_file": N_("The image keeps its data in another file (%(path)s). Make it a single file first."),
+    "remote.corrupt": N_("QEMU has marked the image as damaged. Repair it first."),
     "remote.encrypted": N_("The image is encrypted, and there is no key here to read it. Decrypt it first."),
+    "remote.encrypted_inside": N_("The content of the image is encrypted as a whole (LUKS). Decrypt it first."),
     "remote.name_taken": N_(
         "%(path)s on %(name)s already exists with other content, or its copy has gone. Nothing was overwritten. Move "
         "that file away if it is not needed, then retry."

@@ -22,6 +22,7 @@ __all__ = [
     "file_size",
     "flatten",
     "free_space",
+    "has_encrypted_content",
     "inspect",
     "list_files",
     "make_overlays",
@@ -39,6 +40,7 @@ MOST_DIGESTS = 64 << 20
 HASH_SECONDS = 3600.0
 INSPECT_SECONDS = 30.0
 FLATTEN_SECONDS = 12 * 3600.0
+LUKS = b"LUKS\xba\xbe"
 PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
 
 # openssl hashes several times faster than Debian's sha256sum, but is not on every node.
@@ -74,7 +76,8 @@ chmod 0444 -- "$1" && sync -- "$1" && mv -f -T -- "$1" "$2" && sync -- "$(dirnam
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What `qemu-img info` says of an image; sizes in bytes, `actual_size` being what it takes on disk."""
+    """What `qemu-img info` says of an image; sizes in bytes, `actual_size` being what it takes on disk. `corrupt` is
+    QEMU's own mark of damaged metadata; `snapshots` and `bitmaps` are the names of those inside it."""
 
     format: str
     virtual_size: int
@@ -82,6 +85,9 @@ class ImageInfo:
     backing_file: str | None
     data_file: str | None
     encrypted: bool
+    corrupt: bool = False
+    snapshots: tuple[str, ...] = ()
+    bitmaps: tuple[str, ...] = ()
 
 
 def inspect(
@@ -123,7 +129,18 @@ def _info(seen: dict[str, object]) -> ImageInfo:
         actual_size=_size(seen["actual-size"]),
         backing_file=_text(seen.get("backing-filename")),
         data_file=_text(data.get("data-file")) or _text(data.get("data-file-raw") and "unnamed"),
-        encrypted=bool(seen.get("encrypted")),
+        encrypted=bool(seen.get("encrypted")) or seen["format"] == "luks",
+        corrupt=bool(data.get("corrupt")),
+        snapshots=_names(seen.get("snapshots")),
+        bitmaps=_names(data.get("bitmaps")),
+    )
+
+
+def _names(rows: object) -> tuple[str, ...]:
+    return (
+        tuple(printable(str(row.get("name"))) for row in rows if isinstance(row, dict))
+        if isinstance(rows, list)
+        else ()
     )
 
 
@@ -140,13 +157,26 @@ def _text(value: object) -> str | None:
 
 
 def ensure_self_contained(info: ImageInfo) -> None:
-    """Raise ImageRefused for an encrypted image, or one that names other files: it could read any of the host's."""
+    """Raise ImageRefused for a damaged or an encrypted image, or one that names other files: it could read any of the
+    host's."""
+    if info.corrupt:
+        raise ImageRefused(message("remote.corrupt"))
     if info.backing_file:
         raise ImageRefused(message("remote.backing_file", path=info.backing_file))
     if info.data_file:
         raise ImageRefused(message("remote.data_file", path=info.data_file))
     if info.encrypted:
         raise ImageRefused(message("remote.encrypted"))
+
+
+def has_encrypted_content(workspace: Workspace, target: Target, path: str, info: ImageInfo, *, deadline: float) -> bool:
+    """Whether what the guest sees of a self-contained image begins as a LUKS volume."""
+    if info.virtual_size < len(LUKS):
+        return False
+    read = f"read -v 0 {len(LUKS)}"
+    argv = ["qemu-io", "-r", "-U", "-f", info.format, "-c", read, "--", checked_path(path)]
+    dump = run(workspace, target, argv, deadline=deadline, step="qemu-io")
+    return LUKS.hex(" ") in dump.decode(errors="replace").partition("\n")[0]
 
 
 def flatten(

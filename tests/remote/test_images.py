@@ -100,6 +100,35 @@ def test_an_encrypted_image_is_refused(place: Place, tmp_path: Path) -> None:
         images.ensure_self_contained(inspect(place, tmp_path / "secret"))
 
 
+def test_a_damaged_image_is_refused(place: Place, tmp_path: Path) -> None:
+    path = filled(tmp_path / "damaged")
+    with path.open("r+b") as image:
+        image.seek(79)
+        image.write(b"\x02")  # QEMU's own mark: bit 1 of the incompatible features
+    with pytest.raises(ImageRefused, match="marked the image as damaged"):
+        images.ensure_self_contained(inspect(place, path))
+
+
+def test_what_is_inside_and_not_copied_is_named(place: Place, tmp_path: Path) -> None:
+    path = filled(tmp_path / "kept")
+    qemu_img("snapshot", "-c", "before", path)
+    qemu_img("bitmap", "--add", path, "backup-1")
+    info = inspect(place, path)
+    images.ensure_self_contained(info)
+    assert (info.snapshots, info.bitmaps) == (("before",), ("backup-1",))
+
+
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
+def test_luks_is_seen_in_any_container(place: Place, node: Target, tmp_path: Path, image_format: str) -> None:
+    plain, path = tmp_path / "plain", tmp_path / "image"
+    for content, encrypted in ((b"LUKS\xba\xbe\x00\x02", True), (b"\x00LUKS\xba\xbe", False)):
+        plain.write_bytes(content.ljust(4096, b"\0"))
+        qemu_img("convert", "-f", "raw", "-O", image_format, plain, path)
+        info = inspect(place, path, image_format)
+        seen = images.has_encrypted_content(place.workspace, node, str(path), info, deadline=10)
+        assert seen is encrypted
+
+
 def test_flatten_makes_one_whole_image(place: Place, node: Target, tmp_path: Path) -> None:
     base = filled(tmp_path / "base.qcow2")
     qemu_img("create", "-f", "qcow2", "-F", "qcow2", "-b", base, tmp_path / "top.qcow2")

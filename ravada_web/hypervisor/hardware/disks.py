@@ -14,9 +14,19 @@ _ON_THE_HOST = ("block", "nvme", "vhostuser", "vhostvdpa", "dir")
 
 
 def decrypt_command(path: str, image_format: str) -> str:
-    """The command that writes an encrypted image's content, in the clear, beside it."""
-    driver = "driver=qcow2,encrypt.key-secret=s" if image_format == "qcow2" else "driver=luks,key-secret=s"
-    options = f"{driver},file.filename={path.replace(',', ',,')}"
+    """The command that writes an encrypted image's content, in the clear, beside it; an image that is no qcow2 is LUKS
+    from its first byte."""
+    driver = "driver=qcow2,encrypt.key-secret=s,file" if image_format == "qcow2" else "driver=luks,key-secret=s,file"
+    return _decrypt_by(f"{driver}.filename=", path)
+
+
+def decrypt_inside_command(path: str, image_format: str) -> str:
+    """The same of an image that has a LUKS volume as its content."""
+    return _decrypt_by(f"driver=luks,key-secret=s,file.driver={image_format},file.file.filename=", path)
+
+
+def _decrypt_by(driver: str, path: str) -> str:
+    options = driver + path.replace(",", ",,")
     keyed = ("--object", "secret,id=s,file=PASSPHRASE-FILE", "--image-opts", options)
     return command("qemu-img", "convert", *keyed, "-O", "qcow2", f"{path}.qcow2")
 

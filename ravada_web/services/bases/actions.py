@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from ravada_web.models import (
     Clone,
     Node,
     Operation,
+    OperationState,
     Replica,
     ReplicaState,
     User,
@@ -34,38 +35,64 @@ LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 32, 1 << 20
 MOST_VCPUS = 256
 
 
-def request_import(
-    actor: User,
-    *,
-    name: str,
-    description: str,
-    source: str,
-    domain: str = "",
-    paths: str = "",
-    memory_mib: int = 0,
-    vcpus: int = 0,
-) -> Operation:
-    """Request a base made from a domain of the master, or from qcow2 files on it (one absolute path a line).
+class Wanted(TypedDict):
+    """A base that is wanted: from a domain of the master, or from qcow2 files on it (one absolute path a line).
 
-    Memory and processors are the domain's own, or for files those given. Raises InvalidInput.
+    Memory (MiB) and processors are the domain's own; for files they are given.
     """
+
+    name: str
+    description: str
+    source: str
+    domain: NotRequired[str]
+    paths: NotRequired[str]
+    memory_mib: NotRequired[int]
+    vcpus: NotRequired[int]
+
+
+def request_import(actor: User, **wanted: Unpack[Wanted]) -> Operation:
+    """Request a base. Raises InvalidInput."""
+    return _import(actor, _params(wanted))
+
+
+def request_inspection(actor: User, **wanted: Unpack[Wanted]) -> Operation:
+    """Request the list of what would become of each element if this were imported. Raises InvalidInput."""
+    return _inspect(actor, _params(wanted))
+
+
+def _params(wanted: Wanted) -> dict[str, Any]:
+    paths = [line.strip() for line in wanted.get("paths", "").splitlines() if line.strip()]
+    return {"domain": "", "memory_mib": 0, "vcpus": 0, **wanted, "paths": paths}
+
+
+def inspect_again(actor: User, inspection: Operation) -> Operation:
+    """Request the same list anew. Raises InvalidInput."""
+    return _inspect(actor, inspection.params)
+
+
+def request_import_as_listed(actor: User, inspection: Operation) -> Operation:
+    """Request the import of what an inspection listed; it fails where that has changed since. Raises InvalidInput,
+    and Conflict while the list is not there."""
+    if inspection.state != OperationState.DONE:
+        raise Conflict(message("bases.not_listed"))
+    return _import(actor, {**inspection.params, "listed": inspection.result["findings"]})
+
+
+def _import(actor: User, params: dict[str, Any]) -> Operation:
+    return _request(actor, "base_import", message("bases.import", name=params["name"]), params)
+
+
+def _inspect(actor: User, params: dict[str, Any]) -> Operation:
+    return _request(actor, "base_inspect", message("bases.inspect", name=params["name"]), params)
+
+
+def _request(actor: User, kind: str, title: Message, params: dict[str, Any]) -> Operation:
     rights.require(actor, "bases.change")
     outbox.require_queue()
-    files = [line.strip() for line in paths.splitlines() if line.strip()]
     with transaction() as session:
-        wrong = invalid_name(session, name) | _invalid_source(source, domain, files, memory_mib, vcpus)
-        if wrong:
+        if wrong := invalid_name(session, params["name"]) | _invalid_source(params):
             raise InvalidInput(wrong)
-        params: dict[str, Any] = {
-            "name": name,
-            "description": description,
-            "source": source,
-            "domain": domain,
-            "paths": files,
-        }
-        params.update(memory_mib=memory_mib, vcpus=vcpus)
-        title = message("bases.import", name=name)
-        return request(session, "base_import", title, actor=actor, node=master(), params=params)
+        return request(session, kind, title, actor=actor, node=master(), params=params)
 
 
 def invalid_name(session: Session, name: str) -> dict[str, Message]:
@@ -77,9 +104,10 @@ def invalid_name(session: Session, name: str) -> dict[str, Message]:
     return {}
 
 
-def _invalid_source(source: str, domain: str, files: list[str], memory_mib: int, vcpus: int) -> dict[str, Message]:
-    if source == "domain":
-        return {} if domain else {"domain": message("bases.no_domain")}
+def _invalid_source(params: dict[str, Any]) -> dict[str, Message]:
+    files, memory_mib, vcpus = params["paths"], params["memory_mib"], params["vcpus"]
+    if params["source"] == "domain":
+        return {} if params["domain"] else {"domain": message("bases.no_domain")}
     wrong = {}
     if not files:
         wrong["paths"] = message("bases.no_paths")

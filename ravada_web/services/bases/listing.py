@@ -8,6 +8,7 @@ from sqlalchemy.orm import selectinload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
+from ravada_web.hypervisor.hardware.findings import Finding, Verdict
 from ravada_web.messages import Message, message
 from ravada_web.messages.needs import how_message, need_message
 from ravada_web.models import (
@@ -131,6 +132,25 @@ def importable() -> list[str]:
     """The names of the master's domains that are none of ours, as its last check saw them."""
     master = db.session.scalar(select(Node).where(Node.is_master))
     return master.other_domains if master else []
+
+
+@dataclass(frozen=True)
+class ListedLine:
+    """What becomes of these elements alike (`elements` are names and counts), why, and the command that fixes it."""
+
+    verdict: Verdict
+    elements: Sequence[tuple[str, int]]
+    text: Message
+    remedy: str
+
+
+def listed(inspection: Operation) -> list[ListedLine]:
+    """What an inspection found, refused first; elements of which the same is said share a line."""
+    lines: dict[tuple[Verdict, Message, str], list[tuple[str, int]]] = {}
+    for finding in map(Finding.from_dict, inspection.result["findings"]):
+        key = (finding.verdict, finding.text, finding.remedy)
+        lines.setdefault(key, []).append((finding.element, finding.count))
+    return [ListedLine(verdict, elements, text, remedy) for (verdict, text, remedy), elements in lines.items()]
 
 
 def tab(viewer: User, base: Base) -> list[TabRow]:

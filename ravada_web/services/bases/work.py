@@ -23,7 +23,7 @@ from ravada_web.models import (
 from ravada_web.remote import files, images, overlays
 from ravada_web.remote.images import BLOCK_SIZE, INSPECT_SECONDS, hash_seconds
 from ravada_web.services.bases import nvram as nvram_files
-from ravada_web.services.bases import replica_files, replicas
+from ravada_web.services.bases import replica_files, replicas, source_images
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import leftovers, pools
@@ -79,8 +79,7 @@ def _prepare_disk(handle: Handle, base: Base, node: Node, directory: str, number
     workspace, where = endpoints.workspace(), endpoints.target(node)
     name = version_file_name(base, number, source["target"])
     temporary = pools.in_pool(directory, temporary_name(name, handle.token))
-    info = images.inspect(workspace, where, source["path"], source["format"], deadline=INSPECT_SECONDS)
-    images.ensure_self_contained(info)
+    info = source_images.require_sound(node, source["path"], source["format"])
     handle.check()
     images.flatten(
         workspace, where, source["path"], source["format"], temporary,

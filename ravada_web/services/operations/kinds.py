@@ -44,6 +44,9 @@ KINDS: dict[str, Kind] = {
     "pools_count": Kind(
         message("operations.kind_pools_count"), "default", "jobs.nodes.count_pools", 120, subjects.NO_ROWS
     ),
+    "base_inspect": Kind(
+        message("operations.kind_base_inspect"), "interactive", "jobs.bases.inspect", 300, subjects.NO_ROWS
+    ),
     "base_import": Kind(
         message("operations.kind_base_import"), "interactive", "jobs.bases.import_base", 300, subjects.NO_ROWS
     ),

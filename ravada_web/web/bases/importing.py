@@ -1,4 +1,4 @@
-"""Importing a base: the form, its progress, and the form again with the cause where it failed."""
+"""Importing a base: the form, what would become of each element of the original, the import's progress."""
 
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
@@ -25,13 +25,48 @@ def form() -> Response:
 
 @blueprint.post("")
 @needs("bases.change")
-def begin() -> ResponseReturnValue:
-    """Begin the import."""
+def inspect() -> ResponseReturnValue:
+    """Begin to read what would be imported."""
     filled = ImportForm()
     sizes = {name: filled.values[name] or 0 for name in ("memory_mib", "vcpus")}
-    if accepted := filled.submit(lambda: base_actions.request_import(me(), **filled.values | sizes)):
-        return done(url_for("importing.progress", operation_id=accepted.result.id))
+    if accepted := filled.submit(lambda: base_actions.request_inspection(me(), **filled.values | sizes)):
+        return done(url_for("importing.listed", operation_id=accepted.result.id))
     return _form(filled, 422)
+
+
+@blueprint.get("/listed/<int:operation_id>")
+@needs("bases.change")
+def listed(operation_id: int) -> ResponseReturnValue:
+    """What would become of each element of the original, once it has been read."""
+    inspection = operation_list.get(me(), operation_id, "base_inspect")
+    if inspection.state == OperationState.DONE:
+        lines = base_list.listed(inspection)
+        return show("bases/listed.html", "bases/_listed.html", operation=inspection, lines=lines)
+    return _progress(inspection)
+
+
+@blueprint.post("/listed/<int:operation_id>")
+@needs("bases.change")
+def begin(operation_id: int) -> ResponseReturnValue:
+    """Begin the import of what was listed."""
+    inspection = operation_list.get(me(), operation_id, "base_inspect")
+    try:
+        operation = base_actions.request_import_as_listed(me(), inspection)
+    except InvalidInput as error:
+        return _again(inspection, error)
+    return done(url_for("importing.progress", operation_id=operation.id))
+
+
+@blueprint.post("/listed/<int:operation_id>/again")
+@needs("bases.change")
+def inspect_again(operation_id: int) -> ResponseReturnValue:
+    """Read the same original anew."""
+    inspection = operation_list.get(me(), operation_id, "base_inspect")
+    try:
+        operation = base_actions.inspect_again(me(), inspection)
+    except InvalidInput as error:
+        return _again(inspection, error)
+    return done(url_for("importing.listed", operation_id=operation.id))
 
 
 @blueprint.get("/<int:operation_id>")
@@ -45,15 +80,20 @@ def progress(operation_id: int) -> ResponseReturnValue:
             base=operation.params["name"],
         )
         return done(url_for("bases.base", base_id=operation.result["base_id"]), text)
+    return _progress(operation)
+
+
+def _progress(operation: Operation) -> Response:
+    """How far it is, or the form again with the cause where it failed."""
     if operation.over:
-        return _failed(operation)
+        return _again(operation, InvalidInput({operation.result.get("field", ""): operation.error}))
     return show("bases/importing.html", "bases/_importing.html", operation=operation)
 
 
-def _failed(operation: Operation) -> Response:
+def _again(operation: Operation, refused: InvalidInput) -> Response:
     values = operation.params | {"paths": "\n".join(operation.params.get("paths", []))}
     again = ImportForm(formdata=None, data=values)
-    again.refuse(InvalidInput({operation.result.get("field", ""): operation.error}))
+    again.refuse(refused)
     return _form(again, 422)
 
 

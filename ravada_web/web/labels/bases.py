@@ -18,6 +18,12 @@ REPLICAS = {
     "failed": Look(_l("Failed"), "red", "alert-circle"),
     "removing": Look(_l("Removing"), "orange", "loader-2", busy=True),
 }
+VERDICTS = {
+    "refused": Look(_l("In the way"), "red", "alert-circle"),
+    "dropped": Look(_l("Dropped"), "orange", "circle-x"),
+    "fitted": Look(_l("Fitted to each desktop or node"), "blue", "adjustments"),
+    "kept": Look(_l("Kept"), "green", "circle-check"),
+}
 
 
 def of(base: Base) -> Look:

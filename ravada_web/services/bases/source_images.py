@@ -1,0 +1,93 @@
+"""The disk images that a base is made of: whether they can be copied, and the command that fixes one that cannot."""
+
+import shlex
+from collections.abc import Callable, Mapping
+
+from ravada_web.errors import Conflict
+from ravada_web.hypervisor.domain_xml import Disk
+from ravada_web.hypervisor.hardware.disks import decrypt_command, decrypt_inside_command
+from ravada_web.hypervisor.hardware.findings import Finding
+from ravada_web.messages import Message, message, sentences
+from ravada_web.models import Node
+from ravada_web.remote import images
+from ravada_web.remote.errors import ImageRefused
+from ravada_web.remote.images import INSPECT_SECONDS, ImageInfo
+from ravada_web.services.nodes import endpoints
+
+
+def _flatten(path: str, image_format: str) -> str:
+    return shlex.join(["qemu-img", "convert", "-f", image_format, "-O", "qcow2", path, f"{path}.flat.qcow2"])
+
+
+def _repair(path: str, _image_format: str) -> str:
+    return shlex.join(["qemu-img", "check", "-r", "all", path])
+
+
+# What fixes each refusal: a command made of the image's path and format.
+_REMEDIES: Mapping[str, Callable[[str, str], str]] = {
+    "remote.corrupt": _repair,
+    "remote.encrypted": decrypt_command,
+    "remote.encrypted_inside": decrypt_inside_command,
+    "remote.backing_file": _flatten,
+    "remote.data_file": _flatten,
+    "bases.other_format": _flatten,
+}
+
+
+def findings(node: Node, disk: Disk) -> list[Finding]:
+    """What stands in the way of copying a disk's image, and what in it is not copied."""
+    element = f"disk {disk.target}"
+    try:
+        info = _sound(node, disk.source, disk.format)
+    except ImageRefused as error:
+        return [Finding("refused", element, *_explained(node, disk.source, disk.format, error))]
+    return [
+        Finding("dropped", element, message(f"hardware.{kind}", names=names))
+        for kind, names in (("snapshots", info.snapshots), ("bitmaps", info.bitmaps))
+        if names
+    ]
+
+
+def require_sound(node: Node, path: str, image_format: str) -> ImageInfo:
+    """What the image is. Raises Conflict, with the command that fixes it, for one that cannot be copied."""
+    try:
+        return _sound(node, path, image_format)
+    except ImageRefused as error:
+        raise Conflict(with_command(*_explained(node, path, image_format, error))) from error
+
+
+def with_command(refused: Message, remedy: str) -> Message:
+    """Why something is refused, and the command that fixes it in the same line."""
+    return sentences(refused, message("bases.fix_with", command=remedy)) if remedy else refused
+
+
+def _sound(node: Node, path: str, image_format: str) -> ImageInfo:
+    workspace, where = endpoints.workspace(), endpoints.target(node)
+    info = images.inspect(workspace, where, path, image_format, deadline=INSPECT_SECONDS)
+    images.ensure_self_contained(info)
+    if images.has_encrypted_content(workspace, where, path, info, deadline=INSPECT_SECONDS):
+        raise ImageRefused(message("remote.encrypted_inside"))
+    return info
+
+
+def _explained(node: Node, path: str, image_format: str, error: ImageRefused) -> tuple[Message, str]:
+    """Why an image is refused, and the command that fixes it; of one in another format, by what it is."""
+    text = error.message
+    if text.kind == "remote.not_of_format" and (seen := _probed(node, path)):
+        image_format = seen
+        try:
+            _sound(node, path, seen)
+            text = message("bases.other_format", path=path, format=seen)
+        except ImageRefused as worse:
+            text = worse.message
+    remedy = _REMEDIES.get(text.kind)
+    return text, remedy(path, image_format) if remedy else ""
+
+
+def _probed(node: Node, path: str) -> str:
+    """The format that the image seems to have; "" where it is not there."""
+    workspace, where = endpoints.workspace(), endpoints.target(node)
+    try:
+        return images.inspect(workspace, where, path, None, deadline=INSPECT_SECONDS).format
+    except ImageRefused:
+        return ""
