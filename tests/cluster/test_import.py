@@ -94,9 +94,12 @@ def test_a_machine_saved_with_its_memory_is_refused_until_it_was_shut_down(
 
 
 def test_files_are_refused_with_the_command_for_what_they_are(cluster: Cluster, originals: Mapping[str, str]) -> None:
-    cluster.lab.master.run(["sh", "-c", f"cd {IMAGES}; qemu-img convert -O vmdk {GUEST} other.vmdk"])
+    cluster.lab.master.run(
+        ["sh", "-c", f"cd {IMAGES}; qemu-img convert -O vmdk {GUEST} other.vmdk; truncate -s 2000001 bare.img"]
+    )
     for file, kind, remedy in (
         ("other.vmdk", "bases.other_format", "qemu-img convert -f vmdk -O qcow2"),
+        ("bare.img", "bases.other_format", "qemu-img convert -f raw -O qcow2"),
         ("plain.img", "remote.encrypted", "driver=luks"),
         ("nested.qcow2", "remote.encrypted_inside", "file.driver=qcow2"),
         ("damaged.qcow2", "remote.corrupt", "qemu-img check -r all"),

@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
+from ravada_web.messages.message import SENTENCES
 from ravada_web.models import Base, Node, OperationState
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.joining import host_keys
@@ -102,7 +103,8 @@ def test_what_is_no_image_or_names_other_files_is_refused(cluster: Cluster, path
     )
     failed = ended(begun.id)
     assert failed.state == OperationState.FAILED
-    assert (failed.result["field"], failed.error.kind) == ("paths", kind)
+    said = failed.error.figures["items"] if failed.error.kind == SENTENCES else [failed.error]
+    assert (failed.result["field"], said[0].kind) == ("paths", kind)
     assert count(Base) == before
 
 

@@ -14,6 +14,8 @@ from ravada_web.remote.errors import ImageRefused
 from ravada_web.remote.images import INSPECT_SECONDS, ImageInfo
 from ravada_web.services.nodes import endpoints
 
+LEAST_DISK_BYTES = 1 << 20
+
 
 def _flatten(path: str, image_format: str) -> str:
     return shlex.join(["qemu-img", "convert", "-f", image_format, "-O", "qcow2", path, f"{path}.flat.qcow2"])
@@ -85,9 +87,11 @@ def _explained(node: Node, path: str, image_format: str, error: ImageRefused) ->
 
 
 def _probed(node: Node, path: str) -> str:
-    """The format that the image seems to have; "" where it is not there."""
+    """The format that the image seems to have; "" where it is not there, or is smaller than any disk: QEMU takes every
+    other file for a raw image."""
     workspace, where = endpoints.workspace(), endpoints.target(node)
     try:
-        return images.inspect(workspace, where, path, None, deadline=INSPECT_SECONDS).format
+        info = images.inspect(workspace, where, path, None, deadline=INSPECT_SECONDS)
+        return info.format if info.virtual_size >= LEAST_DISK_BYTES else ""
     except ImageRefused:
         return ""
