@@ -146,14 +146,20 @@ def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
     facts = []
     for pool in connection.listAllStoragePools():
         try:
-            description = ET.fromstring(pool.XMLDesc())
+            path = _folder(ET.fromstring(pool.XMLDesc()))
+            if not path:
+                continue
             _state, capacity, _allocation, available = pool.info()
             active = bool(pool.isActive())
         except libvirt.libvirtError as error:
             if not is_code(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
                 raise
             continue  # it was removed while it was looked at
-        path = description.findtext("./target/path") or ""
-        if description.get("type") in _FOLDERS and path and not path.startswith("/dev/"):
-            facts.append(PoolFacts(pool.name(), path, active, _mib(capacity), _mib(available)))
+        facts.append(PoolFacts(pool.name(), path, active, _mib(capacity), _mib(available)))
     return facts
+
+
+def _folder(pool: ET.Element) -> str:
+    """The folder of a pool that is one; "" for devices, and for what is gone with a restart."""
+    path = pool.findtext("./target/path") or ""
+    return path if pool.get("type") in _FOLDERS and not path.startswith("/dev/") else ""
