@@ -123,3 +123,22 @@ def test_a_node_that_dies_in_the_middle_is_settled_when_it_is_back(cluster: Clus
     wait_until(lambda: operation_on(clone).over, 60, "it is over")
     assert time.monotonic() - begun < 100, "before its deadline"
     assert (operation_on(clone).state, state_of(clone)) == (OperationState.DONE, CloneState.STOPPED)
+
+
+def test_a_machine_that_hangs_keeps_no_other_one_waiting(cluster: Cluster, blank: str) -> None:
+    cluster.create("hangs", 6, "--start", base=blank)
+    rows = cluster.wait_state("hangs", CloneState.RUNNING)
+    (hung, other) = [row for row in rows if row.node.name == "rvt2"]
+    host = cluster.lab.nodes[1]
+    process = host.run(["cat", f"/run/libvirt/qemu/{hung.name}.pid"]).stdout.strip()
+    host.run(["kill", "-STOP", process])
+    try:
+        clone_actions.shut_down(cluster.admin, [hung.id, other.id])
+        asked = operation_on(hung)
+        wait_until(lambda: read(asked).state == OperationState.WATCHED, 10, "no worker holds it")
+        host.virsh("destroy", other.name)
+        wait_until(lambda: state_of(other) == CloneState.STOPPED, 10, "the other one is seen off")
+        clone_actions.force_off(cluster.admin, [hung.id])
+        wait_until(lambda: state_of(hung) == CloneState.STOPPED, 30, "the one that hangs is off too")
+    finally:
+        host.run(["sh", "-c", f"kill -CONT {process} || true"])
