@@ -67,7 +67,7 @@ def _open(uri: str, deadline: float) -> libvirt.virConnect:
     try:
         result = results.get(timeout=deadline)
     except Empty:
-        raise HypervisorUnreachable(message("hypervisor.no_answer", deadline_seconds=deadline)) from None
+        raise HypervisorUnreachable(message("hypervisor.no_answer", deadline_seconds=deadline), hangs=True) from None
     if isinstance(result, libvirt.libvirtError):
         raise HypervisorUnreachable(libvirt_words(result)) from result
     with suppress(libvirt.libvirtError):  # drivers without a wire have no keepalive

@@ -23,7 +23,11 @@ class HypervisorError(MessageError):
 
 
 class HypervisorUnreachable(HypervisorError):
-    """libvirt does not answer."""
+    """libvirt does not answer; `hangs` says that it took the connection and then said nothing in time."""
+
+    def __init__(self, message: Message | str, *, hangs: bool = False) -> None:
+        super().__init__(message)
+        self.hangs = hangs
 
 
 @contextmanager

@@ -81,9 +81,31 @@ TEXTS: dict[str, Template] = {
     # libvirt
     "joining.libvirt": N_("libvirt %(libvirt)s with QEMU %(qemu)s answers in %(answer_ms)s."),
     "joining.libvirt_missing": N_("libvirt is not installed."),
-    "joining.libvirt_stopped": N_("libvirt is installed but not running: /run/libvirt/libvirt-sock is missing."),
+    "joining.libvirt_stopped": N_(
+        "libvirt is installed but not running: nothing listens at /run/libvirt/libvirt-sock."
+    ),
+    "joining.libvirt_no_socket": N_(
+        "libvirtd is running, but nothing listens at /run/libvirt/libvirt-sock. Restart it with its socket; VMs keep "
+        "running."
+    ),
+    "joining.libvirt_modular": N_(
+        "libvirt runs as separate daemons here (virtqemud), without virtproxyd, which provides the socket "
+        "/run/libvirt/libvirt-sock. Start virtproxyd; do not start libvirtd beside them."
+    ),
+    "joining.libvirt_hangs": N_(
+        "libvirt accepts connections, but does not answer them. Its log on that host says why (journalctl -u "
+        "libvirtd); a restart leaves VMs running."
+    ),
+    "joining.libvirt_no_forwarding": N_(
+        "libvirt answers on the host, but its sshd is configured not to forward sockets (DisableForwarding, "
+        "AllowTcpForwarding, AllowStreamLocalForwarding or PermitOpen). Allow it for this login."
+    ),
+    "joining.libvirt_not_reached": N_(
+        "libvirt answers on the host, but not through SSH: %(why)s Check that the key of %(user)s in authorized_keys "
+        "is not limited by restrict or no-port-forwarding, and that sshd allows forwarding of sockets."
+    ),
     "joining.libvirt_closed": N_("%(user)s cannot use libvirt’s socket: the user is not in the group libvirt."),
-    "joining.libvirt_silent": N_("libvirt is installed but does not answer: %(why)s"),
+    "joining.libvirt_silent": N_("libvirt listens, but refuses a client on its own host: %(why)s"),
     "joining.pool": N_("Pool %(pool)s at %(path)s: %(free_mib)s of %(total_mib)s free."),
     "joining.pool_full": N_("%(floor_mib)s are reserved, so nothing fits."),
     "joining.pool_move": N_("The path must be the same on all nodes: move the files and redefine the pool."),

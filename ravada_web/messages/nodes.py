@@ -7,6 +7,18 @@ TEXTS: dict[str, Template] = {
     "nodes.check_hangs": N_("The check did not finish within %(deadline_seconds)s: something on the node hangs."),
     "nodes.link_starting": N_("SSH answers; the connection to libvirt is being set up, which takes a few seconds."),
     "nodes.libvirt_silent": N_("SSH answers, libvirt does not: %(why)s"),
+    "nodes.libvirt_stopped": N_(
+        "SSH answers, but libvirt is not running there. Start it on that host: systemctl start libvirtd"
+    ),
+    "nodes.libvirt_modular": N_(
+        "SSH answers, but libvirt’s separate daemons (virtqemud) run without virtproxyd. Start it on that host: "
+        "systemctl enable --now virtproxyd.socket"
+    ),
+    "nodes.no_forwarding": N_(
+        "SSH and libvirt answer on that host, but its sshd does not forward libvirt’s socket. Check DisableForwarding, "
+        "AllowTcpForwarding and AllowStreamLocalForwarding in its sshd_config, and that the key of %(user)s is not "
+        "limited by restrict or no-port-forwarding."
+    ),
     "nodes.slow_libvirt": Plural(
         "SSH answers; libvirt was slow in %(count)s check: it took %(took_seconds)s, more than %(limit_seconds)s.",
         "SSH answers; libvirt was slow in %(count)s checks in a row: it took %(took_seconds)s, more than "

@@ -32,6 +32,7 @@ TEXTS: dict[str, Template] = {
     ),
     "remote.it_said": N_("The host says: “%(said)s”"),
     "remote.no_end": N_("%(step)s on %(name)s did not end in time."),
+    "remote.step_look": N_("looking at libvirt"),
     "remote.step_admit": N_("access to the display"),
     "remote.step_list_pools": N_("listing the pools"),
     "remote.step_hash": N_("hashing"),
@@ -142,8 +143,12 @@ TEXTS: dict[str, Template] = {
     # Logging in
     "remote.no_commands": N_("%(user)s can log in to %(name)s, but cannot run commands there: %(why)s"),
     "remote.powerless": N_(
-        "%(user)s can log in to %(name)s, but can neither become root there nor use libvirt. Allow sudo without a "
-        "password: %(command)s"
+        "%(user)s can log in to %(name)s, but can neither become root there nor use libvirt. sudo says: “%(said)s” Run "
+        "this there as root: %(command)s"
+    ),
+    "remote.powerless_because": N_(
+        "%(user)s can log in to %(name)s, but can neither become root there nor use libvirt. sudo says: “%(said)s” "
+        "Correct that there, or log in as root."
     ),
     "remote.no_passwords": N_(
         "%(name)s does not accept passwords from %(user)s (it offers %(offers)s). Install the key with the command on "

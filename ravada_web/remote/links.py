@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ravada_web.guard import guarded
@@ -25,6 +26,8 @@ START_SECONDS = 15.0
 # Setting up a link costs 0.2 CPU-seconds: all of a thousand nodes at once would time out together.
 STARTING_AT_ONCE = 32
 TAIL_BYTES = 4096
+# A link that is made anew is given so long before it is made anew again.
+RENEW_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,20 @@ class LinkKeeper:
             link.stop()
         self._links.clear()
         self._lock.close()
+
+
+def renew_link(workspace: Workspace, target: Target) -> None:
+    """Have the link made anew, unless it is a young one: what its sshd allows is settled when it is made."""
+    control = workspace.control(target)
+    try:
+        young = time.time() - control.stat().st_mtime < RENEW_SECONDS
+    except FileNotFoundError:
+        return
+    if not young:
+        ask = ["ssh", "-F", "/dev/null", "-O", "exit", "-S", str(control), "--", target.host]
+        # Where it does not listen, its keeper sees that too.
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(ask, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=RENEW_SECONDS)
 
 
 def link_is_up(workspace: Workspace, target: Target) -> bool:

@@ -28,12 +28,22 @@ EXAMINE = f"""
 set -- ${{SSH_CONNECTION:-}}
 echo "from ${{1:-}}"
 if [ "$(id -u)" = 0 ]; then echo "may root"
-elif sudo -n true 2>/dev/null; then echo "may sudo"
+elif said=$(sudo -n true 2>&1 </dev/null); then echo "may sudo"
 elif [ -w {LIBVIRT_SOCKET} ]; then echo "may libvirt"
 fi
 [ -w {LIBVIRT_SOCKET} ] && echo "socket yes"
+[ -z "${{said:-}}" ] || printf 'sudo %s\\n' "$(printf %s "$said" | tr '\\n' ' ')"
 :
 """
+# How sudo says that it would want a password, or that the user may not use it so.
+SUDO_DENIES = (
+    "password is required",
+    "no tty present",
+    "not in the sudoers file",
+    "may not run sudo",
+    "not allowed to execute",
+    "not allowed to run sudo",
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,13 @@ class Login:
     """What our login is: root itself, one that becomes root by sudo, or one that may only use libvirt.
 
     `source` is our own address as the host sees it, "" where it does not say; `socket` whether libvirt's is open to
-    the login itself, as the link to it must be.
+    the login itself, as the link to it must be; `sudo_said` what sudo said where it did not make it root.
     """
 
     power: Power
     source: str
     socket: bool
+    sudo_said: str = ""
 
 
 def examine_login(workspace: Workspace, target: Target, deadline: float) -> Login:
@@ -71,16 +82,30 @@ def examine_login(workspace: Workspace, target: Target, deadline: float) -> Logi
             message("remote.no_commands", user=target.user, name=target.name, why=error.message)
         ) from error
     answers = dict(line.partition(" ")[::2] for line in raw.decode(errors="replace").splitlines())
+    said = printable(answers.get("sudo", ""))
     match answers.get("may"):
         case "root" | "sudo" | "libvirt" as power:
-            return Login(power, _address(answers.get("from", "")), "socket" in answers)
-    remedy = sudo_command(target.user)
-    raise KeyRefused(message("remote.powerless", user=target.user, name=target.name, command=remedy))
+            return Login(power, _address(answers.get("from", "")), "socket" in answers, said)
+    who = {"user": target.user, "name": target.name}
+    if remedy := sudo_remedy(target.user, said):
+        raise KeyRefused(message("remote.powerless", **who, said=said, command=remedy))
+    raise KeyRefused(message("remote.powerless_because", **who, said=said))
 
 
 def _address(text: str) -> str:
     address = without_zone(text)
     return address if address and all(char in "0123456789abcdefABCDEF.:" for char in address) else ""
+
+
+def sudo_remedy(user: str, said: str) -> str:
+    """The command, for root on the host, that has sudo make the user root, by what sudo said; "" where it is not known.
+
+    The words are sudo's own, in English.
+    """
+    if "must have a tty" in said:
+        rule = shlex.quote(f"Defaults:{user} !requiretty")
+        return f"echo {rule} >> /etc/sudoers.d/zz-ravada && chmod 0440 /etc/sudoers.d/zz-ravada"
+    return sudo_command(user) if any(words in said for words in SUDO_DENIES) else ""
 
 
 def sudo_command(user: str) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ravada_web.messages import message
+from ravada_web.remote import libvirt_daemon
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import UnreadableAnswer
+from ravada_web.remote.libvirt_daemon import LibvirtDaemon
 from ravada_web.remote.sampling import MOST_SECONDS
-from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
+from ravada_web.remote.target import Target, Workspace
 
 SURVEY_SECONDS = 15.0
 # What the product runs on nodes, beside the shell's own.
@@ -18,6 +20,8 @@ FIREWALLS = ("nft", "ufw", "firewall-cmd")
 # Of our own making; see services/inspection/firewall.py.
 TABLE = "ravada"
 LONGEST = 200
+# Values of AllowTcpForwarding and AllowStreamLocalForwarding under which a link works: both count for sockets.
+FORWARDING = ("yes", "all", "local")
 
 _SCRIPT = f"""
 part() {{ printf '%s\\0' "$1"; shift; "$@" 2>/dev/null | head -c 60000 | tr -d '\\000'; printf '\\0'; }}
@@ -27,8 +31,8 @@ have() {{ for name in {" ".join((*PROGRAMS, *FIREWALLS, "setfacl"))}; do
 kvm() {{ [ -c /dev/kvm ] && [ -r /dev/kvm ] && [ -w /dev/kvm ] && echo usable; }}
 processor() {{ grep -m1 '^model name' /proc/cpuinfo; }}
 virtual() {{ grep -m1 -o -w -E 'vmx|svm' /proc/cpuinfo; }}
-socket() {{ [ -S {LIBVIRT_SOCKET} ] && echo there; }}
-installed() {{ command -v libvirtd || command -v virtqemud; }}
+libvirt() {{ {libvirt_daemon.SCRIPT} }}
+sshd_rules() {{ PATH=$PATH:/usr/sbin; sshd -T -C "user=${{SUDO_USER:-$(id -un)}},host=localhost,addr=127.0.0.1"; }}
 nft_rules() {{ command -v nft >/dev/null && nft list table inet {TABLE}; }}
 nft_other() {{ command -v nft >/dev/null && nft list ruleset; }}
 ufw_status() {{ command -v ufw >/dev/null && ufw status; }}
@@ -41,8 +45,8 @@ part have have
 part kvm kvm
 part processor processor
 part virtual virtual
-part socket socket
-part installed installed
+part libvirt libvirt
+part sshd sshd_rules
 part selinux getenforce
 part listening ss -Hltnp
 part nft_rules nft_rules
@@ -68,7 +72,7 @@ class Survey:
     """What was seen of a host. `clock_ahead` in seconds, half the way there taken off; `seconds` the command took.
 
     `firewall` is the tool that is at work there ("nft", "ufw", "firewalld", "" for none), `closed` whether our own
-    rules are in force.
+    rules are in force, `forwards` whether its sshd is set to forward sockets (None where that cannot be read).
     """
 
     distribution: str
@@ -80,8 +84,8 @@ class Survey:
     kvm: bool
     processor: str
     virtualisation: bool
-    libvirt_installed: bool
-    libvirt_socket: bool
+    libvirt: LibvirtDaemon
+    forwards: bool | None
     selinux: str
     listeners: tuple[Listener, ...]
     firewall: str
@@ -118,8 +122,8 @@ def _survey(parts: Mapping[str, str], at: float, took: float) -> Survey:
         kvm="usable" in parts["kvm"],
         processor=_line(parts["processor"].partition(":")[2]),
         virtualisation=bool(parts["virtual"].strip()),
-        libvirt_installed=bool(parts["installed"].strip()),
-        libvirt_socket="there" in parts["socket"],
+        libvirt=libvirt_daemon.read(parts["libvirt"].encode().splitlines()),
+        forwards=_forwards(parts["sshd"]),
         selinux=_word(parts["selinux"]),
         listeners=tuple(_listeners(parts["listening"])),
         firewall=firewall,
@@ -127,6 +131,14 @@ def _survey(parts: Mapping[str, str], at: float, took: float) -> Survey:
         clock_ahead=_number(parts["clock"]) - at if parts["clock"].strip() else 0.0,
         seconds=took,
     )
+
+
+def _forwards(rules: str) -> bool | None:
+    known = dict(line.partition(" ")[::2] for line in rules.lower().splitlines())
+    if "disableforwarding" not in known:
+        return None
+    allowed = (known.get(name, "yes") in FORWARDING for name in ("allowtcpforwarding", "allowstreamlocalforwarding"))
+    return known["disableforwarding"] == "no" and known.get("permitopen") != "none" and all(allowed)
 
 
 def _firewall(parts: Mapping[str, str]) -> tuple[str, bool]:

@@ -2,22 +2,40 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import update
 
+from ravada_web.cli.common import wait
 from ravada_web.extensions import db
 from ravada_web.models import Node, Observed, Trust
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import HostKeyChanged
+from ravada_web.remote.errors import HostKeyChanged, KeyRefused
 from ravada_web.remote.links import link_is_up
+from ravada_web.remote.login import examine_login, key_command
+from ravada_web.services.joining import inspection
+from ravada_web.services.joining.checks.findings import Finding, findings_of
+from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import transaction
 from tests.lab import LabNode
 from tests.support.cluster import Cluster
 from tests.support.servers import wait_until
 
+END_SESSIONS = "pkill -f '^sshd: root'; exit 0"
+STOP_LIBVIRTD = """
+kill $(cat /run/libvirtd.pid)
+while [ -e /run/libvirtd.pid ]; do sleep 0.05; done
+rm -f /run/libvirt/libvirt-sock
+"""
+# A daemon of that name whose sockets are at another place, as on a host of modular daemons without their proxy.
+VIRTQEMUD = """
+mkdir -p /run/modular && cp /usr/sbin/libvirtd /run/modular/virtqemud
+printf 'unix_sock_dir = "/run/modular"\nauth_unix_rw = "none"\n' > /run/modular/conf
+/run/modular/virtqemud -d -f /run/modular/conf -p /run/modular/pid
+"""
 LIBVIRTD_CONF = "etc/libvirt/libvirtd.conf"
 
 
@@ -33,6 +51,34 @@ def host_uuid(node: LabNode, uuid: str) -> Iterator[None]:
     finally:
         conf.write_text(kept)
         node.restart_libvirtd()
+
+
+@contextmanager
+def sshd_with(node: LabNode, lines: str) -> Iterator[None]:
+    """The node with these lines first in its sshd_config, and all sessions begun anew."""
+    conf = node.folder / "etc/ssh/sshd_config"
+    kept = conf.read_text()
+    try:
+        conf.write_text(f"{lines}\n{kept}")
+        node.run(["sh", "-c", f"kill -HUP 1; {END_SESSIONS}"])
+        node.wait_ready()
+        yield
+    finally:
+        conf.write_text(kept)
+        node.run(["kill", "-HUP", "1"])
+        node.wait_ready()
+
+
+@contextmanager
+def without_libvirtd(node: LabNode, instead: str = "") -> Iterator[None]:
+    """The node with its libvirtd stopped, and another daemon in its place."""
+    node.run(["sh", "-c", STOP_LIBVIRTD])
+    try:
+        node.run(["sh", "-c", instead])
+        yield
+    finally:
+        node.run(["sh", "-c", "pkill -x virtqemud; exit 0"])
+        node.run(["libvirtd", "-d"])
 
 
 def move(addresses: dict[str, str]) -> None:
@@ -92,3 +138,68 @@ def test_two_boards_of_one_uuid_are_two_nodes(cluster: Cluster) -> None:
         assert up(cluster, "rvt2") and up(cluster, "rvt3")
         assert all(cluster.create("twin", 6)), "both take clones"
         assert cluster.spread("twin") == {"rvt1": 2, "rvt2": 2, "rvt3": 2}
+
+
+def reason_is(cluster: Cluster, kind: str) -> None:
+    wait_until(lambda: cluster.node("rvt2").reason.kind == kind, 30, f"{kind}, not {cluster.node('rvt2').reason}")
+
+
+def well_again(cluster: Cluster) -> None:
+    """Check it, again and again, until it is believed to be well: by then its link was made anew."""
+
+    def well() -> bool:
+        probe.check([cluster.node("rvt2").id])
+        return up(cluster, "rvt2")
+
+    wait_until(well, 60, "it is well again")
+
+
+def finding(cluster: Cluster, code: str) -> Finding:
+    """What an inspection made now finds."""
+    wait([inspection.request_inspection(cluster.admin, cluster.node("rvt2")).id], 60)
+    return next(item for item in findings_of(cluster.node("rvt2")) if item.code == code)
+
+
+@pytest.mark.parametrize("line", ["DisableForwarding yes", "AllowTcpForwarding no", "AllowStreamLocalForwarding no"])
+def test_an_sshd_that_does_not_forward_is_named_and_the_node_is_up_once_it_does(cluster: Cluster, line: str) -> None:
+    with sshd_with(cluster.lab.nodes[1], line):
+        reason_is(cluster, "nodes.no_forwarding")
+        found = finding(cluster, "libvirt")
+        assert found.text.kind == "joining.libvirt_no_forwarding" and "libvirtd" not in found.remedy
+        assert up(cluster, "rvt3"), "no other node suffers"
+    well_again(cluster)
+
+
+@pytest.mark.parametrize("lines", ["MaxSessions 1", "Banner /etc/hosts", "AllowTcpForwarding local"])
+def test_a_node_is_well_by_sshds_that_are_a_little_strict(cluster: Cluster, lines: str) -> None:
+    with sshd_with(cluster.lab.nodes[1], lines):
+        well_again(cluster)
+        assert finding(cluster, "libvirt").state == "pass"
+
+
+def test_a_stopped_libvirt_is_told_as_such(cluster: Cluster) -> None:
+    with without_libvirtd(cluster.lab.nodes[1]):
+        reason_is(cluster, "nodes.libvirt_stopped")
+        assert finding(cluster, "libvirt").text.kind == "joining.libvirt_stopped"
+    well_again(cluster)
+
+
+def test_no_second_libvirt_is_started_beside_modular_daemons(cluster: Cluster) -> None:
+    with without_libvirtd(cluster.lab.nodes[1], VIRTQEMUD):
+        reason_is(cluster, "nodes.libvirt_modular")
+        found = finding(cluster, "libvirt")
+        assert found.text.kind == "joining.libvirt_modular" and "libvirtd" not in found.remedy
+    well_again(cluster)
+
+
+def test_sudo_that_wants_a_terminal_is_told_in_its_words_with_its_own_remedy(cluster: Cluster) -> None:
+    node = cluster.lab.nodes[1]
+    node.add_user("strict", "a password of its own", sudo=True)
+    (node.folder / "etc/sudoers.d/strict").write_text("Defaults:strict requiretty\nstrict ALL=(ALL) NOPASSWD: ALL\n")
+    install = key_command(endpoints.public_key(), "")
+    node.run(["su", "strict", "-c", install])
+    where = replace(endpoints.target(cluster.node("rvt2")), user="strict")
+    with pytest.raises(KeyRefused, match="must have a tty") as caught:
+        examine_login(endpoints.workspace(), where, deadline=10)
+    node.run(["sh", "-c", caught.value.message.figures["command"]])
+    assert examine_login(endpoints.workspace(), where, deadline=10).power == "sudo"

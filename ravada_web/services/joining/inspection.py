@@ -14,7 +14,7 @@ from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection, socket_uri
-from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
 from ravada_web.hypervisor.facts import NodeFacts, read_facts
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Access, Base, Node, Operation, OperationState, Trust, User
@@ -113,7 +113,7 @@ def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
     apart = endpoints.workspace()
     seen_host = survey(apart, where)
     started = time.monotonic()
-    facts, error = _facts(where, seen_host)
+    facts, error, hangs = _facts(where, seen_host)
     took = time.monotonic() - started
     node = db.session.get_one(Node, where.node_id)
     needs = _needs(node)
@@ -129,26 +129,30 @@ def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
         access=Access(login.power),
         source=login.source,
         socket_open=login.socket,
+        sudo_said=login.sudo_said,
         login_seconds=login_seconds,
         survey=seen_host,
         sample=sample(apart, where, paths, deadline=SAMPLE_SECONDS, fresh=True),
         host=read_offers(apart, where, files, deadline=SAMPLE_SECONDS, fresh=True),
         facts=facts,
         libvirt_error=error,
+        libvirt_hangs=hangs,
         libvirt_seconds=took,
         peers=peers,
         needs=needs,
     )
 
 
-def _facts(where: Target, seen: Survey) -> tuple[NodeFacts | None, Message]:
-    """libvirt's facts, or why there are none."""
-    if not seen.libvirt_socket:
-        return None, message("joining.socket_missing")
+def _facts(where: Target, seen: Survey) -> tuple[NodeFacts | None, Message, bool]:
+    """libvirt's facts; or why there are none, and whether that is since it hangs."""
+    if not seen.libvirt.listening:
+        return None, message("joining.socket_missing"), False
     try:
-        return _facts_through_a_link(where), NOTHING
+        return _facts_through_a_link(where), NOTHING, False
+    except HypervisorUnreachable as error:
+        return None, error.message, error.hangs
     except (HypervisorError, RemoteError) as error:
-        return None, error.message
+        return None, error.message, False
 
 
 def _facts_through_a_link(where: Target) -> NodeFacts:

@@ -18,16 +18,17 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection
-from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
 from ravada_web.hypervisor.facts import read_active_pools, read_facts, read_networks
 from ravada_web.hypervisor.health import read_health
-from ravada_web.messages import message
+from ravada_web.messages import Message, message
 from ravada_web.models import Node, Observed, Trust, now
 from ravada_web.remote.errors import HostKeyChanged, RemoteError, UnreadableAnswer
-from ravada_web.remote.links import link_is_up
+from ravada_web.remote.libvirt_daemon import look
+from ravada_web.remote.links import link_is_up, renew_link
 from ravada_web.remote.offers import read_offers
 from ravada_web.remote.sampling import Sample, sample
-from ravada_web.remote.target import Workspace
+from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.bases import replica_files
 from ravada_web.services.bases.replica_files import Expected
 from ravada_web.services.monitoring.answers import Answer, Question
@@ -191,7 +192,7 @@ def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None
     if not link_is_up(workspace, question.target):
         answer.degrade(message("nodes.link_starting"))
         return
-    _query_libvirt(question, answer)
+    _query_libvirt(question, answer, workspace)
     if question.want_facts and answer.facts is not None:
         with suppress(RemoteError):  # what was seen before stays
             answer.offers = read_offers(workspace, question.target, question.firmware, deadline=AGAIN_SECONDS)
@@ -211,7 +212,7 @@ def _sample(question: Question, workspace: Workspace) -> Sample:
         return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True, files=files)
 
 
-def _query_libvirt(question: Question, answer: Answer) -> None:
+def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> None:
     started = time.monotonic()
     try:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
@@ -221,9 +222,28 @@ def _query_libvirt(question: Question, answer: Answer) -> None:
                 answer.facts = read_facts(connection)
     except HypervisorError as error:
         answer.libvirt_silent = True
-        answer.degrade(message("nodes.libvirt_silent", why=error.message))
+        answer.degrade(_why_silent(error, question.target, workspace))
 
 
 def _is_news(question: Question, connection: libvirt.virConnect) -> bool:
     """Whether a network or a pool was started or stopped since the facts were read."""
     return (read_networks(connection), read_active_pools(connection)) != (question.networks, question.pools)
+
+
+def _why_silent(error: HypervisorError, target: Target, workspace: Workspace) -> Message:
+    """Why libvirt did not answer, as seen on the host. Where only the link is to blame, it is made anew in time: its
+    sshd may have been set right since.
+    """
+    silent = message("nodes.libvirt_silent", why=error.message)
+    if target.local or not isinstance(error, HypervisorUnreachable) or error.hangs:
+        return silent
+    try:
+        daemon = look(workspace, target)
+    except RemoteError:
+        return silent
+    if daemon.answers:
+        renew_link(workspace, target)
+        return message("nodes.no_forwarding", user=target.user)
+    if daemon.listening:
+        return message("nodes.libvirt_silent", why=daemon.said or error.message)
+    return message("nodes.libvirt_modular") if daemon.modular else message("nodes.libvirt_stopped")

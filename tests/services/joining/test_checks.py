@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from ravada_web.hypervisor.facts import PoolFacts
-from ravada_web.messages import NOTHING
+from ravada_web.messages import NOTHING, text
 from ravada_web.models import Access
 from ravada_web.needs import Need
+from ravada_web.remote.libvirt_daemon import LibvirtDaemon
 from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import PROGRAMS, Survey
@@ -17,6 +18,8 @@ from ravada_web.services.joining.checks import host, libvirt
 from ravada_web.services.joining.checks.findings import Finding, Needs, Peer, Seen
 from tests.support.factories import FACTS
 
+LIBVIRTD, VIRTQEMUD, PROXY = frozenset({"libvirtd"}), frozenset({"virtqemud"}), frozenset({"virtproxyd"})
+WELL = LibvirtDaemon(LIBVIRTD, LIBVIRTD, LIBVIRTD, systemd=True, listening=True, answers=True)
 DEBIAN = Survey(
     distribution="debian",
     kin=frozenset({"debian"}),
@@ -27,8 +30,8 @@ DEBIAN = Survey(
     kvm=True,
     processor="Xeon 1",
     virtualisation=True,
-    libvirt_installed=True,
-    libvirt_socket=True,
+    libvirt=WELL,
+    forwards=True,
     selinux="",
     listeners=(),
     firewall="",
@@ -46,12 +49,14 @@ SEEN = Seen(
     access=Access.ROOT,
     source="192.0.2.1",
     socket_open=True,
+    sudo_said="",
     login_seconds=0.05,
     survey=DEBIAN,
     sample=Sample(0.1, 16_000, 8_000, {}, 0.0),
     host=HostOffers(("virbr0",), ("eth0", "virbr0"), ()),
     facts=FACTS,
     libvirt_error=NOTHING,
+    libvirt_hangs=False,
     libvirt_seconds=0.01,
     peers=(),
     needs=Needs({}, {}, 1024, 1024),
@@ -62,6 +67,12 @@ KEY, UUID = SEEN.host_key, FACTS.host_uuid
 
 def with_survey(**changes: object) -> Seen:
     return replace(SEEN, survey=replace(DEBIAN, **changes))  # type: ignore[arg-type]
+
+
+def without(daemon: LibvirtDaemon, survey: Survey = DEBIAN, forwards: bool | None = True, **changes: object) -> Seen:
+    """A host whose libvirt did not answer through the link."""
+    seen = replace(survey, libvirt=daemon, forwards=forwards)
+    return replace(SEEN, facts=None, survey=seen, libvirt_error=text("End of file"), **changes)  # type: ignore[arg-type]
 
 
 def with_free(mib: int) -> Seen:
@@ -87,7 +98,27 @@ LINES = {
     "a slow login": (host.ssh, replace(SEEN, login_seconds=2.5), "warn", "ssh_slow", "UseDNS no"),
     "root": (host.access, SEEN, "pass", "access_root", ""),
     "sudo": (host.access, replace(SEEN, access=Access.SUDO, user="ops"), "pass", "access_sudo", ""),
-    "libvirt alone": (host.access, replace(SEEN, access=Access.LIBVIRT, user="ops"), "warn", "access_libvirt", "sudo"),
+    "libvirt alone": (
+        host.access,
+        replace(SEEN, access=Access.LIBVIRT, user="ops", sudo_said="sudo: a password is required"),
+        "warn",
+        "access_libvirt",
+        "NOPASSWD",
+    ),
+    "libvirt alone, for want of a terminal": (
+        host.access,
+        replace(SEEN, access=Access.LIBVIRT, user="ops", sudo_said="sudo: sorry, you must have a tty to run sudo"),
+        "warn",
+        "access_libvirt",
+        "!requiretty",
+    ),
+    "libvirt alone, for a reason of its own": (
+        host.access,
+        replace(SEEN, access=Access.LIBVIRT, user="ops", sudo_said="sudo: /etc/sudoers is owned by uid 33"),
+        "warn",
+        "access_libvirt",
+        "",
+    ),
     "a known distribution": (host.distribution, SEEN, "pass", "distribution", ""),
     "SELinux": (host.distribution, with_survey(selinux="Enforcing"), "pass", "distribution selinux", ""),
     "an unknown one": (
@@ -156,6 +187,71 @@ LINES = {
     "a copy of a disk, with a new machine ID": (host.twice, sharing(KEY), "warn", "host_key_shared", "ssh-keygen -A"),
     "quick libvirt": (libvirt.libvirt, SEEN, "pass", "libvirt", ""),
     "slow libvirt": (libvirt.libvirt, replace(SEEN, libvirt_seconds=2.5), "warn", "libvirt", ""),
+    "no libvirt": (libvirt.libvirt, without(LibvirtDaemon(systemd=True)), "fail", "libvirt_missing", "apt-get install"),
+    "no libvirt on Fedora": (
+        libvirt.libvirt,
+        without(LibvirtDaemon(systemd=True), FEDORA),
+        "fail",
+        "libvirt_missing",
+        "virtproxyd.socket",
+    ),
+    "libvirtd stopped": (
+        libvirt.libvirt,
+        without(LibvirtDaemon(LIBVIRTD, systemd=True)),
+        "fail",
+        "libvirt_stopped",
+        "systemctl enable --now libvirtd",
+    ),
+    "libvirtd without its socket": (
+        libvirt.libvirt,
+        without(replace(WELL, listening=False)),
+        "fail",
+        "libvirt_no_socket",
+        "restart libvirtd.socket",
+    ),
+    "virtqemud alone": (
+        libvirt.libvirt,
+        without(LibvirtDaemon(LIBVIRTD | VIRTQEMUD, VIRTQEMUD, systemd=True)),
+        "fail",
+        "libvirt_modular",
+        "virtproxyd.socket",
+    ),
+    "virtqemud alone, on a host without systemd": (
+        libvirt.libvirt,
+        without(LibvirtDaemon(LIBVIRTD | VIRTQEMUD | PROXY, VIRTQEMUD)),
+        "fail",
+        "libvirt_modular",
+        "virtproxyd -d",
+    ),
+    "a socket for its group alone": (
+        libvirt.libvirt,
+        without(WELL, access=Access.SUDO, socket_open=False, user="ops"),
+        "fail",
+        "libvirt_closed",
+        "usermod -aG libvirt ops",
+    ),
+    "a libvirtd that hangs": (
+        libvirt.libvirt,
+        without(replace(WELL, answers=False), libvirt_hangs=True),
+        "fail",
+        "libvirt_hangs",
+        "restart",
+    ),
+    "a libvirtd that refuses": (
+        libvirt.libvirt,
+        without(replace(WELL, answers=False, said="no polkit agent")),
+        "fail",
+        "libvirt_silent",
+        "",
+    ),
+    "an sshd that does not forward": (
+        libvirt.libvirt,
+        without(WELL, forwards=False),
+        "fail",
+        "libvirt_no_forwarding",
+        "DisableForwarding no",
+    ),
+    "a key that does not forward": (libvirt.libvirt, without(WELL), "fail", "libvirt_not_reached", ""),
     "a like processor": (libvirt.processor, beside("Xeon 1"), "pass", "processor_same", ""),
     "an unlike processor": (libvirt.processor, beside("EPYC 2"), "warn", "processor_differs", ""),
 }
@@ -170,6 +266,16 @@ def test_each_line_says_what_was_found_and_how_to_fix_it(case: str) -> None:
     assert (found.state, [part.kind for part in said]) == (state, [f"joining.{kind}" for kind in kinds.split()])
     assert remedy in found.remedy
     assert found.state != "pass" or found.remedy == ""
+
+
+@pytest.mark.parametrize("case", [name for name, line in LINES.items() if line[0] is libvirt.libvirt])
+def test_a_second_libvirt_is_never_started_beside_one_that_runs(case: str) -> None:
+    _check, seen, *_rest = LINES[case]
+    found, running = libvirt.libvirt(seen), seen.survey.libvirt.running
+    if running >= VIRTQEMUD:
+        assert "libvirtd" not in found.remedy
+    elif running >= LIBVIRTD:
+        assert "virtqemud" not in found.remedy and "libvirtd -d" not in found.remedy
 
 
 def test_a_finding_is_kept_as_its_kind_and_figures() -> None:

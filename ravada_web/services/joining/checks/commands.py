@@ -3,6 +3,7 @@
 import shlex
 
 from ravada_web.needs import Need
+from ravada_web.remote.libvirt_daemon import MODULAR, MONOLITHIC, PROXY
 from ravada_web.remote.survey import Survey
 
 _APT = "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends"
@@ -28,10 +29,8 @@ _PACKAGES = {
 # Fedora's and RHEL's libvirt is many daemons, each begun by its socket; virtproxyd gives the one socket we speak to.
 _SOCKETS = "virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtproxyd"
 _DEFINE_DEFAULT = "virsh net-info default >/dev/null 2>&1 || virsh net-define /usr/share/libvirt/networks/default.xml; "
-_START = (
-    "if [ -d /run/systemd/system ]; then {systemd}; "
-    "else rm -f /run/libvirtd.pid; virtlogd -d 2>/dev/null || true; libvirtd -d; fi"
-)
+_FORWARDING = ("DisableForwarding no", "AllowTcpForwarding local", "AllowStreamLocalForwarding local", "PermitOpen any")
+_START = "{ virtlogd -d 2>/dev/null || true; libvirtd -d; }"
 
 
 def family(survey: Survey) -> str:
@@ -56,11 +55,34 @@ def give(survey: Survey, need: Need) -> str:
 
 
 def start_libvirt(survey: Survey) -> str:
-    """Have libvirt run, now and after each boot."""
-    if family(survey) == "fedora":
-        sockets = " ".join(f"{name}.socket" for name in _SOCKETS.split())
-        return _START.format(systemd=f"systemctl enable --now {sockets}")
-    return _START.format(systemd="systemctl enable --now libvirtd")
+    """Have the libvirt that the host has run, now and after each boot; "" where that is not known here.
+
+    Never a second one beside one that runs.
+    """
+    daemon = survey.libvirt
+    if daemon.modular or (family(survey) == "fedora" and not daemon.running | daemon.enabled):
+        if daemon.systemd:
+            return "systemctl enable --now " + " ".join(f"{name}.socket" for name in _SOCKETS.split())
+        return f"{PROXY} -d" if PROXY in daemon.installed else ""
+    if MONOLITHIC in daemon.running:
+        return restart_libvirt(survey)
+    return "systemctl enable --now libvirtd" if daemon.systemd else _START
+
+
+def restart_libvirt(survey: Survey) -> str:
+    """Restart the daemon that runs, its socket included; guests go on. "" where that is not known here."""
+    names = MODULAR if survey.libvirt.modular else MONOLITHIC
+    if not survey.libvirt.systemd:
+        return ""
+    return f"systemctl stop {names}.service; systemctl restart {names}.socket && systemctl start {names}.service"
+
+
+def forward(user: str, source: str) -> str:
+    """Have sshd forward sockets for our login alone."""
+    match = f"Match User {user} Address {source}" if source else f"Match User {user}"
+    rule = shlex.quote("\\n    ".join([match, *_FORWARDING]) + "\\n")
+    file = "/etc/ssh/sshd_config.d/00-ravada.conf"
+    return f"printf {rule} > {file} && sshd -t && {{ systemctl reload ssh || systemctl reload sshd; }}"
 
 
 def make_pool(name: str, path: str) -> str:

@@ -64,7 +64,8 @@ class Needs:
 @dataclass(frozen=True)
 class Seen:
     """All that was seen of a host. `facts` is None where libvirt did not answer, for the reason in `libvirt_error`;
-    `socket_open` says whether libvirt's socket is open to the login itself. Times in seconds."""
+    `libvirt_hangs` says that it took the connection and then said nothing, `socket_open` whether libvirt's socket is
+    open to the login itself, `sudo_said` why sudo did not make it root. Times in seconds."""
 
     name: str
     user: str
@@ -74,12 +75,14 @@ class Seen:
     access: Access
     source: str
     socket_open: bool
+    sudo_said: str
     login_seconds: float
     survey: Survey
     sample: Sample
     host: HostOffers
     facts: NodeFacts | None
     libvirt_error: Message
+    libvirt_hangs: bool
     libvirt_seconds: float
     peers: tuple[Peer, ...]
     needs: Needs

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import Access
-from ravada_web.remote.login import sudo_command
+from ravada_web.remote.login import sudo_remedy
 from ravada_web.remote.survey import PROGRAMS
 from ravada_web.services.joining.checks import commands
 from ravada_web.services.joining.checks.findings import Finding, Peer, Seen, State
@@ -44,7 +44,7 @@ def access(seen: Seen) -> Finding:
     if seen.access == Access.SUDO:
         return Finding("access", "pass", message("joining.access_sudo", user=seen.user))
     reduced = message("joining.access_libvirt", user=seen.user)
-    return Finding("access", "warn", reduced, sudo_command(seen.user), applied=False)
+    return Finding("access", "warn", reduced, sudo_remedy(seen.user, seen.sudo_said), applied=False)
 
 
 def distribution(seen: Seen) -> Finding:

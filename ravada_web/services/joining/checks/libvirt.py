@@ -7,6 +7,7 @@ from ravada_web.messages import NOTHING, Message, as_message, message, sentences
 from ravada_web.messages.needs import how_message, need_message
 from ravada_web.models import Access
 from ravada_web.needs import Need, lacking
+from ravada_web.remote.libvirt_daemon import LibvirtDaemon
 from ravada_web.services.joining.checks import commands
 from ravada_web.services.joining.checks.findings import Finding, Seen
 from ravada_web.services.nodes.offers import offered
@@ -24,17 +25,40 @@ def libvirt(seen: Seen) -> Finding:
             answer_ms=seen.libvirt_seconds * 1000,
         )
         return Finding("libvirt", "warn" if seen.libvirt_seconds > SLOW_SECONDS else "pass", answers)
-    start = commands.start_libvirt(seen.survey)
-    if not seen.survey.libvirt_installed:
+    return _without_answer(seen)
+
+
+def _without_answer(seen: Seen) -> Finding:
+    """Why it does not: each cause where it was seen, with the remedy of that one."""
+    daemon, start = seen.survey.libvirt, commands.start_libvirt(seen.survey)
+    if not daemon.installed:
         install = commands.install(seen.survey, "libvirt")
         remedy = f"{install} && {start}" if install else ""
-        return Finding("libvirt", "fail", message("joining.libvirt_missing"), remedy)
-    if not seen.survey.libvirt_socket:
-        return Finding("libvirt", "fail", message("joining.libvirt_stopped"), start)
+        return _fails(message("joining.libvirt_missing"), remedy)
+    if not daemon.listening:
+        return _fails(_not_listening(daemon), start)
     if seen.access == Access.SUDO and not seen.socket_open:
-        closed = message("joining.libvirt_closed", user=seen.user)
-        return Finding("libvirt", "fail", closed, f"usermod -aG libvirt {seen.user}")
-    return Finding("libvirt", "fail", message("joining.libvirt_silent", why=seen.libvirt_error), start)
+        return _fails(message("joining.libvirt_closed", user=seen.user), f"usermod -aG libvirt {seen.user}")
+    if seen.libvirt_hangs:
+        restart = commands.restart_libvirt(seen.survey)
+        return Finding("libvirt", "fail", message("joining.libvirt_hangs"), restart, applied=False)
+    if not daemon.answers:
+        return _fails(message("joining.libvirt_silent", why=daemon.said or seen.libvirt_error))
+    if seen.survey.forwards is False:
+        return _fails(message("joining.libvirt_no_forwarding"), commands.forward(seen.user, seen.source))
+    return _fails(message("joining.libvirt_not_reached", user=seen.user, why=seen.libvirt_error))
+
+
+def _fails(text: Message, remedy: str = "") -> Finding:
+    return Finding("libvirt", "fail", text, remedy)
+
+
+def _not_listening(daemon: LibvirtDaemon) -> Message:
+    if daemon.modular:
+        return message("joining.libvirt_modular")
+    if daemon.running:
+        return message("joining.libvirt_no_socket")
+    return message("joining.libvirt_stopped")
 
 
 def pools(seen: Seen) -> list[Finding]:
