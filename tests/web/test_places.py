@@ -23,7 +23,7 @@ def test_a_user_is_told_their_place_and_no_node(people: People, sign_in: SignIn)
     request_clones(people.administrator, Request(base_id, 2, "pc", people.user.name))
     change(Clone, state=CloneState.STOPPED)
     change(Operation, state=OperationState.DONE, started_at=now() - timedelta(seconds=8), finished_at=now(), items=2)
-    past(2)
+    past(20)
     queues.redis.delete(outbox.queue("batches").key)
     running(1, items=3)
     (first, second) = db.session.scalars(select(Clone.id).order_by(Clone.id))
@@ -35,5 +35,5 @@ def test_a_user_is_told_their_place_and_no_node(people: People, sign_in: SignIn)
         change(Operation, Operation.state == OperationState.WAITING, created_at=now() - timedelta(seconds=2))
         for address in ("/", f"/clones/{second}", f"/console/{second}"):
             text = page.get(address).text
-            assert "Position 2 in the queue. Starts in about 10 s." in text, address
+            assert "Position 2 in the queue. Starts in about 2 min." in text, address
             assert "n1" not in text

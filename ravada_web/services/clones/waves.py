@@ -8,14 +8,18 @@ from ravada_web.config import settings
 from ravada_web.extensions import db
 from ravada_web.models import Node, Operation, OperationState
 from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import CREATED_CLONES, STARTED_CLONES
 from ravada_web.services.transaction import read_again
 
 # A guest that boots keeps a processor busy, so a wave is as many as its node has processors: at least so many, and not
 # more than a job starts in a few seconds, for other nodes' waves wait for the same workers.
 SMALLEST_WAVE, LARGEST_WAVE = 2, 8
-# A launch takes about a second; one that takes longer waits for its node, and not for us.
-GIVE_WAY_SECONDS = 5.0
+# A launch takes about a second; one that takes longer waits for its node, and not for us. Those on other nodes share at
+# least the product's own host with us, which may be a node too.
+GIVE_WAY_SECONDS, ELSEWHERE_SECONDS = 5.0, 1.0
 POLL_SECONDS = 0.1
+_LAUNCHES = (*kinds_on(STARTED_CLONES), *kinds_on(CREATED_CLONES))
 
 
 def batch_size(kind: str, node: Node) -> int:
@@ -27,22 +31,24 @@ def batch_size(kind: str, node: Node) -> int:
 
 
 def give_way(handle: Handle) -> None:
-    """Where this was asked for in bulk, let pass first what a person waits for on the same node; raises as
-    `Handle.check` does.
+    """Where this was asked for in bulk, let pass what people wait for on the same node, and, for a moment, launches
+    elsewhere; raises as `Handle.check` does.
 
     It is bounded, so that a node with many users still gets on with it.
     """
-    end = time.monotonic() + GIVE_WAY_SECONDS
-    while not handle.awaited and _someone_waits(handle.node_id) and time.monotonic() < end:
+    begun = time.monotonic()
+    while not handle.awaited and time.monotonic() - begun < _patience(handle.node_id):
         time.sleep(POLL_SECONDS)
         handle.check()
 
 
-def _someone_waits(node_id: int | None) -> bool:
+def _patience(node_id: int | None) -> float:
+    """For how many seconds to give way to what people wait for now."""
     read_again()
-    query = select(Operation.id).where(
-        Operation.node_id == node_id,
-        Operation.awaited,
-        Operation.state.in_((OperationState.WAITING, OperationState.RUNNING)),
-    )
-    return db.session.scalar(query.limit(1)) is not None
+    here, launch = Operation.node_id == node_id, Operation.kind.in_(_LAUNCHES)
+    unfinished = Operation.state.in_((OperationState.WAITING, OperationState.RUNNING))
+    query = select(Operation.node_id).where(Operation.awaited, unfinished, here | launch)
+    places = set(db.session.scalars(query))
+    if node_id in places:
+        return GIVE_WAY_SECONDS
+    return ELSEWHERE_SECONDS if places else 0.0

@@ -107,8 +107,9 @@ def queue_of(kind: str, awaited: bool) -> str:
 
 
 def held_by(kind: str, awaited: bool) -> str | None:
-    """The node's limit that holds an operation back; none does where a person waits for it."""
-    return None if awaited else KINDS[kind].limit
+    """The node's limit that holds an operation back. What people wait for has one of its own, so that a node that
+    hangs never takes all workers from the others."""
+    return "now" if awaited else KINDS[kind].limit
 
 
 def kinds_on(subject: Subject) -> tuple[str, ...]:

@@ -18,12 +18,14 @@ from ravada_web.models import (
 )
 from ravada_web.services.audit import events
 from ravada_web.services.operations import outbox
-from ravada_web.services.operations.kinds import KINDS, queue_of
+from ravada_web.services.operations.kinds import KINDS, held_by, queue_of
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.transaction import transaction
 
 # A node starts one wave of what was asked for in bulk at a time.
 WAVES_AT_ONCE = 1
+# Of what people wait for, fewer than there are workers (jobs.parent): each may wait some seconds for a node that hangs.
+AWAITED_AT_ONCE = 3
 
 
 def request(
@@ -54,23 +56,25 @@ def request(
         items=items,
     )
     session.add(operation)
-    outbox.post(session, operation, at_once(operation.kind, node))
+    outbox.post(session, operation, at_once(operation, node))
     return operation
 
 
-def at_once(kind: str, node: Node | None) -> int:
-    """How many jobs of this kind a node takes at a time."""
-    match KINDS[kind].limit:
+def at_once(operation: Operation, node: Node | None) -> int:
+    """How many jobs like the operation's a node takes at a time."""
+    match held_by(operation.kind, operation.awaited):
         case "build" if node is not None:
             return node.builds_at_once
         case "start":
             return WAVES_AT_ONCE
+        case "now":
+            return AWAITED_AT_ONCE
     return settings().copies_per_node
 
 
 def ticket(operation: Operation) -> outbox.Ticket:
     """What queueing (or forgetting) the operation's present attempt needs."""
-    return outbox.ticket_of(operation, at_once(operation.kind, operation.node))
+    return outbox.ticket_of(operation, at_once(operation, operation.node))
 
 
 def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> Sequence[Operation]:
@@ -113,7 +117,7 @@ def next_attempt(session: Session, row: Operation) -> None:
     row.cancel_asked = False
     row.error, row.message, row.progress, row.worker, row.finished_at = NOTHING, NOTHING, 0, "", None
     row.watched_from, row.asked_at, row.watched_until = None, None, None
-    outbox.post(session, row, at_once(row.kind, row.node))
+    outbox.post(session, row, at_once(row, row.node))
 
 
 def cancel(actor: User, operation_ids: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 from ravada_web.extensions import queues
 from ravada_web.models import now, operation_of
 from ravada_web.services.operations import outbox
-from ravada_web.services.operations.kinds import KINDS, QUEUES
+from ravada_web.services.operations.kinds import KINDS, QUEUES, held_by, queue_of
 from ravada_web.services.operations.limits import limit_of
 
 # Workers send a heartbeat every 5 s while they wait, and every second while they work (jobs/worker.py).
@@ -102,7 +102,9 @@ def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:
 
 def limits_on(queue: str) -> set[str]:
     """The limits of nodes that hold back jobs of a queue."""
-    return {kind.limit for kind in KINDS.values() if kind.queue == queue and kind.limit}
+    kinds = [(name, awaited) for name in KINDS for awaited in (False, True)]
+    limits = {held_by(name, awaited) for name, awaited in kinds if queue_of(name, awaited) == queue}
+    return {limit for limit in limits if limit}
 
 
 def held_back() -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from jobs.parent import WORKERS
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
@@ -21,9 +22,10 @@ from ravada_web.services.desktops import launching
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.requests import AWAITED_AT_ONCE
 from ravada_web.services.sign_in import sessions
 from tests.conftest import People
-from tests.support.factories import change, make_base, make_nodes, make_offer
+from tests.support.factories import change, make_base, make_nodes, make_offer, make_operation
 from tests.support.servers import wait_until
 
 XML = (
@@ -103,6 +105,17 @@ def test_a_wave_is_as_large_as_its_node_bears(people: People, cpus: int | None, 
     clone_actions.start(people.administrator, ids)
     assert [row.items for row in waiting()] == sizes
     assert len(outbox.queue("batches").get_job_ids()) == 1, "one wave of a node at a time"
+
+
+def test_a_node_never_takes_all_workers_from_what_people_wait_for_elsewhere(people: People) -> None:
+    ids = make_clones(people, 12, 2)
+    places = dict(db.session.execute(select(Clone.id, Clone.node_id)).all())
+    hung = places[ids[0]]
+    for clone_id in (one for one in ids if places[one] == hung):
+        launching.launch(people.user, clone_id)
+    assert len(queue_ids := outbox.queue("interactive").get_job_ids()) == AWAITED_AT_ONCE < WORKERS["interactive"]
+    launching.launch(people.user, next(one for one in ids if places[one] != hung))
+    assert len(outbox.queue("interactive").get_job_ids()) == len(queue_ids) + 1
 
 
 @pytest.fixture
@@ -245,6 +258,26 @@ def test_a_desktop_that_is_being_made_in_bulk_is_started_first_of_all(people: Pe
     creation_work.start_made(Handle(bulk.id, 1, bulk.kind, bulk.node_id, None, people.administrator.id, False, {}), ids)
     assert [held(name).awaited for name in ("pc-1", "pc-2", "pc-3")] == [False, True, False]
     assert held("pc-1").id == held("pc-3").id != bulk.id
+
+
+@pytest.mark.parametrize(("where", "kind", "seconds"), [
+    ("here", "clones_start", waves.GIVE_WAY_SECONDS),
+    ("here", "viewer_offer", waves.GIVE_WAY_SECONDS),
+    ("elsewhere", "clones_start", waves.ELSEWHERE_SECONDS),
+    ("elsewhere", "clones_create", waves.ELSEWHERE_SECONDS),
+    ("elsewhere", "node_prove", 0.0),
+])  # fmt: skip
+def test_a_wave_is_patient_with_launches_elsewhere_too_but_less(
+    app: Flask, where: str, kind: str, seconds: float
+) -> None:
+    here, elsewhere = make_nodes(2)
+    assert waves._patience(here) == 0.0
+    row = make_operation(kind, awaited=True, node_id=here if where == "here" else elsewhere)
+    assert waves._patience(here) == seconds
+    change(Operation, Operation.id == row.id, awaited=False)
+    assert waves._patience(here) == 0.0
+    change(Operation, Operation.id == row.id, awaited=True, state=OperationState.DONE)
+    assert waves._patience(here) == 0.0
 
 
 def operation_states() -> set[str]:

@@ -14,7 +14,7 @@ def test_a_key_is_of_one_node_and_one_limit(limit: str) -> None:
 
 def test_builds_are_held_back_on_batches_and_copies_on_bulk() -> None:
     assert {name: workers.limits_on(name) for name in workers.QUEUES} == {
-        "interactive": set(),
+        "interactive": {"now"},
         "checks": set(),
         "default": set(),
         "batches": {"build", "start"},
