@@ -24,8 +24,8 @@ from ravada_web.process import set_name
 from ravada_web.web import serving
 
 # Launches wait for their nodes more than for us, so several go side by side; checks of nodes that hang must not hold up
-# the others'; three batches at a time keep two cores busy.
-WORKERS = {"interactive": 4, "checks": 2, "default": 2, "batches": 3, "bulk": 1}
+# the others'; a host that is joined may take seconds to answer, or never; three batches keep two cores busy.
+WORKERS = {"interactive": 4, "checks": 2, "setup": 2, "default": 2, "batches": 3, "bulk": 1}
 # Checks come after pages: a round of hundreds of nodes takes most of a core.
 NICE = {"checks": 10}
 

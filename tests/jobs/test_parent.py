@@ -27,7 +27,8 @@ from tests.support.servers import wait_until
 pytestmark = pytest.mark.xdist_group("parent")
 NAMES = {"redis", "links", "web", "gateway", "ticker", "worker checks 1", "worker checks 2", "worker bulk"}
 NAMES |= {f"worker interactive {number}" for number in (1, 2, 3, 4)}
-NAMES |= {"worker default 1", "worker default 2", "worker batches 1", "worker batches 2", "worker batches 3"}
+NAMES |= {f"worker {queue} {number}" for queue in ("setup", "default", "batches") for number in (1, 2)}
+NAMES |= {"worker batches 3"}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from ravada_web.messages import Message, message
 from ravada_web.services.operations import subjects
 from ravada_web.services.operations.subjects import Subject
 
-QUEUES = ("interactive", "checks", "default", "batches", "bulk")
+QUEUES = ("interactive", "checks", "setup", "default", "batches", "bulk")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Kind:
     """
 
     label: Message
-    queue: Literal["interactive", "default", "batches", "bulk"]
+    queue: Literal["interactive", "setup", "default", "batches", "bulk"]
     job: str
     timeout: int
     subject: Subject
@@ -29,26 +29,22 @@ class Kind:
 
 _HOUR = 3600
 KINDS: dict[str, Kind] = {
-    "node_scan": Kind(message("operations.kind_node_scan"), "interactive", "jobs.nodes.scan", 60, subjects.NO_ROWS),
+    "node_scan": Kind(message("operations.kind_node_scan"), "setup", "jobs.nodes.scan", 60, subjects.NO_ROWS),
     "node_inspect": Kind(
-        message("operations.kind_node_inspect"), "interactive", "jobs.nodes.inspect", 120, subjects.JOINING_NODE
+        message("operations.kind_node_inspect"), "setup", "jobs.nodes.inspect", 120, subjects.JOINING_NODE
     ),
     "node_key": Kind(
-        message("operations.kind_node_key"), "interactive", "jobs.nodes.install_key", 180, subjects.JOINING_NODE
+        message("operations.kind_node_key"), "setup", "jobs.nodes.install_key", 180, subjects.JOINING_NODE
     ),
     "node_mend": Kind(message("operations.kind_node_mend"), "default", "jobs.nodes.fix", 1800, subjects.JOINING_NODE),
-    "node_prove": Kind(
-        message("operations.kind_node_prove"), "interactive", "jobs.nodes.verify", 180, subjects.JOINING_NODE
-    ),
+    "node_prove": Kind(message("operations.kind_node_prove"), "setup", "jobs.nodes.verify", 180, subjects.JOINING_NODE),
     "alert_test": Kind(message("operations.kind_alert_test"), "default", "jobs.alerts.test", 60, subjects.NO_ROWS),
     "pools_count": Kind(
         message("operations.kind_pools_count"), "default", "jobs.nodes.count_pools", 120, subjects.NO_ROWS
     ),
-    "base_inspect": Kind(
-        message("operations.kind_base_inspect"), "interactive", "jobs.bases.inspect", 300, subjects.NO_ROWS
-    ),
+    "base_inspect": Kind(message("operations.kind_base_inspect"), "setup", "jobs.bases.inspect", 300, subjects.NO_ROWS),
     "base_import": Kind(
-        message("operations.kind_base_import"), "interactive", "jobs.bases.import_base", 300, subjects.NO_ROWS
+        message("operations.kind_base_import"), "setup", "jobs.bases.import_base", 300, subjects.NO_ROWS
     ),
     "base_prepare": Kind(
         message("operations.kind_base_prepare"),

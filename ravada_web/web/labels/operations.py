@@ -16,8 +16,9 @@ STATES = {
 }
 KINDS = {name: kind.label for name, kind in kinds.KINDS.items()}
 QUEUES = {
-    "interactive": _l("What users wait for: launching, shutting down, adding nodes"),
+    "interactive": _l("What users wait for: launching and shutting down"),
     "checks": _l("Node checks"),
+    "setup": _l("Adding and testing nodes, importing bases"),
     "default": _l("Fixing nodes, removing bases, screenshots"),
     "batches": _l("Desktops in bulk: creating, starting, stopping, deleting"),
     "bulk": _l("Preparing and copying bases"),

@@ -50,7 +50,7 @@ def test_a_commit_queues_and_a_rollback_does_not(app: Flask) -> None:
     with pytest.raises(RuntimeError), transaction() as session:
         request(session, "node_scan", "never", actor=None)
         raise RuntimeError
-    assert outbox.queue("interactive").get_job_ids() == [f"op-{kept}-1"]
+    assert outbox.queue("setup").get_job_ids() == [f"op-{kept}-1"]
 
 
 def test_what_is_committed_while_redis_is_away_is_queued_by_the_sweep(
@@ -63,10 +63,10 @@ def test_what_is_committed_while_redis_is_away_is_queued_by_the_sweep(
 
         away.setattr(outbox, "enqueue", broken)
         operation = new_operation()
-    assert outbox.queue("interactive").get_job_ids() == []
+    assert outbox.queue("setup").get_job_ids() == []
     sweep = Sweep()
     wait_until(sweep.run, LOST_AFTER + 2, "the sweep hands it back")
-    assert outbox.queue("interactive").get_job_ids() == [f"op-{operation}-2"]
+    assert outbox.queue("setup").get_job_ids() == [f"op-{operation}-2"]
 
 
 def test_a_claimed_operation_is_done_once_however_often_its_job_runs(app: Flask) -> None:
@@ -238,7 +238,7 @@ def test_a_worker_killed_with_9_has_its_work_handed_back_within_5_seconds(
     """A real forking worker, on a job that waits: whichever process is killed, the sweep finds out."""
     operation = new_operation("node_scan")
     hung = outbox.queue("bulk").enqueue("tests.support.hanging.hang", args=(operation, 1), job_timeout=600)
-    outbox.queue("interactive").empty()
+    outbox.queue("setup").empty()
     environment = os.environ | {"RAVADA_DATA": str(settings.data), "RAVADA_REDIS_URL": settings.redis_url}
     worker = subprocess.Popen([sys.executable, "-m", "jobs.worker", "bulk"], env=environment)
     try:

@@ -11,7 +11,7 @@ from flask import Flask
 
 import jobs
 from ravada_web.services.clones.actions import Action
-from ravada_web.services.operations.kinds import KINDS, QUEUES, kinds_on
+from ravada_web.services.operations.kinds import KINDS, QUEUES, kinds_on, queue_of
 from ravada_web.services.operations.requests import request
 from ravada_web.services.operations.subjects import JOINING_NODE, Subject
 from ravada_web.web.labels import operations as labels
@@ -45,6 +45,12 @@ def test_every_job_that_does_an_operation_is_of_one_kind() -> None:
 def test_every_kind_is_asked_for_and_nothing_else_is() -> None:
     asked = {kind for path in (PRODUCT / "services").rglob("*.py") for kind in _asked_for(ast.parse(path.read_text()))}
     assert asked == set(KINDS)
+
+
+def test_hosts_that_join_and_images_that_are_read_keep_no_launch_waiting() -> None:
+    slow = {name for name in KINDS if name.startswith(("node_", "base_", "replica_"))}
+    assert slow >= set(kinds_on(JOINING_NODE))
+    assert not [name for name in slow if queue_of(name, awaited=False) == "interactive"]
 
 
 def test_a_node_is_worked_on_by_one_operation_of_its_joining() -> None:

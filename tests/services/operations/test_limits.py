@@ -16,6 +16,7 @@ def test_builds_are_held_back_on_batches_and_copies_on_bulk() -> None:
     assert {name: workers.limits_on(name) for name in workers.QUEUES} == {
         "interactive": {"now"},
         "checks": set(),
+        "setup": set(),
         "default": set(),
         "batches": {"build", "start"},
         "bulk": {"copy"},
