@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import click
 
-from ravada_web.cli.common import POLL_SECONDS, administrator, show, wait_over
+from ravada_web.cli.common import NONE, POLL_SECONDS, SOME, administrator, show, wait_over
 from ravada_web.errors import NotFound
 from ravada_web.messages import Message
 from ravada_web.models import Clone, CloneState, User
@@ -15,8 +15,6 @@ from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.actions import Action
 from ravada_web.services.transaction import read_again
 
-# Exit codes, beside 0 where each clone is as it was wanted, or on its way; 2 is click's, for a wrong command.
-NONE, SOME = 1, 3
 REQUESTED, DONE, UNCHANGED, SKIPPED, FAILED = "requested", "done", "unchanged", "skipped", "failed"
 WELL = (REQUESTED, DONE, UNCHANGED)
 Row = dict[str, object]

@@ -20,6 +20,8 @@ from ravada_web.services.people import users
 from ravada_web.services.transaction import read_again
 
 POLL_SECONDS = 0.2
+# Exit codes of what is done to many, beside 0 where all went well; 2 is click's, for a wrong command.
+NONE, SOME = 1, 3
 Item = TypeVar("Item")
 
 

@@ -1,8 +1,10 @@
 """`flask operations …`"""
 
+import sys
+
 import click
 
-from ravada_web.cli.common import Commands, administrator, json_option, show
+from ravada_web.cli.common import SOME, Commands, administrator, json_option, show
 from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.operations import requests as operation_requests
 
@@ -35,7 +37,12 @@ def list_operations(state: str, as_json: bool) -> None:
 @click.argument("ids", type=int, nargs=-1, required=True)
 def retry(ids: tuple[int, ...]) -> None:
     """Retry failed operations."""
-    click.echo(f"queued {operation_requests.retry(administrator(), ids)}")
+    retried = operation_requests.retry(administrator(), ids)
+    click.echo(f"queued {retried.count}")
+    for why in retried.left:
+        click.echo(f"Error: {why}", err=True)
+    if retried.left:
+        sys.exit(SOME)
 
 
 @group.command("cancel")

@@ -21,7 +21,7 @@ from ravada_web.services.transaction import transaction
 def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
     """The operation's clones that are still in a state it works on."""
     query = select(Clone).where(Clone.operation_id == handle.operation_id, Clone.state.in_(states))
-    shown = (joinedload(Clone.node), joinedload(Clone.version))
+    shown = (joinedload(Clone.node), joinedload(Clone.version), joinedload(Clone.base))
     return list(db.session.scalars(query.options(*shown).order_by(Clone.id)).unique())
 
 

@@ -13,7 +13,7 @@ from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Clone, CloneState
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.clones import base_files, shutdowns
+from ravada_web.services.clones import base_files, promises, shutdowns
 from ravada_web.services.clones.batch import claimed_clones, set_state, still_ours
 from ravada_web.services.clones.waves import give_way
 from ravada_web.services.nodes import endpoints
@@ -24,6 +24,8 @@ from ravada_web.services.transaction import transaction
 def start(handle: Handle) -> None:
     """Start each clone of the batch; one that cannot start does not keep the others from it."""
     batch, problems = base_files.set_aside(handle, claimed_clones(handle, CloneState.STARTING))
+    batch, too_many = promises.set_aside(handle, batch)
+    problems += too_many
     address = endpoints.display_address(batch[0].node) if batch else ""
     act = partial(displays.start, address=address)
     try:

@@ -1,6 +1,7 @@
 """Request operations, retry and cancel them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
-from ravada_web.messages import NOTHING, Message, as_message, message
+from ravada_web.messages import NOTHING, Message, as_message, message, sentences
 from ravada_web.models import (
     Node,
     Operation,
@@ -92,22 +93,42 @@ def _to_control(session: Session, actor: User, operation_ids: Sequence[int]) -> 
     return rows
 
 
-def retry(actor: User, operation_ids: Sequence[int]) -> int:
-    """Queue failed or cancelled operations again, as a new attempt; returns how many.
+@dataclass(frozen=True)
+class Retried:
+    """How many operations were queued again, and why not of each that was not."""
 
-    Raises Conflict when one of them is not over, or its objects have changed since; NotFound and NotAllowed.
+    count: int
+    left: Sequence[Message]
+
+
+def retry(actor: User, operation_ids: Sequence[int]) -> Retried:
+    """Queue failed or cancelled operations again, as a new attempt; one that has not failed, or whose objects have
+    changed since, is left.
+
+    Raises Conflict when none of them can be retried; NotFound and NotAllowed.
     """
     rights.require(actor, "operations.control")
     outbox.require_queue()
     with transaction() as session:
         rows = _to_control(session, actor, operation_ids)
+        left = []
         for row in rows:
-            if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
-                raise Conflict(message("operations.nothing_to_retry", title=row.title))
-            KINDS[row.kind].subject.resume(session, row)
-            next_attempt(session, row)
-            events.record(session, actor, "retry", row, row.title)
-        return len(rows)
+            try:
+                _take_up(session, row)
+            except Conflict as error:
+                left.append(error.message)
+            else:
+                events.record(session, actor, "retry", row, row.title)
+        if len(left) == len(rows):
+            raise Conflict(sentences(*left))
+        return Retried(len(rows) - len(left), left)
+
+
+def _take_up(session: Session, row: Operation) -> None:
+    if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
+        raise Conflict(message("operations.nothing_to_retry", title=row.title))
+    KINDS[row.kind].subject.resume(session, row)
+    next_attempt(session, row)
 
 
 def next_attempt(session: Session, row: Operation) -> None:

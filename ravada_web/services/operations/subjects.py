@@ -79,6 +79,22 @@ class CreatedClones(Clones):
         return self.working if clone.state == CloneState.FAILED else None
 
 
+class StartedClones(Clones):
+    """Only those that are not running yet."""
+
+    def resumed(self, clone: Clone) -> CloneState | None:
+        """The state in which a retry takes the clone up again; None leaves it as it is."""
+        return self.working if clone.state in (CloneState.STOPPED, CloneState.PAUSED) else None
+
+
+class StoppedClones(Clones):
+    """Only those that are not off yet."""
+
+    def resumed(self, clone: Clone) -> CloneState | None:
+        """The state in which a retry takes the clone up again; None leaves it as it is."""
+        return self.working if clone.state in (CloneState.RUNNING, CloneState.PAUSED) else None
+
+
 class RestartedClones(Clones):
     """Only what has not come back is restarted: users of the others are not interrupted again."""
 
@@ -140,6 +156,6 @@ PREPARED_BASE = PreparedBase()
 REPLICA = OneReplica()
 CREATED_CLONES = CreatedClones(CloneState.CREATING)
 DELETED_CLONES = Clones(CloneState.DELETING)
-STARTED_CLONES = Clones(CloneState.STARTING)
-STOPPED_CLONES = Clones(CloneState.STOPPING)
+STARTED_CLONES = StartedClones(CloneState.STARTING)
+STOPPED_CLONES = StoppedClones(CloneState.STOPPING)
 RESTARTED_CLONES = RestartedClones(CloneState.STOPPING)

@@ -93,17 +93,35 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
 
 def memory_free(node: Node, load: Load) -> int | None:
     """MiB that can still be promised: the less of what was measured (less newer starts) and of what no clone holds."""
-    if node.memory_total_mib is None or node.memory_free_mib is None:
+    unpromised = _unpromised_mib(node, load)
+    if unpromised is None or node.memory_free_mib is None:
         return None
-    promised = int(node.memory_total_mib * node.memory_overcommit)
-    return max(0, min(node.memory_free_mib - load.newer_mib, promised - load.committed_mib))
+    return max(0, min(node.memory_free_mib - load.newer_mib, unpromised))
 
 
 def vcpus_free(node: Node, load: Load) -> int | None:
     """Virtual processors that can still be promised to clones that run; None where there is no bound."""
+    unpromised = _unpromised_vcpus(node, load)
+    return None if unpromised is None else max(0, unpromised)
+
+
+def overpromised(session: Session, node: Node) -> tuple[int, int]:
+    """By how much memory (MiB) and virtual processors what runs or is to run on the node exceeds what may be promised
+    there; 0 or less where it does not."""
+    load = node_loads(session, {node.id}).get(node.id, Load())
+    return -(_unpromised_mib(node, load) or 0), -(_unpromised_vcpus(node, load) or 0)
+
+
+def _unpromised_mib(node: Node, load: Load) -> int | None:
+    if node.memory_total_mib is None:
+        return None
+    return int(node.memory_total_mib * node.memory_overcommit) - load.committed_mib
+
+
+def _unpromised_vcpus(node: Node, load: Load) -> int | None:
     if node.cpu_overcommit is None or node.cpus is None:
         return None
-    return max(0, int(node.cpus * node.cpu_overcommit) - load.vcpus)
+    return int(node.cpus * node.cpu_overcommit) - load.vcpus
 
 
 def starting_states(session: Session, nodes: Collection[Node]) -> dict[int, NodeState]:

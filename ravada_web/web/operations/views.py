@@ -56,8 +56,9 @@ def badge() -> Response:
 @needs("operations.control")
 def retry() -> ResponseReturnValue:
     """Retry the selected operations."""
-    count = operation_requests.retry(me(), request.form.getlist("id", type=parameters.number))
-    return done(_back(), ngettext("Retrying %(num)s operation.", "Retrying %(num)s operations.", count))
+    retried = operation_requests.retry(me(), request.form.getlist("id", type=parameters.number))
+    said = ngettext("Retrying %(num)s operation.", "Retrying %(num)s operations.", retried.count)
+    return done(_back(), " ".join([said, *map(str, retried.left)]), "warning" if retried.left else "success")
 
 
 @blueprint.post("/cancel")

@@ -415,6 +415,36 @@ def test_a_retry_interrupts_only_what_has_not_come_back(
     assert runs(node, clone()) == first
 
 
+def test_a_retry_starts_only_what_is_off_and_no_more_than_its_node_is_promised_for(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None]
+) -> None:
+    for name in ("pc-1", "pc-2"):
+        domains.force_off(node, clone(name).uuid)
+    change(Clone, state=CloneState.STOPPED)
+    node.lookupByUUIDString(clone("pc-2").uuid).undefine()
+    clone_actions.start(people.user, [clone().id, clone("pc-2").id])
+    start = operation()
+    drain()
+    first = runs(node, clone())
+    assert (clone().state, clone("pc-2").state) == (CloneState.RUNNING, CloneState.STOPPED)
+    domains.define_all(node, [XML.format(name="pc-2", uuid=clone("pc-2").uuid)])
+    change(Node, cpus=1, cpu_overcommit=1.0)
+
+    operation_requests.retry(people.operator, [start.id])
+    assert (clone().state, clone("pc-2").state) == (CloneState.RUNNING, CloneState.STARTING)
+    drain()
+    assert (clone().state, clone("pc-2").state) == (CloneState.RUNNING, CloneState.STOPPED)
+    assert runs(node, clone("pc-2")) == -1 and runs(node, clone()) == first
+    failed = operation_of(start)
+    assert failed.state == OperationState.FAILED and "reached its CPU overcommit" in str(failed.error)
+    assert clone("pc-2").reason.kind == "clones.why_processors"
+
+    change(Node, cpus=2)
+    operation_requests.retry(people.operator, [start.id])
+    drain()
+    assert clone("pc-2").state == CloneState.RUNNING
+
+
 def test_a_paused_one_is_restarted(node: libvirt.virConnect, people: People, look: Callable[[], None]) -> None:
     before = runs(node, clone())
     pause(node, "pc-1")

@@ -156,7 +156,7 @@ def test_retrying_a_failed_creation_takes_its_clones_up_again(people: People) ->
         raise Conflict("no")
 
     run(operation, 1, refused)
-    assert operation_requests.retry(people.operator, [operation]) == 1
+    assert operation_requests.retry(people.operator, [operation]).count == 1
     assert {row.state for row in db.session.scalars(select(Clone))} == {CloneState.CREATING}
     assert f"op-{operation}-2" in outbox.queue("batches").get_job_ids()
 
@@ -168,6 +168,16 @@ def test_only_what_failed_can_be_retried_and_only_by_operators(people: People) -
     for act in (operation_requests.retry, operation_requests.cancel):
         with pytest.raises(NotAllowed):
             act(people.user, [operation])
+
+
+def test_of_many_what_failed_is_retried_and_the_others_are_named(people: People) -> None:
+    waits, failed = new_operation(), new_operation()
+    run(failed, 1, lambda _handle: (_ for _ in ()).throw(Conflict("no")))
+    retried = operation_requests.retry(people.operator, [waits, failed])
+    assert retried.count == 1
+    assert [why.kind for why in retried.left] == ["operations.nothing_to_retry"]
+    db.session.rollback()
+    assert [db.session.get_one(Operation, id_).attempt for id_ in (waits, failed)] == [1, 2]
 
 
 def test_a_user_sees_only_their_own_operations(people: People) -> None:

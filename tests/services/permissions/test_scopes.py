@@ -268,7 +268,7 @@ def test_operations_are_controlled_where_all_they_are_about_is_of_ones_part(peop
         # It is seen, as its node is known; it works on a clone that is not.
         with pytest.raises(NotAllowed):
             control(operator, [works["right-n2"]])
-    assert operation_requests.retry(operator, [works["left-n1"]]) == 1
+    assert operation_requests.retry(operator, [works["left-n1"]]).count == 1
     assert operation_requests.cancel(operator, [works["left-n1"]]) == 1
 
 
