@@ -15,7 +15,7 @@ from jobs.periodic import Periodic, periodic_work
 from ravada_web import create_app
 from ravada_web.config import Settings, settings
 from ravada_web.errors import RavadaError
-from ravada_web.extensions import db, queues
+from ravada_web.extensions import db, log_kept, queues
 from ravada_web.guard import guarded
 from ravada_web.messages import Message
 from ravada_web.services.operations.sweep import Sweep
@@ -91,7 +91,7 @@ class Ticker:
 
 def run(app: Flask) -> None:
     """Tick until told to stop."""
-    with app.app_context():
+    with app.app_context(), log_kept():
         ticker = Ticker(settings())
         for _tick in until_stopped(TICK_SECONDS):
             ticker.tick()

@@ -140,6 +140,14 @@ def test_at_rest_all_processes_together_take_at_most_400_mib(product: Product) -
     assert sum(pss_mib(pid) for pid in tree(product.process.pid)) <= 400
 
 
+def test_pages_wait_for_no_disk(product: Product) -> None:
+    log = product.settings.data / "ravada.sqlite-wal"
+    kept = log.stat().st_ino
+    for _time in range(20):
+        assert product.get("/readyz") == 200
+        assert log.stat().st_ino == kept
+
+
 @pytest.mark.clock
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_killed_process_comes_back_alone_within_a_second(product: Product, name: str) -> None:

@@ -8,12 +8,12 @@ from sqlalchemy import select
 from jobs.periodic import Periodic
 from jobs.ticker import LOCK_SECONDS, Ticker, Turn
 from ravada_web.config import Settings
-from ravada_web.extensions import db, queues
-from ravada_web.models import Event, Operation, OperationState
+from ravada_web.extensions import db, log_kept, queues
+from ravada_web.models import Event, Node, Operation, OperationState
 from ravada_web.services.operations import sweep
 from ravada_web.services.operations.outbox import queue
 from ravada_web.services.transaction import transaction
-from tests.support.factories import make_nodes
+from tests.support.factories import change, make_nodes
 from tests.support.servers import wait_until
 
 
@@ -88,3 +88,24 @@ def test_a_tick_without_redis_is_skipped_and_the_next_one_works(
     ticker.tick()
     assert len(checks()) == 1
     assert queues.redis.ping()
+
+
+def test_while_it_runs_no_transaction_waits_for_the_disk(app: Flask, settings: Settings) -> None:
+    log = settings.data / "ravada.sqlite-wal"
+    make_nodes(1)
+    db.session.remove()
+    assert not log.exists(), "the last connection that closes folds the log in"
+    with log_kept():
+        for _time in range(2):
+            change(Node, notes="seen")
+            db.session.remove()
+            assert log.exists()
+    assert not log.exists()
+
+
+def test_a_database_that_is_away_does_not_keep_it_from_starting(app: Flask, settings: Settings) -> None:
+    db.session.remove()
+    (settings.data / "ravada.sqlite").rename(settings.data / "elsewhere")
+    (settings.data / "ravada.sqlite").mkdir()
+    with log_kept():
+        pass
