@@ -13,7 +13,7 @@ from ravada_web.messages.foreign import printable
 
 log = structlog.get_logger()
 # Where the database or Redis is away, no row is to blame: that is everybody's, and ends the loop.
-EVERYBODYS = (RedisError, OperationalError, DatabaseBusy)
+EVERYBODYS: tuple[type[Exception], ...] = (RedisError, OperationalError, DatabaseBusy)
 
 
 def words_of(error: Exception) -> Message:
@@ -25,14 +25,18 @@ def words_of(error: Exception) -> Message:
 
 
 @contextmanager
-def guarded(failed: Callable[[Message], object], **row: object) -> Iterator[None]:
+def guarded(
+    failed: Callable[[Message], object], everybodys: tuple[type[Exception], ...] = (), **row: object
+) -> Iterator[None]:
     """Do one row's part of a loop: an exception is given to `failed` in words, to become that row's own state.
 
-    `row` names it in the log, where what nobody foresaw is written with its traceback. Raises what is everybody's.
+    `row` names it in the log, where what nobody foresaw is written with its traceback. Raises what is everybody's:
+    EVERYBODYS, and in this loop `everybodys` too.
     """
+    shared: tuple[type[Exception], ...] = EVERYBODYS + everybodys
     try:
         yield
-    except EVERYBODYS:
+    except shared:
         raise
     except Exception as error:
         if not isinstance(error, MessageError):

@@ -18,6 +18,8 @@ from ravada_web.gateway.proxy import Caller
 from ravada_web.gateway.rfb import NotRfb, ViewOnly
 from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import from_our_page, token
+from ravada_web.guard import guarded
+from ravada_web.messages import Message
 from ravada_web.services.consoles import displays, open_consoles, tickets
 from ravada_web.services.consoles.causes import Cause
 from ravada_web.services.consoles.displays import Display
@@ -33,6 +35,10 @@ RETRY_SECONDS = 1.0
 PING_SECONDS, SILENT_SECONDS = 20.0, 60.0
 # An unused display is released after a while, long enough for a page to be reloaded.
 KEPT_SECONDS = 15.0
+
+
+def _unwritable(_reason: Message) -> None:
+    """The row of a closed console that cannot be written stays as it is; the others are closed all the same."""
 
 
 class Consoles:
@@ -193,7 +199,8 @@ class Consoles:
     async def check(self) -> None:
         """Close the consoles whose right, session or clone is gone."""
         for console_id, (address, ended_as) in list(self._unwritten.items()):
-            await self._checks.run_for(address, open_consoles.ended, console_id, ended_as)
+            with guarded(_unwritable, console=console_id):
+                await self._checks.run_for(address, open_consoles.ended, console_id, ended_as)
             del self._unwritten[console_id]
         if self._open:
             for console_id, cause in (await self._checks.run(open_consoles.to_close, list(self._open))).items():

@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult, select, update
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
+from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Base, Node, Replica, ReplicaState
 from ravada_web.remote import files, images, overlays
@@ -237,7 +238,15 @@ def _sources(plan: Plan) -> list[Source]:
     )
     rows = [row for row in db.session.scalars(query) if row.node.is_reachable]
     rows.sort(key=lambda row: (row.node_id != row.version.base.node_id, row.id))
-    return [Source(row.id, row.node.name, endpoints.target(row.node), row.directory, row.stamps) for row in rows]
+    sources: list[Source] = []
+    for row in rows:
+        with guarded(_no_source_there, node=row.node.name):
+            sources.append(Source(row.id, row.node.name, endpoints.target(row.node), row.directory, row.stamps))
+    return sources
+
+
+def _no_source_there(_reason: Message) -> None:
+    """A node that cannot be reached at its address is no source; its own state says why."""
 
 
 def _no_source(plan: Plan, lacking: File) -> Message:

@@ -3,18 +3,27 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
+from ravada_web.guard import guarded
+from ravada_web.hypervisor.errors import HypervisorUnreachable
 from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import BaseVersion, Clone, CloneState, Node, Replica, now
-from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.errors import (
+    DeadlineExceeded,
+    HostKeyChanged,
+    InvalidTarget,
+    KeyRefused,
+    NodeUnreachable,
+    OwnFault,
+)
 from ravada_web.services.clones.outcomes import by_reason
-from ravada_web.services.operations.execution import Handle
+from ravada_web.services.operations.execution import Cancelled, Handle, Superseded
 from ravada_web.services.transaction import transaction
 
 
@@ -39,6 +48,13 @@ def replica_directory(version: BaseVersion, node: Node) -> str:
     return directory
 
 
+# Of one clone's failures those that are no clone's: its node is away, or the operation is another's by now.
+AWAY = (
+    HypervisorUnreachable, NodeUnreachable, HostKeyChanged, KeyRefused, OwnFault, DeadlineExceeded,
+    InvalidTarget, Superseded, Cancelled,
+)  # fmt: skip
+
+
 @dataclass
 class Failures:
     """Those of a batch that cannot, each with its reason, while the others go on."""
@@ -52,12 +68,8 @@ class Failures:
     @contextmanager
     def guard(self, clone_id: int) -> Iterator[None]:
         """Keep what goes wrong with this clone from the others; a node that is away is away for all."""
-        try:
+        with guarded(partial(self.of.__setitem__, clone_id), AWAY, clone=clone_id):
             yield
-        except HypervisorUnreachable:
-            raise
-        except (CommandFailed, HypervisorError, Conflict) as error:
-            self.of[clone_id] = error.message
 
     def write(self, handle: Handle) -> None:
         """Mark them failed, and raise Conflict that names them with their reasons, where there are any."""

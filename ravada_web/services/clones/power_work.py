@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import Conflict
+from ravada_web.guard import guarded
 from ravada_web.hypervisor import displays, domains
-from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Clone, CloneState
 from ravada_web.services.clones import actions as clone_actions
@@ -78,11 +78,13 @@ def _each(
             give_way(handle)
             if not still_ours(handle, clone_id):
                 continue
-            try:
+            why: list[Message] = []
+            display = ""
+            with guarded(why.append, clone=clone_id):
                 display = act(connection, clone_uuid) or ""
-            except HypervisorError as error:
-                failures.append(message("clones.failure_of", clone=name, why=error.message))
-                set_state(handle, [clone_id], before, error.message)
+            if why:
+                failures.append(message("clones.failure_of", clone=name, why=why[0]))
+                set_state(handle, [clone_id], before, why[0])
             else:
                 set_state(handle, [clone_id], reached, display=display)
             handle.progress(100 * done / len(each))

@@ -42,8 +42,9 @@ def open_for(clone_id: int, look_up: bool = False) -> Display | None:
         return None
     if clone.state not in tickets.SHOWN:
         raise ConsoleRefused(Cause.NOT_RUNNING)
-    where, remote = endpoints.target(clone.node), clone.display
+    remote = clone.display
     try:
+        where = endpoints.target(clone.node)
         if look_up or not remote:
             remote = _look_up(clone)
         return Display(where, remote, displays.open_display(endpoints.workspace(), where, remote))

@@ -7,7 +7,8 @@ from sqlalchemy import and_, select, update
 from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db
-from ravada_web.messages import message
+from ravada_web.guard import guarded
+from ravada_web.messages import Message, message
 from ravada_web.models import Base, Clone, CloneState, Console, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.consoles.causes import Cause
@@ -59,7 +60,11 @@ def to_close(console_ids: Collection[int]) -> Mapping[int, Cause]:
     rows = db.session.execute(_OPEN.where(Console.id.in_(console_ids))).all()
     held = {valid.id: valid.user for valid in sessions.still_valid({row.sign_in_id for row in rows if row.sign_in_id})}
     seen = _allowed_onlookers([row for row in rows if row.view_only], held)
-    causes = {row.id: _cause(row, held, seen) for row in rows}
+    causes: dict[int, Cause | None] = {}
+    for row in rows:
+        causes[row.id] = Cause.BROKEN  # one that cannot be judged must not stay open
+        with guarded(_broken, console=row.id):
+            causes[row.id] = _cause(row, held, seen)
     # A row that is gone went with its clone, or its user.
     deleted = dict.fromkeys(set(console_ids) - set(causes), Cause.STOPPED)
     return deleted | {console_id: cause for console_id, cause in causes.items() if cause is not None}
@@ -74,6 +79,10 @@ def _allowed_onlookers(rows: Sequence[OpenRow], held: Mapping[int, User]) -> set
             query = select(Clone.id).where(Clone.id.in_(clone_ids), scopes.clones(user, "clones.see_all"))
             allowed.update((user.id, clone_id) for clone_id in db.session.scalars(query))
     return allowed
+
+
+def _broken(_reason: Message) -> None:
+    """Its browser says that the console broke, and may open it again."""
 
 
 def _cause(row: OpenRow, held: Collection[int], seen: Collection[tuple[int, int]]) -> Cause | None:

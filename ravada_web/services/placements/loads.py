@@ -7,6 +7,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
+from ravada_web.guard import guarded
+from ravada_web.messages import Message
 from ravada_web.models import (
     USING_MEMORY,
     AllowedNode,
@@ -15,6 +17,7 @@ from ravada_web.models import (
     Clone,
     CloneState,
     Node,
+    Observed,
     Pool,
     Replica,
     ReplicaState,
@@ -34,10 +37,14 @@ def node_states(
     of_version = select(Replica.node_id, Replica.state, Replica.directory).where(Replica.version_id == version.id)
     replicas: dict[int, tuple[str | None, str]] = {row[0]: (row[1], row[2]) for row in session.execute(of_version)}
     loads = node_loads(session)
-    states = []
+    states: list[NodeState] = []
     for node in nodes:
         state, directory = replicas.get(node.id, (None, ""))
-        states.append(_state(node, node.id in allowed, state, directory, loads.get(node.id, Load())))
+        failures: list[Message] = []
+        with guarded(failures.append, node=node.name):
+            load = loads.get(node.id, Load())
+            states.append(_state(node, node.id in allowed, state, directory, load))
+        states += [_unreadable(node, node.id in allowed, why) for why in failures]
     return states
 
 
@@ -156,6 +163,29 @@ def _state(node: Node, allowed: bool, replica: str | None, directory: str, load:
         clone_limit=node.clone_limit,
         runs_clones=node.runs_clones,
         offers=offers_of(node),
+    )
+
+
+def _unreadable(node: Node, allowed: bool, why: Message) -> NodeState:
+    """A node whose row makes no sense: it takes nothing, and its verdict says so."""
+    return NodeState(
+        id=node.id,
+        name=node.name,
+        service_state=node.service_state,
+        observed=Observed.DEGRADED,
+        reason=why.to_json(),
+        trust=node.trust,
+        allowed=allowed,
+        replica=None,
+        memory_total_mib=None,
+        memory_free_mib=None,
+        memory_reserve_mib=0,
+        disk_free_mib=None,
+        disk_reserve_mib=0,
+        cpu_load=None,
+        clones=0,
+        running=0,
+        clone_limit=None,
     )
 
 
