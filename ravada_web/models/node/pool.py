@@ -3,11 +3,11 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ForeignKey, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
-from ravada_web.models.types import Id, Moment, Name
+from ravada_web.models.types import Id, Moment
 
 if TYPE_CHECKING:
     from ravada_web.models.node.node import Node
@@ -33,7 +33,8 @@ class Pool(db.Model):
     __table_args__ = (UniqueConstraint("node_id", "name"),)
     id: Mapped[Id]
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
-    name: Mapped[Name]
+    # libvirt keeps each in a file of its own, and files' names are no longer.
+    name: Mapped[str] = mapped_column(String(255))
     path: Mapped[str] = mapped_column(Text)
     active: Mapped[bool] = mapped_column(default=True)
     total_mib: Mapped[int | None]

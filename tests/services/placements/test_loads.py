@@ -1,11 +1,13 @@
 """What a node has left to promise, by its overcommit."""
 
 import pytest
+from sqlalchemy import select
 
-from ravada_web.models import Node, Pool
+from ravada_web.extensions import db
+from ravada_web.models import Base, Clone, Node, Pool
 from ravada_web.services.clones.errors import NoRoom
 from ravada_web.services.clones.requests import Request, request_clones
-from ravada_web.services.placements.loads import Load, memory_free, vcpus_free
+from ravada_web.services.placements.loads import Load, memory_free, node_states, vcpus_free
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_base, make_nodes
@@ -42,3 +44,17 @@ def test_a_node_whose_copy_is_in_a_pool_that_is_off_takes_nothing_though_another
         request_clones(people.administrator, Request(base_id, 1, "pc", people.user.name))
     reasons = {verdict.node_name: verdict.reason for verdict in refusal.value.decision.verdicts}
     assert reasons["n2"] is not None and reasons["n2"].code == "pool_off"
+
+
+def test_a_node_whose_row_makes_no_sense_takes_nothing_says_so_and_keeps_no_other_from_being_chosen(
+    people: People,
+) -> None:
+    nodes = make_nodes(3)
+    base_id = make_base(nodes)
+    with transaction() as session:
+        session.get_one(Node, nodes[1]).facts = ["no", "facts"]
+    request_clones(people.administrator, Request(base_id, 4, "desk", people.user.name))
+    assert sorted(db.session.scalars(select(Clone.node_id))) == [nodes[0]] * 2 + [nodes[2]] * 2
+    base = db.session.get_one(Base, base_id)
+    odd = node_states(db.session(), base, base.versions[-1])[1]
+    assert (odd.observed, odd.reason["kind"]) == ("degraded", "general.unexpected")
