@@ -85,6 +85,16 @@ def leaves_firmware_open(xml: str) -> bool:
     return _boots_by_uefi(parse(xml)) and read_nvram(xml) is None
 
 
+def bare_machine(xml: str) -> str:
+    """The domain without its devices: what a firmware is chosen by."""
+    root = parse(xml)
+    for element in list(root):
+        if element.tag not in ("name", "memory", "vcpu", "os", "features"):
+            root.remove(element)
+    ET.SubElement(root, "devices")
+    return ET.tostring(root, encoding="unicode")
+
+
 def with_firmware(xml: str, loader: str, nvram: str, *, secure: bool) -> str:
     """The domain's XML with this firmware and this file of its variables, in place of a choice by libvirt."""
     root = parse(xml)

@@ -90,7 +90,7 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
             pools=tuple(sorted(_pools(connection), key=lambda pool: pool.name)),
             displays=_enum(domain, "./devices/graphics/enum[@name='type']"),
             active_pools=read_active_pools(connection),
-            offers=read_offers(connection, arch, virt_type, machines, domain),
+            offers=read_offers(connection, virt_type, machines, host, domain),
         )
 
 

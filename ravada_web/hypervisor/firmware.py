@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import libvirt
 
-from ravada_web.hypervisor.domain_xml import with_firmware
+from ravada_web.hypervisor.domain_xml import bare_machine, with_firmware
 from ravada_web.hypervisor.errors import translated
 
 SECURE = "driver=cfi.pflash01,property=secure,value=on"
@@ -21,7 +21,7 @@ def settled(connection: libvirt.virConnect, xml: str) -> str:
     differs from host to host, and so would Secure Boot. Raises HypervisorError.
     """
     with translated():
-        words = shlex.split(connection.domainXMLToNative("qemu-argv", xml))
+        words = shlex.split(connection.domainXMLToNative("qemu-argv", bare_machine(xml)))
     files = dict(_files(words))
     if CODE not in files or VARIABLES not in files:
         return xml

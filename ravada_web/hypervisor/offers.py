@@ -10,10 +10,11 @@ from ravada_web.hypervisor.hardware.machine import machine_family
 
 
 def read_offers(
-    connection: libvirt.virConnect, arch: str, virt_type: str, machines: Iterable[str], domain: ET.Element
+    connection: libvirt.virConnect, virt_type: str, machines: Iterable[str], host: ET.Element, domain: ET.Element
 ) -> dict[str, list[str]]:
-    """What guests of this architecture can be given; `domain` are the capabilities for them. What this libvirt does not
-    say is left out. Raises libvirtError."""
+    """What guests of the host's own architecture can be given; `host` and `domain` are the capabilities of the one and
+    for the others. What this libvirt does not say is left out. Raises libvirtError."""
+    arch = host.findtext("./host/cpu/arch") or "x86_64"
     kvm = virt_type == "kvm"
     offers: dict[str, Collection[str]] = {
         "arch": [arch],
@@ -28,7 +29,9 @@ def read_offers(
     if kvm and domain.find("./features/hyperv") is not None:  # without KVM the need for that speaks for them
         offers["hyperv"] = _enum(domain, "./features/hyperv/enum[@name='features']")
     if features := _cpu_features(connection, arch, virt_type, domain):
-        offers["cpu_feature"] = features
+        # What keeps a guest from being moved, such as invtsc, is in the host's own list alone.
+        of_host = [feature.get("name", "") for feature in host.findall("./host/cpu/feature")] if kvm else []
+        offers["cpu_feature"] = {*features, *of_host}
     with suppress(libvirt.libvirtError):  # a libvirt without its driver for these
         offers["nwfilter"] = [each.name() for each in connection.listAllNWFilters()]
     return {kind: sorted(values) for kind, values in offers.items()}

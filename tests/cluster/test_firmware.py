@@ -20,6 +20,10 @@ DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>256</memor
   <devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{images}/{name}.qcow2'/>
     <target dev='vda' bus='virtio'/></disk>
     <serial type='pty'/><tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm></devices></domain>"""
+CHOSEN = """<domain type='qemu'><name>fi-chosen</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
+  <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>
+  <devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+    <source file='{images}/fi-chosen.qcow2'/><target dev='vda' bus='virtio'/></disk></devices></domain>"""
 PLAIN = {"code": "OVMF_CODE_4M.fd", "secure": "no", "smm": "off"}
 SECURED = {"code": "OVMF_CODE_4M.ms.fd", "secure": "yes", "smm": "on"}
 
@@ -93,6 +97,25 @@ def test_the_copy_of_an_nvram_is_verified_on_every_node(cluster: Cluster, uefi: 
         seen = node.run(["sha256sum", f"{IMAGES}/{nvram.file_name}"]).stdout.split()[0]
         assert seen == nvram.sha256
     assert all(row.replica is not None for row in base_list.tab(cluster.admin, cluster.base(uefi)))
+
+
+def test_the_firmware_that_libvirt_chose_for_the_original_is_its_clones_too(cluster: Cluster) -> None:
+    """Older libvirts keep no more than that a domain boots by UEFI; its NVRAM is where libvirt made it."""
+    master = cluster.lab.master
+    master.run(["qemu-img", "create", "-q", "-f", "qcow2", f"{IMAGES}/fi-chosen.qcow2", "8M"])
+    master.run(["virsh", "define", "/dev/stdin"], stdin=CHOSEN.format(images=IMAGES))
+    master.virsh("start", "fi-chosen")
+    running = master.virsh("dumpxml", "fi-chosen")
+    master.virsh("destroy", "fi-chosen")
+    base_id = import_domain(cluster, "fi-chosen", master.virsh("dumpxml", "--inactive", "fi-chosen"))
+    for clone in cluster.create("cho", 3, base="fi-chosen"):
+        node = lab_node(cluster, clone.node.name)
+        cluster.flask("clones", "start", clone.name, "--wait")
+        seen = node.virsh("dumpxml", clone.name)
+        assert re.search("<loader.*</loader>", seen)[0] == re.search("<loader.*</loader>", running)[0]  # type: ignore[index]
+        assert f"{clone.name}.{clone.uuid[:8]}.nvram.fd</nvram>" in seen
+    cluster.remove_made()
+    remove_imported(cluster, base_id, "fi-chosen")
 
 
 def test_secure_boot_that_was_on_stays_on(cluster: Cluster) -> None:

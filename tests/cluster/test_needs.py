@@ -56,6 +56,7 @@ def bridged(cluster: Cluster) -> Iterator[int]:
     for node in cluster.lab.nodes:
         node.run(["ip", "link", "del", "br-lan"], check=False)
         node.run(["umount", "/usr/bin/swtpm"], check=False)
+        look(cluster, node)
 
 
 def test_a_base_goes_only_where_its_bridge_and_a_tpm_are_and_says_so(cluster: Cluster, bridged: int) -> None:

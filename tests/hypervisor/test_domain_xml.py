@@ -9,6 +9,7 @@ from ravada_web.hypervisor.domain_xml import (
     CloneIdentity,
     Hardware,
     Nvram,
+    bare_machine,
     for_clone,
     leaves_firmware_open,
     new_template,
@@ -167,6 +168,12 @@ def test_a_firmware_that_libvirt_has_chosen_is_named_in_the_domain() -> None:
     assert read_nvram(xml) == Nvram("/vars.fd", "raw")
     assert root.find("./os/loader[@secure='yes']") is not None and root.find("./features/smm[@state='on']") is not None
     assert parse(with_firmware(OPEN, "/code.fd", "/vars.fd", secure=False)).find("./features/smm") is None
+
+
+def test_a_firmware_is_chosen_by_the_machine_whatever_its_devices_are() -> None:
+    bare = parse(bare_machine(EXISTING.replace("<devices>", "<devices><hostdev mode='subsystem' type='pci'/>")))
+    assert sorted(element.tag for element in bare) == ["devices", "memory", "name", "os", "vcpu"]
+    assert len(bare.find("devices") or ()) == 0 and bare.find("os/loader") is not None
 
 
 def test_an_nvram_is_read_in_every_spelling() -> None:

@@ -262,9 +262,11 @@ def test_a_device_says_what_it_needs_of_a_node(device: str, needs: set[Need]) ->
         ("<features><hyperv mode='passthrough'/></features>", {Need("kvm", "yes")}),
         ("<clock offset='localtime'><timer name='hypervclock' present='yes'/></clock>", {Need("kvm", "yes")}),
         ("<clock offset='localtime'><timer name='hypervclock' present='no'/></clock>", set[Need]()),
+        ("<cpu mode='custom'><model>Skylake-Client</model><feature policy='require' name='vmx'/></cpu>",
+         {Need("cpu_model", "Skylake-Client"), Need("cpu_feature", "vmx")}),
         ("<cpu mode='custom'><model>Skylake-Client</model><feature policy='require' name='vmx'/>"
          "<feature policy='disable' name='hle'/></cpu>",
-         {Need("cpu_model", "Skylake-Client"), Need("cpu_feature", "vmx")}),
+         {Need("cpu_feature", "vmx")}),
         ("<cpu mode='host-passthrough'/>", set[Need]()),
         ("<cpu mode='custom' check='none'><model>qemu64</model></cpu>", set[Need]()),
     ],

@@ -126,6 +126,12 @@ def _is_named(place: Place) -> bool:
     return place.get("mode") in ("", "custom") and bool(_model(place)) and place.get("check") != "none"
 
 
+def _model_needs(place: Place) -> list[Need]:
+    """One that goes without some features of its model runs on nodes that call the whole of the model unusable."""
+    without_some = has("feature[@policy='disable']")(place) or has("feature[@policy='forbid']")(place)
+    return [] if without_some else [Need("cpu_model", _model(place))]
+
+
 PROCESSOR = (
     Rule("fitted", "processor_of_host", test=lambda place: place.get("mode") in ("host-passthrough", "host-model")),
     Rule(
@@ -133,17 +139,14 @@ PROCESSOR = (
         "processor_features",
         test=lambda place: _is_named(place) and bool(_required(place)),
         figures=lambda place: {"model": shown(_model(place)), "features": [shown(name) for name in _required(place)]},
-        needs=lambda place: [
-            Need("cpu_model", _model(place)),
-            *(Need("cpu_feature", name) for name in _required(place)),
-        ],
+        needs=lambda place: [*_model_needs(place), *(Need("cpu_feature", name) for name in _required(place))],
     ),
     Rule(
         "kept",
         "processor",
         test=_is_named,
         figures=lambda place: {"model": shown(_model(place))},
-        needs=lambda place: [Need("cpu_model", _model(place))],
+        needs=lambda place: _model_needs(place),
     ),
 )
 _PINS = ("vcpupin", "emulatorpin", "iothreadpin", "vcpusched", "emulatorsched", "iothreadsched", "cachetune")

@@ -9,7 +9,7 @@ from ravada_web.hypervisor import domain_xml, firmware
 from ravada_web.messages import message
 from ravada_web.models import Base, BaseDisk, FileKind, Node
 from ravada_web.remote import files, images
-from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.images import BLOCK_SIZE, INSPECT_SECONDS, hash_seconds
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
@@ -24,7 +24,7 @@ def found(node: Node, connection: libvirt.virConnect, xml: str) -> tuple[str, do
     """A domain's XML with its firmware settled, and the file of that firmware's variables.
 
     A domain that has never run has no such file yet: its XML stays as it is, and clones begin with fresh variables.
-    Raises HypervisorError, and InvalidInput for a file that can be no NVRAM.
+    Raises HypervisorError, and InvalidInput for a file that can be no NVRAM, or is not whole.
     """
     known = firmware.settled(connection, xml) if domain_xml.leaves_firmware_open(xml) else xml
     nvram = domain_xml.read_nvram(known)
@@ -33,7 +33,20 @@ def found(node: Node, connection: libvirt.virConnect, xml: str) -> tuple[str, do
         return xml, None
     if size > MOST_MIB << 20:
         raise InvalidInput({"domain": message("bases.nvram_too_large", file=nvram.path, most_mib=MOST_MIB)})
+    if nvram.format != "raw":
+        _require_whole(node, nvram)
     return known, nvram
+
+
+def _require_whole(node: Node, nvram: domain_xml.Nvram) -> None:
+    """Raise InvalidInput for an image that is of another format, or names other files."""
+    workspace, where = endpoints.workspace(), endpoints.target(node)
+    try:
+        images.ensure_self_contained(
+            images.inspect(workspace, where, nvram.path, nvram.format, deadline=INSPECT_SECONDS)
+        )
+    except ImageRefused as error:
+        raise InvalidInput({"domain": error.message}) from error
 
 
 def _size(node: Node, path: str) -> int | None:

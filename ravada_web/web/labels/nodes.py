@@ -34,6 +34,8 @@ FACTS = {
     "firmwares": _l("Firmware"),
     "networks": _l("Networks"),
 }
+# What bases may need, by the kind of need.
+OFFERS = {"tpm": _l("Emulated TPM"), "bridge": _l("Bridges")}
 VIRTUALIZATION = {"kvm": _l("KVM"), "qemu": _l("emulated (QEMU)")}
 CHARTS = {
     "cpu_load": _l("CPU"),
