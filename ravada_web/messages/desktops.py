@@ -32,6 +32,10 @@ TEXTS: dict[str, Template] = {
         "The host’s processors are all in use. Try again in a few minutes, when others have shut down their desktops."
     ),
     "desktops.obstacle_not_known": N_("How much memory the host has free is not known yet. Try again in a minute."),
+    "desktops.obstacle_no_base": N_(
+        "The files that this desktop is based on can’t be used on its host right now. Your data is safe; try again in "
+        "a few minutes, and tell your administrator if it stays so."
+    ),
     "desktops.obstacle_lacks": N_(
         "The host lacks something that this desktop needs. Your data is safe; tell your administrator."
     ),

@@ -17,6 +17,7 @@ STARTING: tuple[Filter, ...] = (
     *SERVING,
     filters.enabled,
     filters.offers_all,
+    filters.replica_ready,
     filters.disk,
     filters.memory,
     filters.processors,
@@ -25,14 +26,15 @@ STARTING: tuple[Filter, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A clone that is to start on its node: what it takes there, or, where it is `paused`, holds already, in MiB; and
-    what its base needs."""
+    """A clone that is to start on its node: what it takes there, or, where it is `paused`, holds already, in MiB; what
+    its base needs; and the state of the copy of its base's version there."""
 
     node_id: int
     memory_mib: int
     vcpus: int
     paused: bool = False
     needs: tuple[Need, ...] = ()
+    replica: str = "ready"
 
 
 def unserved(node: NodeState) -> Reason | None:
@@ -44,7 +46,7 @@ def obstacle(node: NodeState, start: Start) -> Reason | None:
     """What keeps the clone from starting on its node, the hardest to remove first; None where it may."""
     # Its disk is there already; a node whose pool is at its floor takes no further byte.
     demand = Demand(count=1, memory_mib=start.memory_mib, disk_mib=1, start=True, vcpus=start.vcpus, needs=start.needs)
-    return _first(RESUMING if start.paused else STARTING, node, demand)
+    return _first(RESUMING if start.paused else STARTING, replace(node, replica=start.replica), demand)
 
 
 def charge(node: NodeState, start: Start) -> NodeState:

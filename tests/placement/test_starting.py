@@ -83,6 +83,14 @@ def test_the_hardest_to_remove_is_named_first() -> None:
     assert named == [expected for _value, expected in WORST.values()]
 
 
+def test_the_copy_of_its_own_base_counts_whatever_the_node_has_of_others() -> None:
+    node = replace(WELL, replica=None)
+    assert code(node, CLONE) == ""
+    assert code(node, replace(CLONE, replica="copying")) == "replica_not_ready"
+    # What is paused has its files open.
+    assert code(node, replace(PAUSED, replica="failed")) == ""
+
+
 def test_what_starts_is_counted_for_the_next_and_what_resumes_is_not() -> None:
     after = charge(WELL, CLONE)
     assert (after.memory_free_mib, after.vcpus_free, after.running) == (512, 0, 2)

@@ -12,18 +12,18 @@ from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
 from ravada_web.models import AT_REST, Clone, CloneState, Node, User, now
-from ravada_web.placement.starting import charge, unserved
+from ravada_web.placement.starting import unserved
 from ravada_web.placement.types import NodeState
 from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
 from ravada_web.services.clones.listing import out_of_space
 from ravada_web.services.clones.obstacles import (
     WAITING,
+    Nodes,
     explain,
+    nodes_of,
     obstacle_of,
     reason_against,
-    start_of,
-    states_of,
 )
 from ravada_web.services.clones.outcomes import Acted, Outcome, Skipped
 from ravada_web.services.clones.waves import batch_size
@@ -131,8 +131,10 @@ def _judged(session: Session, actor: User, action: Action, clone_ids: Collection
         raise NotFound(message("clones.not_found"))
     if action == delete and not any(may_delete(actor, clone) for clone in found):
         rights.require(actor, "clones.create")
-    nodes = states_of(session, found)
-    skipped = {clone.id: skip for clone in found if (skip := _in_the_way(actor, action, clone, nodes[clone.node_id]))}
+    nodes = nodes_of(session, found)
+    skipped = {
+        clone.id: skip for clone in found if (skip := _in_the_way(actor, action, clone, nodes.states[clone.node_id]))
+    }
     if action == start:
         skipped |= _not_startable(session, actor, [clone for clone in found if clone.id not in skipped], nodes)
     clones = [clone for clone in found if clone.id not in skipped]
@@ -156,11 +158,9 @@ def _in_the_way(actor: User, action: Action, clone: Clone, node: NodeState) -> S
     return None
 
 
-def _not_startable(
-    session: Session, actor: User, clones: Sequence[Clone], states: Mapping[int, NodeState]
-) -> dict[int, Skipped]:
+def _not_startable(session: Session, actor: User, clones: Sequence[Clone], nodes: Nodes) -> dict[int, Skipped]:
     """Those of these clones that cannot start beside the ones before them, by their nodes or their owners' quotas."""
-    nodes, quota, skipped = dict(states), quotas.Starts(session, actor), {}
+    quota, skipped = quotas.Starts(session, actor), {}
     for clone in clones:
         if reason := reason_against(clone, nodes):
             why = explain(clone.node, reason)
@@ -168,7 +168,7 @@ def _not_startable(
         elif refusal := quota.refusal(clone):
             skipped[clone.id] = Skipped(clone.id, clone.name, refusal)
         else:
-            nodes[clone.node_id] = charge(nodes[clone.node_id], start_of(clone))
+            nodes = nodes.with_started(clone)
             quota.charge(clone)
     return skipped
 

@@ -1,14 +1,16 @@
 """What keeps a clone from starting: placement's one rule, for its card, for a launch and for starts of many."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ravada_web.messages import Message, message
 from ravada_web.messages.placement import reason_message
-from ravada_web.models import Clone, CloneState, Node
+from ravada_web.models import Clone, CloneState, Node, Replica, ReplicaState
 from ravada_web.placement import starting
 from ravada_web.placement.starting import Start
 from ravada_web.placement.types import NodeState, Reason
@@ -32,12 +34,19 @@ class Obstacle(StrEnum):
     NO_MEMORY = "no_memory"
     NO_PROCESSORS = "no_processors"
     NOT_KNOWN = "not_known"
+    NO_BASE = "no_base"
     LACKS = "lacks"
 
     @property
     def passes(self) -> bool:
         """Whether it may be gone at any moment, when others shut down or something is deleted: a try is worth it."""
-        return self in (Obstacle.NO_SPACE, Obstacle.NO_MEMORY, Obstacle.NO_PROCESSORS, Obstacle.NOT_KNOWN)
+        return self in (
+            Obstacle.NO_SPACE,
+            Obstacle.NO_MEMORY,
+            Obstacle.NO_PROCESSORS,
+            Obstacle.NOT_KNOWN,
+            Obstacle.NO_BASE,
+        )
 
 
 _OBSTACLES = {
@@ -50,6 +59,7 @@ _OBSTACLES = {
     "memory": Obstacle.NO_MEMORY,
     "memory_unknown": Obstacle.NOT_KNOWN,
     "processors": Obstacle.NO_PROCESSORS,
+    "replica_not_ready": Obstacle.NO_BASE,
 }
 
 
@@ -58,23 +68,42 @@ def obstacle_of(reason: Reason) -> Obstacle:
     return _OBSTACLES.get(reason.code, Obstacle.LACKS)
 
 
-def states_of(session: Session, clones: Collection[Clone]) -> dict[int, NodeState]:
-    """The nodes of these clones as the rule sees them, by their ids."""
-    return placements_loads.starting_states(session, {clone.node for clone in clones})
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of clones as the rule sees them, by their ids; and the states of the copies of base versions there, by
+    the version's id and the node's."""
+
+    states: Mapping[int, NodeState]
+    replicas: Mapping[tuple[int, int], str]
+
+    def start_of(self, clone: Clone) -> Start:
+        """What the clone takes of its node when it starts."""
+        paused = clone.state == CloneState.PAUSED
+        # Without a row it is for the start itself to say what is missing.
+        replica = self.replicas.get((clone.version_id, clone.node_id), ReplicaState.READY)
+        return Start(clone.node_id, clone.memory_mib, clone.base.vcpus, paused, needs_of(clone.base), replica)
+
+    def with_started(self, clone: Clone) -> "Nodes":
+        """The same once the clone runs."""
+        running = starting.charge(self.states[clone.node_id], self.start_of(clone))
+        return replace(self, states={**self.states, clone.node_id: running})
 
 
-def start_of(clone: Clone) -> Start:
-    """What the clone takes of its node when it starts."""
-    paused = clone.state == CloneState.PAUSED
-    return Start(clone.node_id, clone.memory_mib, clone.base.vcpus, paused, needs_of(clone.base))
+def nodes_of(session: Session, clones: Collection[Clone]) -> Nodes:
+    """The nodes of these clones. Hold the placement lock to decide by them."""
+    states = placements_loads.starting_states(session, {clone.node for clone in clones})
+    held = select(Replica.version_id, Replica.node_id, Replica.state)
+    versions = {clone.version_id for clone in clones}
+    found = session.execute(held.where(Replica.version_id.in_(versions), Replica.node_id.in_(states))).all()
+    return Nodes(states, {(version_id, node_id): state for version_id, node_id, state in found})
 
 
-def reason_against(clone: Clone, states: Mapping[int, NodeState]) -> Reason | None:
+def reason_against(clone: Clone, nodes: Nodes) -> Reason | None:
     """What keeps the clone from starting; None where it may, and for one that runs or is in work on a node that
     answers."""
-    node = states[clone.node_id]
+    node = nodes.states[clone.node_id]
     if clone.state in WAITING:
-        return starting.obstacle(node, start_of(clone))
+        return starting.obstacle(node, nodes.start_of(clone))
     if reason := starting.unserved(node):
         return reason
     # The node answers again; what stands there is not known before its next check.

@@ -1,6 +1,6 @@
 """“My desktops”: one's own clones, what is in the way of each in its user's words, and the offers not yet taken up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -8,12 +8,11 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Base, Clone, CloneState, Operation, OperationState, User
-from ravada_web.placement.types import NodeState
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.hastening import MAKING
-from ravada_web.services.clones.obstacles import WAITING, Obstacle, obstacle_of, reason_against, states_of
+from ravada_web.services.clones.obstacles import WAITING, Nodes, Obstacle, nodes_of, obstacle_of, reason_against
 from ravada_web.services.consoles import screenshots
 from ravada_web.services.operations import waiting
 from ravada_web.services.operations.kinds import kinds_on
@@ -101,7 +100,7 @@ def desktop_of(viewer: User, base_id: int) -> Clone | None:
 def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
     """The cards of clones, in a handful of queries whatever their number."""
     operations = _operations(rows)
-    nodes = states_of(db.session(), rows)
+    nodes = nodes_of(db.session(), rows)
     shown = screenshots.times([row.id for row in rows if row.state in (CloneState.RUNNING, CloneState.PAUSED)])
     late = [id_ for id_, (_kind, state) in operations.items() if state == OperationState.WAITING]
     places = waiting.places(viewer, late)
@@ -130,7 +129,7 @@ def _card(
     clone: Clone,
     operation: tuple[str, str] | None,
     place: Waiting | None,
-    nodes: Mapping[int, NodeState],
+    nodes: Nodes,
     picture: int | None,
 ) -> Desktop:
     restarts = bool(operation and operation[0] in kinds_on(RESTARTED_CLONES) and clone.state == CloneState.STOPPING)

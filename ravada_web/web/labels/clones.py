@@ -28,6 +28,7 @@ OBSTACLES = {
     Obstacle.NO_POOL: _l("Cannot start: the node’s storage pool is not available"),
     Obstacle.NO_PROCESSORS: _l("Cannot start now: the node has reached its CPU overcommit"),
     Obstacle.NOT_KNOWN: _l("Cannot start yet: the node’s free memory is not known"),
+    Obstacle.NO_BASE: _l("Cannot start now: the node’s copy of the base cannot be used"),
     Obstacle.LACKS: _l("Cannot start: the node lacks something that it needs"),
 }
 RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)

@@ -10,7 +10,19 @@ from sqlalchemy import select
 
 from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, CloneState, Node, Observed, Operation, Pool, ServiceState, User
+from ravada_web.models import (
+    Base,
+    Clone,
+    CloneState,
+    Node,
+    Observed,
+    Operation,
+    Pool,
+    Replica,
+    ReplicaState,
+    ServiceState,
+    User,
+)
 from ravada_web.services.clones import actions
 from ravada_web.services.clones.obstacles import Obstacle
 from ravada_web.services.clones.outcomes import Outcome
@@ -215,6 +227,8 @@ def test_starts_at_once_do_not_pass_the_limit_together(app: Flask, people: Peopl
         (Node, {"memory_free_mib": None}, Obstacle.NOT_KNOWN),
         (Node, {"cpu_overcommit": 0.0}, Obstacle.NO_PROCESSORS),
         (Node, {"service_state": ServiceState.DISABLED}, Obstacle.CLOSED),
+        (Replica, {"state": ReplicaState.COPYING}, Obstacle.NO_BASE),
+        (Replica, {"state": ReplicaState.FAILED}, Obstacle.NO_BASE),
     ],
 )
 def test_card_launch_and_start_of_many_say_the_same(
