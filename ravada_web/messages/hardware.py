@@ -37,6 +37,11 @@ TEXTS: dict[str, Template] = {
     "hardware.card_ports": N_("Fixed ports of the host can belong to one machine only."),
     "hardware.card_team": N_("The card that it is teamed with was passed through from the host."),
     "hardware.host_file": N_("%(path)s is a file of the original host."),
+    "hardware.firmware_file": N_("Boots with the firmware %(path)s. Nodes without this file are not used."),
+    "hardware.firmware_writable": N_(
+        "Its firmware file %(path)s is writable and keeps this machine’s own settings. Use a read-only firmware, with "
+        "its settings in an NVRAM file."
+    ),
     "hardware.firmware_of_host": N_("%(path)s is a file of the original host. The node’s standard BIOS is used."),
     "hardware.spice": N_("Works only with SPICE, which Ravada replaces with its own display."),
     "hardware.channel_of_host": N_("Leads to something that only the original host has."),

@@ -7,7 +7,7 @@ TEXTS: dict[str, Template] = {
     # Each follows "needs" or "lacks"
     "needs.arch": N_("a processor for %(value)s"),
     "needs.machine": N_("the machine type %(value)s"),
-    "needs.firmware": N_("the UEFI firmware %(value)s"),
+    "needs.firmware": N_("the firmware %(value)s"),
     "needs.firmware_any": N_("UEFI firmware"),
     "needs.secure_boot": N_("UEFI firmware with Secure Boot"),
     "needs.tpm": N_("an emulated TPM %(value)s"),

@@ -285,10 +285,23 @@ def test_the_machine_says_what_it_needs_of_a_node(part: str, needs: set[Need]) -
         (domain(os="<firmware><feature enabled='yes' name='secure-boot'/></firmware>")
          .replace("<os>", "<os firmware='efi'>"), {Need("firmware", "efi"), Need("secure_boot", "yes")}),
         (domain(os="<loader>/usr/share/seabios/bios.bin</loader>"), set[Need]()),
+        (domain(os="<loader>/usr/share/ovmf/OVMF.fd</loader>"), {Need("firmware", "/usr/share/ovmf/OVMF.fd")}),
+        (domain(os="<loader type='rom'> /opt/own.fd </loader>"), {Need("firmware", "/opt/own.fd")}),
     ],
 )  # fmt: skip
 def test_firmware_is_needed_by_what_boots_with_it(xml: str, needs: set[Need]) -> None:
     assert set(analyse(xml).needs) == PLAIN | needs
+
+
+def test_a_firmware_file_that_keeps_one_machines_settings_is_refused_and_any_other_stays() -> None:
+    loader = "<loader type='pflash' readonly='{}'>/var/lib/own.fd</loader>"
+    (found,) = analyse(domain(os=loader.format("no"))).refused
+    assert (found.text.kind, found.text.figures) == ("hardware.firmware_writable", {"path": "/var/lib/own.fd"})
+    assert analyse(domain(os=loader.format("yes"))).refused == ()
+    assert (
+        "<loader>/usr/share/ovmf/OVMF.fd</loader>"
+        in analyse(domain(os="<loader>/usr/share/ovmf/OVMF.fd</loader>")).template
+    )
 
 
 @pytest.mark.parametrize(

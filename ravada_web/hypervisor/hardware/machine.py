@@ -52,7 +52,11 @@ def _edit(place: Place) -> str:
 
 
 def _text(place: Place) -> Mapping[str, Figure]:
-    return {"path": shown((place.element.text or "").strip())}
+    return {"path": shown(_file(place))}
+
+
+def _file(place: Place) -> str:
+    return (place.element.text or "").strip()
 
 
 SYSTEM = (
@@ -69,9 +73,25 @@ SYSTEM = (
         "dropped",
         "firmware_of_host",
         where="loader",
-        test=lambda place: place.get("type") != "pflash" and bool((place.element.text or "").strip()),
+        test=lambda place: place.get("type") != "pflash" and "bios" in _file(place).lower(),
         figures=_text,
         gone=True,
+    ),
+    Rule(
+        "kept",
+        "firmware_file",
+        where="loader",
+        test=lambda place: place.get("type") != "pflash" and bool(_file(place)),
+        figures=_text,
+        needs=lambda place: [Need("firmware", _file(place))],
+    ),
+    Rule(
+        "refused",
+        "firmware_writable",
+        where="loader",
+        test=lambda place: place.get("type") == "pflash" and place.get("readonly") == "no",
+        figures=_text,
+        remedy=_edit,
     ),
     Rule(
         "kept",

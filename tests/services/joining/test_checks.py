@@ -301,7 +301,7 @@ def test_a_host_that_has_what_bases_need_says_so_in_one_line() -> None:
         ("bridge", "br-lan", "needs the bridge br-lan. Create the bridge", ""),
         ("interface", "eno1", "needs the network card eno1.", ""),
         ("machine", "microvm", "needs the machine type microvm.", ""),
-        ("firmware", "/opt/code.fd", "needs the UEFI firmware /opt/code.fd.", "edk2-ovmf"),
+        ("firmware", "/opt/code.fd", "needs the firmware /opt/code.fd.", "edk2-ovmf"),
         ("secure_boot", "yes", "needs UEFI firmware with Secure Boot.", "edk2-ovmf"),
         ("tpm", "2.0", "needs an emulated TPM 2.0.", "swtpm swtpm-tools"),
     ],
