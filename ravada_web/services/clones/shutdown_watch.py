@@ -129,4 +129,5 @@ def _settle(operation_id: int, seen: Seen | None) -> None:
         log.warning("not settled, the next look will", operation=operation_id, error=str(error))
     except Exception as error:
         log.exception("not settled", operation=operation_id)
-        shutdowns.fail(operation_id, error)
+        with suppress(SQLAlchemyError, DatabaseBusy):
+            shutdowns.fail(operation_id, error)
