@@ -10,6 +10,7 @@ from flask import Flask, current_app
 
 from ravada_web.cli.common import administrator, wait
 from ravada_web.errors import NotFound, RavadaError
+from ravada_web.messages import MessageError
 from ravada_web.models import Node, Operation
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
 from ravada_web.services.joining.checks.findings import Finding, findings_of
@@ -66,9 +67,14 @@ def _outcome(app: Flask, place: Place, options: Options) -> str:
     with app.app_context():
         try:
             _join(place, options)
-        except (RavadaError, click.ClickException) as error:
+        except click.Abort:
+            raise
+        except (MessageError, click.ClickException) as error:
             click.echo(f"node {place.name}: {error}", err=True)
             return str(error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other nodes are joined all the same
+            click.echo(f"node {place.name}: {error!r}", err=True)
+            return repr(error)
     click.echo(f"node {place.name} joined")
     return ""
 

@@ -147,8 +147,9 @@ class Link:
         self._remove_sockets()
 
     def _remove_sockets(self) -> None:
-        self._workspace.control(self.target).unlink(missing_ok=True)
-        self._workspace.libvirt_socket(self.target).unlink(missing_ok=True)
+        for path in (self._workspace.control(self.target), self._workspace.libvirt_socket(self.target)):
+            with suppress(OSError):  # then ssh says what is in its way
+                path.unlink(missing_ok=True)
 
 
 class LinkKeeper:
@@ -176,7 +177,8 @@ class LinkKeeper:
         """Remove the sockets that a killed keeper left; its connections died with it."""
         for pattern in ("n*.ctl*", "n*.lv"):
             for path in self._workspace.run_dir.glob(pattern):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def reconcile(self, targets: Iterable[Target]) -> dict[int, LinkState]:
         """Start and stop links to match `targets`; returns their states by node id."""

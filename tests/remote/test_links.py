@@ -173,6 +173,23 @@ def test_another_name_keeps_the_link_and_another_key_makes_it_anew(keeper: LinkK
     wait_until(lambda: "has changed" in str(keeper.reconcile([foreign])[7].reason), 10, "the host key is refused")
 
 
+@pytest.mark.parametrize("taken", ["known_hosts", "control", "libvirt_socket"])
+def test_what_is_in_one_links_way_is_its_own_state_and_no_other_suffers(
+    keeper: LinkKeeper, place: Place, taken: str
+) -> None:
+    odd = replace(place.target, node_id=8, name="kvm8")
+    in_the_way = getattr(place.workspace, taken)(odd)
+    in_the_way.mkdir()
+
+    def states() -> dict[int, LinkState]:
+        return keeper.reconcile([odd, place.target])
+
+    wait_until(lambda: states()[7].up and states()[8].reason.kind != "remote.link_starting", 15, "the other one is up")
+    assert not states()[8].up
+    in_the_way.rmdir()
+    wait_until(lambda: states()[8].up, 15, "it is up once nothing is in its way")
+
+
 def test_this_host_needs_no_link(keeper: LinkKeeper, place: Place) -> None:
     assert keeper.reconcile([place.local])[1].up
     assert link_is_up(place.workspace, place.local)

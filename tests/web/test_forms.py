@@ -26,9 +26,12 @@ CLONES = {"base_id": "1", "count": "3", "prefix": "new", "owner": "user"}
 # address, a form that is right, the field that is made wrong, and how
 WRONG = [
     *(("/nodes/add", NODE, "name", value) for value in ("", "a b", "<b>", "n1")),
-    *(("/nodes/add", NODE, "address", value) for value in ("", "http://x", "192.0.2.1", "-x")),
+    *(
+        ("/nodes/add", NODE, "address", value)
+        for value in ("", "http://x", "192.0.2.1", "-x", "fe80::1", "fd00::1%eth0", "a@b", "kvm:22", "a..b")
+    ),
     *(("/nodes/add", NODE, "port", value) for value in ("", "0", "65536", "ssh")),
-    *(("/nodes/add", NODE, "user", value) for value in ("", "Root!", "a b")),
+    *(("/nodes/add", NODE, "user", value) for value in ("", "a;b", "a b", "-l", "a$b")),
     *(("/nodes/{node}/edit", SETTINGS, "memory_reserve_mib", value) for value in ("", "-1", "many", "99999999")),
     *(("/nodes/{node}/edit", SETTINGS, "builds_at_once", value) for value in ("0", "33")),
     *(("/nodes/{node}/edit", SETTINGS, "clone_limit", value) for value in ("-1", "all")),
