@@ -78,7 +78,7 @@ TEXTS: dict[str, Template] = {
     "hardware.card_port_id": N_("Each desktop has its own port ID on the virtual switch."),
     "hardware.emulator": N_("Each node’s own QEMU is used."),
     "hardware.display": N_("Replaced (it was %(type)s) with one private display, opened through Ravada only."),
-    "hardware.audio": N_("Replaced (it was %(type)s): the sound card stays and plays nowhere on the host."),
+    "hardware.audio": N_("Replaced: a sound card stays, and nothing is played on the host."),
     "hardware.sound_output": N_("The sound card stays, without the output that it was bound to."),
     "hardware.video_qxl": N_("QXL needs SPICE; standard VGA takes its place."),
     "hardware.video_3d": N_("3D acceleration needs a graphics card of the host; the screen works without it."),
@@ -102,7 +102,7 @@ TEXTS: dict[str, Template] = {
     "hardware.unknown": N_("Kept as it is; Ravada does not know this element."),
     "hardware.disk": N_("%(path)s is copied; each desktop writes to a thin layer of its own."),
     "hardware.machine": N_(
-        "Machine type %(machine)s; on a node without it, the newest %(family)s. Nodes without any are not used."
+        "Machine type %(machine)s; on a node without it, the newest %(family)s. Nodes with neither are not used."
     ),
     "hardware.uefi": N_("Boots with UEFI. Nodes without UEFI firmware are not used."),
     "hardware.nvram": N_("Its boot entries and Secure Boot keys are copied with the disks; each desktop has its own."),

@@ -154,6 +154,61 @@ def test_an_import_that_failed_shows_the_form_with_the_cause(world: World, peopl
     assert "/srv/a\n/srv/b" in answer.text
 
 
+LISTED = [
+    {"verdict": "refused", "element": "disk vda", "text": {"kind": "remote.corrupt", "figures": {}},
+     "remedy": "qemu-img check -r all '/srv/a <b>'", "count": 1},
+    {"verdict": "dropped", "element": "redirdev", "text": {"kind": "hardware.spice", "figures": {}}, "remedy": "",
+     "count": 2},
+    {"verdict": "dropped", "element": "smartcard", "text": {"kind": "hardware.spice", "figures": {}}, "remedy": "",
+     "count": 1},
+]  # fmt: skip
+
+
+def inspected(people: People, findings: list[dict[str, object]]) -> int:
+    operation = base_actions.request_inspection(
+        people.administrator, name="b2", description="", source="domain", domain="original"
+    )
+    with transaction() as session:
+        finish(session.get_one(Operation, operation.id), state="done", result={"findings": findings})
+    return operation.id
+
+
+def test_an_inspection_is_listed_and_what_is_refused_cannot_be_imported(
+    world: World, people: People, sign_in: SignIn
+) -> None:
+    page = sign_in(people.administrator).get(f"/bases/import/listed/{inspected(people, LISTED)}").text
+    assert "qemu-img check -r all &#39;/srv/a &lt;b&gt;&#39;" in page
+    assert "<code>redirdev</code> ×2, <code>smartcard</code>" in page
+    assert "Inspect again" in page and ">Import</button>" not in page
+
+
+def test_what_was_listed_is_what_is_imported(world: World, people: People, sign_in: SignIn) -> None:
+    client = sign_in(people.administrator)
+    inspection = inspected(people, LISTED[1:])
+    assert ">Import</button>" in client.get(f"/bases/import/listed/{inspection}").text
+    answer = client.post(f"/bases/import/listed/{inspection}")
+    begun = db.session.query(Operation).filter_by(kind="base_import").one()
+    assert answer.location == f"/bases/import/{begun.id}"
+    assert (begun.params["domain"], begun.params["listed"]) == ("original", LISTED[1:])
+
+
+def test_a_name_that_was_taken_meanwhile_brings_the_form_back(world: World, people: People, sign_in: SignIn) -> None:
+    inspection = inspected(people, LISTED[1:])
+    with transaction() as session:
+        operation = session.get_one(Operation, inspection)
+        operation.params = operation.params | {"name": "linux"}
+    answer = sign_in(people.administrator).post(f"/bases/import/listed/{inspection}")
+    assert answer.status_code == 422 and 'id="name-error"' in answer.text
+
+
+def test_what_is_not_inspected_yet_is_not_imported(world: World, people: People, sign_in: SignIn) -> None:
+    operation = base_actions.request_inspection(
+        people.administrator, name="b2", description="", source="domain", domain="original"
+    )
+    assert sign_in(people.administrator).post(f"/bases/import/listed/{operation.id}").status_code == 409
+    assert db.session.query(Operation).filter_by(kind="base_import").count() == 0
+
+
 def test_progress_reloads_by_itself(world: World, people: People, sign_in: SignIn) -> None:
     operation = host_keys.request_join(people.administrator, name="n8", address="192.0.2.8", port=22, user="root")
     client, path = sign_in(people.administrator), f"/nodes/add/{operation.id}"

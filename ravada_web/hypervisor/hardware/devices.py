@@ -169,7 +169,7 @@ DEVICES: Mapping[str, Sequence[Rule]] = {
     "channel": CHANNEL,
     "emulator": (Rule("fitted", "emulator", gone=True),),
     "graphics": (Rule("fitted", "display", figures=attribute("type"), gone=True),),
-    "audio": (Rule("fitted", "audio", figures=attribute("type"), gone=True),),
+    "audio": (Rule("fitted", "audio", gone=True),),
     "sound": (Rule("fitted", "sound_output", where="audio", gone=True),),
     "video": VIDEO,
     "redirdev": _SPICE,

@@ -19,7 +19,7 @@ REPLICAS = {
     "removing": Look(_l("Removing"), "orange", "loader-2", busy=True),
 }
 VERDICTS = {
-    "refused": Look(_l("In the way"), "red", "alert-circle"),
+    "refused": Look(_l("Refused"), "red", "alert-circle"),
     "dropped": Look(_l("Dropped"), "orange", "circle-x"),
     "fitted": Look(_l("Fitted to each desktop or node"), "blue", "adjustments"),
     "kept": Look(_l("Kept"), "green", "circle-check"),
