@@ -169,7 +169,7 @@ def inspected(people: People, findings: list[dict[str, object]]) -> int:
         people.administrator, name="b2", description="", source="domain", domain="original"
     )
     with transaction() as session:
-        finish(session.get_one(Operation, operation.id), state="done", result={"findings": findings})
+        finish(session.get_one(Operation, operation.id), result={"findings": findings})
     return operation.id
 
 
