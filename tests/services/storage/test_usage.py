@@ -61,3 +61,9 @@ def test_pools_are_counted_that_were_not_for_ten_minutes(app: Flask) -> None:
         session.get_one(Node, nodes[3]).observed = Observed.DOWN
     assert usage.due() == [[nodes[0], nodes[2]]]
     assert usage.due() == [], "what did not come of it is not asked for at once again"
+
+
+def test_what_a_deleted_uefi_clone_left_is_an_orphan_of_ours() -> None:
+    left = [seen("/p/gone-4.89abcdef.nvram.fd", 1), seen("/p/.ravada-base-1-v1-nvram.fd.op-12-1.part", 1)]
+    kinds = summed([*left, seen("/p/OVMF_VARS.fd", 1)], OWNERS)["kinds"]
+    assert (kinds["orphan"]["count"], kinds["other"]["count"]) == (2, 1)
