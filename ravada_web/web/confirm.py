@@ -12,7 +12,7 @@ NAMED = 12
 @dataclass(frozen=True)
 class Question:
     """`effects` say what happens and what is lost; `names` what it happens to; `choices` are (value, word, hint);
-    `commands` are run."""
+    `commands` are run; `skipped` says what it does not happen to, and why."""
 
     title: str
     effects: list[str]
@@ -23,6 +23,7 @@ class Question:
     fields: list[tuple[str, str]] = field(default_factory=list)
     choices: list[tuple[str, str, str]] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     danger: bool = True
 
     @property

@@ -221,7 +221,7 @@ def test_of_a_selection_what_can_be_done_is_done_and_the_rest_is_named(world: Wo
     answer = fragment(client, "/clones/start", method="POST", at="/clones", data={"id": both, "next": "/clones"})
     assert answer.status_code == 204
     assert json.loads(answer.headers["HX-Trigger"])["toast"] == {
-        "text": "Starting 1 of 3; 2 skipped. foreign-1: Not possible while being created. #999: No longer exists.",
+        "text": "Starting 1 of 3; 2 skipped.\nforeign-1: Not possible while being created.\n#999: No longer exists.",
         "kind": "warning",
     }
     # Without JavaScript the page says the same.

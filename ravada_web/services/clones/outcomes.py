@@ -55,8 +55,8 @@ class Outcome:
         """A sentence for each reason, with the names of those that it is true of; alike ones grouped."""
         return by_reason([(skipped.name, skipped.why) for skipped in self.skipped])
 
-    def summary(self, left: int = 0) -> Message:
-        """How many it is done to, how many are skipped and why; `left` were skipped when it was asked about."""
+    def head(self, left: int = 0) -> Message:
+        """How many it is done to, and how many are skipped; `left` were skipped when it was asked about."""
         skipped = len(self.skipped) + left
         head = message(
             f"clones.partly_{self.action}", done=len(self.done), count=self.requested + left, skipped=skipped

@@ -34,14 +34,10 @@ class Action:
 def question(name: str, chosen: Chosen, outcome: Outcome, back: str) -> Question:
     """Ask before doing it to these clones, saying what is lost, and which of those selected are skipped and why."""
     action = ACTIONS[name]
-    skipped = (
-        [ngettext("%(num)s is skipped:", "%(num)s are skipped:", len(outcome.skipped))]
-        if outcome.requested > 1 and outcome.skipped
-        else []
-    )
     return Question(
         title=_title(action, chosen, outcome),
-        effects=[*(action.effects(chosen) if chosen else []), *skipped, *map(str, outcome.reasons())],
+        effects=action.effects(chosen) if chosen else [],
+        skipped=_skipped(outcome),
         action=url_for("clones.act", action=name),
         button=str(action.button),
         back=back,
@@ -49,6 +45,12 @@ def question(name: str, chosen: Chosen, outcome: Outcome, back: str) -> Question
         fields=[*(("id", str(clone.id)) for clone in chosen), *_left(outcome)],
         danger=action.danger,
     )
+
+
+def _skipped(outcome: Outcome) -> list[str]:
+    count = len(outcome.skipped)
+    heading = [ngettext("%(num)s is skipped:", "%(num)s are skipped:", count)] if count < outcome.requested else []
+    return [*heading, *map(str, outcome.reasons())] if count else []
 
 
 def _title(action: Action, chosen: Chosen, outcome: Outcome) -> str:
@@ -70,12 +72,17 @@ def _left(outcome: Outcome) -> list[tuple[str, str]]:
 def said(name: str, outcome: Outcome, left: int) -> tuple[str, str]:
     """The message once it is requested, and its kind; `left` were skipped when it was asked about."""
     if outcome.refused or (left and outcome.done):
-        return str(outcome.summary(left)), "warning"
+        return _lines(outcome, left), "warning"
     if not outcome.done:
         return _("No selected desktop needed this."), "success"
     if outcome.skipped:
-        return str(outcome.summary()), "success"
+        return _lines(outcome, left), "success"
     return ACTIONS[name].outcome(len(outcome.done)), "success"
+
+
+def _lines(outcome: Outcome, left: int) -> str:
+    """How many, and a line for each reason of those that are skipped."""
+    return "\n".join(map(str, (outcome.head(left), *outcome.reasons())))
 
 
 def _lost_by_shutting_down(chosen: Chosen) -> list[str]:
