@@ -58,10 +58,12 @@ class Outcome:
     def head(self, left: int = 0) -> Message:
         """How many it is done to, and how many are skipped; `left` were skipped when it was asked about."""
         skipped = len(self.skipped) + left
-        head = message(
-            f"clones.partly_{self.action}", done=len(self.done), count=self.requested + left, skipped=skipped
-        )
-        return sentences(head, *self.reasons())
+        count = self.requested + left
+        return message(f"clones.partly_{self.action}", done=len(self.done), count=count, skipped=skipped)
+
+    def summary(self) -> Message:
+        """How many it is done to, how many are skipped and why."""
+        return sentences(self.head(), *self.reasons())
 
     def require_some(self) -> "Outcome":
         """Itself, where it is done to some, or none needed it. Raises NodeRefuses or Conflict with the reasons."""
