@@ -55,3 +55,8 @@ def sweep(*node_ids: int) -> None:
 def check(*node_ids: int) -> None:
     """Check a batch of nodes."""
     probe.check(node_ids)
+
+
+def look(*node_ids: int) -> None:
+    """Check a batch of nodes, with all that they offer: somebody waits for it."""
+    probe.check(node_ids, with_facts=True)

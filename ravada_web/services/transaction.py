@@ -47,6 +47,11 @@ def transaction() -> Iterator[Session]:
         session.info.pop(_WRITING, None)
 
 
+def is_writing() -> bool:
+    """Whether a transaction of this kind is under way here."""
+    return bool(db.session().info.get(_WRITING))
+
+
 def read_again() -> None:
     """End the present read transaction: what is read from now on is as it stands by then. For what waits."""
     db.session.rollback()

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Operation, OperationState, Replica, ReplicaState
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.desktops import launching
 from tests.lab import LabNode
 from tests.support.cluster import GUEST, IMAGES, Cluster, make_base
 from tests.support.servers import wait_until
@@ -249,3 +251,19 @@ def test_the_operations_page_has_no_unexpected_error(cluster: Cluster) -> None:
     db.session.rollback()
     unexpected = [str(row.error) for row in db.session.scalars(failed) if row.error.kind == "operations.unexpected"]
     assert unexpected == []
+
+
+def test_a_start_and_a_launch_are_not_refused_for_a_pool_that_is_back_since_a_moment_ago(on_rvt2: Cluster) -> None:
+    cluster, node = on_rvt2, on_rvt2.lab.nodes[1]
+    first, second = cluster.create("back", 2)
+    for act in (
+        lambda: clone_actions.start(cluster.admin, [first.id]).require_some(),
+        lambda: launching.launch(cluster.admin, second.id),
+    ):
+        node.virsh("pool-destroy", "default")
+        wait_until(lambda: not cluster.node("rvt2").pools[0].active, 12, "it is known to be off")
+        with pytest.raises(Conflict):
+            act()
+        node.virsh("pool-start", "default")
+        act()
+    cluster.wait_state("back", CloneState.RUNNING)

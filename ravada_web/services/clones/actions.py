@@ -16,6 +16,7 @@ from ravada_web.placement.starting import unserved
 from ravada_web.placement.types import NodeState
 from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
+from ravada_web.services.clones import second_look
 from ravada_web.services.clones.listing import out_of_space
 from ravada_web.services.clones.obstacles import (
     WAITING,
@@ -56,6 +57,15 @@ class Action:
         delete none.
         """
         outbox.require_queue()
+        outcome = self._do(actor, clone_ids)
+        doubtful = {skip.id for skip in outcome.skipped if skip.obstacle in second_look.OBSTACLES}
+        if doubtful and second_look.look(_nodes_of(doubtful)):
+            later = self._do(actor, doubtful)
+            kept = [skip for skip in outcome.skipped if skip.id not in doubtful]
+            outcome = Outcome(self.name, [*outcome.done, *later.done], [*kept, *later.skipped])
+        return outcome
+
+    def _do(self, actor: User, clone_ids: Collection[int]) -> Outcome:
         with transaction() as session:
             hold_lock(session, "placement")
             clones, outcome = _judged(session, actor, self, clone_ids)
@@ -118,6 +128,10 @@ def delete_volatile(session: Session, node: Node, clone_ids: Sequence[int]) -> N
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
     for batch in batched(chosen, batch_size("clones_delete", node)):
         _queue_work(session, None, node, batch, "clones_delete", CloneState.DELETING, {}, awaited=False)
+
+
+def _nodes_of(clone_ids: Collection[int]) -> Collection[int]:
+    return set(db.session.scalars(select(Clone.node_id).where(Clone.id.in_(clone_ids))))
 
 
 def _judged(session: Session, actor: User, action: Action, clone_ids: Collection[int]) -> tuple[list[Clone], Outcome]:

@@ -17,6 +17,7 @@ from ravada_web.messages.placement import shortage
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.batches import grouped_batches
+from ravada_web.services.clones import second_look
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
@@ -51,6 +52,10 @@ def request_clones(actor: User, request: Request) -> Decision:
     """
     rights.require(actor, "clones.create")
     outbox.require_queue()
+    return second_look.persuaded(lambda: _request(actor, request))
+
+
+def _request(actor: User, request: Request) -> Decision:
     with transaction() as session:
         known = select(Base.id).where(Base.id == request.base_id, scopes.bases(actor))
         if session.scalar(known) is None:

@@ -15,6 +15,7 @@ from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.clones import second_look
 from ravada_web.services.clones.errors import NodeRefuses, NoRoom
 from ravada_web.services.clones.hastening import MAKING, hasten
 from ravada_web.services.clones.obstacles import Obstacle, obstacle_of
@@ -34,6 +35,14 @@ def launch(actor: User, clone_id: int) -> Clone:
 
     Raises NotFound for a foreign one, Conflict with a reason for its user.
     """
+    clone = clone_list.get(actor, clone_id)
+    try:
+        return second_look.persuaded(lambda: _launch(actor, clone_id), lambda: [clone.node_id])
+    except NodeRefuses as error:
+        raise Conflict(_not_launched(clone, error.obstacle)) from error
+
+
+def _launch(actor: User, clone_id: int) -> Clone:
     with transaction() as session:
         clone = clone_list.get(actor, clone_id)
         if clone.state == CloneState.RUNNING:
@@ -43,10 +52,7 @@ def launch(actor: User, clone_id: int) -> Clone:
             return clone
         if clone.state not in (CloneState.STOPPED, CloneState.PAUSED):
             raise Conflict(_why_not(clone))
-        try:
-            clone_actions.start(actor, [clone_id]).require_some()
-        except NodeRefuses as error:
-            raise Conflict(_not_launched(clone, error.obstacle)) from error
+        clone_actions.start(actor, [clone_id]).require_some()
         return clone
 
 
@@ -83,6 +89,13 @@ def launch_new(actor: User, base_id: int) -> Clone:
     for a base that is not offered, Conflict with the reason in the user's words.
     """
     outbox.require_queue()
+    try:
+        return second_look.persuaded(lambda: _launch_new(actor, base_id))
+    except NoRoom as error:
+        raise Conflict(_no_room(db.session.get_one(Base, base_id), error.decision)) from error
+
+
+def _launch_new(actor: User, base_id: int) -> Clone:
     with transaction() as session:
         hold_lock(session, "placement")
         base = offers.require_offered(session, actor, base_id)
@@ -97,10 +110,7 @@ def launch_new(actor: User, base_id: int) -> Clone:
             volatile=base.offers_volatile,
             start_after=True,
         )
-        try:
-            decision = clone_requests.place_and_write(session, actor, one)
-        except NoRoom as error:
-            raise Conflict(_no_room(base, error.decision)) from error
+        decision = clone_requests.place_and_write(session, actor, one)
         return session.scalars(select(Clone).where(Clone.decision_id == decision.id)).one()
 
 

@@ -51,9 +51,10 @@ PATIENCE_SECONDS = 0.4
 WAVE_SECONDS = 0.7
 
 
-def check(node_ids: Sequence[int]) -> None:
-    """Check these nodes and write what was seen; a node that does not exist any more is passed over."""
-    questions, unasked = _questions(_nodes(node_ids), replica_files.expected_on(node_ids))
+def check(node_ids: Sequence[int], *, with_facts: bool = False) -> None:
+    """Check these nodes and write what was seen, `with_facts` all that they offer too; a node that does not exist any
+    more is passed over."""
+    questions, unasked = _questions(_nodes(node_ids), replica_files.expected_on(node_ids), with_facts)
     db.session.rollback()
     if unasked:
         record(unasked)
@@ -65,28 +66,31 @@ def _nodes(node_ids: Sequence[int]) -> Sequence[Node]:
     return db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
 
 
-def _questions(nodes: Sequence[Node], files: Mapping[int, Sequence[Expected]]) -> tuple[list[Question], list[Answer]]:
+def _questions(
+    nodes: Sequence[Node], files: Mapping[int, Sequence[Expected]], with_facts: bool = False
+) -> tuple[list[Question], list[Answer]]:
     """What to ask of these nodes, with their replicas' files; and what is written of those that cannot be asked."""
-    firmware = offers.firmware_files(db.session()) if any(_wants_facts(node) for node in nodes) else ()
+    wanted = {node.id for node in nodes if with_facts or _wants_facts(node)}
+    firmware = offers.firmware_files(db.session()) if wanted else ()
     questions: list[Question] = []
     unasked: list[Answer] = []
     for node in nodes:
         answer = Answer(node.id, Observed.DOWN)
         with guarded(partial(setattr, answer, "reason"), node=node.name):
-            questions.append(_question(node, files.get(node.id, []), firmware))
+            questions.append(_question(node, files.get(node.id, []), firmware, node.id in wanted))
         if answer.reason:
             unasked.append(answer)
     return questions, unasked
 
 
-def _question(node: Node, files: Sequence[Expected], firmware: tuple[str, ...]) -> Question:
+def _question(node: Node, files: Sequence[Expected], firmware: tuple[str, ...], want_facts: bool) -> Question:
     where = endpoints.target(node)
     paths = tuple(pool.path for pool in node.pools if pool.active)
     return Question(
         target=where,
         uri=endpoints.libvirt_uri(where),
         paths=paths,
-        want_facts=_wants_facts(node),
+        want_facts=want_facts,
         before=Observed(node.observed),
         quarantined=node.trust == Trust.CHANGED,
         files=tuple(files),

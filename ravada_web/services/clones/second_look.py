@@ -1,0 +1,66 @@
+"""Before a refusal stands, its node is looked at again: a pool, a network or a bridge may be there by now."""
+
+import time
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import TypeVar
+
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Node, Observed, now
+from ravada_web.services.clones.errors import NodeRefuses, NoRoom
+from ravada_web.services.clones.obstacles import Obstacle
+from ravada_web.services.operations import outbox
+from ravada_web.services.transaction import is_writing, read_again
+
+Result = TypeVar("Result")
+# Placement's reasons, and the obstacles, that people mend on the node itself.
+REASONS = frozenset({"pool_off", "disk_unknown", "lacks"})
+OBSTACLES = frozenset({Obstacle.NO_POOL, Obstacle.LACKS})
+# What was seen so recently is not looked at again; and so long is waited for what is.
+RECENT = timedelta(seconds=1)
+PATIENCE_SECONDS, POLL_SECONDS = 3.0, 0.05
+
+
+def persuaded(act: Callable[[], Result], nodes: Callable[[], Collection[int]] = tuple) -> Result:
+    """Act; where nodes refuse for what may have been mended since they were looked at, look, and act once more.
+
+    `nodes` says which they are where the refusal does not. Raises as acting does.
+    """
+    try:
+        return act()
+    except NoRoom as refusal:
+        verdicts = refusal.decision.verdicts
+        if not look([verdict.node_id for verdict in verdicts if verdict.reason and verdict.reason.code in REASONS]):
+            raise
+    except NodeRefuses as refusal:
+        if refusal.obstacle not in OBSTACLES or not look(nodes()):
+            raise
+    return act()
+
+
+def look(node_ids: Collection[int]) -> bool:
+    """Have checks look at these nodes now; whether they did, so that asking again is worth it.
+
+    It takes at most PATIENCE_SECONDS, and no time inside a transaction, which would not see what was written.
+    """
+    if not node_ids or is_writing():
+        return False
+    asked = now()
+    old = Node.facts_at.is_(None) | (Node.facts_at < asked - RECENT)
+    to_ask = select(Node.id).where(Node.id.in_(node_ids), Node.observed == Observed.UP, old)
+    ids = list(db.session.scalars(to_ask))
+    if not ids:
+        return False
+    outbox.queue("checks").enqueue(
+        "jobs.nodes.look", args=ids, ttl=int(PATIENCE_SECONDS), job_timeout=60, result_ttl=0, failure_ttl=3600
+    )
+    end = time.monotonic() + PATIENCE_SECONDS
+    unanswered = select(Node.id).where(Node.id.in_(ids), Node.facts_at.is_(None) | (Node.facts_at < asked)).limit(1)
+    while time.monotonic() < end:
+        read_again()
+        if db.session.scalar(unanswered) is None:
+            return True
+        time.sleep(POLL_SECONDS)
+    return True
