@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from ravada_web.extensions import db
+from ravada_web.hypervisor.hardware.analysis import analyse
 from ravada_web.models import Base, Node
 from ravada_web.needs import Need, lacking
 from ravada_web.remote.offers import HostOffers
@@ -61,3 +62,16 @@ def test_a_base_from_before_needs_what_its_template_says() -> None:
 def _node(session: Session, node_id: int) -> Node:
     session.expire_all()
     return session.get_one(Node, node_id)
+
+
+def test_windows_on_hyper_v_features_needs_a_node_with_kvm() -> None:
+    features = "<hyperv mode='custom'><relaxed state='on'/><vpindex state='on'/></hyperv>"
+    xml = (
+        f"<domain type='qemu'><os><type machine='q35'>hvm</type></os><features>{features}</features><devices/></domain>"
+    )
+    needs = analyse(xml).needs
+    emulated = replace(FACTS, offers=FACTS.offers | {"kvm": []})
+    assert lacking(needs, offered(FACTS, HOST)) == []
+    assert lacking(needs, offered(emulated, HOST)) == [Need("kvm", "yes")]
+    older = replace(FACTS, offers=FACTS.offers | {"hyperv": ["relaxed"]})
+    assert lacking(needs, offered(older, HOST)) == [Need("hyperv", "vpindex")]
