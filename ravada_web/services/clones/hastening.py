@@ -31,7 +31,7 @@ def hasten(session: Session, actor: User, clone: Clone) -> None:
     elif clone.state in MAKING and bulk.state == OperationState.WAITING:
         _create_now(session, actor, clone, bulk)
     else:
-        bulk.params = bulk.params | {_WAITED_FOR: [*waited_for(bulk), clone.id]}
+        bulk.params = bulk.params | {_WAITED_FOR: sorted({*waited_for(bulk), clone.id})}
 
 
 def waited_for(operation: Operation) -> Collection[int]:
