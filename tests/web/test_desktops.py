@@ -257,3 +257,14 @@ def test_how_long_ago(people: People, seconds: float, words: str) -> None:
     assert text.endswith(f">{words}</time>")
     assert f'datetime="{moment.isoformat()}"' in text
     assert "UTC" in text
+
+
+def test_the_screen_of_a_paused_one_says_so_and_resumes_it(world: World, sign_in: SignIn) -> None:
+    client = sign_in("user")
+    change(Clone, Clone.id == world.mine, state=CloneState.RUNNING)
+    assert 'data-state="paused"' not in client.get(f"/console/{world.mine}").text
+    change(Clone, Clone.id == world.mine, state=CloneState.PAUSED)
+    text = client.get(f"/console/{world.mine}").text
+    assert text.count('data-state="paused"') == 2 and "Resume" in text and "Paused" in text
+    client.post(f"/desktops/{world.mine}/launch")
+    assert db.session.get_one(Clone, world.mine).state == CloneState.STARTING

@@ -29,6 +29,7 @@ from ravada_web.services.clones.outcomes import Outcome
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.desktops import cards
 from ravada_web.services.desktops.launching import launch, launch_new
+from ravada_web.services.people import users
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_nodes
@@ -194,14 +195,18 @@ def test_cpu_overcommit_of_a_paused_one_is_held_already(people: People, one_runs
     assert actions.start(people.administrator, one_runs[:1]).done
 
 
-def test_starts_at_once_do_not_pass_the_limit_together(app: Flask, people: People, one_runs: list[int]) -> None:
-    change(Node, cpus=2)
-    user_id, begin, started = people.user.id, threading.Barrier(6), []
+def test_starts_at_once_do_not_pass_the_limit_together(migrated_app: Flask) -> None:
+    administrator = users.create(None, "root", "administrator")[0]
+    request_clones(administrator, Request(make_base(make_nodes(1)), 6, "desk", "root"))
+    change(Clone, state=CloneState.STOPPED)
+    change(Node, cpus=2, cpu_overcommit=1.0)
+    ids = list(db.session.scalars(select(Clone.id)))
+    user_id, begin, started = administrator.id, threading.Barrier(6), []
     db.session.rollback()
 
     def starting(clone_id: int) -> Callable[[], None]:
         def run() -> None:
-            with app.app_context():
+            with migrated_app.app_context():
                 user = db.session.get_one(User, user_id)
                 begin.wait(10)
                 started.append(len(actions.start(user, [clone_id]).done))
@@ -209,7 +214,7 @@ def test_starts_at_once_do_not_pass_the_limit_together(app: Flask, people: Peopl
 
         return run
 
-    threads = [threading.Thread(target=starting(clone_id)) for clone_id in one_runs]
+    threads = [threading.Thread(target=starting(clone_id)) for clone_id in ids]
     for thread in threads:
         thread.start()
     for thread in threads:
