@@ -203,6 +203,12 @@ def test_a_fixed_context_id_becomes_a_free_one() -> None:
          "qemu-img convert -O qcow2 /dev/vg/win /var/lib/libvirt/images/win.qcow2"),
         ("<disk type='block' device='lun'><source dev='/dev/sdx'/><target dev='vdb'/></disk>", "disk_on_device",
          "qemu-img convert -O qcow2 /dev/sdx /var/lib/libvirt/images/sdx.qcow2"),
+        ("<disk type='file' device='disk'><source file='/dev/mapper/win'/><target dev='vdb'/></disk>", "disk_on_device",
+         "qemu-img convert -O qcow2 /dev/mapper/win /var/lib/libvirt/images/win.qcow2"),
+        ("<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/x'><encryption format='luks'/>"
+         "</source><target dev='vdb'/></disk>", "encrypted",
+         "qemu-img convert --object secret,id=s,file=PASSPHRASE-FILE --image-opts "
+         "driver=luks,key-secret=s,file.filename=/dev/vg/x -O qcow2 /var/lib/libvirt/images/x.qcow2"),
         ("<disk type='network' device='disk'><source protocol='rbd' name='p/i'><host name='h'/></source>"
          "<target dev='vdb'/></disk>", "disk_on_network",
          "qemu-img convert -O qcow2 rbd:p/i /var/lib/libvirt/images/i.qcow2"),

@@ -10,7 +10,14 @@ from ravada_web.messages import Figure
 
 # Where a copy is proposed: the folder of the pool that every node has.
 _FOLDER = "/var/lib/libvirt/images"
+_DEVICES = "/dev/"
 _ON_THE_HOST = ("block", "nvme", "vhostuser", "vhostvdpa", "dir")
+
+
+def copy_path(origin: str, suffix: str = ".qcow2") -> str:
+    """Where a copy of a disk is proposed: beside its file, or in the pool's folder for what is none."""
+    is_file = origin.startswith("/") and not origin.startswith(_DEVICES)
+    return f"{origin if is_file else f'{_FOLDER}/{_plain_name(origin)}'}{suffix}"
 
 
 def decrypt_command(path: str, image_format: str) -> str:
@@ -28,7 +35,7 @@ def decrypt_inside_command(path: str, image_format: str) -> str:
 def _decrypt_by(driver: str, path: str) -> str:
     options = driver + path.replace(",", ",,")
     keyed = ("--object", "secret,id=s,file=PASSPHRASE-FILE", "--image-opts", options)
-    return command("qemu-img", "convert", *keyed, "-O", "qcow2", f"{path}.qcow2")
+    return command("qemu-img", "convert", *keyed, "-O", "qcow2", copy_path(path))
 
 
 def _is_hard_disk(place: Place) -> bool:
@@ -36,17 +43,20 @@ def _is_hard_disk(place: Place) -> bool:
 
 
 def _decrypt(place: Place) -> str:
-    return decrypt_command(place.get("file", "source") or "FILE", place.get("type", "driver"))
+    return decrypt_command(place.get("file", "source") or _device(place) or _url(place), place.get("type", "driver"))
 
 
 def _copy(place: Place) -> str:
     """Copy a device, or a disk of the network, into a file."""
     origin = _device(place) or _url(place)
-    return command("qemu-img", "convert", "-O", "qcow2", origin, f"{_FOLDER}/{_plain_name(origin)}.qcow2")
+    return command("qemu-img", "convert", "-O", "qcow2", origin, copy_path(origin))
 
 
 def _device(place: Place) -> str:
-    return place.get("dev", "source") or place.get("dir", "source") or place.get("path", "source")
+    """The device, or what else is no file, that a disk is on; "" for a file and for a disk of the network."""
+    file = place.get("file", "source")
+    named = place.get("dev", "source") or place.get("dir", "source") or place.get("path", "source")
+    return named or (file if file.startswith(_DEVICES) else "")
 
 
 def _plain_name(origin: str) -> str:
@@ -95,7 +105,7 @@ DISK = (
     Rule(
         "refused",
         "disk_on_device",
-        test=both(_is_hard_disk, is_one_of("type", *_ON_THE_HOST)),
+        test=lambda place: _is_hard_disk(place) and (place.get("type") in _ON_THE_HOST or bool(_device(place))),
         figures=_source,
         remedy=_copy,
     ),

@@ -61,11 +61,13 @@ def read(params: dict[str, Any]) -> Source:
 def _domain(node: Node, name: str) -> Source:
     try:
         with endpoints.connect(node) as connection:
-            plain = volumes.with_paths(connection, domains.domain_xml(connection, name))
-            xml, nvram = nvram_files.found(node, connection, plain)
+            xml = volumes.with_paths(connection, domains.domain_xml(connection, name))
+            analysis, nvram = analyse(xml), None
+            if not analysis.refused:  # its libvirt could not say either with what it would start it
+                xml, nvram = nvram_files.found(node, connection, xml)
+                analysis = analyse(xml)
             states = {domain: state for domain, _uuid, state in domains.list_domains(connection)}
             saved = domains.has_saved_memory(connection, name)
-        analysis = analyse(xml)
         disks = [disk for disk in domain_xml.read_disks(xml) if disk.device == "disk" and disk.source]
     except HypervisorError as error:
         raise InvalidInput({"domain": error.message}) from error

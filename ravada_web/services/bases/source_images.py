@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from ravada_web.errors import Conflict
 from ravada_web.hypervisor.domain_xml import Disk
-from ravada_web.hypervisor.hardware.disks import decrypt_command, decrypt_inside_command
+from ravada_web.hypervisor.hardware.disks import copy_path, decrypt_command, decrypt_inside_command
 from ravada_web.hypervisor.hardware.findings import Finding
 from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Node
@@ -18,7 +18,7 @@ LEAST_DISK_BYTES = 1 << 20
 
 
 def _flatten(path: str, image_format: str) -> str:
-    return shlex.join(["qemu-img", "convert", "-f", image_format, "-O", "qcow2", path, f"{path}.flat.qcow2"])
+    return shlex.join(["qemu-img", "convert", "-f", image_format, "-O", "qcow2", path, copy_path(path, ".flat.qcow2")])
 
 
 def _repair(path: str, _image_format: str) -> str:
