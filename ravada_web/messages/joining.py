@@ -72,6 +72,10 @@ TEXTS: dict[str, Template] = {
     ),
     "joining.tools": N_("qemu-img, virsh and the copy tools are installed."),
     "joining.tools_missing": N_("Missing: %(names)s. Clones cannot be created without them."),
+    "joining.tools_other": N_(
+        "Of another kind than needed, such as busybox’s: %(names)s. Clones cannot be created with them; install GNU "
+        "coreutils and findutils."
+    ),
     # Memory and clock
     "joining.memory": N_("%(free_mib)s of %(total_mib)s free, of which %(reserved_mib)s are reserved for the host."),
     "joining.memory_full": N_("No desktop fits. Stop what uses the memory."),
@@ -110,7 +114,7 @@ TEXTS: dict[str, Template] = {
     "joining.pool_full": N_("%(floor_mib)s are reserved, so nothing fits."),
     "joining.pool_move": N_("The path must be the same on all nodes: move the files and redefine the pool."),
     "joining.pool_inactive": N_("Pool %(pool)s is defined but not active."),
-    "joining.pool_no_folder": N_("The folder of pool %(pool)s, %(path)s, does not exist."),
+    "joining.pool_no_folder": N_("The folder of pool %(pool)s, %(path)s, does not exist or cannot be read."),
     "joining.network": N_("Network %(network)s is active."),
     "joining.network_inactive": N_("Network %(network)s is not active: desktops would not start."),
     "joining.needed_by": N_("Needed by %(bases)s."),

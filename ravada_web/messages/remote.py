@@ -35,6 +35,7 @@ TEXTS: dict[str, Template] = {
     "remote.step_look": N_("looking at libvirt"),
     "remote.step_admit": N_("access to the display"),
     "remote.step_list_pools": N_("listing the pools"),
+    "remote.step_room": N_("reading free space"),
     "remote.step_hash": N_("hashing"),
     "remote.step_publish": N_("publishing"),
     "remote.step_login": N_("login"),

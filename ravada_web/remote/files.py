@@ -1,6 +1,7 @@
 """Plain files and file systems of a node: sizes, room, lists, removal."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,8 @@ LONGEST_STAMP = 120
 MOST_KEPT = ((1 << 31) - 1) << 20
 TREE = r'find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
 TEMPORARY = r'find "$@" -maxdepth 1 -name ".*op-[0-9]*" -print0 2>/dev/null || :'
-DF = 'df -B1 --output=size,avail,file -- "$@" 2>/dev/null || :'
+# A block's size, the blocks in all and those that are free to use: by GNU's stat and busybox's alike.
+ROOM = "stat -f -c room=%S=%b=%a=%n --"
 # In a time zone of its own: a host may be given another one.
 STAT = 'TZ=UTC0 stat -L -c "file %s %i %y %n" -- "$@" 2>/dev/null || :'
 
@@ -129,30 +131,26 @@ def free_space(
 ) -> dict[str, tuple[int, int]]:
     """The file systems of these paths: {path: (bytes in all, bytes free to use)}.
 
-    Raises CommandFailed naming the paths that are not there.
+    Raises CommandFailed where one of them cannot be looked at, with what is said of it there.
     """
-    raw = run(workspace, target, ["sh", "-c", DF, "sh", *map(checked_path, paths)], deadline=deadline, step="df")
-    sizes = parse_df(raw, paths)
+    argv = [*ROOM.split(), *map(checked_path, paths)]
+    sizes = parse_room(run(workspace, target, argv, deadline=deadline, step=message("remote.step_room")), paths)
     if missing := [path for path in paths if path not in sizes]:
-        raise CommandFailed(target.name, "df", 1, message("remote.no_folder", paths=missing))
+        raise CommandFailed(target.name, message("remote.step_room"), 1, message("remote.no_folder", paths=missing))
     return sizes
 
 
-def parse_df(raw: bytes, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Read what `df --output=size,avail,file` says of these paths; the heading, rows without figures and figures that
-    no file system has are passed over."""
-    printed = {_as_df_prints(path): path for path in paths}
-    rows = (line.split(None, 2) for line in raw.split(b"\n"))
-    return {
-        printed[row[2]]: (min(int(row[0]), MOST_KEPT), min(int(row[1]), MOST_KEPT))
-        for row in rows
-        if len(row) == 3 and row[2] in printed and _is_size(row[0]) and _is_size(row[1])
-    }
-
-
-def _as_df_prints(path: str) -> bytes:
-    """A path as df shows it: control characters become question marks."""
-    return bytes(byte if byte >= 32 and byte != 127 else ord("?") for byte in os.fsencode(path))
+def parse_room(raw: bytes, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Read what ROOM says of these paths: {path: (bytes in all, bytes free to use)}; those of which it says nothing, or
+    figures that no file system has, are passed over."""
+    rooms = {}
+    for path in paths:
+        line = rb"^room=(\d{1,19})=(\d{1,19})=(\d{1,19})=" + re.escape(os.fsencode(path)) + rb"$"
+        if found := re.search(line, raw, re.MULTILINE):
+            block, total, free = (int(word) for word in found.groups())
+            if max(block * total, block * free) < MOST_BYTES:
+                rooms[path] = (min(block * total, MOST_KEPT), min(block * free, MOST_KEPT))
+    return rooms
 
 
 def _is_size(word: bytes) -> bool:

@@ -13,19 +13,21 @@ from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 # host the one socket that we speak to.
 MONOLITHIC, MODULAR, PROXY = "libvirtd", "virtqemud", "virtproxyd"
 LOOK_SECONDS = 3.0
-# Lines of "word value". A socket that nobody listens at any more is a file of before.
+# Lines of "word value". A process in a container has a second NSpid. A socket that nobody listens at is no libvirt.
 SCRIPT = f"""
 PATH=$PATH:/usr/sbin:/sbin
 for name in {MONOLITHIC} {MODULAR} {PROXY}; do
     command -v "$name" >/dev/null && echo "installed $name"
-    grep -qsx "$name" /proc/[0-9]*/comm && echo "running $name"
+    for seen in $(grep -lsx "$name" /proc/[0-9]*/comm); do
+        grep -qs '^NSpid:[[:space:]]*[0-9]*$' "${{seen%comm}}status" && echo "running $name"
+    done
     [ -d /run/systemd/system ] && systemctl -q is-enabled "$name.socket" 2>/dev/null && echo "enabled $name"
 done
 [ -d /run/systemd/system ] && echo "systemd yes"
 if [ -S {LIBVIRT_SOCKET} ] && grep -qs ' 00010000 0001 .* {LIBVIRT_SOCKET}$' /proc/net/unix; then
     echo "listening yes"
     said=$(timeout 2 virsh -q -c 'qemu+unix:///system?socket={LIBVIRT_SOCKET}' uri 2>&1 >/dev/null </dev/null) &&
-        echo "answers yes" || echo "said" $said
+        echo "answers yes" || printf 'said %s\\n' "$(printf %s "$said" | tr '\\n' ' ')"
 fi
 :
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ravada_web.messages import message
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import UnreadableAnswer
-from ravada_web.remote.files import DF, STAT, FileState, parse_df, parse_stat
+from ravada_web.remote.files import ROOM, STAT, FileState, parse_room, parse_stat
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 # The shell's own `read` where it will do: each program started costs a node a millisecond, every 5 s.
@@ -19,8 +19,8 @@ date "+now %s.%N"
 """
 # More than any host has: processes that wait, memory (1 PiB), and seconds since 1970 (the year 36812).
 MOST_LOAD, MOST_KIB, MOST_SECONDS = 1e7, 1 << 40, 1 << 40
-# without paths df would list the current folder
-WITH_DISKS = f"{SCRIPT}{DF}\n"
+# A path that is not there costs its own line, not the others'.
+WITH_DISKS = f'{SCRIPT}{ROOM} "$@" 2>/dev/null || :\n'
 WITH_FILES = WITH_DISKS + STAT
 
 
@@ -67,8 +67,9 @@ def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
         load1=_number(named[b"load"], MOST_LOAD),
         memory_total_mib=int(_number(named[b"total"], MOST_KIB)) // 1024,
         memory_available_mib=int(_number(named[b"available"], MOST_KIB)) // 1024,
-        disks=parse_df(lines[4], paths) if len(lines) > 4 else {},
-        now=_number(named[b"now"], MOST_SECONDS),
+        disks=parse_room(lines[4], paths) if len(lines) > 4 else {},
+        # busybox has no fractions of a second.
+        now=_number(named[b"now"].removesuffix(b".%N"), MOST_SECONDS),
         files=parse_stat(lines[4]) if len(lines) > 4 else {},
     )
 

@@ -15,19 +15,28 @@ from ravada_web.remote.target import Target, Workspace
 
 SURVEY_SECONDS = 15.0
 # What the product runs on nodes, beside the shell's own.
-PROGRAMS = ("qemu-img", "virsh", "sha256sum", "split", "find", "stat", "df", "dd", "timeout", "mktemp")
+PROGRAMS = ("qemu-img", "virsh", "sha256sum", "split", "find", "stat", "timeout", "mktemp")
 FIREWALLS = ("nft", "ufw", "firewall-cmd")
 # Of our own making; see services/inspection/firewall.py.
 TABLE = "ravada"
 LONGEST = 200
+# Before the name of a program that is there, but of another kind: busybox's, without what is used of GNU's.
+OTHER = "other/"
 # Values of AllowTcpForwarding and AllowStreamLocalForwarding under which a link works: both count for sockets.
 FORWARDING = ("yes", "all", "local")
 
 _SCRIPT = f"""
 part() {{ printf '%s\\0' "$1"; shift; "$@" 2>/dev/null | head -c 60000 | tr -d '\\000'; printf '\\0'; }}
 os() {{ cat /etc/os-release || cat /usr/lib/os-release; }}
+works() {{ case $1 in
+    split) split --filter=true /dev/null ;;
+    find) find / -maxdepth 0 -printf x ;;
+    stat) stat -L -c %y / | grep -q ' [+-]....$' ;;
+    timeout) timeout -k 1 5 true ;;
+    esac </dev/null >/dev/null 2>&1; }}
 have() {{ for name in {" ".join((*PROGRAMS, *FIREWALLS, "setfacl"))}; do
-    command -v "$name" >/dev/null && echo "$name"; done; }}
+    command -v "$name" >/dev/null || continue
+    if works "$name"; then echo "$name"; else echo "other/$name"; fi; done; }}
 kvm() {{ [ -c /dev/kvm ] && [ -r /dev/kvm ] && [ -w /dev/kvm ] && echo usable; }}
 processor() {{ grep -m1 '^model name' /proc/cpuinfo; }}
 virtual() {{ grep -m1 -o -w -E 'vmx|svm' /proc/cpuinfo; }}
@@ -81,6 +90,7 @@ class Survey:
     machine_id: str
     arch: str
     programs: frozenset[str]
+    other_programs: frozenset[str]
     kvm: bool
     processor: str
     virtualisation: bool
@@ -112,13 +122,17 @@ def survey(workspace: Workspace, target: Target, deadline: float = SURVEY_SECOND
 def _survey(parts: Mapping[str, str], at: float, took: float) -> Survey:
     os = {key: value.strip("\"'") for key, _is, value in (line.partition("=") for line in parts["os"].splitlines())}
     firewall, closed = _firewall(parts)
+    # busybox has no fractions of a second; a clock that cannot be read is not called wrong.
+    now = _number(parts["clock"].strip().removesuffix(".%N"))
+    have = parts["have"].split()
     return Survey(
         distribution=_word(os.get("ID", "")),
         kin=frozenset(_word(name) for name in f"{os.get('ID', '')} {os.get('ID_LIKE', '')}".split()),
         pretty_name=_line(os.get("PRETTY_NAME", "")),
         machine_id=_word(parts["machine_id"])[:32],
         arch=_word(parts["arch"]),
-        programs=frozenset(parts["have"].split()),
+        programs=frozenset(name for name in have if "/" not in name),
+        other_programs=frozenset(name.removeprefix(OTHER) for name in have if name.startswith(OTHER)),
         kvm="usable" in parts["kvm"],
         processor=_line(parts["processor"].partition(":")[2]),
         virtualisation=bool(parts["virtual"].strip()),
@@ -128,7 +142,7 @@ def _survey(parts: Mapping[str, str], at: float, took: float) -> Survey:
         listeners=tuple(_listeners(parts["listening"])),
         firewall=firewall,
         closed=closed,
-        clock_ahead=_number(parts["clock"]) - at if parts["clock"].strip() else 0.0,
+        clock_ahead=now - at if now else 0.0,
         seconds=took,
     )
 

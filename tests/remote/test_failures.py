@@ -190,7 +190,7 @@ def test_a_key_bound_to_another_address_is_told_where_to_look(place: Place) -> N
 
 def test_a_login_that_runs_something_else_is_told_in_its_own_words_at_the_deadline(place: Place) -> None:
     said = 'Please login as the user "debian" rather than the user "root".'
-    with keys(place, f"""command="echo '{said.replace('"', chr(92) + '"')}' >&2;echo;sleep 10;exit 142" KEY"""):
+    with keys(place, f"""command="echo '{said.replace('"', chr(92) + '"')}';echo;sleep 10;exit 142" KEY"""):
         error = failed(place, deadline=2)
     assert isinstance(error, DeadlineExceeded) and said in str(error) and "off" not in str(error)
 

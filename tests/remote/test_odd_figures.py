@@ -7,7 +7,7 @@ import pytest
 
 from ravada_web.remote import survey as surveys
 from ravada_web.remote.errors import UnreadableAnswer
-from ravada_web.remote.files import free_space, parse_df
+from ravada_web.remote.files import free_space, parse_room
 from ravada_web.remote.sampling import _parse, sample
 from ravada_web.remote.survey import PARTS, _survey
 from ravada_web.remote.target import Target, Workspace
@@ -22,7 +22,7 @@ def answer(*lines: str) -> bytes:
 
 
 def test_a_plain_answer_is_read() -> None:
-    seen = _parse(answer(*FINE, "1B-blocks Avail File", f"100 40 {PATH}"), [PATH])
+    seen = _parse(answer(*FINE, f"room=10=10=4={PATH}"), [PATH])
     assert (seen.load1, seen.memory_total_mib, seen.disks, seen.now) == (0.5, 16, {PATH: (100, 40)}, 1700000000.5)
 
 
@@ -45,11 +45,12 @@ def test_an_answer_that_is_none_is_not_taken(raw: bytes) -> None:
 
 @pytest.mark.parametrize("size", [1 << 63, 1 << 80, -1, "1e9", "", "٣"])
 def test_a_size_that_no_file_system_has_is_passed_over(size: object) -> None:
-    assert parse_df(f"{size} 5 {PATH}\n5 {size} {PATH}\n".encode(), [PATH]) == {}
+    assert parse_room(f"room=1={size}=5={PATH}\n".encode(), [PATH]) == {}
+    assert parse_room(f"room=1=5={size}={PATH}\n".encode(), [PATH]) == {}
 
 
 def test_a_size_beyond_what_is_kept_counts_as_the_most(tmp_path: Path) -> None:
-    total, free = parse_df(f"{1 << 62} 5 {PATH}".encode(), [PATH])[PATH]
+    total, free = parse_room(f"room=1={1 << 62}=5={PATH}".encode(), [PATH])[PATH]
     assert (total >> 20, free) == ((1 << 31) - 1, 5)
 
 

@@ -27,6 +27,7 @@ DEBIAN = Survey(
     machine_id="a" * 32,
     arch="x86_64",
     programs=frozenset(PROGRAMS),
+    other_programs=frozenset(),
     kvm=True,
     processor="Xeon 1",
     virtualisation=True,
@@ -145,6 +146,13 @@ LINES = {
     ),
     "all programs": (host.tools, SEEN, "pass", "tools", ""),
     "no programs": (host.tools, with_survey(programs=frozenset()), "fail", "tools_missing", "apt-get install"),
+    "busybox": (
+        host.tools,
+        with_survey(programs=frozenset(PROGRAMS) - {"find"}, other_programs=frozenset({"find"})),
+        "fail",
+        "tools_other",
+        "findutils",
+    ),
     "no programs on Fedora": (
         host.tools,
         replace(SEEN, survey=replace(FEDORA, programs=frozenset())),

@@ -70,11 +70,13 @@ def kvm(seen: Seen) -> Finding:
 def tools(seen: Seen) -> Finding:
     """The programs that copies and clones are made with."""
     needed = (*PROGRAMS, "setfacl") if seen.access == Access.SUDO else PROGRAMS
-    missing = [name for name in needed if name not in seen.survey.programs]
-    if not missing:
+    other = [name for name in needed if name in seen.survey.other_programs]
+    missing = [name for name in needed if name not in seen.survey.programs and name not in other]
+    if not missing and not other:
         return Finding("tools", "pass", message("joining.tools"))
-    install = commands.install(seen.survey, "tools")
-    return Finding("tools", "fail", message("joining.tools_missing", names=missing), install)
+    lacks = message("joining.tools_missing", names=missing) if missing else NOTHING
+    unlike = message("joining.tools_other", names=other) if other else NOTHING
+    return Finding("tools", "fail", sentences(lacks, unlike), commands.install(seen.survey, "tools"))
 
 
 def memory(seen: Seen) -> Finding:
