@@ -29,7 +29,7 @@ from tests.support.cluster import Cluster, running_cluster
 from tests.support.installation import Installation
 from tests.support.servers import redis_server, wait_until
 
-pytest_plugins = ["tests.support.databases", "tests.support.house"]
+pytest_plugins = ["tests.support.databases", "tests.support.house", "tests.support.own_network"]
 PASSWORD = "correct horse battery"
 # The product's own hasher, and the hash that it checks for unknown names, before the tests put a quick one in place.
 DEAR = passwords._hasher, passwords._NOBODY

@@ -15,6 +15,9 @@ from tests.lab.processes import full_process_table
 from tests.support.cluster import Cluster, seconds_until
 from tests.support.servers import wait_until
 
+# How soon a death is seen is a promise, and other labs beside this one keep the processors busy.
+pytestmark = pytest.mark.clock
+
 
 def checked(cluster: Cluster, name: str) -> Observed:
     """What one more check of the node sees; the product's own go on meanwhile."""
