@@ -41,7 +41,7 @@ TABLE: dict[str, str] = {
     "GET /clones/new":                                    "sign in | 403 | 403 | 200 | 200",
     "POST /clones/new":                                   "sign in | 403 | 403 | 422 | 422",
     "GET /clones/{action}":                               "sign in | 200 | 404 | 200 | 200",
-    "POST /clones/{action}":                              "sign in | 303 | 404 | 303 | 409",
+    "POST /clones/{action}":                              "sign in | 303 | 404 | 303 | 303",
     "GET /clones/{clone_id}":                             "sign in | 200 | 404 | 200 | 200",
     "GET /console/{clone_id}":                            "sign in | 200 | 404 | 200 | 200",
     "POST /console/{clone_id}/ticket":                    "sign in | 409 | 404 | 409 | 409",
