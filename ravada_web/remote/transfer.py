@@ -18,6 +18,8 @@ from ravada_web.remote.target import Target, Workspace, checked_path
 
 BLOCK = 1024 * 1024
 REPORT_SECONDS = 0.5
+# A copy that brings less than this (bytes a second) over the time of a stall stands still, however often a byte comes.
+LEAST_RATE = 16384
 WRITE = 'umask 077; exec cat > "$1"'
 
 
@@ -28,6 +30,7 @@ class _Copy:
     path: str
     source: str
     dest: str
+    size: int
     stall: float
 
     def stalled(self) -> CopyFailed:
@@ -38,9 +41,25 @@ class _Copy:
         names = {"path": self.path, "source": self.source, "dest": self.dest, "name": name}
         return CopyFailed(message("remote.copy_unfinished", **names, stall_seconds=self.stall))
 
-    def of_other_length(self, copied: int, expected: int) -> CopyFailed:
+    def of_other_length(self, copied: int) -> CopyFailed:
         names = {"path": self.path, "source": self.source, "dest": self.dest}
-        return CopyFailed(message("remote.copy_length", **names, copied_bytes=copied, expected_bytes=expected))
+        return CopyFailed(message("remote.copy_length", **names, copied_bytes=copied, expected_bytes=self.size))
+
+
+class _Pace:
+    """Whether a copy comes forward: not by a byte now and then, which would hold its worker for days."""
+
+    def __init__(self, copy: _Copy) -> None:
+        self._copy, self._since, self._copied = copy, time.monotonic(), 0
+
+    def keep(self, copied: int) -> None:
+        """Raise CopyFailed where too little came in the time of a stall."""
+        took = time.monotonic() - self._since
+        if took < self._copy.stall:
+            return
+        if copied - self._copied < LEAST_RATE * took:
+            raise self._copy.stalled()
+        self._since, self._copied = time.monotonic(), copied
 
 
 def copy_file(
@@ -68,17 +87,18 @@ def copy_file(
         to_it = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
         writer = ends.enter_context(popen(workspace, dest, write, **to_it, bulk=True))
         ends.callback(kill, writer)
-        copy = _Copy(source_path, source.name, dest.name, stall)
+        copy = _Copy(source_path, source.name, dest.name, size, stall)
         copied = _pump(reader, writer, on_progress, copy, marked=not source.local)
         _end(writer, dest, message("remote.step_write_copy"), copy)
         _end(reader, source, message("remote.step_read_original"), copy)
     if copied != size:
-        raise copy.of_other_length(copied, size)
+        raise copy.of_other_length(copied)
     on_progress(copied)
 
 
 def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], copy: _Copy, *, marked: bool) -> int:
-    """Move all bytes; return how many. Ends early, without an error of its own, when the writer ends."""
+    """Move all bytes; return how many. Ends early, without an error of its own, when the writer ends. Raises CopyFailed
+    where more comes than there is to be."""
     assert reader.stdout and writer.stdin
     source, dest = reader.stdout.fileno(), writer.stdin.fileno()
     for pipe in (source, dest):
@@ -88,16 +108,19 @@ def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], 
 
     def write(block: bytes) -> None:
         nonlocal copied
+        if copied + len(block) > copy.size:
+            raise copy.of_other_length(copied + len(block))
         _write(dest, block, copy)
         copied += len(block)
 
-    output = Output(write, marked=marked)
+    output, pace = Output(write, marked=marked), _Pace(copy)
     while block := _read(source, copy):
         try:
             output.add(block)
         except (BrokenPipeError, TooMuch):
             kill(reader)
             break
+        pace.keep(copied)
         if time.monotonic() - reported >= REPORT_SECONDS:
             on_progress(copied)
             reported = time.monotonic()

@@ -1,6 +1,7 @@
 """Copying a file between nodes that are real sshds, and what ends a copy early."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -93,6 +94,29 @@ def test_a_copy_that_stands_still_is_given_up(place: Place, tmp_path: Path) -> N
     os.close(os.open(tmp_path / "silent", os.O_RDWR | os.O_NONBLOCK))
 
 
+def test_an_original_without_end_is_ended_at_its_length(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(CopyFailed, match=f"instead of {SIZE:,} B"):
+        copy_file(
+            place.workspace, place.target, "/dev/zero", place.local, str(tmp_path / "copy"),
+            size=SIZE, on_progress=lambda _bytes: None,
+        )  # fmt: skip
+    assert (tmp_path / "copy").stat().st_size <= SIZE
+
+
+def test_a_copy_that_trickles_is_given_up_too(place: Place, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slow")
+    trickle = subprocess.Popen(["sh", "-c", 'while sleep 0.1; do echo; done > "$1"', "sh", tmp_path / "slow"])
+    try:
+        with pytest.raises(CopyFailed, match=r"no progress for 0\.7 s"):
+            copy_file(
+                place.workspace, place.target, str(tmp_path / "slow"), place.local, str(tmp_path / "copy"),
+                size=SIZE, on_progress=print, stall=0.7,
+            )  # fmt: skip
+    finally:
+        trickle.kill()
+        trickle.wait()
+
+
 def test_a_node_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "REPORT_SECONDS", 0.0)
     with ssh_place() as place:
@@ -103,5 +127,5 @@ def test_a_node_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.Monk
                 place.sshd.stop()
 
         with pytest.raises(NodeUnreachable) as caught:
-            copy(place, place.local, place.target, tmp_path / "copy", on_progress=die)
+            copy(place, place.local, place.target, tmp_path / "copy", size=SIZE * 4, on_progress=die)
     assert caught.value.code == "lost"
