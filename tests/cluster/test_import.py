@@ -41,6 +41,8 @@ def test_what_becomes_of_each_element_is_listed_and_nothing_written(
     inspection = inspected(cluster, originals[key])
     assert not inspection.error
     assert ORIGINALS[key].found <= told(inspection)
+    elements = [element for verdict, element, _kind in told(inspection) if verdict == "refused"]
+    assert not [row for row in told(inspection) if row[0] == "kept" and row[1] in elements], "nothing refused is kept"
     refused = [line for line in base_list.listed(inspection) if line.verdict == "refused"]
     assert all(line.remedy for line in refused), "what is refused comes with the command that fixes it"
     assert bool(refused) == any(verdict == "refused" for verdict, _element, _kind in ORIGINALS[key].found)

@@ -54,7 +54,9 @@ def read(params: dict[str, Any]) -> Source:
     node = master()
     source = _domain(node, params["domain"]) if params["source"] == "domain" else _files(params)
     seen = [finding for disk in source.disks for finding in source_images.findings(node, disk)]
-    findings = sorted((*source.findings, *seen), key=lambda finding: VERDICTS.index(finding.verdict))
+    refused = {finding.element for finding in seen if finding.verdict == "refused"}
+    other = [finding for finding in source.findings if finding.verdict != "kept" or finding.element not in refused]
+    findings = sorted((*other, *seen), key=lambda finding: VERDICTS.index(finding.verdict))
     return replace(source, findings=tuple(findings))
 
 
