@@ -4,6 +4,8 @@ A work horse is a fresh fork: mapping classes to tables, compiling the statement
 cost it 100 to 150 ms, a good part of a desktop's start. They are kept by the process that has done them once.
 """
 
+from contextlib import suppress
+
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,7 +17,7 @@ from ravada_web.models import Clone, CloneState, Operation
 from ravada_web.services.clones import batch as clone_batch
 from ravada_web.services.clones import power_work
 from ravada_web.services.nodes import endpoints
-from ravada_web.services.operations.execution import Handle, run
+from ravada_web.services.operations.execution import Handle, Superseded, run
 from ravada_web.services.transaction import transaction
 
 
@@ -39,6 +41,9 @@ def _start_nothing() -> bool:
     try:
         run(0, 0, power_work.start)
         clone_batch.set_state(_no_operation(0), [0], CloneState.STOPPED)
+        clone_batch.still_ours(_no_operation(0), 0)
+        with suppress(Superseded):
+            _no_operation(0).check()
         return _read_rows()
     except (SQLAlchemyError, RavadaError):
         return False
