@@ -217,8 +217,8 @@ class LabNode:
         self, name: str, password: str, *, sudo: bool = False, groups: Sequence[str] = (), login_shell: str = "/bin/sh"
     ) -> None:
         """A user who logs in by that password, with or without sudo; written as the node's own files."""
-        number = 3000 + len(name) * 97 % 900
         etc, home = self.folder / "etc", self.folder / "home" / name
+        number = 3000 + len((etc / "passwd").read_text().splitlines())
         hashed = shell("openssl", "passwd", "-6", password).strip()
         _append(etc / "passwd", f"{name}:x:{number}:{number}::/home/{name}:{login_shell}")
         _append(etc / "shadow", f"{name}:{hashed}:19000:0:99999:7:::")
