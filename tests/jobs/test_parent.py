@@ -144,7 +144,7 @@ def test_pages_wait_for_no_disk(product: Product) -> None:
     log = product.settings.data / "ravada.sqlite-wal"
     kept = log.stat().st_ino
     for _time in range(20):
-        assert product.get("/readyz") == 200
+        assert product.get("/login") == 200
         assert log.stat().st_ino == kept
 
 
