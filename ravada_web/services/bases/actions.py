@@ -175,7 +175,7 @@ def remove(actor: User, base: Base) -> Operation:
         if base.state == BaseState.PREPARING:
             raise Conflict(message("bases.being_prepared", base=base.name))
         held = session.scalars(select(Replica).join(Replica.version).where(Replica.version.has(base_id=base.id))).all()
-        if away := next((replica.node for replica in held if not replica.node.is_reachable), None):
+        if away := next((row.node for row in held if row.directory and not row.node.is_reachable), None):
             raise Conflict(_unreachable("replica_unreachable", base, away))
         base.allowed = []
         events.record(session, actor, "remove", base)

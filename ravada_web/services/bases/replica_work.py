@@ -156,14 +156,20 @@ class _Copying:
 
     def run(self) -> None:
         """Copy all. Raises Conflict where no other node has a whole copy, and RemoteError."""
+        problem: RemoteError | None = None
         for source in _sources(self._plan):
-            while self._lacking and self._is_sound(source, self._lacking[0]):
-                if not self._copy(source, self._lacking[0]):
-                    break
-                self._done += self._lacking.pop(0).size
+            try:
+                while self._lacking and self._is_sound(source, self._lacking[0]):
+                    if not self._copy(source, self._lacking[0]):
+                        break
+                    self._done += self._lacking.pop(0).size
+            except RemoteError as error:  # another source may do
+                problem = error
             if not self._lacking:
                 return
         _check(self._handle, self._plan.replica_id)
+        if problem:
+            raise problem
         raise Conflict(_no_source(self._plan, self._lacking[0]))
 
     def _is_sound(self, source: Source, file: File) -> bool:
@@ -310,7 +316,10 @@ def remove(handle: Handle) -> None:
         return
     replica_id, where, directory = replica.id, endpoints.target(replica.node), _former_directory(replica)
     names = replica_files.known(replica)
-    _require_reachable(replica.node)
+    if replica.directory:
+        _require_reachable(replica.node)
+    elif not replica.node.is_reachable:
+        directory = ""  # nothing was ever there; what an attempt has left is swept when the node is back
     if replicas.is_wanted(db.session(), replica_id):
         return
     _check(handle, replica_id)
@@ -331,6 +340,7 @@ def remove_base(handle: Handle) -> None:
         (endpoints.target(replica.node), _former_directory(replica), replica_files.known(replica))
         for version in base.versions
         for replica in version.replicas
+        if replica.directory or replica.node.is_reachable
     ]
     for where, directory, names in held:
         handle.check()

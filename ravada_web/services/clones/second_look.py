@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Collection
-from datetime import timedelta
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -18,8 +17,7 @@ Result = TypeVar("Result")
 # Placement's reasons, and the obstacles, that people mend on the node itself.
 REASONS = frozenset({"pool_off", "disk_unknown", "lacks"})
 OBSTACLES = frozenset({Obstacle.NO_POOL, Obstacle.LACKS})
-# What was seen so recently is not looked at again; and so long is waited for what is.
-RECENT = timedelta(seconds=1)
+# So long is waited for what is seen.
 PATIENCE_SECONDS, POLL_SECONDS = 3.0, 0.05
 
 
@@ -48,9 +46,7 @@ def look(node_ids: Collection[int]) -> bool:
     if not node_ids or is_writing():
         return False
     asked = now()
-    old = Node.facts_at.is_(None) | (Node.facts_at < asked - RECENT)
-    to_ask = select(Node.id).where(Node.id.in_(node_ids), Node.observed == Observed.UP, old)
-    ids = list(db.session.scalars(to_ask))
+    ids = list(db.session.scalars(select(Node.id).where(Node.id.in_(node_ids), Node.observed == Observed.UP)))
     if not ids:
         return False
     outbox.queue("checks").enqueue(

@@ -410,8 +410,35 @@ def test_a_base_is_removed_while_it_is_copied(bases: Bases) -> None:
     assert bases.unexpected() == []
 
 
-def test_refusals_name_the_base(bases: Bases) -> None:
+def test_a_node_that_is_away_and_never_had_a_copy_keeps_nothing_from_being_removed(bases: Bases) -> None:
     change(Node, Node.id == 2, observed=Observed.DOWN)
     bases.allow(1, 2)
+    bases.drain()
+    bases.allow(1)
+    bases.drain()
+    assert bases.state(2) is None
+    bases.allow(1, 2)
+    bases.drain()
+    base_actions.remove(bases.people.administrator, bases.base)
+    bases.drain()
+    assert db.session.scalar(select(Base.id)) is None and bases.names(1) == set()
+
+
+def test_a_node_that_is_away_with_a_copy_keeps_the_base(bases: Bases) -> None:
+    bases.allow(1, 2)
+    bases.drain()
+    change(Node, Node.id == 2, observed=Observed.DOWN)
     with refused(Conflict, "bases.replica_unreachable", node="n2"):
         base_actions.remove(bases.people.administrator, bases.base)
+
+
+def test_a_copy_is_made_from_another_node_where_the_originals_folder_is_away(bases: Bases) -> None:
+    bases.allow(1, 2)
+    bases.drain()
+    (bases.folder / "n1").rename(bases.folder / "unmounted")
+    bases.allow(1, 2, 3)
+    bases.drain()
+    assert bases.state(3) == ReplicaState.READY
+    assert bases.state(1) == ReplicaState.READY, "of a folder that is not there nothing is said"
+    (bases.folder / "unmounted").rename(bases.folder / "n1")
+    assert bases.file(3).read_bytes() == bases.file(1).read_bytes()
