@@ -24,6 +24,7 @@ from ravada_web.hypervisor.health import read_health
 from ravada_web.messages import Message, message
 from ravada_web.models import Node, Observed, Trust, now
 from ravada_web.remote.errors import HostKeyChanged, RemoteError, UnreadableAnswer
+from ravada_web.remote.files import free_space
 from ravada_web.remote.libvirt_daemon import look
 from ravada_web.remote.links import link_is_up, renew_link
 from ravada_web.remote.offers import read_offers
@@ -197,6 +198,7 @@ def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None
         answer.degrade(message("nodes.link_starting"))
         return
     _query_libvirt(question, answer, workspace)
+    _measure_new_pools(question, answer, workspace)
     if question.want_facts and answer.facts is not None:
         with suppress(RemoteError):  # what was seen before stays
             answer.offers = read_offers(workspace, question.target, question.firmware, deadline=AGAIN_SECONDS)
@@ -227,6 +229,15 @@ def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> 
     except HypervisorError as error:
         answer.libvirt_silent = True
         answer.degrade(_why_silent(error, question.target, workspace))
+
+
+def _measure_new_pools(question: Question, answer: Answer, workspace: Workspace) -> None:
+    """Have the room of pools that turn out to be active with the same look at the node."""
+    pools = answer.facts.pools if answer.facts else ()
+    new = [pool.path for pool in pools if pool.active and pool.path not in question.paths]
+    if new and answer.sample:
+        with suppress(RemoteError):  # unknown room counts as none
+            answer.sample.disks.update(free_space(workspace, question.target, new, deadline=AGAIN_SECONDS))
 
 
 def _is_news(question: Question, connection: libvirt.virConnect) -> bool:
