@@ -212,11 +212,11 @@ class LinkKeeper:
         self._lock.close()
 
 
-def renew_link(workspace: Workspace, target: Target) -> None:
-    """Have the link made anew, unless it is a young one: what its sshd allows is settled when it is made."""
+def renew_link(workspace: Workspace, target: Target, after: float = RENEW_SECONDS) -> None:
+    """Have the link made anew, where it is `after` seconds old: what its sshd allows is settled when it is made."""
     control = workspace.control(target)
     try:
-        young = time.time() - control.stat().st_mtime < RENEW_SECONDS
+        young = time.time() - control.stat().st_mtime < after
     except FileNotFoundError:
         return
     if not young:

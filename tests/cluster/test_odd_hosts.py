@@ -1,5 +1,6 @@
 """Hosts as people have them, on the lab: each is well, or degraded with its own cause; no other node suffers."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from ravada_web.cli.common import wait
+from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
 from ravada_web.models import Node, Observed, Trust
 from ravada_web.remote.commands import run
@@ -203,3 +205,31 @@ def test_sudo_that_wants_a_terminal_is_told_in_its_words_with_its_own_remedy(clu
         examine_login(endpoints.workspace(), where, deadline=10)
     node.run(["sh", "-c", caught.value.message.figures["command"]])
     assert examine_login(endpoints.workspace(), where, deadline=10).power == "sudo"
+
+
+SAID = 'Please login as the user "debian" rather than the user "root".'
+CLOUD_INIT = f"""command="echo '{SAID.replace('"', chr(92) + '"')}';echo;sleep 10;exit 142" """
+# The file that makes it so, what is put in place of what, and what the host says then.
+LOGINS = {
+    "cloud-init's": ("root/.ssh/authorized_keys", "ssh-", f"{CLOUD_INIT}ssh-", SAID),
+}
+
+
+@pytest.mark.parametrize("case", LOGINS)
+def test_a_login_that_runs_no_command_is_told_in_the_hosts_own_words(cluster: Cluster, case: str) -> None:
+    name, before, after, said = LOGINS[case]
+    node = cluster.lab.nodes[1]
+    file = node.folder / name
+    kept = file.read_text()
+    assert before in kept
+    try:
+        file.write_text(kept.replace(before, after))
+        node.run(["sh", "-c", END_SESSIONS])
+        wait_until(lambda: said in str(cluster.node("rvt2").reason), 40, f"{said}, not {cluster.node('rvt2').reason}")
+        assert not up(cluster, "rvt2") and up(cluster, "rvt3")
+        asked = inspection.request_inspection(cluster.admin, cluster.node("rvt2"))
+        with pytest.raises(RavadaError, match=re.escape(said)):
+            wait([asked.id], 60)
+    finally:
+        file.write_text(kept)
+    well_again(cluster)

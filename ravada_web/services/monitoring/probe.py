@@ -213,9 +213,13 @@ def _sample(question: Question, workspace: Workspace) -> Sample:
     except HostKeyChanged:
         raise
     except RemoteError:
-        if question.before == Observed.DOWN:
+        down = question.before == Observed.DOWN
+        if down and not link_is_up(workspace, question.target):
             raise
-        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True, files=files)
+        seen = sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True, files=files)
+        if down:  # what its login may do was settled when the link was made, and has been set right since
+            renew_link(workspace, question.target, after=0)
+        return seen
 
 
 def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> None:
