@@ -244,8 +244,15 @@ class LabNode:
     def run(
         self, argv: Sequence[str], stdin: str | None = None, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a command inside the node."""
-        return subprocess.run(self._enter(*argv), input=stdin, check=check, capture_output=True, text=True)
+        """Run a command inside the node. Raises CalledProcessError, with what the command said as a note."""
+        done = subprocess.run(self._enter(*argv), input=stdin, capture_output=True, text=True)
+        if check:
+            try:
+                done.check_returncode()
+            except subprocess.CalledProcessError as error:
+                error.add_note(done.stderr)
+                raise
+        return done
 
     def _enter(self, *argv: str) -> list[str]:
         return ["nsenter", "-t", str(self._inside()), "-m", "-u", "-i", "-n", "-p", "--", *argv]
