@@ -83,8 +83,8 @@ test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab o
 translations: $(VENV)/installed ## gather the texts for the catalogues; says how much of each language is there
 	@$(BIN)/python -m ravada_web.translations
 
-test: packages-test test-fast ## all tests: those of test-fast, then the lab's and the browser's, on four labs side by side
-	$(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 4 --dist loadfile
+test: packages-test test-fast ## all tests: those of test-fast, then the lab's and the browser's, on two labs side by side
+	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest tests/cluster tests/browser -m clock
 
 bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output

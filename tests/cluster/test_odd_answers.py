@@ -138,7 +138,8 @@ def test_a_node_is_used_by_its_link_local_address(cluster: Cluster) -> None:
         wait_until(lambda: all(c.state == CloneState.RUNNING for c in cluster.clones("local")), 60, "all run")
     finally:
         edited(cluster, "rvt2", address=kept)
-    wait_until(lambda: is_up(cluster, "rvt2"), 20, "it is up by its first address")
+    change("rvt2", observed=Observed.UNKNOWN)
+    wait_until(lambda: is_up(cluster, "rvt2"), 40, "it is up by its first address")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, CloneState, Operation, OperationState, Replica, ReplicaState
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.desktops import launching
 from tests.lab import LabNode
 from tests.support.cluster import GUEST, IMAGES, Cluster, make_base
@@ -97,7 +98,7 @@ def test_making_clones_of_a_file_that_is_missing_or_changed_is_refused_and_mends
         wait_until(lambda last=last: cluster.node("rvt2").checked_at != last, 10, "a check was just made")
         damage()
         cluster.made.append(f"made{number}")
-        cluster.flask("clones", "create", "linux", "--count", "1", "--prefix", f"made{number}", check=False)
+        request_clones(cluster.admin, Request(cluster.base_id, 1, f"made{number}", cluster.admin.name))
         wait_for(cluster, "rvt2", ReplicaState.READY)
         assert digest(node, path) == before
         cluster.wait_operations()
