@@ -84,7 +84,7 @@ translations: $(VENV)/installed ## gather the texts for the catalogues; says how
 	@$(BIN)/python -m ravada_web.translations
 
 test: packages-test test-fast ## all tests: those of test-fast, then the lab's and the browser's, on two labs side by side
-	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2 --dist loadfile
+	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2
 	$(BIN)/python -m pytest tests/cluster tests/browser -m clock
 
 bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output

@@ -105,8 +105,8 @@ def test_a_pool_in_an_odd_folder_is_a_pool_and_its_end_is_seen(cluster: Cluster,
         node.virsh("pool-destroy", "odd")
         node.virsh("pool-undefine", "odd")
         node.run(["rmdir", path])
+    wait_until(lambda: pool() is None, 30, "its end is seen")
     checked_anew(cluster, "rvt2")
-    assert pool() is None
 
 
 def edited(cluster: Cluster, name: str, **values: object) -> None:

@@ -99,9 +99,9 @@ def test_making_clones_of_a_file_that_is_missing_or_changed_is_refused_and_mends
         damage()
         cluster.made.append(f"made{number}")
         request_clones(cluster.admin, Request(cluster.base_id, 1, f"made{number}", cluster.admin.name))
+        cluster.wait_operations()
         wait_for(cluster, "rvt2", ReplicaState.READY)
         assert digest(node, path) == before
-        cluster.wait_operations()
         for clone in cluster.clones(f"made{number}"):
             assert (clone.state, clone.reason.kind) == (CloneState.FAILED, "clones.base_not_whole")
 

@@ -176,10 +176,13 @@ def free_port() -> int:
 
 
 class OneHouse(LoadScopeScheduling):
-    """Tests go to whichever worker is free, but those of the gateway to one, which starts the house once."""
+    """Tests go to whichever worker is free, but those of the gateway to one, which starts the house once, and those of
+    one file on the lab too: they share what it made."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "house" if nodeid.startswith("tests/gateway/") else nodeid
+        if nodeid.startswith("tests/gateway/"):
+            return "house"
+        return nodeid.partition("::")[0] if nodeid.startswith(("tests/cluster/", "tests/browser/")) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneHouse:
