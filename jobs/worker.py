@@ -73,6 +73,7 @@ def run(app: Flask, names: list[str]) -> None:
     """Work on these queues, the first ones first, until told to stop."""
     with app.app_context():
         wait_for_queue()
+        queues.wait_for_restarts()
         worker = DesktopWorker(
             names, connection=queues.redis, serializer=JSONSerializer, job_monitoring_interval=1, worker_ttl=WORKER_TTL
         )

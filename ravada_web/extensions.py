@@ -14,7 +14,8 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from redis import Redis
-from redis.backoff import NoBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
@@ -60,6 +61,10 @@ class Queues:
         """Use this Redis. A lost connection is reopened once, immediately: a page must not wait for an absent Redis."""
         retry = Retry(NoBackoff(), 1)
         self.redis = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=2, retry=retry)
+
+    def wait_for_restarts(self) -> None:
+        """From now on, in this process, try a lost connection again for 10 s: work is not given up for a restart."""
+        self.redis.set_retry(Retry(ConstantBackoff(0.1), 100, supported_errors=(RedisConnectionError,)))
 
 
 queues = Queues()

@@ -21,6 +21,7 @@ from ravada_web.services.operations import workers as operations_workers
 from ravada_web.services.operations.processes import process_start
 from tests.lab.screen import read_screen, screenshot
 from tests.support.cluster import IMAGES, Cluster, seconds_until
+from tests.support.processes import children
 from tests.support.servers import answers, wait_until
 
 # How soon a death is seen is a promise, and other labs beside this one keep the processors busy.
@@ -134,9 +135,7 @@ def caught_at_work(workers: list[int]) -> list[int]:
     found: list[int] = []
 
     def look() -> bool:
-        for worker in workers:
-            with open(f"/proc/{worker}/task/{worker}/children") as file:  # noqa: PTH123  a path of the kernel's
-                found.extend(int(word) for word in file.read().split())
+        found.extend(horse for worker in workers for horse in children(worker))
         return bool(found)
 
     wait_until(look, 20, "a job is being done", poll=0.001)

@@ -17,15 +17,30 @@ def name_of(pid: int) -> str:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started; [] where it is gone."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
-    return []
+    return _by_parent().get(pid, [])
 
 
 def tree(pid: int) -> list[int]:
     """A process and all that descend from it."""
-    return [pid, *(each for child in children(pid) for each in tree(child))]
+    found, by_parent = [pid], _by_parent()
+    for each in found:
+        found += by_parent.get(each, [])
+    return found
+
+
+def _by_parent() -> dict[int, list[int]]:
+    """All processes, by the one that started them.
+
+    Each is asked for its parent: the kernel's own list of children may miss some while another of them ends
+    (proc_pid_children(5)).
+    """
+    found: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                line = (entry / "stat").read_text(errors="replace")
+                found.setdefault(int(line.rpartition(")")[2].split()[1]), []).append(int(entry.name))
+    return found
 
 
 def children_by_name(pid: int) -> dict[str, int]:

@@ -14,6 +14,7 @@ import pytest
 
 from ravada_web.remote.keys import ensure_keypair
 from ravada_web.remote.target import Target, Workspace
+from tests.support.processes import tree
 from tests.support.servers import wait_until
 
 CONFIG = """
@@ -63,28 +64,19 @@ class RunningSshd:
 
     def stop(self) -> None:
         """Kill it with all of its connections, as a host that loses its power does."""
-        for pid in reversed(_tree(self.process.pid)):
+        for pid in reversed(tree(self.process.pid)):
             _signal(pid, signal.SIGKILL)
         self.process.wait()
 
     def freeze(self) -> None:
         """Make it and all of its connections stand still."""
-        for pid in _tree(self.process.pid):
+        for pid in tree(self.process.pid):
             _signal(pid, signal.SIGSTOP)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):  # it ended by itself meanwhile
         os.kill(pid, number)
-
-
-def _tree(pid: int) -> list[int]:
-    """The process and all that it started: a connection's processes are not in its process group."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return []
-    return [pid, *(each for child in children for each in _tree(int(child)))]
 
 
 def start_sshd(folder: Path, port: int = 0, address: str = "127.0.0.1") -> RunningSshd:
