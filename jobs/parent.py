@@ -25,7 +25,9 @@ from ravada_web.web import serving
 
 # Launches wait for their nodes more than for us, so several go side by side; checks of nodes that hang must not hold up
 # the others'; a host that is joined may take seconds to answer, or never; three batches keep two cores busy.
-WORKERS = {"interactive": 4, "checks": 2, "setup": 2, "default": 2, "batches": 3, "bulk": 1}
+WORKERS = {"interactive": 4, "checks": 2, "setup": 2, "default": 1, "batches": 3, "bulk": 1}
+# What the workers of a queue do before it: what is asked for in bulk is short, and gives way.
+BEFORE = {"batches": ["default"]}
 # Checks come after pages: a round of hundreds of nodes takes most of a core.
 NICE = {"checks": 10}
 
@@ -58,7 +60,7 @@ def stages(app: Flask, settings: Settings) -> list[list[Child]]:
             Child("gateway", partial(gateway.run, app)),
             Child("ticker", partial(ticker.run, app)),
             *(
-                Child(name, partial(worker.run, app, [queue]), NICE.get(queue, 0))
+                Child(name, partial(worker.run, app, [*BEFORE.get(queue, []), queue]), NICE.get(queue, 0))
                 for queue, count in WORKERS.items()
                 for name in _names(f"worker {queue}", count)
             ),

@@ -1,8 +1,9 @@
 """The web process: gunicorn and its settings; alone: `gunicorn --config python:ravada_web.web.serving app:app`.
 
 A page is a few tens of milliseconds of one core and waits for nobody: the gateway takes requests and answers at the
-browsers' pace. So there are two processes a core, and each takes the next request only when it has a thread for it. The
-second thread is for what is long: an export that is larger than what the gateway keeps goes at its browser's pace.
+browsers' pace. So there is a process a core and one more, and each takes the next request only when it has a thread
+for it. The second thread is for what is long: an export that is larger than what the gateway keeps goes at its
+browser's pace.
 """
 
 import gc
@@ -16,7 +17,7 @@ from sqlalchemy.orm import configure_mappers
 
 from ravada_web.process import die_with, set_name
 
-workers = max(4, min(16, 2 * (os.cpu_count() or 1)))
+workers = max(3, min(16, 1 + (os.cpu_count() or 1)))
 worker_class, threads, worker_connections = "gthread", 2, 2
 # The gateway opens a connection for each request.
 keepalive = 0

@@ -27,8 +27,8 @@ from tests.support.servers import wait_until
 pytestmark = pytest.mark.xdist_group("parent")
 NAMES = {"redis", "links", "web", "gateway", "ticker", "worker checks 1", "worker checks 2", "worker bulk"}
 NAMES |= {f"worker interactive {number}" for number in (1, 2, 3, 4)}
-NAMES |= {f"worker {queue} {number}" for queue in ("setup", "default", "batches") for number in (1, 2)}
-NAMES |= {"worker batches 3"}
+NAMES |= {"worker setup 1", "worker setup 2", "worker default"}
+NAMES |= {f"worker batches {number}" for number in (1, 2, 3)}
 
 
 @dataclass

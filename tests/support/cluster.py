@@ -84,7 +84,7 @@ class Cluster:
         return rows
 
     def pid_of(self, name: str) -> int:
-        """The process of that name, such as "worker default 1"."""
+        """The process of that name, such as "worker bulk"."""
         return children_by_name(self.process.pid)[name]
 
     @property
