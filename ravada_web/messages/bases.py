@@ -32,7 +32,11 @@ TEXTS: dict[str, Template] = {
     "bases.memory_range": N_("Enter a number of MiB between %(least)s and %(most)s."),
     "bases.processor_range": N_("Enter a number between 1 and %(most)s."),
     "bases.domain_running": N_("%(name)s is running. Shut it down first, so that its disks don’t change."),
-    "bases.other_format": N_("%(path)s is not a qcow2 image (it looks like %(format)s). Convert it first."),
+    "bases.other_format": N_("%(path)s is not a %(wanted)s image (it looks like %(format)s). Convert it first."),
+    "bases.raw_like_another": N_(
+        "%(path)s is a raw image whose content begins like a %(format)s image: a guest may have written that. If it is "
+        "a %(format)s image, set that as the format of the disk; else convert it first."
+    ),
     "bases.fix_with": N_("Run on the master: %(command)s"),
     "bases.not_listed": N_("The original has not been inspected yet. Wait until that has finished."),
     "bases.changed_since_listed": N_("The original has changed since it was inspected. Inspect it again."),

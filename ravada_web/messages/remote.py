@@ -36,6 +36,7 @@ TEXTS: dict[str, Template] = {
     "remote.step_admit": N_("access to the display"),
     "remote.step_list_pools": N_("listing the pools"),
     "remote.step_room": N_("reading free space"),
+    "remote.step_read_header": N_("reading the header of an image"),
     "remote.step_hash": N_("hashing"),
     "remote.step_publish": N_("publishing"),
     "remote.step_login": N_("login"),
@@ -159,7 +160,23 @@ TEXTS: dict[str, Template] = {
     "remote.login_broke": N_("The connection to %(name)s was lost during login: %(said)s"),
     # Disk images
     "remote.not_of_format": N_("%(path)s on %(name)s cannot be read as a %(format)s image: %(said)s"),
-    "remote.no_image": N_("%(path)s on %(name)s cannot be read as a disk image: %(said)s"),
+    "remote.no_format": N_("Images of the format %(format)s are not read. Convert %(path)s to qcow2 first."),
+    "remote.header_differs": N_("the file is not in %(format)s format"),
+    "remote.not_plain_link": N_("%(path)s is a symbolic link. Use the path of the file itself."),
+    "remote.not_plain_names": N_(
+        "%(path)s has other names (hard links), so others may write to it. Use a copy of its own."
+    ),
+    "remote.not_plain_kind": N_("%(path)s is not a plain file. Use a disk image that is one."),
+    "remote.refers": N_(
+        "%(path)s names other files that hold its data. Convert it to one qcow2 file where it comes from."
+    ),
+    "remote.huge_tables": N_(
+        "The tables of the image are larger than QEMU reads: it is damaged, or was made to use up memory. Do not use "
+        "it; export the disk again where it comes from."
+    ),
+    "remote.image_too_large": N_(
+        "The disk has a virtual size of %(virtual_bytes)s; the most for a base is %(most_bytes)s. Shrink it first."
+    ),
     "remote.backing_file": N_(
         "The image has a backing file (%(path)s): a snapshot or a linked clone that was not merged. Flatten it first."
     ),

@@ -35,12 +35,6 @@ def file_size(workspace: Workspace, target: Target, path: str, deadline: float =
     return int(size)
 
 
-def copy_within(workspace: Workspace, target: Target, source: str, dest: str, deadline: float = FILES_SECONDS) -> None:
-    """Copy a file to another place of the same node, for its owner alone; `dest`, a temporary name, is overwritten."""
-    argv = ["sh", "-c", 'umask 077; exec cat < "$1" > "$2"', "sh", checked_path(source), checked_path(dest)]
-    run(workspace, target, argv, deadline=deadline, step=message("remote.step_copy_within"))
-
-
 def remove_files(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS) -> None:
     """Delete these files; those that are missing are fine. Raises CommandFailed where one cannot go."""
     if paths:

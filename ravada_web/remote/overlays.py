@@ -9,13 +9,15 @@ from ravada_web.remote.target import Target, Workspace, checked_path
 
 FILES_SECONDS = 60.0
 
-# Always the same bytes, so a newer one may replace it; readers of the older one go on reading it.
+# Always the same bytes, so a newer one may replace it; readers of the older one go on reading it. The backing file is
+# named in it (-u) and not opened: what is in that need not be known here, only its size.
 TEMPLATE = """
-backing=$1 template=$2; shift 2
-made=$(mktemp -- "$template.XXXXXXXX") || exit 1
+backing=$1 template=$2 token=$3 size=$4
+[ -f "$backing" ] || { echo "not there: $backing" >&2; exit 1; }
+made=$(mktemp -- "${template%/*}/.${template##*/}.$token.XXXXXXXX") || exit 1
 trap 'rm -f -- "$made"' EXIT
 trap 'exit 1' HUP INT TERM
-qemu-img create -q -f qcow2 -F qcow2 -b "$backing" -- "$made" "$@" || exit 1
+qemu-img create -q -u -f qcow2 -F qcow2 -b "$backing" -- "$made" "$size" || exit 1
 sync -- "$made" && mv -f -T -- "$made" "$template"
 """
 
@@ -41,12 +43,13 @@ def make_template(
     target: Target,
     backing: str,
     template: str,
-    virtual_size: int | None = None,
+    virtual_size: int,
+    token: str,
     deadline: float = FILES_SECONDS,
 ) -> None:
-    """Make (or make again) the empty overlay of `backing`; `virtual_size` in bytes, by default the backing's."""
-    size = [] if virtual_size is None else [str(virtual_size)]
-    argv = ["sh", "-c", TEMPLATE, "sh", checked_path(backing), checked_path(template), *size]
+    """Make (or make again) the empty overlay of `backing`, a qcow2 of `virtual_size` bytes. `token` marks what is made
+    under a temporary name beside it as this operation's."""
+    argv = ["sh", "-c", TEMPLATE, "sh", checked_path(backing), checked_path(template), token, str(virtual_size)]
     run(workspace, target, argv, deadline=deadline, step=message("remote.step_make_template"))
 
 

@@ -15,7 +15,10 @@ from ravada_web.remote.target import Target, Workspace
 
 SURVEY_SECONDS = 15.0
 # What the product runs on nodes, beside the shell's own.
-PROGRAMS = ("qemu-img", "virsh", "sha256sum", "split", "find", "stat", "timeout", "mktemp")
+PROGRAMS = (
+    "qemu-img", "qemu-io", "qemu-nbd", "virsh", "sha256sum", "split", "find", "stat", "timeout", "mktemp",
+    "unshare", "setpriv", "mount", "chroot",
+)  # fmt: skip
 FIREWALLS = ("nft", "ufw", "firewall-cmd")
 # Of our own making; see services/inspection/firewall.py.
 TABLE = "ravada"
@@ -33,6 +36,8 @@ works() {{ case $1 in
     find) find / -maxdepth 0 -printf x ;;
     stat) stat -L -c %y / | grep -q ' [+-]....$' ;;
     timeout) timeout -k 1 5 true ;;
+    unshare) unshare --help 2>&1 | grep -q -e --kill-child ;;
+    setpriv) setpriv --help 2>&1 | grep -q -e --bounding-set ;;
     esac </dev/null >/dev/null 2>&1; }}
 have() {{ for name in {" ".join((*PROGRAMS, *FIREWALLS, "setfacl"))}; do
     command -v "$name" >/dev/null || continue

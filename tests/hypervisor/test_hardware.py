@@ -200,21 +200,21 @@ def test_a_fixed_context_id_becomes_a_free_one() -> None:
          "qemu-img convert --object secret,id=s,file=PASSPHRASE-FILE --image-opts "
          "driver=qcow2,encrypt.key-secret=s,file.filename=/i/o -O qcow2 /i/o.qcow2"),
         ("<disk type='block' device='disk'><source dev='/dev/vg/win'/><target dev='vdb'/></disk>", "disk_on_device",
-         "qemu-img convert -O qcow2 /dev/vg/win /var/lib/libvirt/images/win.qcow2"),
+         "qemu-img convert -f raw -O qcow2 /dev/vg/win /var/lib/libvirt/images/win.qcow2"),
         ("<disk type='block' device='lun'><source dev='/dev/sdx'/><target dev='vdb'/></disk>", "disk_on_device",
-         "qemu-img convert -O qcow2 /dev/sdx /var/lib/libvirt/images/sdx.qcow2"),
+         "qemu-img convert -f raw -O qcow2 /dev/sdx /var/lib/libvirt/images/sdx.qcow2"),
         ("<disk type='file' device='disk'><source file='/dev/mapper/win'/><target dev='vdb'/></disk>", "disk_on_device",
-         "qemu-img convert -O qcow2 /dev/mapper/win /var/lib/libvirt/images/win.qcow2"),
+         "qemu-img convert -f raw -O qcow2 /dev/mapper/win /var/lib/libvirt/images/win.qcow2"),
         ("<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/x'><encryption format='luks'/>"
          "</source><target dev='vdb'/></disk>", "encrypted",
          "qemu-img convert --object secret,id=s,file=PASSPHRASE-FILE --image-opts "
          "driver=luks,key-secret=s,file.filename=/dev/vg/x -O qcow2 /var/lib/libvirt/images/x.qcow2"),
         ("<disk type='network' device='disk'><source protocol='rbd' name='p/i'><host name='h'/></source>"
          "<target dev='vdb'/></disk>", "disk_on_network",
-         "qemu-img convert -O qcow2 rbd:p/i /var/lib/libvirt/images/i.qcow2"),
+         "qemu-img convert -f raw -O qcow2 rbd:p/i /var/lib/libvirt/images/i.qcow2"),
         ("<disk type='network'><source protocol='nbd' name='x'><host name='h' port='9'/></source>"
          "<target dev='vdb'/></disk>", "disk_on_network",
-         "qemu-img convert -O qcow2 nbd://h:9/x /var/lib/libvirt/images/x.qcow2"),
+         "qemu-img convert -f raw -O qcow2 nbd://h:9/x /var/lib/libvirt/images/x.qcow2"),
         ("<disk type='volume' device='disk'><source pool='p $q' volume='v'/><target dev='vdb'/></disk>",
          "disk_no_volume", "virsh pool-start 'p $q'"),
     ],

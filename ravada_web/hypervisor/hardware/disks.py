@@ -49,7 +49,8 @@ def _decrypt(place: Place) -> str:
 def _copy(place: Place) -> str:
     """Copy a device, or a disk of the network, into a file."""
     origin = _device(place) or _url(place)
-    return command("qemu-img", "convert", "-O", "qcow2", origin, copy_path(origin))
+    read_as = place.get("type", "driver") or "raw"  # never as what a guest may have written
+    return command("qemu-img", "convert", "-f", read_as, "-O", "qcow2", origin, copy_path(origin))
 
 
 def _device(place: Place) -> str:

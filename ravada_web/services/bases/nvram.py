@@ -8,7 +8,7 @@ from ravada_web.errors import InvalidInput
 from ravada_web.hypervisor import domain_xml, firmware
 from ravada_web.messages import message
 from ravada_web.models import Base, BaseDisk, FileKind, Node
-from ravada_web.remote import files, images
+from ravada_web.remote import files, foreign_files, images
 from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.images import BLOCK_SIZE, INSPECT_SECONDS, hash_seconds
 from ravada_web.services.nodes import endpoints
@@ -33,13 +33,12 @@ def found(node: Node, connection: libvirt.virConnect, xml: str) -> tuple[str, do
         return xml, None
     if size > MOST_MIB << 20:
         raise InvalidInput({"domain": message("bases.nvram_too_large", file=nvram.path, most_mib=MOST_MIB)})
-    if nvram.format != "raw":
-        _require_whole(node, nvram)
+    _require_whole(node, nvram)
     return known, nvram
 
 
 def _require_whole(node: Node, nvram: domain_xml.Nvram) -> None:
-    """Raise InvalidInput for an image that is of another format, or names other files."""
+    """Raise InvalidInput for what is no plain file, or an image of another format, or one that names other files."""
     workspace, where = endpoints.workspace(), endpoints.target(node)
     try:
         images.ensure_self_contained(
@@ -68,7 +67,7 @@ def prepare(handle: Handle, base: Base, directory: str, number: int, path: str) 
     name = version_file_name(base, number, "nvram", FileKind.NVRAM)
     temporary = pools.in_pool(directory, temporary_name(name, handle.token))
     handle.check()
-    files.copy_within(workspace, where, path, temporary, deadline=INSPECT_SECONDS)
+    foreign_files.copy_within(workspace, where, path, temporary, MOST_MIB << 20, deadline=INSPECT_SECONDS)
     size = files.file_size(workspace, where, temporary, deadline=INSPECT_SECONDS)
     return BaseDisk(
         kind=FileKind.NVRAM,

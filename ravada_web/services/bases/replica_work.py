@@ -31,11 +31,13 @@ DIFFERS = ("bases.copy_differs", "remote.copy_length")
 
 @dataclass(frozen=True)
 class File:
-    """A version's file and what is known of it: its length in bytes and its hash; and its template's name."""
+    """A version's file and what is known of it: its length in bytes, what a guest sees of it, and its hash; and its
+    template's name."""
 
     name: str
     template: str
     size: int
+    virtual_size: int
     sha256: str
 
 
@@ -84,7 +86,10 @@ def _plan(handle: Handle) -> Plan | None:
         where=endpoints.target(replica.node),
         directory=directory,
         known=frozenset(replica_files.known(replica) if replica.directory == directory else ()),
-        files=[File(file.file_name, template_name(file), file.size, file.sha256) for file in replica.version.files],
+        files=[
+            File(file.file_name, template_name(file), file.size, file.virtual_size, file.sha256)
+            for file in replica.version.files
+        ],
     )
 
 
@@ -281,8 +286,10 @@ def _make_templates(handle: Handle, plan: Plan, stamps: dict[str, str]) -> None:
     """Make the empty overlays that clones' disks are copies of; they are always the same bytes."""
     _check(handle, plan.replica_id)
     disks = [file for file in plan.files if file.template != file.name]
+    workspace, token = endpoints.workspace(), handle.token
     for file in disks:
-        overlays.make_template(endpoints.workspace(), plan.where, plan.path(file.name), plan.path(file.template))
+        backing, template = plan.path(file.name), plan.path(file.template)
+        overlays.make_template(workspace, plan.where, backing, template, file.virtual_size, token)
     stamps |= replica_files.stamps_of(plan.where, plan.directory, [file.template for file in disks])
 
 

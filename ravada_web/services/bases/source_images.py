@@ -21,8 +21,16 @@ def _flatten(path: str, image_format: str) -> str:
     return shlex.join(["qemu-img", "convert", "-f", image_format, "-O", "qcow2", path, copy_path(path, ".flat.qcow2")])
 
 
-def _repair(path: str, _image_format: str) -> str:
-    return shlex.join(["qemu-img", "check", "-r", "all", path])
+def _repair(path: str, image_format: str) -> str:
+    return shlex.join(["qemu-img", "check", "-r", "all", "-f", image_format, path])
+
+
+def _follow(path: str, _image_format: str) -> str:
+    return shlex.join(["readlink", "-f", path])
+
+
+def _copy(path: str, _image_format: str) -> str:
+    return shlex.join(["cp", "--reflink=auto", "--sparse=always", path, copy_path(path, ".copy")])
 
 
 # What fixes each refusal: a command made of the image's path and format.
@@ -32,7 +40,11 @@ _REMEDIES: Mapping[str, Callable[[str, str], str]] = {
     "remote.encrypted_inside": decrypt_inside_command,
     "remote.backing_file": _flatten,
     "remote.data_file": _flatten,
+    "remote.not_plain_link": _follow,
+    "remote.not_plain_names": _copy,
+    "remote.no_format": _flatten,
     "bases.other_format": _flatten,
+    "bases.raw_like_another": _flatten,
 }
 
 
@@ -72,26 +84,34 @@ def _sound(node: Node, path: str, image_format: str) -> ImageInfo:
     return info
 
 
-def _explained(node: Node, path: str, image_format: str, error: ImageRefused) -> tuple[Message, str]:
+def _explained(node: Node, path: str, wanted: str, error: ImageRefused) -> tuple[Message, str]:
     """Why an image is refused, and the command that fixes it; of one in another format, by what it is."""
-    text = error.message
-    if text.kind == "remote.not_of_format" and (seen := _probed(node, path)):
-        image_format = seen
-        try:
-            _sound(node, path, seen)
-            text = message("bases.other_format", path=path, format=seen)
-        except ImageRefused as worse:
-            text = worse.message
+    text, image_format = error.message, wanted
+    if text.kind == "remote.not_of_format":
+        text, image_format = _of_another_format(node, path, wanted) or (text, wanted)
     remedy = _REMEDIES.get(text.kind)
     return text, remedy(path, image_format) if remedy else ""
 
 
-def _probed(node: Node, path: str) -> str:
-    """The format that the image seems to have; "" where it is not there, or is smaller than any disk: QEMU takes every
-    other file for a raw image."""
-    workspace, where = endpoints.workspace(), endpoints.target(node)
+def _of_another_format(node: Node, path: str, wanted: str) -> tuple[Message, str] | None:
+    """What is said of an image whose header is that of another format, and as what it is to be read; None where it is
+    not there, or is smaller than any disk: every other file could be a raw image."""
     try:
-        info = images.inspect(workspace, where, path, None, deadline=INSPECT_SECONDS)
-        return info.format if info.virtual_size >= LEAST_DISK_BYTES else ""
+        header = images.read_header(
+            endpoints.workspace(), endpoints.target(node), path, wanted, deadline=INSPECT_SECONDS
+        )
     except ImageRefused:
-        return ""
+        return None
+    seen = header.format
+    if seen == wanted or (seen == "raw" and header.virtual_size < LEAST_DISK_BYTES):
+        return None
+    if seen == "luks":
+        return message("remote.encrypted"), seen
+    if wanted == "raw":
+        return message("bases.raw_like_another", path=path, format=seen), wanted
+    try:
+        _sound(node, path, seen)
+    except ImageRefused as worse:
+        if worse.message.kind != "remote.no_format":
+            return worse.message, seen
+    return message("bases.other_format", path=path, format=seen, wanted=wanted), seen

@@ -63,12 +63,12 @@ def _disks(base: Base) -> list[dict[str, Any]]:
 
 
 def _require_space(base: Base, node: Node, directory: str) -> None:
-    """Refuse to begin what cannot end for want of room: the copy is at most as large as its source's files."""
+    """Refuse to begin what cannot end for want of room, however little room the sources take."""
     workspace, where = endpoints.workspace(), endpoints.target(node)
-    need = sum(
-        images.inspect(workspace, where, disk["path"], disk["format"], deadline=INSPECT_SECONDS).actual_size
-        for disk in _disks(base)
-    )
+    need = 0
+    for disk in _disks(base):
+        source_images.require_sound(node, disk["path"], disk["format"])
+        need += images.measure(workspace, where, disk["path"], disk["format"], deadline=INSPECT_SECONDS)
     space = files.free_space(workspace, where, [directory], deadline=INSPECT_SECONDS)
     pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
 
@@ -111,7 +111,8 @@ def _publish(handle: Handle, node: Node, directory: str, disk: BaseDisk) -> None
         disk.sha256,
     )
     if disk.kind == FileKind.DISK:
-        overlays.make_template(workspace, where, final, pools.in_pool(directory, template_name(disk)))
+        template = pools.in_pool(directory, template_name(disk))
+        overlays.make_template(workspace, where, final, template, disk.virtual_size, handle.token)
 
 
 def _write_version(session: Session, handle: Handle, base: Base, replica: Replica, version: BaseVersion) -> None:

@@ -24,7 +24,7 @@ from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Handle
-from ravada_web.services.storage import pools
+from ravada_web.services.storage import leftovers, pools
 from ravada_web.services.storage.file_names import template_name
 from ravada_web.services.transaction import transaction
 
@@ -55,6 +55,8 @@ def create(handle: Handle) -> None:
     with transaction() as session:
         session.execute(update(Clone).where(Clone.id.in_(plan.clone_ids)).values(state=CloneState.CREATING))
     failures = Failures({clone_id: identity.name for clone_id, identity in plan.identities.items()})
+    if handle.attempt > 1:
+        leftovers.sweep(plan.where, sorted({template.rpartition("/")[0] for template in plan.copies}))
     with open_connection(plan.uri) as connection:
         _refuse_foreign(connection, plan, failures)
         for template, paths in plan.copies.items():

@@ -29,7 +29,8 @@ from ravada_web.services.operations import outbox
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.operations.requests import request
 from ravada_web.services.permissions import rights
-from ravada_web.services.storage import pools
+from ravada_web.services.storage import leftovers, pools
+from ravada_web.services.storage.file_names import temporary_name
 from ravada_web.services.transaction import transaction
 
 LINK_SECONDS, DISK_SECONDS, FRAME_SECONDS = 15.0, 20.0, 30.0
@@ -96,11 +97,13 @@ def verify(handle: Handle) -> None:
     """The job's part; whatever happens, the machine and its disk are gone afterwards."""
     node = db.session.get_one(Node, handle.node_id)
     where, facts, name = endpoints.target(node), facts_of(node), f"ravada-proof-{handle.token}"
-    disk = pools.in_pool(pools.require_pool(node).path, f"{name}.qcow2")
+    directory = pools.require_pool(node).path
+    disk = pools.in_pool(directory, temporary_name("ravada-proof", handle.token))
     db.session.rollback()
     progress = _Steps(where.node_id)
     with progress.step("link"):
         _wait_for_link(endpoints.workspace(), where)
+    leftovers.sweep(where, [directory])
     try:
         with progress.step("disk"):
             argv = ["qemu-img", "create", "-q", "-f", "qcow2", disk, DISK_SIZE]

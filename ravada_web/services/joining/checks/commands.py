@@ -13,14 +13,14 @@ _PACKAGES = {
     "debian": {
         "libvirt": "libvirt-daemon-system libvirt-clients libvirt-daemon-config-network dnsmasq-base "
         "qemu-system-x86 qemu-utils",
-        "tools": "qemu-utils libvirt-clients coreutils findutils acl",
+        "tools": "qemu-utils libvirt-clients coreutils findutils util-linux mount acl",
         "firmware": "ovmf",
         "tpm": "swtpm swtpm-tools",
         "firewall": "nftables",
     },
     "fedora": {
         "libvirt": "libvirt-daemon-kvm libvirt-client libvirt-daemon-config-network qemu-kvm qemu-img",
-        "tools": "qemu-img libvirt-client coreutils findutils acl",
+        "tools": "qemu-img libvirt-client coreutils findutils util-linux acl",
         "firmware": "edk2-ovmf",
         "tpm": "swtpm swtpm-tools",
         "firewall": "nftables",

@@ -1,0 +1,214 @@
+"""Disk images that others have made, each of them a hostile file: what one is by its header, and the whole of it as an
+image of our own. What reads more than the header does so in the sandbox.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
+from ravada_web.remote import image_headers
+from ravada_web.remote.errors import NOT_INSTALLED, CommandFailed, ImageRefused, UnreadableAnswer
+from ravada_web.remote.files import MOST_BYTES
+from ravada_web.remote.foreign_files import read_head
+from ravada_web.remote.image_headers import HEADER_BYTES, LUKS, MOST_VIRTUAL
+from ravada_web.remote.sandbox import OUT, Writing, blocks, run_on
+from ravada_web.remote.target import Target, Workspace
+
+INSPECT_SECONDS = 30.0
+# What is read: images of our own formats as they are, and those that are one file by nature. All become qcow2.
+READ = ("qcow2", "raw", "vmdk", "vdi", "vhdx")
+FLATTEN_SECONDS = 12 * 3600.0
+# The processor's time for a conversion: that of a slow one, at so many bytes a second, and some.
+LEAST_CPU_SECONDS, LEAST_RATE = 600, 1_000_000
+PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What an image is; its virtual size in bytes. `corrupt` is QEMU's own mark of
+    damaged metadata; `snapshots` and `bitmaps` are the names of those inside it."""
+
+    format: str
+    virtual_size: int
+    backing_file: str | None
+    data_file: str | None
+    encrypted: bool
+    corrupt: bool = False
+    snapshots: tuple[str, ...] = ()
+    bitmaps: tuple[str, ...] = ()
+
+
+def inspect(workspace: Workspace, target: Target, path: str, image_format: str, *, deadline: float) -> ImageInfo:
+    """Read what an image is, taking it for `image_format`; the file may be in use. QEMU sees it, in the sandbox, only
+    where its header is that of the format and names no other file.
+
+    Raises ImageRefused when it is missing, of another format, or no plain file of one name.
+    """
+    header = read_header(workspace, target, path, image_format, deadline=deadline)
+    # A raw disk may well hold a LUKS volume; whether it does is asked of its content, as of any other's.
+    if header.format != image_format and (header.format, image_format) != ("luks", "raw"):
+        said = message("remote.header_differs", format=image_format)
+        raise ImageRefused(message("remote.not_of_format", path=path, name=target.name, format=image_format, said=said))
+    if header.refers:
+        raise ImageRefused(message("remote.refers", path=path))
+    if image_format not in READ:
+        raise ImageRefused(message("remote.no_format", path=path, format=image_format))
+    if header.huge:
+        raise ImageRefused(message("remote.huge_tables"))
+    _require_bounded(header.virtual_size)
+    seen: dict[str, object] = {"virtual-size": header.virtual_size}
+    if image_format != "raw" and not (header.backing_file or header.data_file or header.encrypted or header.corrupt):
+        seen = _seen(workspace, target, path, image_format, deadline)
+    try:
+        info = _info(header, image_format, seen)
+    except (TypeError, ValueError) as error:
+        raise UnreadableAnswer(message("remote.unreadable", step="qemu-img info", name=target.name)) from error
+    _require_bounded(info.virtual_size)
+    return info
+
+
+def _require_bounded(virtual_size: int) -> None:
+    if virtual_size > MOST_VIRTUAL:
+        sizes = {"virtual_bytes": virtual_size, "most_bytes": MOST_VIRTUAL}
+        raise ImageRefused(message("remote.image_too_large", **sizes))
+
+
+def read_header(
+    workspace: Workspace, target: Target, path: str, image_format: str, *, deadline: float
+) -> image_headers.Header:
+    """Read an image's header; `image_format` is what it is wanted to be. Raises ImageRefused when it is missing, or no
+    plain file of one name."""
+    try:
+        head = read_head(workspace, target, path, HEADER_BYTES, deadline=deadline)
+    except CommandFailed as error:
+        raise _not_of_format(target, path, image_format, error) from error
+    return image_headers.read(head.raw, head.size)
+
+
+def _not_of_format(target: Target, path: str, image_format: str, error: CommandFailed) -> ImageRefused:
+    said = error.stderr or error.message
+    return ImageRefused(message("remote.not_of_format", path=path, name=target.name, format=image_format, said=said))
+
+
+def _seen(workspace: Workspace, target: Target, path: str, image_format: str, deadline: float) -> dict[str, object]:
+    argv = ["qemu-img", "info", "--output=json", blocks(image_format)]
+    try:
+        raw = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-img info")
+    except CommandFailed as error:
+        if error.status == NOT_INSTALLED:
+            raise
+        raise _not_of_format(target, path, image_format, error) from error
+    try:
+        seen = json.loads(raw)
+    except ValueError:
+        seen = None
+    if not isinstance(seen, dict):
+        raise UnreadableAnswer(message("remote.unreadable", step="qemu-img info", name=target.name))
+    return seen
+
+
+def _info(header: image_headers.Header, image_format: str, seen: dict[str, object]) -> ImageInfo:
+    specific = seen.get("format-specific")
+    data = specific.get("data", {}) if isinstance(specific, dict) else {}
+    return ImageInfo(
+        format=image_format,
+        virtual_size=_size(seen.get("virtual-size")),
+        backing_file=header.backing_file or _text(seen.get("backing-filename")),
+        data_file=header.data_file or _text(data.get("data-file")),
+        encrypted=header.encrypted or bool(seen.get("encrypted")),
+        corrupt=header.corrupt or bool(data.get("corrupt")),
+        snapshots=_names(seen.get("snapshots")),
+        bitmaps=_names(data.get("bitmaps")),
+    )
+
+
+def _names(rows: object) -> tuple[str, ...]:
+    return (
+        tuple(printable(str(row.get("name"))) for row in rows if isinstance(row, dict))
+        if isinstance(rows, list)
+        else ()
+    )
+
+
+def _size(value: object) -> int:
+    """Bytes. Raises ValueError for what is no size of a file."""
+    size = int(str(value))
+    if not 0 <= size < MOST_BYTES:
+        raise ValueError(value)
+    return size
+
+
+def _text(value: object) -> str | None:
+    return printable(str(value)) if value else None
+
+
+def ensure_self_contained(info: ImageInfo) -> None:
+    """Raise ImageRefused for a damaged or an encrypted image, or one that names other files: it could read any of the
+    host's."""
+    if info.corrupt:
+        raise ImageRefused(message("remote.corrupt"))
+    if info.backing_file:
+        raise ImageRefused(message("remote.backing_file", path=info.backing_file))
+    if info.data_file:
+        raise ImageRefused(message("remote.data_file", path=info.data_file))
+    if info.encrypted:
+        raise ImageRefused(message("remote.encrypted"))
+
+
+def has_encrypted_content(workspace: Workspace, target: Target, path: str, info: ImageInfo, *, deadline: float) -> bool:
+    """Whether what the guest sees of a self-contained image begins as a LUKS volume."""
+    if info.virtual_size < len(LUKS):
+        return False
+    argv = ["qemu-io", "-r", "-c", f"read -v 0 {len(LUKS)}", blocks(info.format)]
+    dump = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-io")
+    return LUKS.hex(" ") in dump.decode(errors="replace").partition("\n")[0]
+
+
+def measure(workspace: Workspace, target: Target, path: str, image_format: str, *, deadline: float) -> int:
+    """How many bytes the whole of an image takes at most as one qcow2: compressed or empty, what counts is what is to
+    be written."""
+    argv = ["qemu-img", "measure", "--output=json", "-O", "qcow2", blocks(image_format)]
+    raw = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-img measure")
+    try:
+        return _size(json.loads(raw)["required"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableAnswer(message("remote.unreadable", step="qemu-img measure", name=target.name)) from error
+
+
+def flatten(
+    workspace: Workspace,
+    target: Target,
+    source: str,
+    source_format: str,
+    dest: str,
+    on_progress: Callable[[float], None] | None = None,
+    deadline: float = FLATTEN_SECONDS,
+) -> None:
+    """Write the whole of a self-contained image as one qcow2 to `dest`, a temporary name that is overwritten.
+
+    `on_progress` gets percent; what it raises ends the work here (the far process goes on until it is done).
+    Raises ImageRefused for an image that is not self-contained.
+    """
+    ensure_self_contained(inspect(workspace, target, source, source_format, deadline=INSPECT_SECONDS))
+    most = measure(workspace, target, source, source_format, deadline=INSPECT_SECONDS)
+
+    def report(output: bytes) -> None:
+        if on_progress and (percents := PERCENT.findall(output)):
+            on_progress(float(percents[-1]))
+
+    run_on(
+        workspace,
+        target,
+        source,
+        ["qemu-img", "convert", "-p", "-O", "qcow2", blocks(source_format), OUT],
+        deadline=deadline,
+        cpu_seconds=LEAST_CPU_SECONDS + most / LEAST_RATE,
+        step="qemu-img convert",
+        writing=Writing(dest, most),
+        on_output=report,
+    )
+    # It was written by what had read the source.
+    ensure_self_contained(inspect(workspace, target, dest, "qcow2", deadline=INSPECT_SECONDS))

@@ -1,0 +1,104 @@
+"""Running QEMU's tools on a disk image that may be hostile: in a place where nothing is but them and that one image.
+
+The file is opened by root's shell, by its path and never through a link, and its bytes are served as they are, over a
+socket, by qemu-nbd, which makes nothing of them. What reads their format is another process: of a user of its own
+without any right, in a root folder that holds programs and that socket alone, without network and without sight of
+other processes, and with limits of memory, processor time and of what it may write. However the file is made, it
+reaches nothing of the host.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ravada_web.messages import Message
+from ravada_web.remote.commands import run
+from ravada_web.remote.foreign_files import OPEN, refusing
+from ravada_web.remote.target import Target, Workspace, checked_path
+
+MEMORY_KIB = 2 << 20
+# Where the image is written that a command makes; its name in the sandbox.
+OUT = "/out"
+# Of a number that no distribution gives to anybody.
+USER = 65533
+
+# The mounts are this command's own, and are gone with it, as all of its processes are: it is their first. /sys is where
+# the root folder is mounted, since no image is there and nothing here needs it.
+_INSIDE = """
+shared=$1 out=$2 memory=$3 seconds=$4 blocks=$5; shift 5
+mount -t tmpfs -o mode=0755,size=64k sandbox /sys && cd /sys && mkdir usr || exit 1
+for name in bin sbin lib lib32 lib64; do
+    if [ -h "/$name" ]; then ln -s "$(readlink "/$name")" "$name"
+    elif [ -d "/$name" ]; then mkdir "$name" && mount --rbind "/$name" "$name"; fi || exit 1
+done
+mount --rbind /usr usr || exit 1
+[ -z "$out" ] || { : > out && mount --bind "$out" out; } || exit 1
+umask 0
+ulimit -c 0
+ulimit -v "$memory" || exit 1
+source=driver=raw,force-share=$shared,file.driver=file,file.filename=/proc/self/fd/3
+setpriv --bounding-set=-all,+dac_read_search --no-new-privs \
+    qemu-nbd --fork --persistent --read-only --socket=/sys/image --image-opts "$source" > /dev/null || exit 1
+exec 3<&-
+ulimit -t "$seconds" && ulimit -f "$blocks" || exit 1
+env -i LC_ALL=C MALLOC_ARENA_MAX=2 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    chroot /sys setpriv --reuid=USER --regid=USER --clear-groups --bounding-set=-all --inh-caps=-all \
+    --no-new-privs "$@"
+""".replace("USER", str(USER))
+
+_RUN = (
+    OPEN
+    + """
+inside=$1; shift
+out=$2
+if [ -n "$out" ]; then
+    rm -f -- "$out" && (umask 077; set -C; : > "$out") && chown USER:USER -- "$out" || exit 1
+fi
+unshare --mount --net --ipc --uts --pid --fork --kill-child sh -c "$inside" sh "$@"
+status=$?
+[ -z "$out" ] || chown 0:0 -- "$out" || exit 1
+exit "$status"
+""".replace("USER", str(USER))
+)
+
+
+def blocks(image_format: str) -> str:
+    """What QEMU's tools are told to open in the sandbox: each layer named, so that nothing is guessed or followed."""
+    server = {"driver": "nbd", "server": {"type": "unix", "path": "/image"}}
+    backing = {"backing": None} if image_format == "qcow2" else {}
+    return "json:" + json.dumps({"driver": image_format, **backing, "file": server})
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What a command writes, to OUT in the sandbox: the file's path on the node, a temporary name that is overwritten,
+    and so many bytes at most."""
+
+    path: str
+    most: int
+
+
+def run_on(
+    workspace: Workspace,
+    target: Target,
+    path: str,
+    argv: Sequence[str],
+    *,
+    deadline: float,
+    step: Message | str,
+    cpu_seconds: float | None = None,
+    writing: Writing | None = None,
+    on_output: Callable[[bytes], object] | None = None,
+) -> bytes:
+    """Run one of QEMU's tools on the image at `path`; returns its output. What only reads may do so while another
+    process has the image open.
+
+    `deadline` in seconds, and `cpu_seconds` of the processor, by default as many. Raises ImageRefused for what is no
+    plain file of one name, and what `run` raises.
+    """
+    shared, out, most = ("off", checked_path(writing.path), writing.most) if writing else ("on", "", 0)
+    limits = [str(MEMORY_KIB), str(math.ceil(cpu_seconds or deadline)), str(math.ceil(most / 512))]
+    words = ["sh", "-c", _RUN, "sh", checked_path(path), _INSIDE, shared, out, *limits, *argv]
+    with refusing(path):
+        return run(workspace, target, words, deadline=deadline, step=step, on_output=on_output)
