@@ -174,6 +174,10 @@ TEXTS: dict[str, Template] = {
         "The tables of the image are larger than QEMU reads: it is damaged, or was made to use up memory. Do not use "
         "it; export the disk again where it comes from."
     ),
+    "remote.beyond_limits": N_(
+        "%(step)s of %(path)s was stopped: it went beyond the memory, processor time or room that any sound image "
+        "takes. Do not use it; export the disk again where it comes from."
+    ),
     "remote.image_too_large": N_(
         "The disk has a virtual size of %(virtual_bytes)s; the most for a base is %(most_bytes)s. Shrink it first."
     ),

@@ -18,6 +18,10 @@ from ravada_web.remote.sandbox import OUT, Writing, blocks, run_on
 from ravada_web.remote.target import Target, Workspace
 
 INSPECT_SECONDS = 30.0
+# Measuring reads all tables of an image; those of some TiB on a slow disk take minutes.
+MEASURE_SECONDS = 300.0
+# So many names of what is in an image are told.
+MOST_NAMES = 20
 # What is read: images of our own formats as they are, and those that are one file by nature. All become qcow2.
 READ = ("qcow2", "raw", "vmdk", "vdi", "vhdx")
 FLATTEN_SECONDS = 12 * 3600.0
@@ -126,11 +130,8 @@ def _info(header: image_headers.Header, image_format: str, seen: dict[str, objec
 
 
 def _names(rows: object) -> tuple[str, ...]:
-    return (
-        tuple(printable(str(row.get("name"))) for row in rows if isinstance(row, dict))
-        if isinstance(rows, list)
-        else ()
-    )
+    names = [printable(str(row.get("name"))) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return (*names[:MOST_NAMES], *(["…"] if len(names) > MOST_NAMES else []))
 
 
 def _size(value: object) -> int:
@@ -167,7 +168,9 @@ def has_encrypted_content(workspace: Workspace, target: Target, path: str, info:
     return LUKS.hex(" ") in dump.decode(errors="replace").partition("\n")[0]
 
 
-def measure(workspace: Workspace, target: Target, path: str, image_format: str, *, deadline: float) -> int:
+def measure(
+    workspace: Workspace, target: Target, path: str, image_format: str, *, deadline: float = MEASURE_SECONDS
+) -> int:
     """How many bytes the whole of an image takes at most as one qcow2: compressed or empty, what counts is what is to
     be written."""
     argv = ["qemu-img", "measure", "--output=json", "-O", "qcow2", blocks(image_format)]
@@ -193,7 +196,7 @@ def flatten(
     Raises ImageRefused for an image that is not self-contained.
     """
     ensure_self_contained(inspect(workspace, target, source, source_format, deadline=INSPECT_SECONDS))
-    most = measure(workspace, target, source, source_format, deadline=INSPECT_SECONDS)
+    most = measure(workspace, target, source, source_format)
 
     def report(output: bytes) -> None:
         if on_progress and (percents := PERCENT.findall(output)):

@@ -11,9 +11,11 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from signal import SIGABRT, SIGKILL, SIGSEGV, SIGXCPU, SIGXFSZ
 
-from ravada_web.messages import Message
+from ravada_web.messages import Message, message
 from ravada_web.remote.commands import run
+from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.foreign_files import OPEN, refusing
 from ravada_web.remote.target import Target, Workspace, checked_path
 
@@ -22,6 +24,9 @@ MEMORY_KIB = 2 << 20
 OUT = "/out"
 # Of a number that no distribution gives to anybody.
 USER = 65533
+# A shell's status for a program that the kernel has ended: out of memory (ABRT, SEGV, KILL), of processor time (KILL,
+# XCPU), or of the bytes that it may write (XFSZ).
+_STOPPED = frozenset(128 + number for number in (SIGABRT, SIGSEGV, SIGKILL, SIGXCPU, SIGXFSZ))
 
 # The mounts are this command's own, and are gone with it, as all of its processes are: it is their first. /sys is where
 # the root folder is mounted, since no image is there and nothing here needs it.
@@ -95,10 +100,15 @@ def run_on(
     process has the image open.
 
     `deadline` in seconds, and `cpu_seconds` of the processor, by default as many. Raises ImageRefused for what is no
-    plain file of one name, and what `run` raises.
+    plain file of one name, or goes beyond the limits, and what `run` raises.
     """
     shared, out, most = ("off", checked_path(writing.path), writing.most) if writing else ("on", "", 0)
     limits = [str(MEMORY_KIB), str(math.ceil(cpu_seconds or deadline)), str(math.ceil(most / 512))]
     words = ["sh", "-c", _RUN, "sh", checked_path(path), _INSIDE, shared, out, *limits, *argv]
-    with refusing(path):
-        return run(workspace, target, words, deadline=deadline, step=step, on_output=on_output)
+    try:
+        with refusing(path):
+            return run(workspace, target, words, deadline=deadline, step=step, on_output=on_output)
+    except CommandFailed as error:
+        if error.status in _STOPPED:
+            raise ImageRefused(message("remote.beyond_limits", path=path, step=step)) from error
+        raise

@@ -115,6 +115,9 @@ def test_what_is_inside_and_not_copied_is_named(place: Place, tmp_path: Path) ->
     info = inspect(place, path)
     images.ensure_self_contained(info)
     assert (info.snapshots, info.bitmaps) == (("before",), ("backup-1",))
+    for number in range(20):
+        qemu_img("snapshot", "-c", str(number), path)
+    assert inspect(place, path).snapshots == ("before", *map(str, range(19)), "…")
 
 
 @pytest.mark.parametrize("image_format", ["raw", "qcow2"])

@@ -68,7 +68,7 @@ def _require_space(base: Base, node: Node, directory: str) -> None:
     need = 0
     for disk in _disks(base):
         source_images.require_sound(node, disk["path"], disk["format"])
-        need += images.measure(workspace, where, disk["path"], disk["format"], deadline=INSPECT_SECONDS)
+        need += images.measure(workspace, where, disk["path"], disk["format"])
     space = files.free_space(workspace, where, [directory], deadline=INSPECT_SECONDS)
     pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
 

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.hypervisor.domain_xml import Disk
 from ravada_web.messages import Message
 from ravada_web.messages.message import SENTENCES
 from ravada_web.models import Base, Node, Operation, OperationState, Pool
@@ -18,6 +19,7 @@ from ravada_web.remote import images, overlays
 from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.target import Target
 from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import source_images
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.storage import leftovers
 from ravada_web.services.storage.file_names import temporary_name
@@ -96,6 +98,29 @@ def test_a_link_in_the_pool_is_refused_and_its_end_is_shown_how(
         failed = imported(people, drain, pool / f"{name}.qcow2")
         assert [text.kind for text in said(failed)] == [kind, "bases.fix_with"]
         assert command in str(failed.error)
+
+
+@pytest.mark.parametrize(
+    ("declared", "content", "kind", "command"),
+    [
+        ("raw", bytes(1 << 20), "", ""),
+        ("raw", qcow2(backing=b"/etc/shadow"), "bases.raw_like_another", "qemu-img convert -f raw"),
+        ("raw", descriptor("/etc/shadow"), "bases.raw_like_another", "qemu-img convert -f raw"),
+        ("raw", b"LUKS\xba\xbe" + bytes(1 << 20), "remote.encrypted_inside", "driver=luks"),
+        ("vmdk", descriptor("/etc/shadow"), "remote.refers", ""),
+        ("vmdk", vmdk_around(descriptor("/etc/shadow")), "remote.refers", ""),
+        ("parallels", b"WithoutFreeSpace" + bytes(1 << 20), "remote.no_format", "qemu-img convert -f parallels"),
+        ("vpc", bytes(1 << 20), "bases.other_format", "qemu-img convert -f raw"),
+    ],
+)
+def test_a_disk_of_a_virtual_machine_is_what_its_definition_says_or_refused(
+    people: People, pool: Path, declared: str, content: bytes, kind: str, command: str
+) -> None:
+    path = pool / "disk"
+    path.write_bytes(content)
+    found = source_images.findings(db.session.get_one(Node, 1), Disk("vda", str(path), declared, "disk"))
+    assert [finding.text.kind for finding in found] == ([kind] if kind else [])
+    assert all(command in finding.remedy for finding in found)
 
 
 def test_a_small_image_that_becomes_a_large_one_is_refused_for_want_of_room(

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete, select
 
 import jobs.bases
+import jobs.clones
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.models import (
@@ -36,7 +37,7 @@ from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.storage import leftovers
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import change, make_nodes, make_operation
+from tests.support.factories import FACTS, change, make_nodes, make_operation
 from tests.support.refusals import refused
 
 
@@ -385,6 +386,19 @@ def test_parts_of_ended_attempts_are_swept_by_the_next_one_and_never_a_live_ones
     bases.allow(1, 2)
     bases.drain()
     assert bases.names(2) == bases.whole() | set(kept)
+
+
+def test_what_an_attempt_has_left_of_clones_is_swept_by_the_next(bases: Bases, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "libvirt_uri", lambda _where: "test:///default")
+    request_clones(bases.people.administrator, Request(bases.base_id, 2, "pc", bases.people.user.name))
+    (row,) = [row for row in bases.open_operations() if row.kind == "clones_create"]
+    change(Node, Node.id == 1, facts=FACTS.to_dict())
+    folder = bases.folder / "n1" / f".op-{row.id}-1.Ab3dEf9h"
+    folder.mkdir()
+    (folder / "half.qcow2").write_bytes(b"1")
+    change(Operation, Operation.id == row.id, attempt=2)
+    jobs.clones.create(row.id, 2)
+    assert not folder.exists()
 
 
 def test_nodes_where_operations_ended_early_are_swept_of_what_they_left(bases: Bases) -> None:
