@@ -3,8 +3,8 @@
 The file is opened by root's shell, by its path and never through a link, and its bytes are served as they are, over a
 socket, by qemu-nbd, which makes nothing of them. What reads their format is another process: of a user of its own
 without any right, in a root folder that holds programs and that socket alone, without network and without sight of
-other processes, and with limits of memory, processor time and of what it may write. However the file is made, it
-reaches nothing of the host.
+other processes, and with limits of memory, processes, processor time and of what it may write. However the file is
+made, it reaches nothing of the host.
 """
 
 import json
@@ -20,6 +20,8 @@ from ravada_web.remote.foreign_files import OPEN, refusing
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 MEMORY_KIB = 2 << 20
+# Threads included, of all that is read at the same time: QEMU's tools take some 70 each.
+MOST_PROCESSES = 1024
 # Where the image is written that a command makes; its name in the sandbox.
 OUT = "/out"
 # Of a number that no distribution gives to anybody.
@@ -42,15 +44,17 @@ mount --rbind /usr usr || exit 1
 umask 0
 ulimit -c 0
 ulimit -v "$memory" || exit 1
+export MALLOC_ARENA_MAX=2
 source=driver=raw,force-share=$shared,file.driver=file,file.filename=/proc/self/fd/3
 setpriv --bounding-set=-all,+dac_read_search --no-new-privs \
     qemu-nbd --fork --persistent --read-only --socket=/sys/image --image-opts "$source" > /dev/null || exit 1
 exec 3<&-
 ulimit -t "$seconds" && ulimit -f "$blocks" || exit 1
+ulimit -p PROCESSES 2>/dev/null || ulimit -u PROCESSES || exit 1
 env -i LC_ALL=C MALLOC_ARENA_MAX=2 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     chroot /sys setpriv --reuid=USER --regid=USER --clear-groups --bounding-set=-all --inh-caps=-all \
     --no-new-privs "$@"
-""".replace("USER", str(USER))
+""".replace("USER", str(USER)).replace("PROCESSES", str(MOST_PROCESSES))
 
 _RUN = (
     OPEN

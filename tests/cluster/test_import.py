@@ -10,6 +10,7 @@ from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.joining import inspection as joining
 from tests.support.cluster import GUEST, IMAGES, Cluster, allow, ended
+from tests.support.images import descriptor
 from tests.support.originals import ORIGINALS, defined
 
 
@@ -97,11 +98,17 @@ def test_a_machine_saved_with_its_memory_is_refused_until_it_was_shut_down(
 
 def test_files_are_refused_with_the_command_for_what_they_are(cluster: Cluster, originals: Mapping[str, str]) -> None:
     cluster.lab.master.run(
-        ["sh", "-c", f"cd {IMAGES}; qemu-img convert -O vmdk {GUEST} other.vmdk; truncate -s 2000001 bare.img"]
+        [
+            "sh",
+            "-c",
+            f"cd {IMAGES}; qemu-img convert -O vmdk {GUEST} other.vmdk; truncate -s 2000001 bare.img; cat > text",
+        ],
+        stdin=descriptor("/etc/shadow").decode(),
     )
     for file, kind, remedy in (
         ("other.vmdk", "bases.other_format", "qemu-img convert -f vmdk -O qcow2"),
         ("bare.img", "bases.other_format", "qemu-img convert -f raw -O qcow2"),
+        ("text", "remote.refers", ""),
         ("plain.img", "remote.encrypted", "driver=luks"),
         ("nested.qcow2", "remote.encrypted_inside", "file.driver=qcow2"),
         ("damaged.qcow2", "remote.corrupt", "qemu-img check -r all"),

@@ -113,13 +113,23 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
     disks = "".join(
         f"<disk type='file' device='disk'><driver name='qemu' type='{kind}'/>"
         f"<source file='{IMAGES}/{file}'/><target dev='{target}' bus='virtio'/></disk>"
-        for kind, file, target in (("qcow2", "two-a.qcow2", "vda"), ("raw", "two-b.raw", "vdb"))
+        for kind, file, target in (
+            ("qcow2", "two-a.qcow2", "vda"),
+            ("raw", "two-b.raw", "vdb"),
+            ("vmdk", "two-c.vmdk", "vdc"),
+        )
     )
     xml = (
         "<domain type='qemu'><name>twodisks</name><memory unit='MiB'>96</memory><vcpu>1</vcpu><os><type>hvm</type></os>"
         f"<devices>{disks}<interface type='network'><source network='default'/></interface></devices></domain>"
     )
-    master.run(["sh", "-c", f"cp {GUEST} {IMAGES}/two-a.qcow2; truncate -s 3M {IMAGES}/two-b.raw"])
+    master.run(
+        [
+            "sh",
+            "-c",
+            f"cd {IMAGES}; cp {GUEST} two-a.qcow2; truncate -s 3M two-b.raw; qemu-img create -qf vmdk two-c.vmdk 1M",
+        ]
+    )
     master.run(["virsh", "define", "/dev/stdin"], stdin=xml)
     wait_until(lambda: "twodisks" in importable(), 15, "the check has seen it")
     begun = base_actions.request_import(
@@ -128,11 +138,11 @@ def test_a_domain_of_the_master_becomes_a_base_with_all_its_disks(cluster: Clust
     base_id = ended(begun.id).result["base_id"]
     assert not ended(base_actions.prepare(cluster.admin, cluster.base(base_id)).id).error
     version = cluster.base(base_id).current
-    assert version is not None and [disk.target for disk in version.disks] == ["vda", "vdb"]
+    assert version is not None and [disk.target for disk in version.disks] == ["vda", "vdb", "vdc"]
     (clone,) = cluster.create("both", 1, base="two disks")
     assert clone.node.name == "rvt1", "a new base is allowed on the node that made it alone"
     listed = master.virsh("domblklist", clone.name)
-    assert all(clone.disk_file(target) in listed for target in ("vda", "vdb"))
+    assert all(clone.disk_file(target) in listed for target in ("vda", "vdb", "vdc"))
     cluster.remove_made()
     ended(base_actions.remove(cluster.admin, cluster.base(base_id)).id)
     master.virsh("undefine", "twodisks")

@@ -161,7 +161,8 @@ def test_it_can_neither_take_rights_back_nor_reach_a_network(place: Place, secre
 
 
 def test_it_takes_no_more_memory_and_time_than_it_may(place: Place, secret: Path) -> None:
-    assert inside(place, place.local, secret, "ulimit -v").strip() == str(sandbox.MEMORY_KIB)
+    limits = inside(place, place.local, secret, "ulimit -v; ulimit -p; ulimit -c").split()
+    assert limits == [str(sandbox.MEMORY_KIB), str(sandbox.MOST_PROCESSES), "0"]
     with pytest.raises(ImageRefused) as refused:
         inside(place, place.local, secret, "while :; do :; done", cpu_seconds=1)
     assert refused.value.message.kind == "remote.beyond_limits"
