@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
 from ravada_web.remote import image_headers
-from ravada_web.remote.errors import NOT_INSTALLED, CommandFailed, ImageRefused, UnreadableAnswer
+from ravada_web.remote.errors import CommandFailed, ImageRefused, UnreadableAnswer
 from ravada_web.remote.files import MOST_BYTES
 from ravada_web.remote.foreign_files import read_head
 from ravada_web.remote.image_headers import HEADER_BYTES, LUKS, MOST_VIRTUAL
-from ravada_web.remote.sandbox import OUT, Writing, blocks, run_on
+from ravada_web.remote.sandbox import OUT, TOOL_FAILED, Writing, blocks, run_on
 from ravada_web.remote.target import Target, Workspace
 
 INSPECT_SECONDS = 30.0
@@ -102,7 +102,7 @@ def _seen(workspace: Workspace, target: Target, path: str, image_format: str, de
     try:
         raw = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-img info")
     except CommandFailed as error:
-        if error.status == NOT_INSTALLED:
+        if error.status != TOOL_FAILED:
             raise
         raise _not_of_format(target, path, image_format, error) from error
     try:

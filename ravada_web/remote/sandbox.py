@@ -26,13 +26,16 @@ MOST_PROCESSES = 1024
 OUT = "/out"
 # Of a number that no distribution gives to anybody.
 USER = 65533
+# The status where it is the tool that has failed, and not what is made around it: that is the host's own trouble.
+TOOL_FAILED = 24
 # A shell's status for a program that the kernel has ended: out of memory (ABRT, SEGV, KILL), of processor time (KILL,
 # XCPU), or of the bytes that it may write (XFSZ).
 _STOPPED = frozenset(128 + number for number in (SIGABRT, SIGSEGV, SIGKILL, SIGXCPU, SIGXFSZ))
 
 # The mounts are this command's own, and are gone with it, as all of its processes are: it is their first. /sys is where
 # the root folder is mounted, since no image is there and nothing here needs it.
-_INSIDE = """
+_INSIDE = (
+    """
 shared=$1 out=$2 memory=$3 seconds=$4 blocks=$5; shift 5
 mount -t tmpfs -o mode=0755,size=64k sandbox /sys && cd /sys && mkdir usr || exit 1
 for name in bin sbin lib lib32 lib64; do
@@ -54,7 +57,13 @@ ulimit -p PROCESSES 2>/dev/null || ulimit -u PROCESSES || exit 1
 env -i LC_ALL=C MALLOC_ARENA_MAX=2 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     chroot /sys setpriv --reuid=USER --regid=USER --clear-groups --bounding-set=-all --inh-caps=-all \
     --no-new-privs "$@"
-""".replace("USER", str(USER)).replace("PROCESSES", str(MOST_PROCESSES))
+status=$?
+[ "$status" != 1 ] || exit FAILED
+exit "$status"
+""".replace("USER", str(USER))
+    .replace("PROCESSES", str(MOST_PROCESSES))
+    .replace("FAILED", str(TOOL_FAILED))
+)
 
 _RUN = (
     OPEN

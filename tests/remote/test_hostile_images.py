@@ -197,6 +197,22 @@ def test_one_file_of_each_format_that_is_read_becomes_the_same_disk(
     qemu_img("compare", "-f", "raw", "-F", "qcow2", plain, flat)
 
 
+def test_a_host_that_cannot_make_the_place_is_not_called_a_bad_image(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, programs = tmp_path / "image", tmp_path / "bin"
+    qemu_img("create", "-q", "-f", "qcow2", image, "1M")
+    programs.mkdir()
+    for program in ("unshare", "mount", "qemu-nbd"):
+        (programs / program).write_text("#!/bin/sh\necho not here >&2\nexit 1\n")
+        (programs / program).chmod(0o755)
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+            with pytest.raises(CommandFailed, match="not here"):
+                images.inspect(place.workspace, place.local, str(image), "qcow2", deadline=30)
+        (programs / program).unlink()
+
+
 def test_room_is_measured_by_what_is_written(place: Place, tmp_path: Path) -> None:
     image = bomb(tmp_path / "bomb", 1 << 30)
     assert image.stat().st_size < MIB
