@@ -1,5 +1,7 @@
 """The headers of disk images, read by us: what each is, and what other files it names."""
 
+import random
+
 import pytest
 
 from ravada_web.remote import image_headers
@@ -69,3 +71,15 @@ def test_a_header_that_cannot_be() -> None:
 def test_tables_without_measure(size: str) -> None:
     assert read(qcow2(**{size: (1 << 32) - 1})).huge  # type: ignore[arg-type]
     assert not read(qcow2(**{size: 100})).huge  # type: ignore[arg-type]
+
+
+def test_no_header_whatever_it_holds_breaks_its_reader() -> None:
+    chance = random.Random(16)
+    seeds = (qcow2(), qcow2(backing=b"/x"), qcow2(data_file=b"/x"), descriptor("/x"), vmdk_around(descriptor("/x")))
+    for _round in range(5000):
+        raw = bytearray(chance.choice(seeds)[: chance.choice((0, 3, 30, 71, 90, 200, 65536))])
+        for _change in range(chance.randrange(20)):
+            if raw:
+                raw[chance.randrange(min(len(raw), 200))] = chance.choice((0, 1, 255, chance.randrange(256)))
+        seen = read(bytes(raw))
+        assert all(len(name) < 600 for name in (seen.backing_file, seen.data_file) if name is not None)
