@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test test-fast lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest pictures packages-run packages-fast packages-lab packages-test clean
+.PHONY: help run demo demo-up demo-down test test-fast lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door pictures packages-run packages-fast packages-lab packages-test clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ SETTINGS := $(foreach name,$(filter RAVADA_%,$(.VARIABLES)),$(name)='$($(name))'
 RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qemu-system-x86 qemu-utils ovmf \
 	redis-server openssh-client openssl util-linux \
 	python3-venv python3-dev libvirt-dev pkg-config gcc
-FAST_PACKAGES := openssh-server postgresql nginx-light busybox-static tcsh fish zsh ksh
+FAST_PACKAGES := openssh-server postgresql nginx-light nftables busybox-static tcsh fish zsh ksh
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
 	linux-image-cloud-amd64 procps sudo nftables acl swtpm swtpm-tools
 TEST_PACKAGES := chromium fonts-dejavu-core
@@ -104,6 +104,9 @@ bench-pages: packages-test $(VENV)/installed ## pages at 200 nodes and 20,000 cl
 
 bench-rest: packages-test $(VENV)/installed ## memory, processes and CPU while nobody asks anything, and the first page; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.rest $(BENCH_FLAGS)
+
+bench-door: packages-test $(VENV)/installed ## a page and consoles while 5,000 slow connections come; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.door $(BENCH_FLAGS)
 
 pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md again
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k wide

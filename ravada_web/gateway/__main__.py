@@ -13,8 +13,10 @@ from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
 from ravada_web.gateway.consoles import PING_SECONDS, Consoles
+from ravada_web.gateway.crowd import Crowd
 from ravada_web.gateway.front import Front
 from ravada_web.gateway.hub import Hub
+from ravada_web.gateway.listening import most_connections
 from ravada_web.gateway.live import Streams
 from ravada_web.gateway.proxy import Pages
 from ravada_web.gateway.rows import Rows
@@ -33,11 +35,13 @@ async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> No
     doors = Consoles(rows, reach, checks, hub)
     streams = Streams(hub, rows, checks)
     await doors.begin()
-    server = await Front(settings, streams, doors, Pages(settings.run_dir / "web.sock")).listen()
+    crowd = Crowd(most_connections())
+    front = Front(rows.app, crowd, streams, doors, Pages(settings.run_dir / "web.sock", crowd))
+    listener = await front.listen()
     work = [asyncio.create_task(hub.run()), asyncio.create_task(_check_periodically(doors, streams))]
     log.info("the gateway listens", host=settings.host, port=settings.port)
     await asyncio.wait({asyncio.create_task(stopped.wait()), *work}, return_when=asyncio.FIRST_COMPLETED)
-    server.close()
+    listener.close()
     await doors.close()
     broken = [task for task in work if task.done()]
     for task in work:

@@ -4,10 +4,15 @@ import asyncio
 from contextlib import suppress
 from http import HTTPStatus
 
+from flask import Flask
+
 from ravada_web.config import Settings
 from ravada_web.gateway import consoles, live
-from ravada_web.gateway.http import BadRequest, Head, answer, read_head
-from ravada_web.gateway.proxy import Caller, Pages
+from ravada_web.gateway.crowd import Crowd, Place, Stage
+from ravada_web.gateway.http import HEAD_SECONDS, BadRequest, Head, answer, read_begin, read_head
+from ravada_web.gateway.listening import Listener
+from ravada_web.gateway.proxy import TOO_MANY, Caller, Pages, unavailable
+from ravada_web.gateway.visitor import token
 
 LONGEST_HEAD = 32 * 1024
 # A connection that is kept open for the next page.
@@ -20,53 +25,69 @@ LEAVE_SECONDS = 30.0
 class Front:
     """Serves connections one by one, each in a task of its own."""
 
-    def __init__(self, settings: Settings, streams: live.Streams, doors: consoles.Consoles, pages: Pages) -> None:
-        self._settings = settings
+    def __init__(self, app: Flask, crowd: Crowd, streams: live.Streams, doors: consoles.Consoles, pages: Pages) -> None:
+        self._app = app
+        self._settings: Settings = app.extensions["settings"]
+        self._crowd = crowd
         self._streams = streams
         self._consoles = doors
         self._pages = pages
 
-    async def listen(self) -> asyncio.Server:
+    async def listen(self) -> Listener:
         """Listen where the settings say, by HTTPS where they name a certificate."""
-        place = self._settings.host, self._settings.port
-        context = self._settings.tls_context()
-        return await asyncio.start_server(self._serve, *place, ssl=context, limit=LONGEST_HEAD, backlog=1024)
+        listener = Listener(self._crowd, self._serve, self._counted, LONGEST_HEAD)
+        await listener.listen(self._settings.host, self._settings.port, self._settings.tls_context())
+        return listener
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Place) -> None:
         try:
-            while head := await read_head(reader, IDLE_SECONDS):
-                if not await self._answer(head, reader, writer):
-                    break
+            head = await read_head(reader, HEAD_SECONDS)
+            while head and await self._answer(head, place, reader, writer):
+                head = await self._next_head(reader, place)
         except BadRequest as error:
             with suppress(OSError, TimeoutError):
                 await answer(writer, error.status, str(error))
                 await asyncio.wait_for(_read_rest(reader), REST_SECONDS)
-        except TimeoutError:
-            writer.transport.abort()  # it takes nothing any more
+        except (TimeoutError, asyncio.CancelledError):
+            writer.transport.abort()  # it takes nothing any more, or had to make room
         except OSError:
             pass  # the browser has gone; the closed connection tells the web process
         finally:
             await _close(writer)
 
-    async def _answer(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _next_head(self, reader: asyncio.StreamReader, place: Place) -> Head | None:
+        self._crowd.move(place, Stage.REST)
+        begun = await read_begin(reader, IDLE_SECONDS)
+        self._crowd.move(place, Stage.HALF)
+        return await read_head(reader, HEAD_SECONDS, begun) if begun else None
+
+    async def _answer(
+        self, head: Head, place: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """Answer one request; True where the connection can serve another."""
         caller = self._caller(head, writer)
-        if head.path == live.PATH and head.words[0] == "GET":
-            await self._streams.serve(head, reader, writer)
-            return False
-        if head.path == consoles.PATH:
-            await self._consoles.serve(head, caller, reader, writer)
+        self._crowd.recognise(place, token(self._app, head), caller.address)
+        if (head.path == live.PATH and head.words[0] == "GET") or head.path == consoles.PATH:
+            if not self._crowd.move(place, Stage.WORK):
+                await unavailable(writer, TOO_MANY)
+            elif head.path == live.PATH:
+                await self._streams.serve(head, reader, writer)
+            else:
+                await self._consoles.serve(head, caller, reader, writer)
             return False
         if head.words[2] not in ("HTTP/1.1", "HTTP/1.0"):
             raise BadRequest("Only HTTP/1.1 is supported.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-        return await self._pages.pass_on(head, caller, reader, writer)
+        return await self._pages.pass_on(head, caller, place, reader, writer)
+
+    def _counted(self, address: str) -> str:
+        return "" if address in self._settings.trusted_proxies else address
 
     def _caller(self, head: Head, writer: asyncio.StreamWriter) -> Caller:
         """The client's address: the connection's, or the last one that a trusted proxy added."""
         peer = writer.get_extra_info("peername")
         address = str(peer[0]) if peer else ""
         scheme = "https" if writer.get_extra_info("sslcontext") else "http"
-        if address in self._settings.trusted_proxies:
+        if not self._counted(address):
             address = head.get("x-forwarded-for").rpartition(",")[2].strip() or address
             scheme = "https" if head.get("x-forwarded-proto") == "https" else scheme
         return Caller(address, scheme)

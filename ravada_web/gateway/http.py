@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 LONGEST_HEAD = 32 * 1024
-HEAD_SECONDS = 20.0
+HEAD_SECONDS = 10.0
 # Somewhat more than the pages take (MAX_CONTENT_LENGTH): they say it in a better way where they can.
 LARGEST_BODY = 4 * 1024 * 1024 + 64 * 1024
 # What may differ from one hop to the next, or that we alone may say.
@@ -67,15 +67,28 @@ class Head:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-async def read_head(reader: asyncio.StreamReader, seconds: float = HEAD_SECONDS) -> Head | None:
-    """The next head; None when the other side is done, or silent for so long. Raises BadRequest."""
+async def read_head(reader: asyncio.StreamReader, seconds: float, begun: bytes = b"") -> Head | None:
+    """The next head, of which some may have been read; None when the other side is done, or it takes longer than that.
+
+    Raises BadRequest.
+    """
     try:
-        raw = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), seconds)
+        async with asyncio.timeout(seconds):
+            raw = begun + await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
         return None
     except asyncio.LimitOverrunError as error:
         raise BadRequest("Headers too long.", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) from error
     return parse(raw)
+
+
+async def read_begin(reader: asyncio.StreamReader, seconds: float) -> bytes:
+    """The first byte of the next head; none when the other side is done, or silent for so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await reader.read(1)
+    except (TimeoutError, ConnectionError):
+        return b""
 
 
 def parse(raw: bytes) -> Head:

@@ -2,11 +2,14 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import IO
 
+from ravada_web.gateway.bodies import LARGEST_OF_GUEST, read_body, seconds_for
+from ravada_web.gateway.crowd import Crowd, Place, Stage
 from ravada_web.gateway.http import HOP, BadRequest, Head, answer, read_head
 from ravada_web.gateway.turns import Turns
 
@@ -14,15 +17,15 @@ CHUNK = 64 * 1024
 # How long a restart of the web process may take before visitors get an error.
 RESTART_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
-# Requests of one address at once, each with at most 4 MiB on its way in or 1 MiB on its way out. A hundred people
-# behind one address still get their turn: a page takes a few milliseconds.
-MOST_OF_ADDRESS = 32
+# Requests that the web works on at once: more than it has threads, so that it never waits for us; and those of one
+# visitor. A hundred people behind one address still get their turn: a page takes a few milliseconds.
+MOST_TURNS, TURNS_OF_ONE = 64, 32
 TURN_SECONDS = 10.0
-BODY_SECONDS = 60.0
 # More than any page or file of ours (the stylesheet, uncompressed, is 540 kB): a longer answer, an export, goes at the
 # browser's pace, as long as it has one.
 AHEAD_BYTES = 1 << 20
 STALLED_SECONDS = 30.0
+TOO_MANY = "Too many requests at once. Try again in a moment."
 # Only we set the client's address: what a browser claims is dropped.
 CLAIMS = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix"}
 
@@ -42,35 +45,49 @@ class Pages:
     next one of that connection is asked for when it is out. What that takes of memory is bounded for each address.
     """
 
-    def __init__(self, web: Path) -> None:
+    def __init__(self, web: Path, crowd: Crowd) -> None:
         self._web = web
-        self._turns = Turns(MOST_OF_ADDRESS, TURN_SECONDS)
+        self._crowd = crowd
+        self._turns = Turns(MOST_TURNS, TURNS_OF_ONE, TURN_SECONDS)
 
     async def pass_on(
-        self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, head: Head, caller: Caller, place: Place, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Have one request answered. Returns whether the browser's connection can serve another one."""
         length = head.length()
+        if length > LARGEST_OF_GUEST and not place.member:
+            raise BadRequest("Sign in to send more than 256 KiB.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        with await read_body(head, length, reader, writer, lambda size: self._crowd.hold(place, size)) as body:
+            keep_alive = await self._have_answered(head, caller, place, body, writer)
+        self._crowd.hold(place, writer.transport.get_write_buffer_size())
+        self._crowd.move(place, Stage.SEND)
+        await _sent(writer)
+        self._crowd.hold(place, 0)
+        return keep_alive
+
+    async def _have_answered(
+        self, head: Head, caller: Caller, place: Place, body: IO[bytes], writer: asyncio.StreamWriter
+    ) -> bool:
+        """In its turn, which ends when the web has done its part, however slow the browser is."""
         async with AsyncExitStack() as stack:
             try:
-                await stack.enter_async_context(self._turns.turn(caller.address))
+                if not self._crowd.move(place, Stage.WORK):
+                    raise TimeoutError
+                await stack.enter_async_context(self._turns.turn(place.group, place.member))
             except TimeoutError:
-                await _unavailable(writer, "Too many requests from your address. Try again in a moment.")
+                await unavailable(writer, TOO_MANY)
                 return False
-            body = await _read_body(head, length, reader, writer)
-            keep_alive = await self._forward(head, caller, body, writer)
-            await _sent(writer)
-            return keep_alive
+            return await self._forward(head, caller, body, writer)
 
-    async def _forward(self, head: Head, caller: Caller, body: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def _forward(self, head: Head, caller: Caller, body: IO[bytes], writer: asyncio.StreamWriter) -> bool:
         try:
             up_reader, up_writer = await _connect(self._web)
         except OSError:
-            await _unavailable(writer, "The web server is not running. Try again in a moment.")
+            await unavailable(writer, "The web server is not running. Try again in a moment.")
             return False
         try:
             added = (("X-Forwarded-For", caller.address), ("X-Forwarded-Proto", caller.scheme), ("Connection", "close"))
-            up_writer.write(head.written(HOP | CLAIMS | {"expect"}, added) + body)
+            await _write_request(up_writer, head.written(HOP | CLAIMS | {"expect"}, added), body)
             keep_alive = head.words[2] == "HTTP/1.1" and "close" not in head.get("connection").lower()
             return await _copy_response(head, up_reader, writer, keep_alive) and keep_alive
         finally:
@@ -88,20 +105,19 @@ async def _connect(web: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
             await asyncio.sleep(0.1)
 
 
-async def _unavailable(writer: asyncio.StreamWriter, text: str) -> None:
+async def unavailable(writer: asyncio.StreamWriter, text: str) -> None:
+    """Answer that it cannot be done now, but soon."""
     await answer(writer, HTTPStatus.SERVICE_UNAVAILABLE, text, (("Retry-After", "5"),))
 
 
-async def _read_body(head: Head, length: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """The whole body. Raises BadRequest where it does not come in time."""
-    if length and head.get("expect").lower() == "100-continue":
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    try:
-        return await asyncio.wait_for(reader.readexactly(length), BODY_SECONDS)
-    except TimeoutError:
-        raise BadRequest("The request took too long.", HTTPStatus.REQUEST_TIMEOUT) from None
-    except asyncio.IncompleteReadError:
-        raise ConnectionResetError from None
+async def _write_request(writer: asyncio.StreamWriter, head: bytes, body: IO[bytes]) -> None:
+    """Send all of it, or as much as the web takes: it may answer before."""
+    with suppress(OSError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            writer.write(head)
+            while part := body.read(CHUNK):
+                writer.write(part)
+                await writer.drain()
 
 
 async def _copy_response(
@@ -130,11 +146,14 @@ async def _copy_response(
 
 
 async def _sent(writer: asyncio.StreamWriter) -> None:
-    """Wait until all is out. Raises TimeoutError when the browser takes nothing for long."""
+    """Wait until all is out. Raises TimeoutError when the browser takes too little of it."""
+    unsent = writer.transport.get_write_buffer_size()
     writer.transport.set_write_buffer_limits(high=1, low=0)
-    await _drain(writer)
+    async with asyncio.timeout(seconds_for(unsent)):
+        await writer.drain()
 
 
 async def _drain(writer: asyncio.StreamWriter) -> None:
     """Wait while much is unsent. Raises TimeoutError when the browser takes nothing for long."""
-    await asyncio.wait_for(writer.drain(), STALLED_SECONDS)
+    async with asyncio.timeout(STALLED_SECONDS):
+        await writer.drain()

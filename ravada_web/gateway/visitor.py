@@ -18,7 +18,7 @@ def token(app: Flask, head: Head) -> str:
     # The pages' own parser: an odd cookie of another product on this host must not hide ours.
     cookie = parse_cookie(head.get("cookie")).get(app.config["SESSION_COOKIE_NAME"], "")
     try:
-        session = serializer.loads(cookie)
+        session = serializer.loads(cookie, max_age=app.permanent_session_lifetime.total_seconds())
     except BadSignature:
         return ""
     user_id = session.get("_user_id", "")

@@ -149,11 +149,12 @@ def _places(cluster: Cluster, number: int, clone_ids: Sequence[int]) -> list[Pla
     token = sessions.begin(user, "127.0.0.1", "bench")
     found = sessions.find(token)
     assert found is not None
-    cookie = _cookie(cluster.app, token)
+    cookie = cookie_of(cluster.app, token)
     return [(tickets.issue(user, found.id, clone_id), cookie, cluster.url) for clone_id in clone_ids]
 
 
-def _cookie(app: Flask, token: str) -> str:
+def cookie_of(app: Flask, token: str) -> str:
+    """The cookie of a browser that holds that session."""
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
     return f"{app.config['SESSION_COOKIE_NAME']}={serializer.dumps({'_user_id': token})}"
 
@@ -179,7 +180,7 @@ def live_pages(cluster: Cluster) -> dict[str, object]:
     """A thousand open pages, told of ten changes."""
     say(f"{LIVE_PAGES} live pages ...")
     operator = users.by_name(users.first_administrator(), "viewer1")
-    cookies = [_cookie(cluster.app, sessions.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
+    cookies = [cookie_of(cluster.app, sessions.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
     gateway = cluster.pid_of("gateway")
     before, begun = cpu_seconds(gateway), time.perf_counter()
     delays = asyncio.run(streams.told(cluster.settings.port, cookies * 20, "operations"))

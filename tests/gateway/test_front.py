@@ -123,16 +123,57 @@ def test_slow_browsers_hold_no_thread_of_the_web(house: House, sent: bytes) -> N
             assert connection.getresponse().status == 200
 
 
-def test_one_address_leaves_room_for_others(house: House) -> None:
-    with ExitStack() as plugs:
-        for _number in range(40):
-            plug = plugs.enter_context(socket.create_connection(("127.0.0.1", house.port)))
-            plug.sendall(SLOW_FORM)
-        for source, status in (("127.0.0.3", 200), ("127.0.0.1", 503)):
-            elsewhere = http.client.HTTPConnection("127.0.0.1", house.port, timeout=20, source_address=(source, 0))
-            with closing(elsewhere):
-                elsewhere.request("GET", "/login")
-                assert elsewhere.getresponse().status == status
+@contextmanager
+def plugs(house: House, count: int, sent: bytes, source: str = "127.0.0.1") -> Iterator[list[socket.socket]]:
+    """So many connections that have sent this, and take nothing."""
+    with ExitStack() as opened:
+        made = []
+        for _number in range(count):
+            plug = opened.enter_context(closing(socket.socket()))
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plug.bind((source, 0))
+            plug.connect(("127.0.0.1", house.port))
+            plug.sendall(sent)
+            made.append(plug)
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("count", "sent"),
+    [
+        (40, SLOW_FORM),
+        (300, SLOW_FORM),
+        (300, b""),
+        (300, b"GET /login HTTP/1.1\r\nHost: x\r\nX-Slow: "),
+        (70, UNREAD_FILE),
+        (300, b"GET /static/icon.svg HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ],
+    ids=["forms", "many forms", "silence", "heads", "unread answers", "idle ones"],
+)
+def test_others_behind_the_same_address_are_served(house: House, count: int, sent: bytes) -> None:
+    with plugs(house, count, sent):
+        for source in ("127.0.0.1", "127.0.0.3"):
+            with closing(
+                http.client.HTTPConnection("127.0.0.1", house.port, timeout=30, source_address=(source, 0))
+            ) as other:
+                other.request("GET", "/login")
+                assert other.getresponse().status == 200
+
+
+def test_who_is_signed_in_may_take_longer_than_a_crowd_of_others(house: House) -> None:
+    alice = house.sign_in("alice")
+    begun = SLOW_FORM.replace(b"\r\n\r\n", f"\r\nConnection: close\r\nCookie: {alice.cookie}\r\n\r\n".encode())
+    with plugs(house, 1, begun) as (mine,), plugs(house, 300, SLOW_FORM) as others:
+        others[0].settimeout(30)
+        assert others[0].recv(100) == b""  # the oldest of them made room
+        mine.settimeout(30)
+        mine.sendall(b"x" * 1995)
+        assert mine.recv(100).startswith(b"HTTP/1.1 400 ")  # no CSRF token in it
+
+
+def test_what_guests_send_is_short(house: House) -> None:
+    head = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    assert raw(house, head).startswith(b"HTTP/1.1 413 ")
 
 
 def test_headers_that_a_web_server_reads_as_its_own_are_not_passed_on(house: House) -> None:

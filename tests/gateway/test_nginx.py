@@ -4,8 +4,8 @@ import http.client
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from ravada_web.services import changes
 from tests.support.certificates import make_certificate
 from tests.support.house import ROOT, House, free_port, listens
 from tests.support.servers import wait_until
+
+Changes = Sequence[tuple[str, str]]
 
 
 @dataclass
@@ -36,23 +38,48 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def proxy(running_house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    with running_proxy(running_house, tmp_path_factory.mktemp("nginx")) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def strict_proxy(running_house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """The same with small bounds, and short times."""
+    with running_proxy(running_house, tmp_path_factory.mktemp("nginx"), STRICT) as proxy:
+        yield proxy
+
+
+STRICT = (
+    ("limit_conn ravada_connections 1000;", "limit_conn ravada_connections 2;"),
+    ("client_header_timeout 10s;", "client_header_timeout 1s;"),
+    ("burst=2000 nodelay;", "burst=5 nodelay;"),
+    ("rate=200r/s;", "rate=1r/s;"),
+)
+
+
+@contextmanager
+def running_proxy(house: House, folder: Path, changed: Changes = ()) -> Iterator[Proxy]:
+    """nginx before the house, for the block's time."""
     if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None:
         pytest.skip("nginx is not installed (apt install nginx-light)")
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
+    port = free_port()
     certificate, key = make_certificate(folder, "127.0.0.1")
-    process = start(folder, port, running_house.port, certificate, key)
+    process = start(folder, port, house.port, certificate, key, changed)
     try:
         wait_until(lambda: listens(port), 10, f"nginx listens; see {folder}/error.log")
-        yield Proxy(running_house, port, ssl.create_default_context(cafile=str(certificate)))
+        yield Proxy(house, port, ssl.create_default_context(cafile=str(certificate)))
     finally:
         process.terminate()
         process.wait(10)
 
 
-def start(folder: Path, port: int, behind: int, certificate: Path, key: Path) -> "subprocess.Popen[bytes]":
-    """The configuration as it is shipped, but for its port, name and certificate."""
+def start(
+    folder: Path, port: int, behind: int, certificate: Path, key: Path, changed: Changes
+) -> "subprocess.Popen[bytes]":
+    """The configuration as it is shipped, but for its port, name and certificate, and what else is changed."""
     shipped = (ROOT / "deploy/nginx.conf").read_text()
     for ours, theirs in (
+        *changed,
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
         ("127.0.0.1:8000", f"127.0.0.1:{behind}"),
         ("/etc/ssl/certs/desktops.pem", str(certificate)),
@@ -106,3 +133,39 @@ def test_consoles_pass_and_know_the_browsers_address(proxy: Proxy, house: House)
     evil = "https://evil.example"
     with pytest.raises(InvalidStatus), connect(address, origin=evil, **options):  # type: ignore[arg-type]
         pass
+
+
+def test_one_visitor_has_so_many_requests_at_once(strict_proxy: Proxy, house: House) -> None:
+    alice = house.sign_in("alice")
+    with ExitStack() as opened:
+        said = []
+        for _number in range(3):
+            connection = opened.enter_context(closing(_connection(strict_proxy)))
+            connection.request("GET", "/live?topics=desktops", headers={"Cookie": alice.cookie})
+            said.append(connection.getresponse().status)
+        assert said == [200, 200, 503]
+
+
+def test_one_visitor_asks_no_faster(strict_proxy: Proxy) -> None:
+    with closing(_connection(strict_proxy, "127.0.0.7")) as connection:
+        said = []
+        for _number in range(30):
+            connection.request("GET", "/static/icon.svg")
+            answer = connection.getresponse()
+            answer.read()
+            said.append(answer.status)
+        assert said[:5] == [200] * 5 and 429 in said
+
+
+def test_a_head_that_does_not_end_is_not_waited_for(strict_proxy: Proxy) -> None:
+    with closing(_connection(strict_proxy)) as connection:
+        connection.connect()
+        connection.sock.sendall(b"GET /login HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        connection.sock.settimeout(30)
+        with suppress(ConnectionError):
+            assert not connection.sock.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def _connection(proxy: Proxy, source: str = "127.0.0.1") -> http.client.HTTPSConnection:
+    place = "127.0.0.1", proxy.port
+    return http.client.HTTPSConnection(*place, context=proxy.context, timeout=30, source_address=(source, 0))
