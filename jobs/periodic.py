@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ravada_web.config import Settings
+from ravada_web.services.audit import refusals
 from ravada_web.services.bases import replicas
 from ravada_web.services.clones import shutdown_watch
 from ravada_web.services.clones.shutdown_watch import MARK_SECONDS
@@ -17,6 +18,7 @@ from ravada_web.services.storage import leftovers, usage
 THIN_SECONDS = 240.0
 NOTIFY_SECONDS = 3.0
 COUNT_SECONDS = 30.0
+REFUSED_SECONDS = 15.0
 LOOK_SECONDS = 1.0
 
 
@@ -52,6 +54,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("checks", rounds.pause, rounds.due, "jobs.nodes.check", "checks", 2 * check, 60),
         Periodic("screenshots", picture, screenshot_work.due, "jobs.clones.screenshots", "default", picture, 60),
         Periodic("notifications", NOTIFY_SECONDS, _notifications, "jobs.alerts.notify", "checks", NOTIFY_SECONDS, 90),
+        Periodic("refusals", REFUSED_SECONDS, _refusals, "jobs.audit.write_refusals", "default", REFUSED_SECONDS, 60),
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
         Periodic("shutdowns", LOOK_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", MARK_SECONDS, 30),
         Periodic(
@@ -86,3 +89,7 @@ def _always() -> Sequence[Sequence[int]]:
 
 def _notifications() -> Sequence[Sequence[int]]:
     return _ONE if notifications.is_due() else ()
+
+
+def _refusals() -> Sequence[Sequence[int]]:
+    return _ONE if refusals.waiting() else ()

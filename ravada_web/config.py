@@ -7,7 +7,7 @@ import secrets
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from redis import ConnectionPool
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from ravada_web import addresses
 from ravada_web.errors import CannotRun
 
 # A unix socket's path holds 107 bytes (unix(7)); OpenSSH adds 17 of its own to a control socket while it binds it.
@@ -50,13 +51,15 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     # Set where HTTPS ends in front of us: cookies are then sent over HTTPS alone.
     https: bool = False
-    # Addresses of reverse proxies in front of us, whose X-Forwarded-For and -Proto are believed.
+    # Addresses and networks of reverse proxies in front of us, whose X-Forwarded-For and -Proto are believed.
     trusted_proxies: list[str] = Field(default_factory=list)
     # Our own certificate and its key (PEM), for HTTPS without a reverse proxy.
     tls_cert: Path | None = None
     tls_key: Path | None = None
     session_idle_hours: float = Field(default=12, gt=0)
     session_days: float = Field(default=7, gt=0)
+    # One more sign-in ends the session that was not used for longest.
+    sessions_per_user: int = Field(default=20, ge=1)
     # Roles whose people must use a second factor.
     second_factor_roles: list[str] = Field(default_factory=list)
     consoles_per_user: int = Field(default=10, ge=1)
@@ -83,11 +86,11 @@ class Settings(BaseSettings):
     alert_webhook_secret: SecretStr = SecretStr("")
     # A recovery is sent only once it has lasted this long: what flaps is one message.
     alert_settle: float = Field(default=120.0, ge=0)
-    # Wrong passwords: for a name from one address (or one browser that is known), for a name from anywhere, and
-    # for all names from one address.
+    # Wrong passwords that are free: for a name from one address (or one browser that is known), for a name from
+    # anywhere, and for all names from one address.
     login_limit: str = "10 per minute"
     login_limit_per_name: str = "60 per 10 minute"
-    login_limit_per_address: str = "60 per 10 minute"
+    login_limit_per_address: str = "600 per 10 minute"
 
     @field_validator("database_url")
     @classmethod
@@ -106,6 +109,13 @@ class Settings(BaseSettings):
             ConnectionPool.from_url(url)
         return url
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, texts: list[str]) -> list[str]:
+        for text in texts:
+            addresses.network(text)
+        return texts
+
     @field_validator("login_limit", "login_limit_per_name", "login_limit_per_address")
     @classmethod
     def _is_limit(cls, text: str) -> str:
@@ -119,6 +129,11 @@ class Settings(BaseSettings):
         self.database_url = self.database_url or sqlite.render_as_string()
         self.redis_url = self.redis_url or f"unix://{self.redis_socket}"
         self.https = self.https or self.tls_cert is not None
+
+    @cached_property
+    def proxies(self) -> tuple[addresses.Network, ...]:
+        """The networks of trusted proxies."""
+        return tuple(addresses.network(text) for text in self.trusted_proxies)
 
     @property
     def run_dir(self) -> Path:

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
+from ravada_web import addresses
 from ravada_web.translations import Catalogues
 
 WRITE = "ravada_write"
@@ -45,7 +46,7 @@ login = LoginManager()
 csrf = CSRFProtect()
 babel = Babel()
 babel.domain_instance = Catalogues()
-limiter = Limiter(key_func=get_remote_address)
+limiter = Limiter(key_func=lambda: addresses.counted(get_remote_address()))
 
 
 class Queues:

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from ipaddress import IPv6Address, ip_address
+
+from ravada_web.addresses import counted
 
 
 class Stage(Enum):
@@ -98,17 +99,6 @@ class _Hall:
     groups: dict[str, _Pile] = field(default_factory=dict)
 
 
-def group_of(address: str) -> str:
-    """What an address is counted as: itself, the network (/64) of an IPv6 one, the IPv4 one within a mapped one."""
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if not isinstance(ip, IPv6Address):
-        return str(ip)
-    return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
-
-
 class Crowd:
     """All connections of this gateway, at most so many."""
 
@@ -124,7 +114,7 @@ class Crowd:
 
         `address` is "" for a trusted proxy: it stands for many, and has bounds of its own.
         """
-        place = Place(close, group_of(address), group_of(address))
+        place = Place(close, counted(address), counted(address))
         self._make_room(place)
         if len(self._all) >= self._most and not self._turn_out(self._to_spare()):
             return None
@@ -142,7 +132,7 @@ class Crowd:
         """Whose request it brings: count it with that session, where it has one, or else with that address."""
         if place in self._all:
             self._take(place)
-            place.group, place.member = (session, True) if session else (group_of(address), False)
+            place.group, place.member = (session, True) if session else (counted(address), False)
             self._make_room(place)
             self._put(place)
 

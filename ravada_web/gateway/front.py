@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Flask
 
+from ravada_web import addresses
 from ravada_web.config import Settings
 from ravada_web.gateway import consoles, live
 from ravada_web.gateway.crowd import Crowd, Place, Stage
@@ -80,17 +81,16 @@ class Front:
         return await self._pages.pass_on(head, caller, place, reader, writer)
 
     def _counted(self, address: str) -> str:
-        return "" if address in self._settings.trusted_proxies else address
+        return "" if addresses.trusted(address, self._settings.proxies) else address
 
     def _caller(self, head: Head, writer: asyncio.StreamWriter) -> Caller:
-        """The client's address: the connection's, or the last one that a trusted proxy added."""
+        """The client's address and scheme: the connection's, or what trusted proxies say of them."""
         peer = writer.get_extra_info("peername")
-        address = str(peer[0]) if peer else ""
+        nearest, proxies = str(peer[0]) if peer else "", self._settings.proxies
         scheme = "https" if writer.get_extra_info("sslcontext") else "http"
-        if not self._counted(address):
-            address = head.get("x-forwarded-for").rpartition(",")[2].strip() or address
-            scheme = "https" if head.get("x-forwarded-proto") == "https" else scheme
-        return Caller(address, scheme)
+        if addresses.trusted(nearest, proxies) and head.get("x-forwarded-proto") == "https":
+            scheme = "https"
+        return Caller(addresses.client(nearest, head.get("x-forwarded-for"), proxies), scheme)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

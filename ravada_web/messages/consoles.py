@@ -19,6 +19,7 @@ TEXTS: dict[str, Template] = {
     "consoles.closed_left": N_("You have left the desktop."),
     "consoles.closed_broken": N_("Something went wrong. The error has been logged; your desktop is not affected."),
     "consoles.closed_too_fast": N_("Too much input from your browser; connection closed."),
+    "consoles.no_picture": N_("There is no picture of this desktop."),
     # The same for the audit log
     "consoles.end_ticket": N_("ticket expired"),
     "consoles.end_sign_in": N_("session ended"),

@@ -1,10 +1,12 @@
 """What is said of no topic in particular: what is refused everywhere."""
 
-from ravada_web.messages.marks import N_, Template
+from ravada_web.messages.marks import N_, Plural, Template
 
 TEXTS: dict[str, Template] = {
     "general.database_busy": N_("The database is busy. Nothing was changed; try again in a moment."),
     "general.not_allowed": N_("Your role does not allow this. Ask an administrator for another role."),
     "general.unexpected": N_("Unexpected error: %(error)s. The server’s log has the details."),
+    # For the audit log
+    "general.denied": Plural("%(request)s", "%(count)s requests, the last one %(request)s"),
     "general.no_topic": N_("There are no live updates for this."),
 }

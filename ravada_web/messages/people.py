@@ -36,6 +36,7 @@ TEXTS: dict[str, Template] = {
     ),
     "people.group_name_taken": N_("Another group has this name."),
     "people.no_names": N_("Enter at least one name."),
+    "people.too_many_names": N_("At most %(most)s names at once."),
     "people.no_such_member": N_("Member not found."),
     # Quotas: as they are set
     "people.quota_range": N_("Enter a number between 0 and %(most)s, or leave empty for no quota."),
@@ -91,6 +92,7 @@ TEXTS: dict[str, Template] = {
     "people.csv_line": N_("line %(number)s: %(reason)s"),
     "people.csv_refused": N_("The file was not imported: %(lines_clauses)s"),
     "people.csv_too_many": N_("More than %(most)s users. Split the file."),
+    "people.csv_too_many_errors": N_("Too many errors. The rest of the file was not read."),
     "people.csv_broken": N_("From here on, this is not valid CSV: %(said)s."),
     "people.csv_empty": N_("The file names columns, but has no users."),
     "people.csv_not_utf8": N_("The file is not UTF-8. Save it as “CSV UTF-8”, then upload it again."),
@@ -119,6 +121,7 @@ TEXTS: dict[str, Template] = {
     "people.import_expired": N_(
         "This file was already imported, or was checked more than ten minutes ago. Upload it again."
     ),
+    "people.import_changed": N_("Users have changed since this file was checked. Upload it again."),
     "people.import_group_gone": N_("Group %(name)s no longer exists. Upload the file again."),
     # For the audit log
     "people.role_user": N_("user"),

@@ -3,7 +3,8 @@
 from ravada_web.messages.marks import N_, Plural, Template
 
 TEXTS: dict[str, Template] = {
-    "sign_in.too_many_attempts": N_("Too many failed attempts. Wait a minute and try again."),
+    "sign_in.too_many_attempts": N_("Too many failed attempts. Try again in %(wait_seconds)s."),
+    "sign_in.failed_attempts": N_("Failed sign-in attempts since %(since_at)s: %(count)s"),
     # Passwords
     "sign_in.password_too_short": Plural("Use at least %(count)s character.", "Use at least %(count)s characters."),
     "sign_in.not_current_password": N_("Wrong current password."),
@@ -19,5 +20,8 @@ TEXTS: dict[str, Template] = {
     ),
     # Sessions
     "sign_in.no_session": N_("Session not found."),
+    "sign_in.oldest_ended": Plural(
+        "%(count)s session, the one not used for longest", "%(count)s sessions, those not used for longest"
+    ),
     "sign_in.sessions_ended": Plural("%(count)s session", "%(count)s sessions"),
 }

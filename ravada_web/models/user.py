@@ -53,6 +53,9 @@ class User(QuotaColumns, UserMixin, db.Model):
     language: Mapped[Word] = mapped_column(default="")
     created_at: Mapped[Moment] = mapped_column(default=now)
     signed_in_at: Mapped[Moment | None]
+    # Attempts that failed since the user was last told of them, and when the first did.
+    failed_sign_ins: Mapped[int] = mapped_column(default=0, server_default="0")
+    failed_since: Mapped[Moment | None]
     # The second factor's secret, encrypted; it counts once it is confirmed. The last time step that was
     # accepted keeps a code from being used twice.
     totp_secret: Mapped[str | None] = mapped_column(String(255))

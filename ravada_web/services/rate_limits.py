@@ -1,13 +1,14 @@
 """Failures counted in Redis, and in this process alone while Redis is away."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Protocol, TypeVar
 
 import structlog
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter, RateLimiter
 from redis.exceptions import RedisError
 
 from ravada_web.extensions import limiter
@@ -15,35 +16,113 @@ from ravada_web.extensions import limiter
 log = structlog.get_logger()
 # What counts while Redis is away: each process for itself.
 _alone = FixedWindowRateLimiter(MemoryStorage())
+# How long failures are remembered that make the next wait longer.
+REMEMBERED_SECONDS = 7 * 86_400
+Result = TypeVar("Result")
+
+
+class Counter(Protocol):
+    """Failures of one kind, for one key, and what they cost whoever tries next."""
+
+    def wait(self) -> int:
+        """Returns for how many seconds nothing is looked at; 0 to go on."""
+
+    def fail(self) -> None:
+        """Count a failure."""
+
+    def forget(self) -> None:
+        """Forget what failed, as it went well at last."""
 
 
 @dataclass(frozen=True)
-class Counter:
-    """Failures of one kind, for one key, and how many are too many."""
+class Growing:
+    """The limit's failures are free. Each one more closes the key, for the limit's time at first and twice as long each
+    time, `longest` seconds at most; a week after the first one all is forgotten."""
+
+    limit: RateLimitItem
+    key: tuple[str, ...]
+    longest: int
+
+    def wait(self) -> int:
+        """Returns for how many seconds the key is still closed."""
+        return _counted(lambda counts: _left(counts, self._closed))
+
+    def fail(self) -> None:
+        """Count a failure, and close the key where that is one too many."""
+        _counted(self._fail)
+
+    def _fail(self, counts: RateLimiter) -> None:
+        beyond = counts.storage.incr(self._failed, REMEMBERED_SECONDS) - self.limit.amount
+        if beyond >= 0:
+            seconds = min(self.longest, self.limit.get_expiry() << min(beyond, 30))
+            counts.storage.incr(self._closed, seconds)
+
+    def forget(self) -> None:
+        """Forget the key's failures."""
+        _counted(lambda counts: [counts.storage.clear(name) for name in (self._failed, self._closed)])
+
+    @property
+    def _failed(self) -> str:
+        return self.limit.key_for("failed", *self.key)
+
+    @property
+    def _closed(self) -> str:
+        return self.limit.key_for("closed", *self.key)
+
+
+def _left(counts: RateLimiter, name: str) -> int:
+    """For how many seconds that mark still stands."""
+    if not counts.storage.get(name):
+        return 0
+    return max(1, round(counts.storage.get_expiry(name) - time.time()))
+
+
+@dataclass(frozen=True)
+class Slowing:
+    """Once the limit's failures are used up, one attempt a second is looked at until its time is over: many share this
+    key, and none of them is to be kept out for the others' failures."""
 
     limit: RateLimitItem
     key: tuple[str, ...]
 
+    def wait(self) -> int:
+        """Returns 1 where this second's attempt was another's."""
+        if _counted(lambda counts: counts.test(self.limit, *self.key)):
+            return 0
+        return 0 if first_in("second", "slowed", *self.key) else 1
 
-def allowed(counters: Sequence[Counter]) -> bool:
-    """Whether none of them is full."""
-    return all(_count("test", one.limit, *one.key) for one in counters)
+    def fail(self) -> None:
+        """Count a failure."""
+        _counted(lambda counts: counts.hit(self.limit, *self.key))
+
+    def forget(self) -> None:
+        """Nothing: the failures are others', too."""
+
+
+def seconds_to_wait(counters: Sequence[Counter]) -> int:
+    """Returns for how many seconds nothing is looked at; 0 to go on."""
+    return next((seconds for one in counters if (seconds := one.wait())), 0)
 
 
 def count_failure(counters: Sequence[Counter]) -> None:
     """Count a failure."""
     for one in counters:
-        _count("hit", one.limit, *one.key)
+        one.fail()
 
 
 def first_in_a_minute(*key: str) -> bool:
     """Whether this happens for the first time within a minute: so that nobody can fill the audit log."""
-    return _count("hit", parse("1 per minute"), "once", *key)
+    return first_in("minute", "once", *key)
 
 
-def _count(verb: Literal["test", "hit"], limit: RateLimitItem, *key: str) -> bool:
+def first_in(span: str, *key: str) -> bool:
+    """Whether this happens for the first time within a span ("second", "minute")."""
+    return _counted(lambda counts: counts.hit(parse(f"1 per {span}"), *key))
+
+
+def _counted(ask: Callable[[RateLimiter], Result]) -> Result:
     try:
-        return getattr(limiter.limiter, verb)(limit, *key)
+        return ask(limiter.limiter)
     except RedisError as error:
         log.warning("counting alone", error=str(error))
-        return getattr(_alone, verb)(limit, *key)
+        return ask(_alone)

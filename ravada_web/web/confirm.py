@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from flask import Response
 
+from ravada_web.web.forms import Form
 from ravada_web.web.htmx import show
 
 NAMED = 12
@@ -12,7 +13,8 @@ NAMED = 12
 @dataclass(frozen=True)
 class Question:
     """`effects` say what happens and what is lost; `names` what it happens to; `choices` are (value, word, hint);
-    `commands` are run; `skipped` says what it does not happen to, and why."""
+    `commands` are run; `skipped` says what it does not happen to, and why; `form` asks for the password, where it is
+    needed."""
 
     title: str
     effects: list[str]
@@ -24,6 +26,7 @@ class Question:
     choices: list[tuple[str, str, str]] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    form: Form | None = None
     danger: bool = True
 
     @property
@@ -37,6 +40,6 @@ class Question:
         return len(self.names) - len(self.shown)
 
 
-def show_question(question: Question) -> Response:
+def show_question(question: Question, status: int = 200) -> Response:
     """Show the question: in the dialog of the page in view, or as a page of its own without JavaScript."""
-    return show("confirm/page.html", "confirm/_question.html", question=question)
+    return show("confirm/page.html", "confirm/_question.html", status, question=question)

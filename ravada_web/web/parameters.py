@@ -7,6 +7,8 @@ from werkzeug.routing import IntegerConverter, Map
 
 # The largest that PostgreSQL's INTEGER holds: a larger id or page is one that is not there.
 LARGEST = 2**31 - 1
+# A list shows 50 rows, a base's page a thousand nodes.
+MOST_VALUES = 2_000
 
 
 class Id(IntegerConverter):
@@ -20,6 +22,7 @@ def init_app(app: Flask) -> None:
     """Look at every request first of all. Call before routes are made."""
     app.url_map.converters["int"] = Id
     app.before_request(_refuse_nul)
+    app.before_request(_refuse_too_many)
 
 
 def number(text: str) -> int:
@@ -39,6 +42,16 @@ def _refuse_nul() -> None:
     """PostgreSQL's texts hold no NUL, and nobody types one."""
     if "\0" in request.path or _has_nul(request.args) or _has_nul(request.form):
         abort(400, _("The input contains a NUL character. Remove it and try again."))
+
+
+def _refuse_too_many() -> None:
+    """Nobody selects so much on a page of ours; each value may cost a query's time."""
+    if max(_count(request.args), _count(request.form)) > MOST_VALUES:
+        abort(413, _("Too much at once: at most %(most)s values.", most=MOST_VALUES))
+
+
+def _count(texts: MultiDict[str, str]) -> int:
+    return sum(1 for _value in texts.items(multi=True))
 
 
 def _has_nul(texts: MultiDict[str, str]) -> bool:

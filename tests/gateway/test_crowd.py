@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ravada_web.gateway.crowd import OF_ADDRESS, OF_SESSION, Crowd, Place, Stage, group_of
+from ravada_web.gateway.crowd import OF_ADDRESS, OF_SESSION, Crowd, Place, Stage
 
 MOST = 1200
 
@@ -25,21 +25,6 @@ class Door:
             self.crowd.recognise(place, session, address)
             self.crowd.move(place, stage)
         return place
-
-
-@pytest.mark.parametrize(
-    ("address", "group"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::"),
-        ("fe80::1%eth0", "fe80::"),
-        ("", ""),
-    ],
-)
-def test_what_an_address_is_counted_as(address: str, group: str) -> None:
-    assert group_of(address) == group
 
 
 @pytest.mark.parametrize("stage", [Stage.HALF, Stage.SEND])

@@ -41,6 +41,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "checks": [nodes],
         "screenshots": nothing,
         "notifications": nothing,
+        "refusals": nothing,
         "thinning": [[]],
         "shutdowns": nothing,
         "replicas": nothing,

@@ -15,6 +15,7 @@ from ravada_web.models import Event, RecoveryCode, User, UserSession, now
 from ravada_web.services.sign_in import passwords, second_factor, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
+from tests.support.servers import wait_until
 from tests.web.asking import fragment
 
 SignInAs = Callable[[User | str], FlaskClient]
@@ -87,9 +88,100 @@ def test_a_device_cookie_of_ones_own_making_is_worth_nothing(app: Flask, people:
     assert answer == 429
 
 
-def test_spraying_many_names_is_stopped_by_its_address(app: Flask, people: People, client: FlaskClient) -> None:
-    app.extensions["settings"].login_limit_per_address = "15 per minute"
-    assert [log_in(client, f"name{number}", WRONG) for number in range(17)] == [422] * 15 + [429] * 2
+def test_spraying_many_names_is_slowed_and_keeps_nobody_out(app: Flask, people: People, client: FlaskClient) -> None:
+    assert [log_in(client, f"name{number}", WRONG) for number in range(60)] == [422] * 60
+    app.config["WTF_CSRF_ENABLED"] = False
+    assert log_in(app.test_client(), "other") == 303, "somebody new behind the same address"
+
+
+def test_beyond_the_limit_of_an_address_one_attempt_a_second_is_looked_at(
+    app: Flask, people: People, client: FlaskClient
+) -> None:
+    app.extensions["settings"].login_limit_per_address = "15 per hour"
+    answers = [log_in(client, f"name{number}", WRONG) for number in range(45)]
+    assert answers[:15] == [422] * 15 and 429 in answers[15:]
+    wait_until(lambda: log_in(client, "other") == 303, 30, "somebody new behind the same address is let in")
+
+
+def test_who_was_guessed_at_is_told_at_the_next_sign_in_and_on_the_account_page(app: Flask, people: People) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    attacker, owner = app.test_client(), app.test_client()
+    for _guess in range(7):
+        log_in(attacker, "user", WRONG)
+    assert log_in(owner, "user") == 303
+    g.pop("_login_user", None)
+    assert "Failed sign-in attempts since" in owner.get("/").text
+    for _visit in range(2):
+        g.pop("_login_user", None)
+        assert re.search("Failed sign-in attempts since [^<]*: 7", owner.get("/account").text)
+    g.pop("_login_user", None)
+    assert owner.post("/account/failures/seen").status_code == 303
+    g.pop("_login_user", None)
+    assert "Failed sign-in attempts" not in owner.get("/account").text
+
+
+def test_a_few_slips_of_ones_own_are_not_told(client: FlaskClient, people: People) -> None:
+    for _slip in range(3):
+        log_in(client, "user", WRONG)
+    assert log_in(client, "user") == 303
+    g.pop("_login_user", None)
+    assert "Failed sign-in attempts" not in client.get("/account").text
+
+
+def test_one_sign_in_too_many_ends_the_session_that_was_not_used_for_longest(app: Flask, people: People) -> None:
+    app.extensions["settings"].sessions_per_user = 3
+    tokens = [sessions.begin(people.user, "192.0.2.1", "a test") for _browser in range(3)]
+    other = sessions.begin(people.other, "192.0.2.1", "a test")
+    with transaction() as session:
+        session.query(UserSession).filter_by(token_hash=sessions.digest(tokens[1])).update(
+            {"seen_at": now() - timedelta(hours=1)}
+        )
+    tokens.append(sessions.begin(people.user, "192.0.2.1", "a test"))
+    assert [sessions.find(token) is not None for token in tokens] == [True, False, True, True]
+    assert sessions.find(other) is not None
+    assert db.session.query(Event).filter_by(action="end_sign_ins", object_name="user").count() == 1
+
+
+WITHOUT = [
+    ("/account/second-factor/off", {}),
+    ("/account/second-factor/codes", {}),
+    ("/account/password", {"password": "another good one", "again": "another good one"}),
+]
+
+
+@pytest.mark.parametrize(("address", "form"), WITHOUT)
+@pytest.mark.parametrize("password", ["", WRONG])
+def test_an_open_session_alone_takes_nothing_over(
+    people: People, sign_in: SignInAs, secret: str, address: str, form: dict[str, str], password: str
+) -> None:
+    client = sign_in("user")
+    before = people.user.password_hash
+    answer = client.post(address, data=form | {"password": form.get("password", password), "present": password})
+    assert answer.status_code == 422 and "-error" in answer.text
+    assert people.user.has_second_factor and people.user.password_hash == before
+    assert second_factor.codes_left(people.user) == 10
+
+
+def test_an_open_session_alone_binds_no_second_factor(people: People, sign_in: SignInAs) -> None:
+    client = sign_in("user")
+    drawn = second_factor.begin(people.user)
+    for password in ("", WRONG):
+        answer = client.post("/account/second-factor", data={"code": code_of(drawn), "password": password})
+        assert answer.status_code == 422 and 'id="password-error"' in answer.text
+    assert not people.user.has_second_factor
+
+
+def test_wrong_passwords_in_an_open_session_are_slowed_and_told(people: People, sign_in: SignInAs) -> None:
+    client = sign_in("user")
+    form = {"password": "another good one", "again": "another good one"}
+    answers = [client.post("/account/password", data=form | {"present": f"guess {n}"}).status_code for n in range(12)]
+    assert answers == [422] * 10 + [429] * 2
+    assert client.post("/account/password", data=form | {"present": PASSWORD}).status_code == 429
+    assert passwords.authenticate("user", PASSWORD) is not None
+    assert "Failed sign-in attempts since" in client.get("/account").text
+    lines = db.session.query(Event).filter_by(action="confirm", result="refused").all()
+    assert [line.object_id for line in lines] == [people.user.id]
+    assert log_in(client, "user") == 303, "signing in is counted for itself"
 
 
 def test_refused_attempts_are_in_the_log_but_cannot_fill_it(client: FlaskClient, people: People) -> None:
@@ -186,7 +278,7 @@ def test_setting_it_up_by_the_page(client: FlaskClient, people: People, sign_in:
     assert drawn and 'src="data:image/svg+xml' in page
     assert client.post("/account/second-factor", data={"code": "123"}).status_code == 422
     assert not people.user.has_second_factor
-    answer = client.post("/account/second-factor", data={"code": code_of(drawn[1])})
+    answer = client.post("/account/second-factor", data={"code": code_of(drawn[1]), "password": PASSWORD})
     assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
     assert len(re.findall(r"^[a-z2-9]{5}-[a-z2-9]{5}", answer.text, re.M)) >= 9
     assert client.post("/account/second-factor/off", data={"password": WRONG}).status_code == 422
@@ -201,7 +293,7 @@ def test_a_role_may_demand_it(app: Flask, client: FlaskClient, people: People, s
     part = fragment(client, "/nodes")
     assert (part.status_code, part.headers["HX-Redirect"]) == (403, "/account/second-factor")
     drawn = second_factor.begin(people.administrator)
-    client.post("/account/second-factor", data={"code": code_of(drawn)})
+    client.post("/account/second-factor", data={"code": code_of(drawn), "password": PASSWORD})
     assert client.get("/nodes").status_code == 200
     assert client.post("/account/second-factor/off", data={"password": PASSWORD}).status_code == 409
     sign_in("user")
@@ -210,7 +302,7 @@ def test_a_role_may_demand_it(app: Flask, client: FlaskClient, people: People, s
 
 def test_a_password_that_was_reset_is_changed_first(client: FlaskClient, people: People, sign_in: SignInAs) -> None:
     sign_in("user")
-    drawn = passwords.reset_password(people.administrator, people.user)
+    drawn = passwords.reset_password(people.administrator, people.user, PASSWORD)
     assert not is_in(client)
     assert log_in(client, "user") == 422
     assert log_in(client, "user", drawn) == 303

@@ -24,6 +24,7 @@ from tests.web.conftest import World
 SignInAs = Callable[[User | str], FlaskClient]
 LIMITS = {"most_clones": "", "most_running": "", "most_memory_mib": ""}
 NEW = {"name": "alice", "role": "user", "password": ""} | LIMITS
+CONFIRMED = {"password": PASSWORD}
 
 # address ({user} is the user, {me} the administrator, {operator} the operator), the least role, a text that is there
 VIEWS = [
@@ -188,8 +189,8 @@ def test_a_password_is_reset_and_shown_once(people: People, sign_in: SignInAs) -
     token = sessions.begin(people.user, "192.0.2.7", "a browser")
     client, path = sign_in("administrator"), f"/users/{people.user.id}/password"
     asked = (
-        lambda: client.post(path),
-        lambda: fragment(client, path, method="POST", at=f"/users/{people.user.id}"),
+        lambda: client.post(path, data=CONFIRMED),
+        lambda: fragment(client, path, method="POST", at=f"/users/{people.user.id}", data=CONFIRMED),
     )
     for ask in asked:
         answer = ask()
@@ -206,9 +207,60 @@ def test_a_lost_second_factor_is_taken_away(people: People, sign_in: SignInAs) -
         people.user.totp_secret, people.user.totp_since = "kept", now()
     client, path = sign_in("administrator"), f"/users/{people.user.id}"
     assert f"{path}/second-factor" in client.get(path).text
-    assert client.post(f"{path}/second-factor").headers["Location"] == path
+    assert client.post(f"{path}/second-factor", data=CONFIRMED).headers["Location"] == path
     assert not db.session.get_one(User, people.user.id).has_second_factor
     assert f"{path}/second-factor" not in client.get(path).text
+
+
+@pytest.mark.parametrize("password", [None, "", "a wrong one"])
+@pytest.mark.parametrize("what", ["password", "second-factor"])
+@pytest.mark.parametrize("whose", ["user", "administrator"])
+def test_an_open_session_of_an_administrator_alone_takes_nobody_s_account_over(
+    people: People, sign_in: SignInAs, password: str | None, what: str, whose: str
+) -> None:
+    user = getattr(people, whose)
+    with transaction():
+        user.totp_secret, user.totp_since = "kept", now()
+    before, token = user.password_hash, sessions.begin(user, "192.0.2.7", "a browser")
+    client, path = sign_in("administrator"), f"/users/{user.id}/{what}"
+    form = {} if password is None else {"password": password}
+    for answer in (client.post(path, data=form), fragment(client, path, method="POST", data=form)):
+        assert answer.status_code == 422 and 'id="password-error"' in answer.text
+        assert f'action="{path}"' in answer.text, "it is asked again"
+    db.session.refresh(user)
+    assert user.password_hash == before and user.has_second_factor and sessions.find(token)
+
+
+def test_nobody_is_made_an_administrator_by_an_open_session_alone(people: People, sign_in: SignInAs) -> None:
+    client, path = sign_in("administrator"), f"/users/{people.user.id}/edit"
+    for password in ("", "a wrong one"):
+        form = LIMITS | {"role": "administrator", "present": password}
+        for address, more in (("/users/new", NEW), (path, {})):
+            answer = client.post(address, data=more | form)
+            assert answer.status_code == 422 and 'id="present-error"' in answer.text
+    assert db.session.scalars(select(User.name).where(User.role == Role.ADMINISTRATOR)).all() == ["administrator"]
+    form = LIMITS | {"role": "administrator", "present": PASSWORD}
+    assert client.post(path, data=form).status_code == 303
+    assert client.post("/users/new", data=NEW | form).status_code == 200
+    assert client.post(path, data=LIMITS | {"role": "administrator"}).status_code == 303, "no more than before"
+
+
+def test_a_table_that_gives_accounts_away_asks_for_the_password(people: People, sign_in: SignInAs) -> None:
+    client = sign_in("administrator")
+    for text, asks in (
+        ("name,role\nuser,administrator\n", True),
+        ("name,role\nalice,administrator\n", True),
+        ("name,password\nother,another good one\n", True),
+        ("name,role,password\nbob,operator,another good one\n", False),
+    ):
+        key = csv_import.preview(people.administrator, text.encode()).key
+        assert ('name="password"' in client.get(f"/users/upload/{key}").text) == asks
+        if asks:
+            for form in ({}, {"password": "a wrong one"}):
+                answer = client.post(f"/users/upload/{key}", data=form)
+                assert answer.status_code == 422 and 'id="password-error"' in answer.text
+        form = {"password": PASSWORD} if asks else {}
+        assert client.post(f"/users/upload/{key}", data=form).status_code == 303
 
 
 def test_sign_ins_are_listed_for_administrators_and_ended(people: People, sign_in: SignInAs) -> None:

@@ -10,6 +10,7 @@ sign-in and account. Forms are sent empty, but for the object that a selection n
 TABLE: dict[str, str] = {
     "GET /":                                              "sign in | 200 | 200 | 200 | 200",
     "GET /account":                                       "sign in | 200 | 200 | 200 | 200",
+    "POST /account/failures/seen":                       "sign in | 303 | 303 | 303 | 303",
     "POST /account/language":                            "sign in | 422 | 422 | 422 | 422",
     "GET /account/password":                              "sign in | 200 | 200 | 200 | 200",
     "POST /account/password":                             "sign in | 422 | 422 | 422 | 422",
@@ -129,8 +130,8 @@ TABLE: dict[str, str] = {
     "GET /users/{user_id}/part":                          "sign in | 403 | 403 | 403 | 200",
     "POST /users/{user_id}/part":                         "sign in | 403 | 403 | 403 | 422",
     "GET /users/{user_id}/password":                      "sign in | 403 | 403 | 403 | 200",
-    "POST /users/{user_id}/password":                     "sign in | 403 | 403 | 403 | 200",
+    "POST /users/{user_id}/password":                     "sign in | 403 | 403 | 403 | 422",
     "GET /users/{user_id}/second-factor":                 "sign in | 403 | 403 | 403 | 200",
-    "POST /users/{user_id}/second-factor":                "sign in | 403 | 403 | 403 | 303",
+    "POST /users/{user_id}/second-factor":                "sign in | 403 | 403 | 403 | 422",
     "POST /users/{user_id}/sign-ins/end-all":             "sign in | 403 | 403 | 403 | 303",
 }

@@ -16,7 +16,6 @@ from ravada_web.models import (
     Base,
     BaseState,
     Clone,
-    Event,
     Node,
     Operation,
     OperationState,
@@ -26,6 +25,7 @@ from ravada_web.models import (
 )
 from ravada_web.needs import Need, lacking
 from ravada_web.services.audit import events
+from ravada_web.services.audit.events import Line
 from ravada_web.services.nodes.offers import needs_of, offers_of
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import REPLICA
@@ -118,14 +118,14 @@ class BasePage:
     base: Base
     rows: Sequence[TabRow]
     needs: Sequence[Message]
-    events: Sequence[Event]
+    events: Sequence[Line]
 
 
 def base_page(viewer: User, base_id: int) -> BasePage:
     """What the page of one base shows. Raises NotFound."""
     base = get(viewer, base_id)
     needs = [need_message(need.kind, need.value) for need in needs_of(base)]
-    return BasePage(base, tab(viewer, base), needs, events.recent("base", base_id))
+    return BasePage(base, tab(viewer, base), needs, events.recent(viewer, "base", base_id))
 
 
 def importable() -> list[str]:

@@ -11,7 +11,7 @@ from ravada_web.messages import Message, message
 from ravada_web.models import AllowedNode, Base, BaseOffer, BaseState, Group, GroupMember, User
 from ravada_web.services.audit import events
 from ravada_web.services.people import users
-from ravada_web.services.permissions import rights
+from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.transaction import transaction
 
 
@@ -38,10 +38,11 @@ def require_offered(session: Session, user: User, base_id: int) -> Base:
     return base
 
 
-def users_of(base: Base) -> Sequence[User]:
-    """The users to whom the base is offered by name."""
+def users_of(viewer: User, base: Base) -> Sequence[User]:
+    """The users to whom the base is offered by name, as far as the viewer may know of them."""
     user_ids = select(BaseOffer.user_id).where(BaseOffer.base_id == base.id)
-    return db.session.scalars(select(User).where(User.id.in_(user_ids)).order_by(User.name)).all()
+    query = select(User).where(User.id.in_(user_ids), scopes.people(viewer)).order_by(User.name)
+    return db.session.scalars(query).all()
 
 
 def set_offers(

@@ -225,7 +225,18 @@ def _queue_work(
     awaited: bool,
 ) -> int:
     title = _title(kind, batch, node)
-    operation = request(session, kind, title, actor=actor, node=node, params=params, awaited=awaited, items=len(batch))
+    bases = {clone.base_id for clone in batch}
+    operation = request(
+        session,
+        kind,
+        title,
+        actor=actor,
+        node=node,
+        base_id=bases.pop() if len(bases) == 1 else None,
+        params=params,
+        awaited=awaited,
+        items=len(batch),
+    )
     values: dict[str, Any] = {"state": state, "reason": NOTHING, "operation_id": operation.id, "changed_at": now()}
     if state == CloneState.STARTING:
         values["started_at"] = now()

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ravada_web.models import Base, Clone, Event, User
+from ravada_web.models import Base, Clone, User
 from ravada_web.services.audit import events
+from ravada_web.services.audit.events import Line
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.desktops import cards
 from ravada_web.services.desktops.cards import Desktop
@@ -33,7 +34,7 @@ class ClonePage:
     clone: Clone
     desktop: Desktop
     decision: dict[str, Any] | None
-    events: Sequence[Event]
+    events: Sequence[Line]
 
 
 def front_page(viewer: User, search: str = "", number: int = 1) -> FrontPage:
@@ -51,5 +52,5 @@ def clone_page(viewer: User, clone_id: int) -> ClonePage:
         clone=clone,
         desktop=cards.card(viewer, clone),
         decision=clone_list.why(viewer, clone) if manages else None,
-        events=events.recent("clone", clone_id) if manages else (),
+        events=events.recent(viewer, "clone", clone_id) if manages else (),
     )

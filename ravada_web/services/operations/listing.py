@@ -1,17 +1,18 @@
 """Operations as pages list them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select, true
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import message
-from ravada_web.models import Event, Operation, User
+from ravada_web.models import Operation, User
 from ravada_web.models.mentions import mentions
 from ravada_web.services.audit import events
+from ravada_web.services.audit.events import Line
 from ravada_web.services.operations.waiting import Waiting, explain
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import names as user_names
@@ -33,8 +34,7 @@ class Filters:
 def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
     """The operations that the viewer may know of, newest first. Raises NotAllowed."""
     rights.require(viewer, "operations.see")
-    shown = (joinedload(Operation.user), joinedload(Operation.node))
-    query = select(Operation).options(*shown).where(scopes.operations(viewer))
+    query = select(Operation).options(joinedload(Operation.node)).where(scopes.operations(viewer))
     if filters.state:
         query = query.where(Operation.state == filters.state)
     if filters.kind:
@@ -46,7 +46,7 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
         if value:
             query = query.where(column == value)
     if filters.user:
-        query = query.where(Operation.user.has(user_names.named_like(filters.user)))
+        query = query.where(Operation.user.has(and_(user_names.named_like(filters.user), scopes.people(viewer))))
     if filters.search:
         query = query.where(mentions(Operation.title, filters.search))
     return paginate(query.order_by(Operation.id.desc()), page)
@@ -62,17 +62,31 @@ def get(viewer: User, operation_id: int, kind: str | None = None) -> Operation:
 
 @dataclass(frozen=True)
 class OperationPage:
-    """An operation, what it waits for (by its id, {} where it does not wait), and what has happened to it."""
+    """An operation, who asked for it (by their id, as far as the viewer may know of them), what it waits for (by its
+    id, {} where it does not wait), and what has happened to it."""
 
     operation: Operation
+    askers: Mapping[int, str]
     waiting: dict[int, Waiting]
-    events: Sequence[Event]
+    events: Sequence[Line]
 
 
 def operation_page(viewer: User, operation_id: int) -> OperationPage:
     """What the page of one operation shows. Raises NotFound."""
     operation = get(viewer, operation_id)
-    return OperationPage(operation, explain(viewer, [operation]), events.recent("operation", operation_id))
+    return OperationPage(
+        operation,
+        askers(viewer, [operation]),
+        explain(viewer, [operation]),
+        events.recent(viewer, "operation", operation_id),
+    )
+
+
+def askers(viewer: User, operations: Sequence[Operation]) -> Mapping[int, str]:
+    """The names of those who asked for these operations, by their ids, as far as the viewer may know of them."""
+    ids = {row.user_id for row in operations if row.user_id}
+    known = scopes.people(viewer) if scopes.of(viewer) is not None else true()
+    return dict(db.session.execute(select(User.id, User.name).where(User.id.in_(ids), known)).all())
 
 
 def many(viewer: User, operation_ids: Sequence[int]) -> Sequence[Operation]:

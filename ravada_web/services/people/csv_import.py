@@ -20,8 +20,8 @@ from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
 from ravada_web.services.people import csv_rows, users
 from ravada_web.services.people.csv_rows import COLUMNS, QUOTA_FIELDS, Row, keeps_oneself, own_row
-from ravada_web.services.permissions import rights
-from ravada_web.services.sign_in import names
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.sign_in import confirmation, names
 from ravada_web.services.transaction import transaction
 
 KEPT_SECONDS = 600
@@ -30,21 +30,25 @@ _CHUNK = 500
 
 @dataclass(frozen=True)
 class Preview:
-    """What taking a checked table does: the names of users to be made and changed, and how many stay as they are."""
+    """What taking a checked table does: the names of users to be made and changed, and how many stay as they are.
+    `confirm`: it sets passwords of users, or makes administrators, so that it asks for one's own password."""
 
     key: str
     created: list[str]
     changed: list[str]
     left: int
+    confirm: bool = False
 
 
 def download(viewer: User) -> str:
-    """All users as CSV for spreadsheets; cells that they would take for formulas are defused. Raises NotAllowed."""
+    """The users that the viewer may know of as CSV for spreadsheets; cells that they would take for formulas are
+    defused. Raises NotAllowed."""
     rights.require(viewer, "users.see")
     lines = [csv_cells.line(COLUMNS)]
-    query = select(User).options(selectinload(User.groups)).order_by(User.name)
+    known = set(db.session.scalars(select(Group.name).where(scopes.groups(viewer))))
+    query = select(User).where(scopes.people(viewer)).options(selectinload(User.groups)).order_by(User.name)
     for user in db.session.scalars(query):
-        groups = ";".join(group.name for group in user.groups)
+        groups = ";".join(group.name for group in user.groups if group.name in known)
         quota = (getattr(user, name) for name in QUOTA_FIELDS)
         row = (user.name, user.role, "yes" if user.active else "no", groups, *quota)
         lines.append(csv_cells.line(row))
@@ -90,7 +94,14 @@ def _preview(key: str, rows: Mapping[str, Row]) -> Preview:
     present = _present(db.session(), rows)
     new = [name for name in rows if name not in present]
     changed = [name for name, user in present.items() if differs(user, rows[name])]
-    return Preview(key, new, sorted(changed), len(rows) - len(new) - len(changed))
+    confirm = any(_confirms(rows[name], present.get(name)) for name in (*new, *changed))
+    return Preview(key, new, sorted(changed), len(rows) - len(new) - len(changed), confirm)
+
+
+def _confirms(row: Row, user: User | None) -> bool:
+    """Whether taking the row gives somebody's account to another, or a person the administrator's rights."""
+    promoted = row.role == Role.ADMINISTRATOR and (user is None or user.role != Role.ADMINISTRATOR)
+    return promoted or (user is not None and row.password_hash is not None)
 
 
 def _present(session: Session, names: Iterable[str]) -> dict[str, User]:
@@ -112,16 +123,21 @@ def differs(user: User, row: Row) -> bool:
     )
 
 
-def import_rows(actor: User, key: str) -> Preview:
+def import_rows(actor: User, key: str, present: str = "") -> Preview:
     """Do what a checked table asks for, all of it in one transaction; returns what was done.
 
-    New users without a password cannot sign in until it is reset. Raises NotFound as `checked` does, and Conflict where
-    a group has gone, a name was taken or the actor has changed since.
+    New users without a password cannot sign in until it is reset. `present` is the actor's own password, where the
+    preview says so. Raises NotFound as `stored_preview` does, InvalidInput and TooManyAttempts for a wrong password,
+    and Conflict where a group has gone, a name was taken or the actor has changed since.
     """
     rights.require(actor, "users.change")
     rows = _stored_rows(actor, key)
+    if confirm := _preview(key, rows).confirm:
+        confirmation.require(actor, present)
     with transaction() as session:
         result = _preview(key, rows)
+        if result.confirm and not confirm:
+            raise Conflict(message("people.import_changed"))
         groups = dict(session.execute(select(Group.name, Group.id)).all())
         written = [rows[name] for name in (*result.created, *result.changed)]
         if missing := {name for row in written for name in row.groups or ()} - set(groups):

@@ -24,6 +24,10 @@ QUOTA_FIELDS = ("most_clones", "most_running", "most_memory_mib")
 COLUMNS = ("name", "role", "active", "groups", *QUOTA_FIELDS)
 ACCEPTED = (*COLUMNS, "password")
 MOST_ROWS, MOST_PASSWORDS, MOST_SHOWN = 10_000, 200, 50
+# With so many errors a file is not of this kind: no more of it is read.
+MOST_BAD = 1_000
+# Of what a cell of groups names, how many unknown ones are said.
+SHOWN_GROUPS = 3
 _YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off")
 
 
@@ -74,6 +78,9 @@ def parse(actor: User, content: bytes) -> tuple[dict[str, Row], dict[str, str]]:
             table.take(number, columns, line.cells)
             if len(table.rows) > MOST_ROWS:
                 table.refuse(number, message("people.csv_too_many", most=MOST_ROWS))
+                break
+            if len(table.bad) >= MOST_BAD:
+                table.refuse(0, message("people.csv_too_many_errors"))
                 break
     except csv.Error as error:
         table.refuse(number + 1, _no_table(error))
@@ -207,7 +214,7 @@ def _row(cells: Mapping[str, str], known: set[str], reasons: list[Message]) -> R
     if "groups" in cells:
         row.groups = list(dict.fromkeys(name.strip() for name in cells["groups"].split(";") if name.strip()))
         unknown = [name for name in row.groups if name not in known]
-        reasons += [message("people.no_group_called", name=name[:70]) for name in unknown]
+        reasons += [message("people.no_group_called", name=name[:70]) for name in unknown[:SHOWN_GROUPS]]
     row.quota = {name: _number(name, cells[name], reasons) for name in QUOTA_FIELDS if name in cells}
     if wrong := quotas.out_of_range(Quota(*(row.quota.get(name) for name in QUOTA_FIELDS))):
         reasons += [message("people.csv_bad_quota", column=name, reason=why) for name, why in wrong.items()]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 # What Excel writes before a table, for itself to know what cells are apart by.
 _SEPARATOR = re.compile(r'^"?sep=([^"\w\s]|\t)"?[,;\t]*$', re.IGNORECASE)
 _END = r"\r\n|\r|\n"
+# No table of ours is so large, with all that spreadsheets put around it.
+MOST_CELLS, MOST_LINES = 100, 50_000
 DELIMITERS = (",", ";", "\t")
 
 
@@ -31,7 +33,9 @@ def lines(text: str) -> Iterator[Line]:
         delimiter = max(DELIMITERS, key=first.count)
     plain = _without_blanks_around_quotes(text, delimiter)
     reader = csv.reader(io.StringIO(plain, newline=""), delimiter=delimiter, strict=True)
-    for row in reader:
+    for number, row in enumerate(reader):
+        if len(row) > MOST_CELLS or number >= MOST_LINES:
+            raise csv.Error(f"more than {MOST_CELLS} cells in a line, or {MOST_LINES} lines")
         cells = [cell.strip() for cell in row]
         if any(cells):
             yield Line(reader.line_num + skipped, cells)

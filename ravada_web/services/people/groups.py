@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 from ravada_web.errors import InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import Message, message
-from ravada_web.models import BaseOffer, Event, Group, GroupMember, User
+from ravada_web.models import BaseOffer, Group, GroupMember, User
 from ravada_web.services.audit import events
+from ravada_web.services.audit.events import Line
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import quotas, users
 from ravada_web.services.people.quotas import Quota
-from ravada_web.services.permissions import rights
+from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.transaction import transaction
 
 # No character that a list of names in a table's cell would break at.
@@ -32,15 +33,15 @@ class GroupRow:
 
 
 def listing(viewer: User) -> Sequence[Group]:
-    """All groups, by name, to choose from. Raises NotAllowed."""
+    """The groups that the viewer may know of, by name, to choose from. Raises NotAllowed."""
     rights.require(viewer, "users.see")
-    return db.session.scalars(select(Group).order_by(func.lower(Group.name))).all()
+    return db.session.scalars(select(Group).where(scopes.groups(viewer)).order_by(func.lower(Group.name))).all()
 
 
 def page(viewer: User, search: str = "", number: int = 1) -> Page[GroupRow]:
     """One page of the groups whose name or description is like the search, by name. Raises NotAllowed."""
     rights.require(viewer, "users.see")
-    query = select(Group).order_by(func.lower(Group.name), Group.name)
+    query = select(Group).where(scopes.groups(viewer)).order_by(func.lower(Group.name), Group.name)
     if search:
         like = Group.name.icontains(search, autoescape=True) | Group.description.icontains(search, autoescape=True)
         query = query.where(like)
@@ -59,7 +60,7 @@ def _count(column: object, ids: Sequence[int]) -> dict[int, int]:
 def get(viewer: User, group_id: int) -> Group:
     """One group. Raises NotFound, and NotAllowed for one who may not see users."""
     rights.require(viewer, "users.see")
-    group = db.session.get(Group, group_id)
+    group = db.session.scalar(select(Group).where(Group.id == group_id, scopes.groups(viewer)))
     if group is None:
         raise NotFound(message("people.no_such_group"))
     return group
@@ -68,7 +69,7 @@ def get(viewer: User, group_id: int) -> Group:
 def by_name(viewer: User, name: str) -> Group:
     """The group of that name. Raises NotFound, and NotAllowed for one who may not see users."""
     rights.require(viewer, "users.see")
-    group = db.session.scalar(select(Group).where(Group.name == name))
+    group = db.session.scalar(select(Group).where(Group.name == name, scopes.groups(viewer)))
     if group is None:
         raise NotFound(message("people.no_group_called", name=name))
     return group
@@ -81,14 +82,14 @@ class GroupPage:
     group: Group
     members: Page[User]
     bases: int
-    events: Sequence[Event]
+    events: Sequence[Line]
 
 
 def group_page(viewer: User, group_id: int, number: int = 1) -> GroupPage:
     """One group, with the page of that number of its members. Raises NotFound and NotAllowed."""
     group = get(viewer, group_id)
     bases = _count(BaseOffer.group_id, [group.id]).get(group.id, 0)
-    return GroupPage(group, members(viewer, group, number), bases, events.recent("group", group.id))
+    return GroupPage(group, members(viewer, group, number), bases, events.recent(viewer, "group", group.id))
 
 
 def members(viewer: User, group: Group, number: int = 1) -> Page[User]:

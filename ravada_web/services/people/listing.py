@@ -1,14 +1,15 @@
 """Users as pages list them, and what the page of one user shows."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import selectinload
 
 from ravada_web.extensions import db
-from ravada_web.models import Clone, Event, GroupMember, User, UserSession
+from ravada_web.models import Clone, Group, GroupMember, User, UserSession
 from ravada_web.services.audit import events
+from ravada_web.services.audit.events import Line
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import quotas, users
 from ravada_web.services.people.quotas import Quota
@@ -28,16 +29,17 @@ class Filters:
 
 @dataclass(frozen=True)
 class PersonRow:
-    """A line of the list: the user with the groups, and how many clones of theirs the viewer may know of."""
+    """A line of the list: the user, and as far as the viewer may know of them the groups, and how many clones."""
 
     user: User
+    groups: Sequence[Group]
     clones: int
 
 
 def page(viewer: User, filters: Filters, number: int = 1) -> Page[PersonRow]:
-    """One page of the users that the filters leave, by name. Raises NotAllowed."""
+    """One page of the users that the viewer may know of and the filters leave, by name. Raises NotAllowed."""
     rights.require(viewer, "users.see")
-    query = select(User).options(selectinload(User.groups)).order_by(func.lower(User.name), User.name)
+    query = select(User).where(scopes.people(viewer)).order_by(func.lower(User.name), User.name)
     if filters.search:
         query = query.where(User.name.icontains(filters.search, autoescape=True))
     if filters.role:
@@ -48,9 +50,22 @@ def page(viewer: User, filters: Filters, number: int = 1) -> Page[PersonRow]:
         members = select(GroupMember.user_id).where(GroupMember.group_id == filters.group_id)
         query = query.where(User.id.in_(members))
     shown = paginate(query, number)
-    counts = _clones_of(viewer, [user.id for user in shown.items])
-    rows = [PersonRow(user, counts.get(user.id, 0)) for user in shown.items]
-    return Page(rows, shown.total, shown.page, shown.pages)
+    return Page(_rows(viewer, shown.items), shown.total, shown.page, shown.pages)
+
+
+def _rows(viewer: User, users: Sequence[User]) -> list[PersonRow]:
+    ids = [user.id for user in users]
+    counts, groups = _clones_of(viewer, ids), _groups_of(viewer, ids)
+    return [PersonRow(user, groups[user.id], counts.get(user.id, 0)) for user in users]
+
+
+def _groups_of(viewer: User, user_ids: Sequence[int]) -> Mapping[int, Sequence[Group]]:
+    query = select(GroupMember.user_id, Group).join(Group, Group.id == GroupMember.group_id)
+    query = query.where(GroupMember.user_id.in_(user_ids), scopes.groups(viewer)).order_by(Group.name)
+    found: dict[int, list[Group]] = defaultdict(list)
+    for user_id, group in db.session.execute(query):
+        found[user_id].append(group)
+    return found
 
 
 def _clones_of(viewer: User, user_ids: Sequence[int]) -> dict[int, int]:
@@ -61,7 +76,7 @@ def _clones_of(viewer: User, user_ids: Sequence[int]) -> dict[int, int]:
 
 def row_of(viewer: User, user: User) -> PersonRow:
     """The line of one user."""
-    return PersonRow(user, _clones_of(viewer, [user.id]).get(user.id, 0))
+    return _rows(viewer, [user])[0]
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class Person:
     scope: tuple[Sequence[str], Sequence[str]] | None
     sessions: Sequence[UserSession]
     demanded: bool
-    events: Sequence[Event]
+    events: Sequence[Line]
 
 
 def person(viewer: User, user_id: int) -> Person:
@@ -94,5 +109,5 @@ def person(viewer: User, user_id: int) -> Person:
         scope=scopes.names(user) if changes else None,
         sessions=sessions.listing(user) if changes else (),
         demanded=second_factor.demanded(user),
-        events=events.recent("user", user_id),
+        events=events.recent(viewer, "user", user_id),
     )

@@ -6,17 +6,19 @@ from sqlalchemy import ColumnElement, func, select
 
 from ravada_web.extensions import db
 from ravada_web.models import User
-from ravada_web.services.permissions import rights
+from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.sign_in.names import meant_by
 
 SUGGESTIONS = 20
 
 
 def suggestions(viewer: User, text: str) -> Sequence[str]:
-    """The names of the first users who may sign in and whose name has the text in it. Raises NotAllowed."""
+    """The names of the first users that the viewer may know of, who may sign in and whose name has the text in it.
+    Raises NotAllowed."""
     rights.require(viewer, "users.see")
     like = User.name.icontains(text, autoescape=True)
-    query = select(User.name).where(User.active, like).order_by(func.lower(User.name), User.name).limit(SUGGESTIONS)
+    query = select(User.name).where(User.active, like, scopes.people(viewer))
+    query = query.order_by(func.lower(User.name), User.name).limit(SUGGESTIONS)
     return db.session.scalars(query).all()
 
 

@@ -14,14 +14,16 @@ from ravada_web.models import Clone, Group, Role, User, name_key
 from ravada_web.services.audit import events
 from ravada_web.services.people import quotas
 from ravada_web.services.people.quotas import Quota
-from ravada_web.services.permissions import rights
-from ravada_web.services.sign_in import names, sessions
+from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.sign_in import confirmation, names, sessions
 from ravada_web.services.sign_in.passwords import SHORTEST_PASSWORD
 from ravada_web.services.transaction import transaction
 from ravada_web.translations import LANGUAGES
 
 # Of a long list of names, how many a message shows.
 SHOWN_NAMES = 20
+# As many as are looked up within a fraction of a second.
+MOST_NAMES = 10_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+'-]{0,62}")
 
 
@@ -40,16 +42,16 @@ def first_administrator() -> User:
 
 
 def listing(viewer: User) -> Sequence[User]:
-    """All users, by name. Raises NotAllowed."""
+    """The users that the viewer may know of, by name. Raises NotAllowed."""
     rights.require(viewer, "users.see")
-    return db.session.scalars(select(User).order_by(User.name)).all()
+    return db.session.scalars(select(User).where(scopes.people(viewer)).order_by(User.name)).all()
 
 
 def by_name(viewer: User, name: str) -> User:
-    """The user of that name. Raises NotFound, and NotAllowed for one who may not see users."""
+    """The user of that name. Raises NotFound, for one that the viewer may not know of too, and NotAllowed."""
     rights.require(viewer, "users.see")
     user = find(name)
-    if user is None:
+    if user is None or not knows(viewer, user.id):
         raise NotFound(message("people.no_user_called", name=name))
     return user
 
@@ -100,16 +102,24 @@ def ensure_first_administrator(name: str = "admin") -> str | None:
 
 
 def get(viewer: User, user_id: int) -> User:
-    """One user. Raises NotFound, and NotAllowed for one who may not see users."""
+    """One user. Raises NotFound, for one that the viewer may not know of too, and NotAllowed."""
     rights.require(viewer, "users.see")
     user = db.session.get(User, user_id)
-    if user is None:
+    if user is None or not knows(viewer, user_id):
         raise NotFound(message("people.no_such_user"))
     return user
 
 
+def knows(viewer: User, user_id: int) -> bool:
+    """Whether the viewer may know of the user."""
+    return db.session.scalar(select(User.id).where(User.id == user_id, scopes.people(viewer))) is not None
+
+
 def by_names(session: Session, typed: Collection[str]) -> list[User]:
-    """The users of these names, each once. Raises InvalidInput that names the missing ones."""
+    """The users of these names, each once. Raises InvalidInput that names the missing ones, or where these are too many
+    at once."""
+    if len(typed) > MOST_NAMES:
+        raise InvalidInput({"names": message("people.too_many_names", most=MOST_NAMES)})
     known = names.find_all(session, typed)
     if missing := sorted(set(typed) - set(known)):
         raise InvalidInput(
@@ -131,11 +141,17 @@ def make(
     *,
     group_ids: Collection[int] = (),
     most: Quota = quotas.NO_QUOTA,
+    present: str = "",
 ) -> tuple[User, str]:
     """Make a user in these groups, with this quota; returns it and its password (drawn, where none is given).
 
-    `actor` is None for the administrator of the machine, on the command line. Raises InvalidInput.
+    `actor` is None for the administrator of the machine, on the command line; any other makes an administrator with
+    their own `present` password only. Raises InvalidInput and TooManyAttempts.
     """
+    if actor is not None:
+        rights.require(actor, "users.change")
+        if role == Role.ADMINISTRATOR:
+            confirmation.require(actor, present, "present")
     with transaction() as session:
         groups = _groups(session, group_ids)
         if wrong := quotas.out_of_range(most):
@@ -146,12 +162,15 @@ def make(
     return user, password
 
 
-def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most: Quota) -> None:
-    """Change a user's role, groups and own quota. Raises InvalidInput with a reason for each field.
+def edit(actor: User, user: User, *, role: str, group_ids: Collection[int], most: Quota, present: str = "") -> None:
+    """Change a user's role, groups and own quota. Raises InvalidInput with a reason for each field, TooManyAttempts.
 
-    Nobody takes their own administrator's role away, and one administrator who may sign in stays.
+    Nobody takes their own administrator's role away, and one administrator who may sign in stays. Who makes somebody an
+    administrator enters their own `present` password.
     """
     rights.require(actor, "users.change")
+    if role == Role.ADMINISTRATOR != user.role:
+        confirmation.require(actor, present, "present")
     with transaction() as session:
         groups = _groups(session, group_ids)
         wrong = quotas.out_of_range(most)

@@ -1,17 +1,30 @@
 """An operator's scope: everything, or some bases and nodes and what belongs to them.
 
 With nodes N and bases B given, an operator knows of the clones of B and those on N, of the bases B and those
-allowed on N, and of the nodes N and those that B is allowed on; of what is their own in any case.
+allowed on N, and of the nodes N and those that B is allowed on; of what is their own in any case. Of people they know
+whose desktops are among these clones, and whom B is offered to, by name or as members of a group.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, exists, false, not_, or_, select, true
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, exists, false, func, not_, or_, select, true
 
 from ravada_web.extensions import db
-from ravada_web.models import AllowedNode, Base, Clone, Node, Operation, OperatorScope, Role, User
+from ravada_web.models import (
+    AllowedNode,
+    Base,
+    BaseOffer,
+    Clone,
+    Group,
+    GroupMember,
+    Node,
+    Operation,
+    OperatorScope,
+    Role,
+    User,
+)
 from ravada_web.services.permissions import rights
 
 
@@ -69,15 +82,53 @@ def nodes(viewer: User) -> ColumnElement[bool]:
     return true() if scope is None else _nodes_in(scope)
 
 
+def people(viewer: User) -> ColumnElement[bool]:
+    """The users that the viewer may know of."""
+    own = User.id == viewer.id
+    if not rights.can(viewer, "users.see"):
+        return own
+    scope = of(viewer)
+    if scope is None:
+        return true()
+    owners = select(Clone.owner_id).where(_clones_in(scope))
+    offered = select(BaseOffer.user_id).where(BaseOffer.base_id.in_(scope.base_ids), BaseOffer.user_id.is_not(None))
+    members = select(GroupMember.user_id).where(GroupMember.group_id.in_(_groups_offered(scope)))
+    return or_(own, User.id.in_(owners.union(offered, members)))
+
+
+def groups(viewer: User) -> ColumnElement[bool]:
+    """The groups that the viewer may know of."""
+    if not rights.can(viewer, "users.see"):
+        return false()
+    scope = of(viewer)
+    return true() if scope is None else Group.id.in_(_groups_offered(scope))
+
+
+def _groups_offered(scope: Scope) -> Select[int | None]:
+    return select(BaseOffer.group_id).where(BaseOffer.base_id.in_(scope.base_ids), BaseOffer.group_id.is_not(None))
+
+
 def operations(viewer: User) -> ColumnElement[bool]:
-    """The operations that the viewer may know of: their own, and those about a node or a base that they know of."""
+    """The operations that the viewer may know of: their own, and those that name nothing outside of what they know of.
+
+    One on clones names them: on a node, or of a base, that is given as a whole, or while all of them are known.
+    """
     own = Operation.user_id == viewer.id
     if not rights.can(viewer, "operations.see"):
         return own
     scope = of(viewer)
     if scope is None:
         return true()
-    return or_(own, Operation.node_id.in_(_node_ids(scope)), Operation.base_id.in_(_base_ids(scope)))
+    node = or_(Operation.node_id.is_(None), Operation.node_id.in_(_node_ids(scope)))
+    some = or_(Operation.node_id.is_not(None), Operation.base_id.is_not(None))
+    on_clones = or_(Operation.kind.startswith("clones_"), Operation.kind == "viewer_offer")
+    known = select(func.count()).where(Clone.operation_id == Operation.id, _clones_in(scope)).scalar_subquery()
+    whole = or_(Operation.node_id.in_(scope.node_ids), Operation.base_id.in_(scope.base_ids))
+    # Before there is a base, its name is in the title alone.
+    nameless = and_(Operation.base_id.is_(None), Operation.kind.startswith("base_"))
+    base = and_(or_(Operation.base_id.is_(None), Operation.base_id.in_(_base_ids(scope))), not_(nameless))
+    clones_known = or_(whole, Operation.items == known)
+    return or_(own, and_(node, some, or_(and_(on_clones, clones_known), and_(not_(on_clones), base))))
 
 
 def operations_to_control(viewer: User) -> ColumnElement[bool]:

@@ -2,20 +2,12 @@
 
 from collections.abc import Mapping
 
-from ravada_web.errors import RavadaError
 from ravada_web.extensions import db
-from ravada_web.messages import message
 from ravada_web.models import User
 from ravada_web.services import rate_limits
 from ravada_web.services.audit import origin
 from ravada_web.services.sign_in import names, passwords, second_factor, throttling
 from ravada_web.services.sign_in.refusals import record_refusal
-
-
-class TooManyAttempts(RavadaError):
-    """So many guesses have failed that none is looked at for a while."""
-
-    status = 429
 
 
 def by_password(name: str, password: str, devices: Mapping[str, str]) -> User | None:
@@ -27,19 +19,23 @@ def by_password(name: str, password: str, devices: Mapping[str, str]) -> User | 
     named = names.find(db.session(), name)
     device = devices.get(str(named.id), "") if named else ""
     counters = throttling.password_counters(name, origin.address.get(), device)
-    _require_allowed(counters)
+    throttling.require_allowed(counters)
     user = passwords.authenticate(name, password)
     if user is None:
         rate_limits.count_failure(counters)
         record_refusal(name)
+    else:
+        counters[0].forget()
     return user
 
 
-def by_code(user: User, code: str) -> bool:
-    """Whether the code is the user's, which uses it up; a wrong one is counted and recorded. Raises TooManyAttempts."""
-    counters = throttling.code_counters(user.id, origin.address.get())
-    _require_allowed(counters)
+def by_code(user: User, code: str, devices: Mapping[str, str]) -> bool:
+    """Whether the code is the user's, which uses it up; a wrong one is counted and recorded. `devices` as above. Raises
+    TooManyAttempts."""
+    counters = throttling.code_counters(user.id, origin.address.get(), devices.get(str(user.id), ""))
+    throttling.require_allowed(counters)
     if second_factor.accepts(user, code):
+        counters[0].forget()
         return True
     rate_limits.count_failure(counters)
     record_refusal(user.name)
@@ -50,8 +46,3 @@ def awaiting_code(user_id: int) -> User | None:
     """The user whose right password is to be followed by a code; None who may not sign in, or needs no code."""
     user = db.session.get(User, user_id)
     return user if user is not None and user.active and user.has_second_factor else None
-
-
-def _require_allowed(counters: list[rate_limits.Counter]) -> None:
-    if not rate_limits.allowed(counters):
-        raise TooManyAttempts(message("sign_in.too_many_attempts"))

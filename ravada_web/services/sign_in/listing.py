@@ -4,17 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ravada_web.identity.second_factor import picture
+from ravada_web.messages import Message
 from ravada_web.models import User, UserSession
-from ravada_web.services.sign_in import second_factor, sessions
+from ravada_web.services.sign_in import failures, second_factor, sessions
 
 
 @dataclass(frozen=True)
 class Account:
-    """The sessions that hold, the recovery codes not used yet, and whether the role must have a second factor."""
+    """The sessions that hold, the recovery codes not used yet, whether the role must have a second factor, and what to
+    say of failed attempts, if anything."""
 
     rows: Sequence[UserSession]
     codes_left: int
     demanded: bool
+    failed_attempts: Message
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class SetUp:
 
 def account(user: User) -> Account:
     """How the user signs in."""
-    return Account(sessions.listing(user), second_factor.codes_left(user), second_factor.demanded(user))
+    return Account(
+        sessions.listing(user), second_factor.codes_left(user), second_factor.demanded(user), failures.said(user)
+    )
 
 
 def set_up(user: User) -> SetUp:

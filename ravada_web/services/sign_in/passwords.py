@@ -7,7 +7,7 @@ from ravada_web.messages import message
 from ravada_web.models import User
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
-from ravada_web.services.sign_in import names, second_factor, sessions
+from ravada_web.services.sign_in import confirmation, names, second_factor, sessions
 from ravada_web.services.transaction import transaction
 
 SHORTEST_PASSWORD = 8
@@ -22,8 +22,9 @@ def authenticate(name: str, password: str) -> User | None:
 
 
 def change_password(user: User, present: str, password: str, keep_session: int) -> int:
-    """Change one's own password; returns how many other sessions were ended. Raises InvalidInput."""
-    if not matches(present, user.password_hash):
+    """Change one's own password; returns how many other sessions were ended. Raises InvalidInput and
+    TooManyAttempts."""
+    if not confirmation.confirmed(user, present):
         raise InvalidInput({"present": message("sign_in.not_current_password")})
     if matches(password, user.password_hash):
         raise InvalidInput({"password": message("sign_in.same_password")})
@@ -35,13 +36,15 @@ def change_password(user: User, present: str, password: str, keep_session: int) 
         return sessions.end_all(user, user, keep=keep_session)
 
 
-def reset_password(actor: User | None, user: User) -> str:
+def reset_password(actor: User | None, user: User, present: str = "") -> str:
     """Give a user a drawn password, to be shown this once and changed at the next sign-in; ends all sessions.
 
-    `actor` is None for the administrator on the machine. Raises NotAllowed.
+    `actor` is None for the administrator on the machine; any other enters their own `present` password. Raises
+    NotAllowed, InvalidInput and TooManyAttempts.
     """
     if actor is not None:
         rights.require(actor, "users.change")
+        confirmation.require(actor, present)
     password = random_password()
     with transaction() as session:
         user.password_hash, user.must_change_password = hash_password(password), True
@@ -50,8 +53,11 @@ def reset_password(actor: User | None, user: User) -> str:
     return password
 
 
-def reset_second_factor(actor: User | None, user: User) -> None:
-    """Remove a lost second factor, and end all sessions. `actor` as above. Raises NotAllowed."""
+def reset_second_factor(actor: User | None, user: User, present: str = "") -> None:
+    """Remove a lost second factor, and end all sessions. `actor`, `present` and what it raises as above."""
+    if actor is not None:
+        rights.require(actor, "users.change")
+        confirmation.require(actor, present)
     with transaction():
-        second_factor.reset(actor, user)
+        second_factor.forget(actor, user)
         sessions.end_all(actor, user)

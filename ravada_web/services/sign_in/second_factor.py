@@ -9,12 +9,11 @@ from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
 from ravada_web.identity import second_factor
-from ravada_web.identity.passwords import matches
 from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import message
 from ravada_web.models import RecoveryCode, User, now
 from ravada_web.services.audit import events
-from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in import confirmation
 from ravada_web.services.transaction import transaction
 
 
@@ -38,6 +37,12 @@ def begin(user: User) -> str:
     with transaction():
         user.totp_secret = seal(secret, Purpose.SECOND_FACTOR, settings().secret_key())
     return secret
+
+
+def enable(user: User, code: str, password: str) -> list[str]:
+    """Confirm it as below, with the user's own password. Raises InvalidInput, TooManyAttempts."""
+    confirmation.require(user, password)
+    return confirm(user, code)
 
 
 def confirm(user: User, code: str) -> list[str]:
@@ -104,8 +109,9 @@ def codes_left(user: User) -> int:
 
 
 def renew_codes(user: User, password: str) -> list[str]:
-    """New recovery codes instead of the old ones, shown this once. Raises InvalidInput for a wrong password."""
-    _require_password(user, password)
+    """New recovery codes instead of the old ones, shown this once. Raises InvalidInput for a wrong password, and
+    TooManyAttempts."""
+    confirmation.require(user, password)
     if not user.has_second_factor:
         raise Conflict(message("sign_in.no_second_factor"))
     with transaction() as session:
@@ -114,26 +120,16 @@ def renew_codes(user: User, password: str) -> list[str]:
 
 
 def disable(user: User, password: str) -> None:
-    """Do without it from now on. Raises InvalidInput for a wrong password, Conflict where the role demands one."""
-    _require_password(user, password)
+    """Do without it from now on. Raises InvalidInput for a wrong password, Conflict where the role demands one, and
+    TooManyAttempts."""
+    confirmation.require(user, password)
     if demanded(user):
         raise Conflict(message("sign_in.second_factor_demanded"))
-    _forget(user, user)
+    forget(user, user)
 
 
-def _require_password(user: User, password: str) -> None:
-    if not matches(password, user.password_hash):
-        raise InvalidInput({"password": message("sign_in.wrong_password")})
-
-
-def reset(actor: User | None, user: User) -> None:
-    """Take a lost second factor away; `actor` is None for the administrator on the machine. Raises NotAllowed."""
-    if actor is not None:
-        rights.require(actor, "users.change")
-    _forget(actor, user)
-
-
-def _forget(actor: User | None, user: User) -> None:
+def forget(actor: User | None, user: User) -> None:
+    """Take it away; `actor` is None for the administrator on the machine. Who may, the caller has asked."""
     with transaction() as session:
         user.totp_secret, user.totp_since, user.totp_step = None, None, 0
         session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))

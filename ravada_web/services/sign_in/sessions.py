@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import DatabaseBusy, NotFound
@@ -14,6 +15,7 @@ from ravada_web.messages import message
 from ravada_web.models import User, UserSession, now
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
+from ravada_web.services.sign_in import failures
 from ravada_web.services.transaction import transaction
 
 # How exactly it is known when a session was last used: a page is not to write at every request.
@@ -30,10 +32,22 @@ def begin(user: User, address: str, agent: str) -> str:
     token = secrets.token_urlsafe(32)
     with transaction() as session:
         user.signed_in_at = now()
+        failures.forget_slips(user)
         session.execute(delete(UserSession).where(UserSession.user_id == user.id, _expired()))
+        _make_room(session, user)
         session.add(UserSession(user_id=user.id, token_hash=digest(token), address=address[:64], agent=agent[:255]))
         events.record(session, user, "sign_in", user)
     return token
+
+
+def _make_room(session: Session, user: User) -> None:
+    """End the sessions that were not used for longest, where one more would be one too many."""
+    kept = settings().sessions_per_user - 1
+    query = select(UserSession.id).where(UserSession.user_id == user.id)
+    ids = session.scalars(query.order_by(UserSession.seen_at.desc(), UserSession.id.desc()).offset(kept)).all()
+    if ids:
+        session.execute(delete(UserSession).where(UserSession.id.in_(ids)))
+        events.record(session, user, "end_sign_ins", user, message("sign_in.oldest_ended", count=len(ids)))
 
 
 def _expired() -> ColumnElement[bool]:

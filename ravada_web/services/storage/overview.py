@@ -1,13 +1,16 @@
 """A node's pools as they are shown: beside the master's, with their marks, and when they will be full."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import Message, message
-from ravada_web.models import Level, Node, Pool
+from ravada_web.models import Base, Clone, Level, Node, Pool, User
+from ravada_web.services.permissions import scopes
 from ravada_web.services.storage import forecast, pools
 
 
@@ -37,6 +40,18 @@ def of_node(node: Node) -> Pools:
         for pool in node.pools
     ]
     return Pools(rows, [] if node.is_master else _differences(node))
+
+
+def biggest_files(viewer: User, node: Node) -> Mapping[int, Sequence[Mapping[str, Any]]]:
+    """The biggest files of each of the node's pools, by its id; in a scope those of clones and bases in it alone."""
+    files = {pool.id: (pool.usage or {}).get("biggest", []) for pool in node.pools}
+    if scopes.of(viewer) is None:
+        return files
+    known = {
+        "clone": set(db.session.scalars(select(Clone.id).where(scopes.clones(viewer, "clones.see_all")))),
+        "base": set(db.session.scalars(select(Base.id).where(scopes.bases(viewer)))),
+    }
+    return {id_: [line for line in lines if line["id"] in known.get(line["kind"], ())] for id_, lines in files.items()}
 
 
 def _differences(node: Node) -> list[Message]:

@@ -57,5 +57,5 @@ def _set_offers(base: Base, form: OffersForm) -> None:
 
 def _form(base: Base, form: OffersForm, status: int = 200) -> Response:
     form.groups.offer(groups.listing(me()))
-    form.users.offer(offers.users_of(base))
+    form.users.offer(offers.users_of(me(), base))
     return show("bases/offered.html", "bases/_offered_form.html", status, base=base, form=form)

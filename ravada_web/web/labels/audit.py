@@ -1,7 +1,7 @@
 """Actions, objects and results of the audit log."""
 
 from ravada_web.models import Event
-from ravada_web.services.audit.events import SYSTEM
+from ravada_web.services.audit.events import SYSTEM, Line
 from ravada_web.web.labels.look import Look
 from ravada_web.web.rendering import later as _l
 
@@ -15,6 +15,7 @@ ACTIONS = {
     "allow_viewers": _l("allowed screen viewing"),
     "clone": _l("requested"),
     "close_console": _l("closed console"),
+    "confirm": _l("entered a password to confirm"),
     "create": _l("created"),
     "damaged": _l("copy found damaged:"),
     "delete": _l("deleted"),
@@ -33,6 +34,7 @@ ACTIONS = {
     "mend": _l("fixed:"),
     "prove": _l("tested"),
     "look_on": _l("viewed screen"),
+    "look_at_picture": _l("viewed screenshot"),
     "offer": _l("offered to"),
     "open_console": _l("opened console"),
     "open_viewer": _l("opened in virt-viewer"),
@@ -70,6 +72,6 @@ RESULTS = {
 }
 
 
-def actor(event: Event) -> str:
-    """Who did it: a user's name, or the product itself."""
-    return str(_l("System")) if event.actor == SYSTEM else event.actor
+def actor(event: Event | Line) -> str:
+    """Who did it: a user's name, the product itself, or somebody that the viewer may not know of."""
+    return str(_l("System")) if event.actor == SYSTEM else event.actor or str(_l("Another user"))

@@ -46,7 +46,7 @@ def index() -> Response:
 def node(node_id: int) -> Response:
     """One node."""
     node = node_list.get(me(), node_id)
-    history = events.recent("node", node_id)
+    history = events.recent(me(), "node", node_id)
     span = request.args.get("span", "hour")
     span = span if span in node_history.SPANS else "hour"
     return show(

@@ -32,6 +32,7 @@ def index() -> Response:
     )
     page = operation_list.listing(me(), filters, parameters.page())
     shown = {"filters": filters, "page": page, "waiting": waiting.explain(me(), page.items)}
+    shown["askers"] = operation_list.askers(me(), page.items)
     lists = {"nodes": node_list.choices(me()), "bases": base_list.choices(me())}
     return show("operations/index.html", "operations/_table.html", **shown, **lists)
 

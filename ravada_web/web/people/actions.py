@@ -13,6 +13,7 @@ from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done
 from ravada_web.web.people.views import shown_once
+from ravada_web.web.sign_in.forms import ConfirmForm
 
 blueprint = Blueprint("people_actions", __name__, url_prefix="/users/<int:user_id>")
 
@@ -21,9 +22,13 @@ def _page(user_id: int) -> str:
     return url_for("people.person", user_id=user_id)
 
 
-def _question(user_id: int, title: str, effects: list[str], endpoint: str, button: str) -> Response:
+def _question(
+    user_id: int, title: str, effects: list[str], endpoint: str, button: str, form: ConfirmForm | None = None
+) -> Response:
+    """The question; `form` asks for one's own password. Where it has errors, it is asked again."""
     action = url_for(f"people_actions.{endpoint}", user_id=user_id)
-    return show_question(Question(title=title, effects=effects, action=action, button=button, back=_page(user_id)))
+    question = Question(title=title, effects=effects, action=action, button=button, back=_page(user_id), form=form)
+    return show_question(question, 422 if form and form.errors else 200)
 
 
 @blueprint.get("/off")
@@ -82,27 +87,37 @@ def delete(user_id: int) -> ResponseReturnValue:
 @needs("users.change")
 def confirm_password(user_id: int) -> Response:
     """What resetting the password means."""
+    return _password_question(user_id, ConfirmForm(formdata=None))
+
+
+def _password_question(user_id: int, form: ConfirmForm) -> Response:
     name = users.get(me(), user_id).name
     effects = [
         _("The current password stops working, and %(name)s is signed out everywhere.", name=name),
         _("A new one is generated and shown to you once. It must be changed at the next sign-in."),
     ]
     title = _("Reset the password of %(name)s?", name=name)
-    return _question(user_id, title, effects, "reset_password", _("Reset password"))
+    return _question(user_id, title, effects, "reset_password", _("Reset password"), form)
 
 
 @blueprint.post("/password")
 @needs("users.change")
 def reset_password(user_id: int) -> ResponseReturnValue:
     """Reset the password, and show the new one once."""
-    user = users.get(me(), user_id)
-    return shown_once(user, passwords.reset_password(me(), user))
+    user, form = users.get(me(), user_id), ConfirmForm()
+    if accepted := form.submit(lambda: passwords.reset_password(me(), user, form.password.data or "")):
+        return shown_once(user, accepted.result)
+    return _password_question(user_id, form)
 
 
 @blueprint.get("/second-factor")
 @needs("users.change")
 def confirm_second_factor(user_id: int) -> Response:
     """What removing the second factor means."""
+    return _second_factor_question(user_id, ConfirmForm(formdata=None))
+
+
+def _second_factor_question(user_id: int, form: ConfirmForm) -> Response:
     name = users.get(me(), user_id).name
     effects = [
         _("For a lost phone. First make sure that the request really comes from %(name)s.", name=name),
@@ -112,16 +127,17 @@ def confirm_second_factor(user_id: int) -> Response:
         ),
     ]
     title = _("Remove the second factor of %(name)s?", name=name)
-    return _question(user_id, title, effects, "reset_second_factor", _("Remove second factor"))
+    return _question(user_id, title, effects, "reset_second_factor", _("Remove second factor"), form)
 
 
 @blueprint.post("/second-factor")
 @needs("users.change")
 def reset_second_factor(user_id: int) -> ResponseReturnValue:
     """Remove the second factor."""
-    user = users.get(me(), user_id)
-    passwords.reset_second_factor(me(), user)
-    return done(_page(user_id), _("Second factor of %(name)s removed.", name=user.name))
+    user, form = users.get(me(), user_id), ConfirmForm()
+    if form.submit(lambda: passwords.reset_second_factor(me(), user, form.password.data or "")):
+        return done(_page(user_id), _("Second factor of %(name)s removed.", name=user.name))
+    return _second_factor_question(user_id, form)
 
 
 @blueprint.post("/sign-ins/end-all")

@@ -10,7 +10,7 @@ from ravada_web.services.people import csv_import, csv_rows
 from ravada_web.services.people.csv_rows import BadTable
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, show
-from ravada_web.web.people.forms import TableForm
+from ravada_web.web.people.forms import ImportForm, TableForm
 
 blueprint = Blueprint("people_table", __name__, url_prefix="/users")
 
@@ -54,15 +54,23 @@ def _form(filled: TableForm, status: int = 200, bad: BadTable | None = None) -> 
 @needs("users.change")
 def preview(key: str) -> Response:
     """What a checked table changes."""
+    return _preview(key, ImportForm(formdata=None))
+
+
+def _preview(key: str, form: ImportForm, status: int = 200) -> Response:
     preview = csv_import.stored_preview(me(), key)
-    return show("people/preview.html", "people/_preview.html", preview=preview)
+    return show("people/preview.html", "people/_preview.html", status, preview=preview, form=form)
 
 
 @blueprint.post("/upload/<key>")
 @needs("users.change")
 def import_rows(key: str) -> ResponseReturnValue:
     """Import a checked table."""
-    preview = csv_import.import_rows(me(), key)
+    form = ImportForm()
+    accepted = form.submit(lambda: csv_import.import_rows(me(), key, form.password.data or ""))
+    if not accepted:
+        return _preview(key, form, 422)
+    preview = accepted.result
     text = _("%(made)s created, %(changed)s updated, %(left)s unchanged.",
              made=len(preview.created), changed=len(preview.changed), left=preview.left)  # fmt: skip
     return done(url_for("people.index"), text)

@@ -21,6 +21,7 @@ from ravada_web.services.people.quotas import Quota
 from ravada_web.web.forms import Form, IntegerField
 from ravada_web.web.labels.people import ROLES
 from ravada_web.web.parameters import number
+from ravada_web.web.sign_in.forms import LONGEST
 
 QUOTA_FIELDS = ("most_clones", "most_running", "most_memory_mib")
 
@@ -60,6 +61,13 @@ class PersonForm(QuotaForm):
         validate_choice=False,
     )
     groups = Ticks(_l("Groups"))
+    present = PasswordField(_l("Your password"), [Optional(), LONGEST])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was entered, as the service takes it."""
+        chosen = {"role": self.role.data, "group_ids": self.groups.data, "most": self.most}
+        return chosen | {"present": self.present.data or ""}
 
     def offer(self, groups: Iterable[Group]) -> None:
         """The groups to choose from."""
@@ -70,7 +78,7 @@ class NewPersonForm(PersonForm):
     """A new user."""
 
     name = StringField(_l("Name"), [InputRequired(_l("Enter a name."))])
-    password = PasswordField(_l("Password"), [Optional(), Length(max=1024, message=_l("At most 1024 characters."))])
+    password = PasswordField(_l("Password"), [Optional(), LONGEST])
 
 
 class ScopeForm(Form):
@@ -105,6 +113,12 @@ class MembersForm(Form):
     """Names of users to add."""
 
     names = TextAreaField(_l("Names"), [InputRequired(_l("Enter at least one name."))])
+
+
+class ImportForm(Form):
+    """One's own password, for a table that asks for it."""
+
+    password = PasswordField(_l("Your password"), [Optional(), LONGEST])
 
 
 class TableForm(Form):

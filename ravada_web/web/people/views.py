@@ -63,9 +63,7 @@ def create() -> ResponseReturnValue:
     """Create a user."""
     form = NewPersonForm()
     name, typed = form.values["name"], form.password.data
-    accepted = form.submit(
-        lambda: users.make(me(), name, form.role.data, typed, group_ids=form.groups.data, most=form.most)
-    )
+    accepted = form.submit(lambda: users.make(me(), name, password=typed, **form.settings))
     if not accepted:
         return _new_form(form, 422)
     user, password = accepted.result
@@ -111,7 +109,7 @@ def edit(user_id: int) -> Response:
 def save(user_id: int) -> ResponseReturnValue:
     """Change role, groups and quota of a user."""
     user, form = users.get(me(), user_id), PersonForm()
-    if form.submit(lambda: users.edit(me(), user, role=form.role.data, group_ids=form.groups.data, most=form.most)):
+    if form.submit(lambda: users.edit(me(), user, **form.settings)):
         return done(_page(user_id), _("Settings saved."))
     return _edit_form(user, form, 422)
 

@@ -6,12 +6,12 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ravada_web.services.people import users
+from ravada_web.services.sign_in import failures, passwords, second_factor, sessions
 from ravada_web.services.sign_in import listing as sign_in_list
-from ravada_web.services.sign_in import passwords, second_factor, sessions
 from ravada_web.web import language
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import done, show
-from ravada_web.web.sign_in.forms import CodeForm, ConfirmForm, LanguageForm, PasswordForm
+from ravada_web.web.sign_in.forms import ConfirmForm, LanguageForm, PasswordForm, SetUpForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -30,6 +30,13 @@ def _page(confirm: ConfirmForm, status: int = 200, languages: LanguageForm | Non
         **vars(sign_in_list.account(me())),
     }
     return show("account/index.html", "account/_account.html", status, **shown)
+
+
+@blueprint.post("/failures/seen")
+def acknowledge_failures() -> ResponseReturnValue:
+    """Be told no more of the attempts that failed."""
+    failures.acknowledge(me())
+    return done(url_for("account.index"))
 
 
 @blueprint.post("/language")
@@ -83,19 +90,19 @@ def set_up() -> ResponseReturnValue:
     """The secret of a second factor, to be confirmed."""
     if me().has_second_factor:
         return done(url_for("account.index"))
-    return _set_up_form(CodeForm())
+    return _set_up_form(SetUpForm())
 
 
 @blueprint.post("/second-factor")
 def confirm() -> ResponseReturnValue:
     """Confirm the second factor by a code."""
-    form = CodeForm()
-    if accepted := form.submit(lambda: second_factor.confirm(me(), form.values["code"])):
+    form = SetUpForm()
+    if accepted := form.submit(lambda: second_factor.enable(me(), form.values["code"], form.password.data or "")):
         return _codes(accepted.result)
     return _set_up_form(form, 422)
 
 
-def _set_up_form(form: CodeForm, status: int = 200) -> Response:
+def _set_up_form(form: SetUpForm, status: int = 200) -> Response:
     shown = vars(sign_in_list.set_up(me()))
     return show("account/second_factor.html", "account/_second_factor.html", status, form=form, **shown)
 
@@ -109,7 +116,7 @@ def _codes(codes: list[str]) -> Response:
 def renew_codes() -> ResponseReturnValue:
     """Make new recovery codes."""
     form = ConfirmForm()
-    if accepted := form.submit(lambda: second_factor.renew_codes(me(), form.password.data)):
+    if accepted := form.submit(lambda: second_factor.renew_codes(me(), form.password.data or "")):
         return _codes(accepted.result)
     return _page(form, 422)
 
@@ -118,6 +125,6 @@ def renew_codes() -> ResponseReturnValue:
 def disable_second_factor() -> ResponseReturnValue:
     """Disable the second factor."""
     form = ConfirmForm()
-    if form.submit(lambda: second_factor.disable(me(), form.password.data)):
+    if form.submit(lambda: second_factor.disable(me(), form.password.data or "")):
         return done(url_for("account.index"), _("Second factor disabled."))
     return _page(form, 422)

@@ -56,6 +56,10 @@ class ConfirmForm(Form):
     password = PasswordField(_l("Your password"), [InputRequired(_l("Enter your password.")), LONGEST])
 
 
+class SetUpForm(ConfirmForm, CodeForm):
+    """A second factor: one of its codes, and the password."""
+
+
 class LanguageForm(Form):
     """The language of one's own pages."""
 

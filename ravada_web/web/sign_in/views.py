@@ -7,15 +7,15 @@ session that opens no page, and is forgotten after five minutes.
 import secrets
 import time
 
-from flask import Blueprint, Response, g, make_response, redirect, request, session, url_for
+from flask import Blueprint, Response, flash, g, make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, logout_user
 
 from ravada_web.config import settings
 from ravada_web.models import User
-from ravada_web.services.sign_in import attempts, sessions
-from ravada_web.services.sign_in.attempts import TooManyAttempts
+from ravada_web.services.sign_in import attempts, failures, sessions
+from ravada_web.services.sign_in.throttling import TooManyAttempts
 from ravada_web.web import device
 from ravada_web.web.guard import enter, me, open_to_all
 from ravada_web.web.htmx import local_path, show
@@ -61,12 +61,14 @@ def sign_in() -> ResponseReturnValue:
 def _too_many(form: SignInForm | CodeForm, error: TooManyAttempts) -> Response:
     form.form_errors.append(str(error))
     answer = _form(form, error.status) if isinstance(form, SignInForm) else _code_form(form, error.status)
-    answer.headers["Retry-After"] = "60"
+    answer.headers["Retry-After"] = str(error.seconds)
     return answer
 
 
 def _let_in(user: User, back: str) -> Response:
     enter(user)
+    if told := failures.said(user):
+        flash(f"{told}. {_('If that wasn’t you, change your password.')}", "warning")
     answer = make_response(redirect(back, 303))
     device.remember(answer, user)
     return answer
@@ -94,7 +96,7 @@ def enter_code() -> ResponseReturnValue:
     if not form.validate():
         return _code_form(form, 422)
     try:
-        right = attempts.by_code(user, form.values["code"])
+        right = attempts.by_code(user, form.values["code"], device.words())
     except TooManyAttempts as error:
         return _too_many(form, error)
     if not right:

@@ -26,6 +26,7 @@ def index(node_id: int) -> Response:
         "nodes/_storage.html",
         node=node,
         pools=storage_overview.of_node(node),
+        files=storage_overview.biggest_files(me(), node),
         waiting=clone_list.out_of_space(me(), node),
         no_room=pools.no_room(node),
     )

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ravada_web import ROOT
 from ravada_web.errors import NotAllowed
-from ravada_web.extensions import db
+from ravada_web.extensions import db, queues
 from ravada_web.models import Event
 from ravada_web.services.audit import log as audit_log
 from ravada_web.services.audit import refusals
@@ -19,7 +19,7 @@ from ravada_web.services.people import users
 from ravada_web.services.sign_in import passwords
 from ravada_web.services.transaction import transaction
 from ravada_web.web.labels.audit import ACTIONS, OBJECTS
-from tests.conftest import People
+from tests.conftest import PASSWORD, People
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET actor = 'somebody else'", "DELETE FROM events"])
@@ -52,7 +52,7 @@ def test_only_administrators_read_it(people: People) -> None:
 
 
 def test_filters_leave_what_they_say(app: Flask, people: People) -> None:
-    passwords.reset_password(people.administrator, people.user)
+    passwords.reset_password(people.administrator, people.user, PASSWORD)
     seen = audit_log.listing(people.administrator, audit_log.Filters(actor="administrator", action="reset_password"))
     assert [(line.object_name, line.result) for line in seen.items] == [("user", "done")]
     assert audit_log.listing(people.administrator, audit_log.Filters(since="2999-01-01")).total == 0
@@ -75,9 +75,51 @@ def test_the_export_holds_no_formula(people: People) -> None:
     assert (newest["actor"], newest["text"], newest["object_id"]) == ("'=1+1", "'-2", "")
 
 
-def test_refusals_are_written_once_a_minute(people: People) -> None:
-    for _time in range(5):
-        refusals.record_refusal(people.user, "GET /nodes")
+def a_minute_passes() -> None:
+    for key in queues.redis.keys("LIMITS*not allowed*"):
+        queues.redis.delete(key)
+
+
+def refused_lines() -> list[tuple[str, str]]:
+    rows = db.session.query(Event).filter_by(result="refused").order_by(Event.id)
+    return [(row.actor, str(row.text)) for row in rows]
+
+
+def test_refusals_of_one_person_are_one_line_a_minute_with_a_count(people: People) -> None:
+    for number in range(5):
+        refusals.record_refusal(people.user, f"GET /nodes/{number}")
+    refusals.record_refusal(people.other, "GET /audit")
+    refusals.write_waiting()
+    assert refused_lines() == [("user", "GET /nodes/0"), ("other", "GET /audit")]
+    assert refusals.waiting()
+    a_minute_passes()
+    refusals.write_waiting()
+    assert refused_lines()[2:] == [("user", "4 requests, the last one GET /nodes/4")]
+    assert not refusals.waiting()
+    a_minute_passes()
+    refusals.write_waiting()
+    assert len(refused_lines()) == 3
+
+
+def test_what_waits_is_written_with_the_next_refusal(people: People) -> None:
+    for number in range(3):
+        refusals.record_refusal(people.user, f"GET /nodes/{number}")
+    a_minute_passes()
     refusals.record_refusal(people.user, "GET /audit")
-    rows = db.session.query(Event).filter_by(result="refused").all()
-    assert [str(row.text) for row in rows] == ["GET /nodes", "GET /audit"]
+    assert refused_lines() == [("user", "GET /nodes/0"), ("user", "3 requests, the last one GET /audit")]
+
+
+def test_refusals_of_somebody_who_is_gone_are_dropped(people: People) -> None:
+    for number in range(2):
+        refusals.record_refusal(people.other, f"GET /nodes/{number}")
+    with transaction() as session:
+        session.delete(people.other)
+    a_minute_passes()
+    refusals.write_waiting()
+    assert not refusals.waiting() and len(refused_lines()) == 1
+
+
+def test_without_redis_refusals_are_still_recorded(people: People) -> None:
+    queues.connect("unix:///nonexistent/redis.sock")
+    refusals.record_refusal(people.user, "GET /nodes")
+    assert refused_lines() == [("user", "GET /nodes")]

@@ -38,7 +38,7 @@ def twins(people: People) -> list[User]:
             session.execute(update(User).where(User.id == row.id).values(name_key=f"cleo#{row.id}"))
         session.execute(update(User).where(User.id == made[0].id).values(name="cleo"))
     for row in made:
-        passwords.reset_password(people.administrator, row)
+        passwords.reset_password(people.administrator, row, PASSWORD)
     return made
 
 
@@ -69,7 +69,7 @@ def test_she_is_found_wherever_a_name_is_typed(people: People, ana: User) -> Non
     assert db.session.scalars(select(Clone)).one().owner == ana
     assert db.session.scalars(select(User).where(named_like(typed))).all() == [ana]
     make_offer(base_id, ana)
-    assert offers.users_of(db.session.get_one(Base, base_id)) == [ana]
+    assert offers.users_of(people.administrator, db.session.get_one(Base, base_id)) == [ana]
 
 
 def test_two_of_before_are_each_found_by_the_exact_name_alone(people: People, twins: list[User]) -> None:

@@ -86,7 +86,7 @@ def test_who_has_no_password_in_it_cannot_sign_in_until_it_is_reset(people: Peop
     assert user("alice").must_change_password
     for guess in ("", "x", "alice"):
         assert passwords.authenticate("alice", guess) is None
-    password = passwords.reset_password(people.administrator, user("alice"))
+    password = passwords.reset_password(people.administrator, user("alice"), PASSWORD)
     assert passwords.authenticate("alice", password) == user("alice")
 
 
@@ -94,12 +94,13 @@ def test_passwords_are_hashed_before_they_are_kept(people: People) -> None:
     text = f"name;password\nalice;{PASSWORD}\nuser;another password\n"
     token = sessions.begin(people.user, "192.0.2.1", "a test")
     preview = csv_import.preview(people.administrator, text.encode())
+    assert preview.confirm
     (key,) = queues.redis.keys("ravada:people:*")
     kept = queues.redis.get(key)
     assert isinstance(kept, bytes) and b"$argon2id$" in kept
     assert PASSWORD.encode() not in kept and b"another" not in kept
     assert 0 < queues.redis.ttl(key) <= 600
-    csv_import.import_rows(people.administrator, preview.key)
+    csv_import.import_rows(people.administrator, preview.key, PASSWORD)
     assert passwords.authenticate("alice", PASSWORD) == user("alice")
     assert not user("alice").must_change_password
     assert passwords.authenticate("user", "another password") and not passwords.authenticate("user", PASSWORD)
@@ -215,6 +216,34 @@ def test_the_first_fifty_bad_lines_are_shown_and_all_are_counted(people: People)
         csv_import.preview(people.administrator, text.encode())
     assert (len(caught.value.lines), caught.value.count) == (50, 120)
     assert [line.number for line in caught.value.lines] == list(range(2, 52))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x\n", "<b>,root,perhaps,no such group\n", "alice\n", "a,,,g1;g2;g3;g4;g5;g6;g7\n", '"a ""quoted"" one",root\n'],
+    ids=["short", "all wrong", "one name twice", "unknown groups", "quotes"],
+)
+def test_what_is_no_table_is_not_read_to_its_end(people: People, line: str) -> None:
+    text = "name,role,active,groups\n" + line * ((4 << 20) // len(line))
+    with pytest.raises(BadTable) as caught:
+        csv_import.preview(people.administrator, text.encode())
+    assert csv_rows.MOST_BAD < caught.value.count < csv_rows.MOST_BAD + 20
+    assert caught.value.lines[0] == csv_rows.BadLine(0, message("people.csv_too_many_errors"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name" + ",x" * 2_000_000,
+        "name\nalice" + "," * 4_000_000,
+        "name" + "\n" * 4_000_000 + "x",
+        "name\n" + ",\n" * 2_000_000,
+    ],
+    ids=["wide", "a wide line", "long", "long and empty"],
+)
+def test_a_table_is_neither_wider_nor_longer_than_people_make_them(people: People, text: str) -> None:
+    ((_number, reason), *_more) = bad_lines(people, text)
+    assert reason.kind == "people.csv_broken"
 
 
 def test_at_most_two_hundred_passwords(people: People) -> None:
