@@ -1,7 +1,9 @@
 """The worker process: `python -m jobs.worker QUEUE…`. RQ's worker, with a heartbeat that the sweep can trust."""
 
 import sys
+from typing import Any
 
+import structlog
 from flask import Flask
 from redis.client import Pipeline
 from redis.exceptions import RedisError
@@ -15,6 +17,7 @@ import jobs.alerts
 import jobs.bases
 import jobs.clones
 import jobs.nodes  # noqa: F401  imported before the first fork, so that no work horse pays for it
+from jobs.listed import ListedJob
 from jobs.warmup import warm
 from ravada_web import create_app
 from ravada_web.extensions import db, queues
@@ -24,9 +27,14 @@ from ravada_web.services.operations.outbox import wait_for_queue
 from ravada_web.services.operations.sweep import ALIVE_SECONDS, heartbeat_key
 from ravada_web.services.operations.workers import WORKER_TTL
 
+log = structlog.get_logger()
+
 
 class DesktopWorker(Worker):
-    """A forking worker: a job that hangs in C can be killed, and a killed worker takes its job's process along."""
+    """A forking worker: a job that hangs in C can be killed, and a killed worker takes its job's process along. It does
+    the jobs that the product queues, and no others."""
+
+    job_class = ListedJob
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Fork with what every job needs already in memory."""
@@ -60,6 +68,10 @@ class DesktopWorker(Worker):
         except RedisError:
             self.log.warning("heartbeat not written")
 
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log what a job raised; Redis keeps its type alone."""
+        log.error("job failed", job=job.id, queue=job.origin, exc_info=exc_info)
+
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """In the fork: die with the parent, so that a killed worker's operations can be handed on at once."""
         assert self.pid is not None
@@ -75,7 +87,12 @@ def run(app: Flask, names: list[str]) -> None:
         wait_for_queue()
         queues.wait_for_restarts()
         worker = DesktopWorker(
-            names, connection=queues.redis, serializer=JSONSerializer, job_monitoring_interval=1, worker_ttl=WORKER_TTL
+            names,
+            connection=queues.redis,
+            serializer=JSONSerializer,
+            job_monitoring_interval=1,
+            worker_ttl=WORKER_TTL,
+            log_job_description=False,
         )
         worker.work(logging_level="WARNING")
 

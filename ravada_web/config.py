@@ -1,6 +1,7 @@
 """All settings, read once from the environment (`RAVADA_…`) and checked; nothing else reads the environment."""
 
 import hashlib
+import ipaddress
 import os
 import re
 import secrets
@@ -15,7 +16,7 @@ import limits
 from flask import current_app
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
-from redis import ConnectionPool
+from redis import ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -27,6 +28,10 @@ LONGEST_RUN_DIR = 60
 # What Redis's client, OpenSSH and libvirt all read alike in the path of a socket: no blank, no percent sign.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
 
+REMOTE_REDIS = (
+    "a Redis on the network needs TLS with a verified certificate, and a user with a password, "
+    "as in rediss://ravada:PASSWORD@redis.example.org:6380/0"
+)
 WHAT_TO_DO = (
     "Run this as the user who owns the data folder (`make run` runs as root), or set RAVADA_DATA to another folder."
 )
@@ -38,7 +43,8 @@ class Settings(BaseSettings):
     Paths are made absolute. Sizes are MiB, times seconds.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RAVADA_")
+    # Errors name the setting, and do not show its value, which may hold a password.
+    model_config = SettingsConfigDict(env_prefix="RAVADA_", hide_input_in_errors=True)
 
     data: Path = Path("var")
     database_url: str = ""
@@ -105,8 +111,8 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: str) -> str:
-        if url:
-            ConnectionPool.from_url(url)
+        if url and not _is_private(ConnectionPool.from_url(url)):
+            raise ValueError(REMOTE_REDIS)
         return url
 
     @field_validator("trusted_proxies")
@@ -203,6 +209,23 @@ class Settings(BaseSettings):
         except OSError as error:
             said = f"The data folder cannot be used: {error.strerror}: {error.filename}."
             raise CannotRun(f"{said} {WHAT_TO_DO}") from error
+
+
+def _is_private(redis: ConnectionPool) -> bool:
+    """Whether what is said to this Redis stays on this host, or is encrypted and said by a user with a password."""
+    kind, said = redis.connection_class, redis.connection_kwargs
+    if issubclass(kind, UnixDomainSocketConnection) or _is_loopback(said.get("host", "localhost")):
+        return True
+    verified = said.get("ssl_cert_reqs", "required") == "required" and said.get("ssl_check_hostname", True)
+    return issubclass(kind, SSLConnection) and verified and bool(said.get("username") and said.get("password"))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def read_settings() -> Settings:

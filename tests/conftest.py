@@ -18,6 +18,7 @@ from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
+from jobs.listed import ListedJob
 from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
 from ravada_web.identity import passwords
@@ -105,6 +106,8 @@ def app(settings: Settings, installation: Installation) -> Iterator[Flask]:
     with app.app_context():
         yield app
         db.session.remove()
+        # A job that failed is held by its own traceback, and with it what it was read by.
+        queues.redis.close()
 
 
 @dataclass
@@ -159,7 +162,8 @@ def drain(app: Flask) -> Callable[[], None]:
     """Do all that is queued now, in this process, with RQ's own worker."""
 
     def work() -> None:
-        worker = SimpleWorker(list(QUEUES), connection=queues.redis, serializer=JSONSerializer)
+        options = {"connection": queues.redis, "serializer": JSONSerializer, "job_class": ListedJob}
+        worker = SimpleWorker(list(QUEUES), **options)
         worker.work(burst=True, logging_level="ERROR")
         db.session.rollback()
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from flask_migrate import upgrade
+from pydantic import ValidationError
 
 from ravada_web import create_app
-from ravada_web.config import LONGEST_RUN_DIR, PLAIN_PATH, Settings
+from ravada_web.config import LONGEST_RUN_DIR, PLAIN_PATH, Settings, read_settings
+from ravada_web.errors import CannotRun
 from ravada_web.extensions import db
 from ravada_web.models import User
 
@@ -32,3 +34,57 @@ def test_the_database_is_in_the_data_folder(tmp_path: Path, name: str) -> None:
         assert db.session.query(User).count() == 0
         db.session.remove()
     assert (tmp_path / name / "ravada.sqlite").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "unix:///run/redis/redis.sock",
+        "unix://ravada:secret@/run/redis/redis.sock?db=1",
+        "redis://localhost:6379/0",
+        "redis://127.0.0.1",
+        "redis://127.8.9.10:6379",
+        "redis://[::1]:6379/0",
+        "redis://[::ffff:127.0.0.1]/0",
+        "rediss://localhost:6380",
+        "rediss://ravada:secret@redis.example.org:6380/0",
+        "rediss://ravada:secret@192.0.2.7/0?ssl_ca_certs=/etc/ssl/ours.pem",
+        "rediss://redis.example.org/0?username=ravada&password=secret",
+    ],
+)
+def test_a_redis_on_this_host_or_behind_tls_and_a_password_is_used(url: str) -> None:
+    assert Settings(redis_url=url).redis_url.endswith(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis.example.org",
+        "redis://ravada:secret@redis.example.org:6379/0",
+        "redis://192.0.2.7/0",
+        "redis://0.0.0.0/0",
+        "redis://[2001:db8::7]/0",
+        "redis://127.0.0.1.example.org/0",
+        "redis://localhost@redis.example.org/0",
+        "redis:///0?host=redis.example.org",
+        "rediss://redis.example.org:6380/0",
+        "rediss://:secret@redis.example.org/0",
+        "rediss://ravada@redis.example.org/0",
+        "rediss://ravada:secret@redis.example.org/0?ssl_cert_reqs=none",
+        "rediss://ravada:secret@redis.example.org/0?ssl_cert_reqs=optional",
+        "rediss://ravada:secret@redis.example.org/0?ssl_check_hostname=false",
+    ],
+)
+def test_a_redis_on_the_network_without_either_is_refused_in_one_sentence(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAVADA_REDIS_URL", url)
+    with pytest.raises(CannotRun) as refused:
+        read_settings()
+    said = str(refused.value)
+    assert said.startswith("The setting RAVADA_REDIS_URL is wrong: a Redis on the network needs TLS")
+    assert "secret" not in said and said.count(".\n") == 0 and said.endswith(".")
+    with pytest.raises(ValidationError) as error:
+        Settings(redis_url=url)
+    assert "secret" not in str(error.value), "not in a traceback either"

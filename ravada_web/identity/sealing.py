@@ -14,6 +14,8 @@ class Purpose(StrEnum):
     SECOND_FACTOR = "second factor"
     NODE_PASSWORD = "node password"  # noqa: S105  a purpose
     VIEWER_FILE = "viewer file"
+    LINK_STATES = "link states"
+    USERS_TABLE = "users table"
 
 
 def seal(secret: str, purpose: Purpose, key: str) -> str:

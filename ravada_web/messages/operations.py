@@ -20,6 +20,12 @@ TEXTS: dict[str, Template] = {
         "The clones of “%(title)s” have changed since. Request the action again on the clones."
     ),
     "operations.replica_gone": N_("The copy of “%(title)s” no longer exists. Select the node again."),
+    "operations.jobs_need_all": N_("Only users who may see all operations can view jobs."),
+    "operations.no_such_queue": N_("There is no such queue, or no such state of a job."),
+    "operations.job_gone": N_(
+        "This job no longer exists: Redis keeps a job for a minute after it succeeds and for a day after it fails, at "
+        "most. Its operation says how it ended."
+    ),
     "operations.queue_unreachable": N_(
         "Nothing was changed: the service is temporarily unavailable. Try again in a minute."
     ),

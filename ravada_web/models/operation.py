@@ -47,6 +47,8 @@ class Operation(db.Model):
     title: Mapped[Words]
     state: Mapped[Word] = mapped_column(default=OperationState.WAITING, index=True)
     attempt: Mapped[int] = mapped_column(default=1)
+    # How many of its attempts ended with the process that did them, since a person last asked for it.
+    deaths: Mapped[int] = mapped_column(default=0)
     progress: Mapped[int] = mapped_column(default=0)
     message: Mapped[Words]
     error: Mapped[Words]

@@ -1,5 +1,7 @@
 """Failures counted in Redis, and in this process alone while Redis is away."""
 
+import hashlib
+import hmac
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 from redis.exceptions import RedisError
 
+from ravada_web.config import settings
 from ravada_web.extensions import limiter
 
 log = structlog.get_logger()
@@ -63,11 +66,11 @@ class Growing:
 
     @property
     def _failed(self) -> str:
-        return self.limit.key_for("failed", *self.key)
+        return self.limit.key_for("failed", _unreadable(*self.key))
 
     @property
     def _closed(self) -> str:
-        return self.limit.key_for("closed", *self.key)
+        return self.limit.key_for("closed", _unreadable(*self.key))
 
 
 def _left(counts: RateLimiter, name: str) -> int:
@@ -87,13 +90,13 @@ class Slowing:
 
     def wait(self) -> int:
         """Returns 1 where this second's attempt was another's."""
-        if _counted(lambda counts: counts.test(self.limit, *self.key)):
+        if _counted(lambda counts: counts.test(self.limit, _unreadable(*self.key))):
             return 0
         return 0 if first_in("second", "slowed", *self.key) else 1
 
     def fail(self) -> None:
         """Count a failure."""
-        _counted(lambda counts: counts.hit(self.limit, *self.key))
+        _counted(lambda counts: counts.hit(self.limit, _unreadable(*self.key)))
 
     def forget(self) -> None:
         """Nothing: the failures are others', too."""
@@ -117,7 +120,12 @@ def first_in_a_minute(*key: str) -> bool:
 
 def first_in(span: str, *key: str) -> bool:
     """Whether this happens for the first time within a span ("second", "minute")."""
-    return _counted(lambda counts: counts.hit(parse(f"1 per {span}"), *key))
+    return _counted(lambda counts: counts.hit(parse(f"1 per {span}"), _unreadable(*key)))
+
+
+def _unreadable(*parts: str) -> str:
+    """What is counted, as a key that tells nobody names, addresses or the words of devices' cookies."""
+    return hmac.new(settings().secret_key().encode(), "\0".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
 def _counted(ask: Callable[[RateLimiter], Result]) -> Result:

@@ -4,7 +4,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ravada_web.extensions import login
-from ravada_web.web import compression, errors, filters, guard, language, parameters, rendering, rq_dashboard, security
+from ravada_web.web import compression, errors, filters, guard, language, parameters, rendering, security
 from ravada_web.web.audit import views as audit
 from ravada_web.web.bases import importing, offers
 from ravada_web.web.bases import views as bases
@@ -17,7 +17,7 @@ from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
 from ravada_web.web.monitoring import alerts
 from ravada_web.web.nodes import views as nodes
-from ravada_web.web.operations import probes, workers
+from ravada_web.web.operations import jobs, probes, workers
 from ravada_web.web.operations import views as operations
 from ravada_web.web.people import actions as people_actions
 from ravada_web.web.people import csv_table as users_table
@@ -47,6 +47,7 @@ TOPICS = (
     screenshots,
     first_steps,
     workers,
+    jobs,
     audit,
     people,
     people_actions,
@@ -69,7 +70,6 @@ def init_app(app: Flask) -> None:
     app.before_request(guard.record_origin)
     app.before_request(guard.record_last_change)
     app.before_request(guard.require_sign_in)
-    rq_dashboard.init_app(app)
     filters.init_app(app)
     rendering.init_app(app)
     errors.init_app(app)

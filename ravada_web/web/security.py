@@ -3,8 +3,6 @@
 from flask import Flask, Response, current_app, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
-from ravada_web.web import rq_dashboard
-
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -48,8 +46,6 @@ def init_app(app: Flask) -> None:
 def add_headers(response: Response) -> Response:
     """Pages are never kept by the browser; static files whose address carries their version are kept for a year."""
     response.headers.update(HEADERS)
-    if request.blueprint == "rq_dashboard":
-        response.headers["Content-Security-Policy"] = rq_dashboard.POLICY
     if current_app.extensions["settings"].https:
         response.headers["Strict-Transport-Security"] = f"max-age={ONE_YEAR}"
     if request.endpoint == "static":

@@ -34,6 +34,7 @@ PAGES = (
     "/operations",
     "/operations/{operation}",
     "/workers",
+    "/workers/jobs/checks/failed",
     "/audit",
     "/account",
     "/account/password",

@@ -34,6 +34,7 @@ def flask(*arguments: str, **settings: object) -> str:
         ("LOGIN_LIMIT", "a few"),
         ("LOGIN_LIMIT_PER_NAME", "10 per fortnight"),
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis://ravada:secret@redis.example.org/0"),
         ("DATABASE_URL", "the usual one"),
         ("DATABASE_URL", "oracle://db/x"),
         ("CHECK_INTERVAL", "-1"),

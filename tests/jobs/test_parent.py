@@ -78,7 +78,7 @@ def up() -> list[str]:
 
 def environment(settings: Settings) -> dict[str, str]:
     mine = {"RAVADA_DATA": str(settings.data), "RAVADA_PORT": str(settings.port), "RAVADA_MASTER": settings.master}
-    return os.environ | mine
+    return os.environ | mine | {"FLASK_APP": "tests.support.more_jobs"}
 
 
 @pytest.fixture(scope="module")

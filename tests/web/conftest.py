@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password
-from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, Role, User
+from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, Role, User, attempt_id
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.joining import host_keys
@@ -108,7 +108,8 @@ def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
         "base_id": world.base,
         "group_id": group_id,
     }
-    common |= {"action": "start", "filename": "app.css", "key": "nothing"}
+    common |= {"action": "start", "filename": "app.css", "key": "nothing", "queue": "bulk", "state": "failed"}
+    common["job_id"] = attempt_id(world.scan, 1)
     own = {"clone_id": world.mine, "operation_id": operations[0], "sign_in_id": rows["user"], "user_id": people.user.id}
     foreign = {"clone_id": world.foreign, "operation_id": operations[1]}
     foreign |= {"sign_in_id": rows["other"], "user_id": people.other.id}

@@ -17,6 +17,8 @@ Result = TypeVar("Result")
 # Placement's reasons, and the obstacles, that people mend on the node itself.
 REASONS = frozenset({"pool_off", "disk_unknown", "lacks"})
 OBSTACLES = frozenset({Obstacle.NO_POOL, Obstacle.LACKS})
+# The job that looks at nodes, by its dotted name.
+JOB = "jobs.nodes.look"
 # So long is waited for what is seen.
 PATIENCE_SECONDS, POLL_SECONDS = 3.0, 0.05
 
@@ -50,7 +52,7 @@ def look(node_ids: Collection[int]) -> bool:
     if not ids:
         return False
     outbox.queue("checks").enqueue(
-        "jobs.nodes.look", args=ids, ttl=int(PATIENCE_SECONDS), job_timeout=60, result_ttl=0, failure_ttl=3600
+        JOB, args=ids, ttl=int(PATIENCE_SECONDS), job_timeout=60, result_ttl=0, failure_ttl=3600
     )
     end = time.monotonic() + PATIENCE_SECONDS
     unanswered = select(Node.id).where(Node.id.in_(ids), Node.facts_at.is_(None) | (Node.facts_at < asked)).limit(1)

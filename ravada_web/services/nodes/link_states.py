@@ -1,4 +1,7 @@
-"""How the nodes' links are: published by the links process through Redis, read by pages."""
+"""How the nodes' links are: published by the links process through Redis, read by pages.
+
+Why a link is not up is often a node's own words: they are sealed on their way.
+"""
 
 import json
 import time
@@ -7,7 +10,9 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from ravada_web.config import settings
 from ravada_web.extensions import queues
+from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import Message
 from ravada_web.remote.links import LinkState
 
@@ -28,19 +33,22 @@ class Shown:
 def publish(states: Mapping[int, LinkState]) -> None:
     """Publish how all links are now. Without Redis nobody reads it, and the links go on."""
     lines = {str(node_id): [state.up, state.since, state.reason.to_json()] for node_id, state in states.items()}
+    sealed = seal(json.dumps({"at": time.time(), "links": lines}), Purpose.LINK_STATES, settings().secret_key())
     try:
-        queues.redis.set(KEY, json.dumps({"at": time.time(), "links": lines}), ex=KEPT_SECONDS)
+        queues.redis.set(KEY, sealed, ex=KEPT_SECONDS)
     except RedisError:
         return
 
 
 def read() -> dict[int, Shown] | None:
-    """The links by node id; None where no links process has published any for a while."""
+    """The links by node id; None where no links process of ours has published any for a while."""
     try:
         stored = queues.redis.get(KEY)
     except RedisError:
         return None
-    if not isinstance(stored, bytes):
+    sealed = stored.decode(errors="replace") if isinstance(stored, bytes) else ""
+    opened = unseal(sealed, Purpose.LINK_STATES, settings().secret_key())
+    if opened is None:
         return None
-    lines = json.loads(stored)["links"].items()
+    lines = json.loads(opened)["links"].items()
     return {int(node_id): Shown(up, since, Message.from_json(reason)) for node_id, (up, since, reason) in lines}

@@ -128,6 +128,7 @@ def _take_up(session: Session, row: Operation) -> None:
     if row.state not in (OperationState.FAILED, OperationState.CANCELLED):
         raise Conflict(message("operations.nothing_to_retry", title=row.title))
     KINDS[row.kind].subject.resume(session, row)
+    row.deaths = 0
     next_attempt(session, row)
 
 

@@ -2,9 +2,12 @@
 
 import socket
 import time
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
+from rq.job import Job
 from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 
@@ -20,9 +23,11 @@ from ravada_web.services.operations.processes import process_start
 from ravada_web.services.transaction import transaction
 
 log = structlog.get_logger()
-# A job that a worker has just taken off its queue is nowhere until its claim; only after this is it lost.
+# A job that a worker has just taken off its queue is nowhere until its claim; only after this is it lost: at once where
+# nobody says that it lives, later where its worker does.
 LOST_AFTER = 2.5
-MOST_ATTEMPTS = 5
+STUCK_AFTER = 15.0
+MOST_DEATHS = 5
 ALIVE_SECONDS = 4
 
 
@@ -34,10 +39,10 @@ class Sweep:
 
     def run(self) -> int:
         """Hand back what was lost; returns how many operations. Raises RedisError when Redis does not answer."""
-        lost = [row.id for row in self._lost_running()] + [row.id for row in self._lost_waiting()]
-        for operation_id in lost:
+        lost = dict.fromkeys([row.id for row in self._lost_running()], True) | self._lost_waiting()
+        for operation_id, died in lost.items():
             with guarded(partial(give_up, operation_id), operation=operation_id):
-                hand_back(operation_id)
+                hand_back(operation_id, died)
         return len(lost)
 
     def _lost_running(self) -> list[Operation]:
@@ -45,13 +50,37 @@ class Sweep:
         rows = db.session.scalars(select(Operation).where(Operation.state == OperationState.RUNNING)).all()
         return [row for row in rows if not alive(row)]
 
-    def _lost_waiting(self) -> list[Operation]:
+    def _lost_waiting(self) -> dict[int, bool]:
+        """Those whose jobs are gone unclaimed, and whether the job ended: what was never begun killed no worker."""
         rows = db.session.scalars(select(Operation).where(Operation.state == OperationState.WAITING)).all()
         here = queued_jobs() if rows else set()
         moment = time.monotonic()
-        missing = {row.job_id: row for row in rows if row.job_id not in here}
+        missing = {row.job_id: row.id for row in rows if row.job_id not in here}
         self._missing = {job_id: self._missing.get(job_id, moment) for job_id in missing}
-        return [row for job_id, row in missing.items() if moment - self._missing[job_id] >= LOST_AFTER]
+        seen = _seen(missing)
+        return {
+            missing[job_id]: job.ended
+            for job_id, job in seen.items()
+            if moment - self._missing[job_id] >= (STUCK_AFTER if job.in_hand else LOST_AFTER)
+        }
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A job that is in no queue: whether a living worker has it in hand, and whether it ended."""
+
+    in_hand: bool
+    ended: bool
+
+
+def _seen(job_ids: Collection[str]) -> dict[str, _Seen]:
+    with queues.redis.pipeline(transaction=False) as pipe:
+        for job_id in job_ids:
+            pipe.exists(heartbeat_key(job_id))
+            pipe.hget(Job.key_for(job_id), "status")
+        answers = pipe.execute()
+    pairs = zip(job_ids, answers[::2], answers[1::2], strict=True)
+    return {job_id: _Seen(bool(beat) and status != b"failed", status == b"failed") for job_id, beat, status in pairs}
 
 
 def queued_jobs() -> set[str]:
@@ -86,18 +115,19 @@ def heartbeat_key(job_id: str) -> str:
     return f"ravada:alive:{job_id}"
 
 
-def hand_back(operation_id: int) -> None:
-    """Give the operation to a new attempt, or fail it when its workers have died too often. A former attempt that still
-    runs ends at its next check.
+def hand_back(operation_id: int, died: bool) -> None:
+    """Give the operation to a new attempt, or fail it when its workers have died too often; `died` says that this one
+    did. A former attempt that still runs ends at its next check.
     """
     with transaction() as session:
         row = session.get_one(Operation, operation_id)
         if row.over or row.state == OperationState.WATCHED:
             return
         former = operation_requests.ticket(row)
-        if row.attempt >= MOST_ATTEMPTS:
+        row.deaths += died
+        if row.deaths >= MOST_DEATHS:
             row.state, row.finished_at = OperationState.FAILED, now()
-            row.error = message("operations.worker_died", count=row.attempt)
+            row.error = message("operations.worker_died", count=row.deaths)
             KINDS[row.kind].subject.release(session, row, row.error)
         else:
             operation_requests.next_attempt(session, row)

@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
+from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
 from ravada_web.identity.passwords import hash_password
+from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import message
 from ravada_web.models import Group, GroupMember, Role, User, UserSession, name_key
 from ravada_web.services import csv_cells
@@ -57,7 +59,7 @@ def download(viewer: User) -> str:
 
 
 def preview(actor: User, content: bytes) -> Preview:
-    """Check an uploaded table as a whole, and keep it for ten minutes to be done; passwords are kept as hashes alone.
+    """Check an uploaded table as a whole, and keep it sealed for ten minutes to be done; passwords as hashes alone.
 
     Raises BadTable with what is wrong, NotAllowed.
     """
@@ -69,7 +71,8 @@ def preview(actor: User, content: bytes) -> Preview:
             rows[name].password_hash = hashed
     key = secrets.token_urlsafe(16)
     document = json.dumps([asdict(row) for row in rows.values()])
-    queues.redis.set(_redis_key(actor, key), document, ex=KEPT_SECONDS)
+    sealed = seal(document, Purpose.USERS_TABLE, settings().secret_key())
+    queues.redis.set(_redis_key(actor, key), sealed, ex=KEPT_SECONDS)
     return _preview(key, rows)
 
 
@@ -85,9 +88,11 @@ def _redis_key(actor: User, key: str) -> str:
 
 def _stored_rows(actor: User, key: str) -> dict[str, Row]:
     stored = queues.redis.get(_redis_key(actor, key))
-    if not isinstance(stored, bytes):
+    sealed = stored.decode(errors="replace") if isinstance(stored, bytes) else ""
+    document = unseal(sealed, Purpose.USERS_TABLE, settings().secret_key())
+    if document is None:
         raise NotFound(message("people.import_expired"))
-    return {row["name"]: Row(**row) for row in json.loads(stored)}
+    return {row["name"]: Row(**row) for row in json.loads(document)}
 
 
 def _preview(key: str, rows: Mapping[str, Row]) -> Preview:

@@ -1,7 +1,8 @@
 """States and kinds of operations, queues and workers."""
 
 from ravada_web.models import Operation
-from ravada_web.services.operations import kinds
+from ravada_web.services.operations import kinds, queue_jobs
+from ravada_web.services.operations.queue_jobs import JobRow
 from ravada_web.services.operations.workers import WorkerRow
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -30,10 +31,27 @@ WORKERS = {
     "gone": Look(_l("Lost"), "red", "plug-connected-x"),
 }
 
+# Of a job, by RQ's names.
+JOBS = {
+    "queued": STATES["waiting"],
+    "rate_limited": Look(_l("Throttled"), "secondary", "hourglass"),
+    "started": STATES["running"],
+    "failed": STATES["failed"],
+    "finished": Look(_l("Finished"), "green", "circle-check"),
+    queue_jobs.UNREADABLE: Look(_l("Unreadable"), "red", "alert-circle"),
+}
+# Of jobs that a worker has taken, in the order of their columns.
+REGISTERED = {state: JOBS[state] for state in queue_jobs.REGISTRIES}
+
 
 def of(operation: Operation) -> Look:
     """How an operation is shown."""
     return look_of(STATES, operation.state)
+
+
+def of_job(row: JobRow) -> Look:
+    """How a job is shown."""
+    return look_of(JOBS, row.state)
 
 
 def of_worker(row: WorkerRow) -> Look:

@@ -8,8 +8,8 @@ from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.operations import listing as operation_list
+from ravada_web.services.operations import queue_jobs, waiting
 from ravada_web.services.operations import requests as operation_requests
-from ravada_web.services.operations import waiting
 from ravada_web.services.operations.listing import Filters
 from ravada_web.web import parameters
 from ravada_web.web.guard import me, needs
@@ -43,6 +43,7 @@ def operation(operation_id: int) -> Response:
     shown = vars(operation_list.operation_page(me(), operation_id))
     shown["clones"] = clone_list.of_operation(me(), operation_id)
     shown["still_on"] = clone_list.still_on(me(), shown["operation"])
+    shown["sees_jobs"] = queue_jobs.may_see(me())
     return show("operations/operation.html", "operations/_operation.html", **shown)
 
 

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from ravada_web.services.nodes import link_states
 from ravada_web.services.nodes import listing as node_list
-from ravada_web.services.operations import workers
+from ravada_web.services.operations import queue_jobs, workers
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import show
 
@@ -16,4 +16,5 @@ blueprint = Blueprint("workers", __name__, url_prefix="/workers")
 def index() -> Response:
     """The workers and their queues."""
     links = {"nodes": node_list.listing(me()), "links": link_states.read()}
-    return show("workers/index.html", "workers/_workers.html", **vars(workers.overview()), **links)
+    shown = {"counts": queue_jobs.counts(), "sees_jobs": queue_jobs.may_see(me())}
+    return show("workers/index.html", "workers/_workers.html", **vars(workers.overview()), **links, **shown)

@@ -354,7 +354,7 @@ def test_a_worker_that_died_while_it_asked_is_replaced(
 ) -> None:
     clone_actions.restart(people.user, [clone().id])
     domains.shut_down(node, clone().uuid)
-    hand_back(operation().id)
+    hand_back(operation().id, died=True)
     look()
     assert clone().state == CloneState.RUNNING
     assert runs(node, clone()) > 0
@@ -365,7 +365,7 @@ def test_the_sweep_takes_nothing_from_the_watch(
 ) -> None:
     clone_actions.shut_down(people.user, [clone().id])
     drain()
-    hand_back(operation().id)
+    hand_back(operation().id, died=True)
     assert (operation().state, operation().attempt) == (OperationState.WATCHED, 1)
 
 

@@ -24,7 +24,7 @@ from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.operations.execution import Cancelled, Handle, Superseded, run
 from ravada_web.services.operations.processes import process_start, this_process
 from ravada_web.services.operations.requests import request
-from ravada_web.services.operations.sweep import LOST_AFTER, MOST_ATTEMPTS, Sweep, alive, hand_back
+from ravada_web.services.operations.sweep import LOST_AFTER, MOST_DEATHS, Sweep, alive, hand_back
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_nodes
@@ -79,7 +79,7 @@ def test_a_claimed_operation_is_done_once_however_often_its_job_runs(app: Flask)
 
 def test_a_job_of_a_former_attempt_does_nothing(app: Flask) -> None:
     operation = new_operation()
-    hand_back(operation)
+    hand_back(operation, died=True)
 
     def never(_handle: Handle) -> None:
         raise AssertionError("a former attempt must not work")
@@ -92,7 +92,7 @@ def test_an_attempt_that_was_handed_on_while_it_ran_stops_and_leaves_the_row(app
     operation = new_operation()
 
     def overtaken(handle: Handle) -> None:
-        hand_back(operation)
+        hand_back(operation, died=True)
         with pytest.raises(Superseded):
             handle.check()
         handle.check()
@@ -222,8 +222,8 @@ def test_work_that_kills_its_workers_is_given_up_after_some_attempts(people: Peo
     base = make_base(make_nodes(1))
     request_clones(people.administrator, Request(base, 1, "c", people.user.name))
     operation = db.session.scalars(select(Operation.id)).one()
-    for _attempt in range(MOST_ATTEMPTS):
-        hand_back(operation)
+    for _attempt in range(MOST_DEATHS):
+        hand_back(operation, died=True)
     assert state(operation) == OperationState.FAILED
     assert db.session.scalars(select(Clone.state)).one() == CloneState.FAILED
 
@@ -236,7 +236,7 @@ def test_handing_back_frees_the_slot_of_the_dead_job_at_once(people: People) -> 
     outbox.queue("batches").pop_job_id()
     first = db.session.scalars(select(Operation.id).order_by(Operation.id)).first()
     assert first is not None
-    hand_back(first)
+    hand_back(first, died=True)
     assert len(outbox.queue("batches").get_job_ids()) == 2, "the waiting one was let through in its place"
 
 
@@ -250,7 +250,7 @@ def test_a_worker_killed_with_9_has_its_work_handed_back_within_5_seconds(
     hung = outbox.queue("bulk").enqueue("tests.support.hanging.hang", args=(operation, 1), job_timeout=600)
     outbox.queue("setup").empty()
     environment = os.environ | {"RAVADA_DATA": str(settings.data), "RAVADA_REDIS_URL": settings.redis_url}
-    worker = subprocess.Popen([sys.executable, "-m", "jobs.worker", "bulk"], env=environment)
+    worker = subprocess.Popen([sys.executable, "-m", "tests.support.more_jobs", "bulk"], env=environment)
     try:
         wait_until(lambda: state(operation) == OperationState.RUNNING, 20, "the worker claims it")
         horse = int(db.session.get_one(Operation, operation).worker.split(":")[-2])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import time
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.extensions import db, queues
+from ravada_web.identity.sealing import Purpose, unseal
 from ravada_web.messages import Message, message
 from ravada_web.models import Event, Group, Role, User
 from ravada_web.services.people import csv_import, csv_rows, csv_text, groups, users
@@ -20,6 +23,7 @@ from ravada_web.services.people.quotas import Quota
 from ravada_web.services.sign_in import passwords, sessions
 from ravada_web.services.transaction import transaction
 from tests.conftest import PASSWORD, People
+from tests.support.redis_words import everything
 from tests.support.refusals import refused
 
 SECONDS = 10
@@ -96,9 +100,11 @@ def test_passwords_are_hashed_before_they_are_kept(people: People) -> None:
     preview = csv_import.preview(people.administrator, text.encode())
     assert preview.confirm
     (key,) = queues.redis.keys("ravada:people:*")
-    kept = queues.redis.get(key)
-    assert isinstance(kept, bytes) and b"$argon2id$" in kept
-    assert PASSWORD.encode() not in kept and b"another" not in kept
+    sealed = queues.redis.get(key)
+    assert isinstance(sealed, bytes)
+    kept = unseal(sealed.decode(), Purpose.USERS_TABLE, settings().secret_key()) or ""
+    assert "$argon2id$" in kept
+    assert PASSWORD not in kept and "another" not in kept
     assert 0 < queues.redis.ttl(key) <= 600
     csv_import.import_rows(people.administrator, preview.key, PASSWORD)
     assert passwords.authenticate("alice", PASSWORD) == user("alice")
@@ -398,3 +404,16 @@ def test_names_with_a_plus_and_an_apostrophe_go_out_and_come_back(people: People
     table = csv_import.download(people.administrator)
     again = csv_import.preview(people.administrator, table.encode())
     assert (again.created, again.changed, again.left) == ([], [], 6)
+
+
+def test_what_waits_in_redis_is_read_and_changed_by_nobody(people: People) -> None:
+    text = f"name,role,password\nalice,administrator,{PASSWORD}\n"
+    mine = csv_import.preview(people.administrator, text.encode())
+    held = everything(queues.redis)
+    assert b"ravada:people:" in held
+    assert not [word for word in (b"alice", b"argon2", PASSWORD.encode()) if word in held]
+    (key,) = queues.redis.keys("ravada:people:*")
+    queues.redis.set(key, json.dumps([{"name": "mallory", "role": "administrator"}]))
+    with pytest.raises(NotFound):
+        csv_import.import_rows(people.administrator, mine.key)
+    assert users.find("mallory") is None
