@@ -24,6 +24,7 @@ from ravada_web.remote.errors import KeyRefused, NodeUnreachable, RemoteError
 from ravada_web.remote.links import LinkKeeper
 from ravada_web.remote.login import Login, examine_login
 from ravada_web.remote.offers import read_offers
+from ravada_web.remote.reach import reachable
 from ravada_web.remote.sampling import sample
 from ravada_web.remote.survey import Survey, survey
 from ravada_web.remote.target import Target, Workspace
@@ -112,6 +113,8 @@ def log_in(where: Target) -> tuple[Login, float]:
 def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
     apart = endpoints.workspace()
     seen_host = survey(apart, where)
+    ports = [item.port for item in seen_host.listeners]
+    answering = frozenset[int]() if where.local else reachable(where.host, [where.port, *ports])
     started = time.monotonic()
     facts, error, hangs = _facts(where, seen_host)
     took = time.monotonic() - started
@@ -132,6 +135,7 @@ def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
         sudo_said=login.sudo_said,
         login_seconds=login_seconds,
         survey=seen_host,
+        reachable=answering,
         sample=sample(apart, where, paths, deadline=SAMPLE_SECONDS, fresh=True),
         host=read_offers(apart, where, files, deadline=SAMPLE_SECONDS, fresh=True),
         facts=facts,

@@ -53,6 +53,7 @@ SEEN = Seen(
     sudo_said="",
     login_seconds=0.05,
     survey=DEBIAN,
+    reachable=frozenset({22}),
     sample=Sample(0.1, 16_000, 8_000, {}, 0.0),
     host=HostOffers(("virbr0",), ("eth0", "virbr0"), ()),
     facts=FACTS,

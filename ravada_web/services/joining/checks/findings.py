@@ -65,7 +65,8 @@ class Needs:
 class Seen:
     """All that was seen of a host. `facts` is None where libvirt did not answer, for the reason in `libvirt_error`;
     `libvirt_hangs` says that it took the connection and then said nothing, `socket_open` whether libvirt's socket is
-    open to the login itself, `sudo_said` why sudo did not make it root. Times in seconds."""
+    open to the login itself, `sudo_said` why sudo did not make it root, `reachable` its TCP ports that answer to us.
+    Times in seconds."""
 
     name: str
     user: str
@@ -78,6 +79,7 @@ class Seen:
     sudo_said: str
     login_seconds: float
     survey: Survey
+    reachable: frozenset[int]
     sample: Sample
     host: HostOffers
     facts: NodeFacts | None
