@@ -39,72 +39,72 @@ def failure(job: Job) -> str:
     return result.exc_string or ""
 
 
-@pytest.mark.parametrize(
-    ("name", "args", "kwargs"),
-    [
-        ("os.system", ["touch {path}"], {}),
-        ("subprocess.run", [["touch", "{path}"]], {}),
-        ("builtins.exec", ["open('{path}', 'w')"], {}),
-        ("exec", ["open('{path}', 'w')"], {}),
-        ("pathlib.Path.touch", ["{path}"], {}),
-        (f"{NEVER_IMPORTED}.anything", [], {}),
-        ("time.sleep", [0], {}),
-        ("jobs.nodes.probe.check", [[1]], {}),
-        ("jobs.worker.run", [1, 2], {}),
-        ("ravada_web.services.nodes.history.thin", [], {}),
-        ("jobs.nodes.check", ["1; touch {path}"], {}),
-        ("jobs.nodes.check", [True], {}),
-        ("jobs.nodes.check", [1.5], {}),
-        ("jobs.nodes.check", [[1]], {}),
-        ("jobs.nodes.check", [None], {}),
-        ("jobs.nodes.thin", [], {"path": "{path}"}),
-    ],
-)
+# What is queued, with what; "{path}" is a file that must not come to be.
+REFUSED: list[tuple[str, list[Any], dict[str, str]]] = [
+    ("os.system", ["touch {path}"], {}),
+    ("subprocess.run", [["touch", "{path}"]], {}),
+    ("builtins.exec", ["open('{path}', 'w')"], {}),
+    ("exec", ["open('{path}', 'w')"], {}),
+    ("pathlib.Path.touch", ["{path}"], {}),
+    (f"{NEVER_IMPORTED}.anything", [], {}),
+    ("time.sleep", [0], {}),
+    ("jobs.nodes.probe.check", [[1]], {}),
+    ("jobs.worker.run", [1, 2], {}),
+    ("ravada_web.services.nodes.history.thin", [], {}),
+    ("jobs.nodes.check", ["1; touch {path}"], {}),
+    ("jobs.nodes.check", [True], {}),
+    ("jobs.nodes.check", [1.5], {}),
+    ("jobs.nodes.check", [[1]], {}),
+    ("jobs.nodes.check", [None], {}),
+    ("jobs.nodes.thin", [], {"path": "{path}"}),
+]
+
+
 def test_what_the_product_does_not_queue_fails_and_nothing_of_it_is_run(
-    app: Flask, drain: Drain, tmp_path: Path, name: str, args: list[Any], kwargs: dict[str, str]
+    app: Flask, drain: Drain, tmp_path: Path
 ) -> None:
     path = tmp_path / "run"
 
     def filled(value: Any) -> Any:
-        return [filled(each) for each in value] if isinstance(value, list) else _with_path(value, path)
+        if isinstance(value, list):
+            return [filled(each) for each in value]
+        return value.format(path=path) if isinstance(value, str) else value
 
-    job = queue("default").enqueue_call(
-        name, filled(args), {key: _with_path(each, path) for key, each in kwargs.items()}
-    )
+    jobs = [
+        queue("default").enqueue_call(name, filled(args), {key: filled(each) for key, each in kwargs.items()})
+        for name, args, kwargs in REFUSED
+    ]
     drain()
-    assert failure(job) == "Refused"
+    assert [failure(job) for job in jobs] == ["Refused"] * len(REFUSED)
     assert not path.exists() and NEVER_IMPORTED not in sys.modules
 
 
-def _with_path(value: Any, path: Path) -> Any:
-    return value.format(path=path) if isinstance(value, str) else value
+# What somebody writes where a job's function and ids are kept.
+WRITTEN = [
+    b'["os.system", null, ["true"], {}]',
+    b'["system", "os", ["true"], {}]',
+    b'[["jobs.nodes.thin"], null, [], {}]',
+    b'["jobs.nodes.thin", null, {"0": 1}, {}]',
+    b'["jobs.nodes.thin", null, "12", {}]',
+    b'["jobs.nodes.thin"]',
+    b"null",
+    b"\x80\x04\x95 a pickle",
+]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b'["os.system", null, ["true"], {}]',
-        b'["system", "os", ["true"], {}]',
-        b'[["jobs.nodes.thin"], null, [], {}]',
-        b'["jobs.nodes.thin", null, {"0": 1}, {}]',
-        b'["jobs.nodes.thin", null, "12", {}]',
-        b'["jobs.nodes.thin"]',
-        b"null",
-        b"\x80\x04\x95 a pickle",
-    ],
-)
-def test_what_was_written_by_hand_fails_and_the_worker_goes_on(app: Flask, drain: Drain, data: bytes) -> None:
-    job = queue("default").enqueue("jobs.nodes.thin")
-    queues.redis.hset(job.key, "data", data)
+def test_what_was_written_by_hand_fails_and_the_worker_goes_on(app: Flask, drain: Drain) -> None:
+    jobs = [queue("default").enqueue("jobs.nodes.thin") for _data in WRITTEN]
+    for job, data in zip(jobs, WRITTEN, strict=True):
+        queues.redis.hset(job.key, "data", data)
     after = queue("default").enqueue("jobs.nodes.thin")
     drain()
-    assert failure(job) in ("Refused", "DeserializationError")
+    assert [failure(job) for job in jobs] == ["Refused"] * 5 + ["DeserializationError"] * 3
     assert after.get_status() == "finished"
 
 
-@pytest.mark.parametrize("field", ["created_at", "timeout", "ttl", "status", "rate_limit_concurrency"])
-def test_a_job_that_cannot_be_read_is_left_and_the_worker_goes_on(app: Flask, drain: Drain, field: str) -> None:
-    queues.redis.hset(queue("default").enqueue("jobs.nodes.thin").key, field, "\x1b[2J")
+def test_a_job_that_cannot_be_read_is_left_and_the_worker_goes_on(app: Flask, drain: Drain) -> None:
+    for field in ("created_at", "timeout", "ttl", "status", "rate_limit_concurrency"):
+        queues.redis.hset(queue("default").enqueue("jobs.nodes.thin").key, field, "\x1b[2J")
     after = queue("default").enqueue("jobs.nodes.thin")
     drain()
     assert after.get_status() == "finished"
