@@ -121,6 +121,7 @@ TEXTS: dict[str, Template] = {
     "people.import_expired": N_(
         "This file was already imported, or was checked more than ten minutes ago. Upload it again."
     ),
+    "people.import_not_ready": N_("The passwords in this file are still being encrypted. Try again in a moment."),
     "people.import_changed": N_("Users have changed since this file was checked. Upload it again."),
     "people.import_group_gone": N_("Group %(name)s no longer exists. Upload the file again."),
     # For the audit log

@@ -263,6 +263,21 @@ def test_a_table_that_gives_accounts_away_asks_for_the_password(people: People, 
         assert client.post(f"/users/upload/{key}", data=form).status_code == 303
 
 
+def test_the_preview_goes_on_by_itself_until_all_passwords_are_ready(
+    people: People, sign_in: SignInAs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_import, "HASH_SECONDS", 0)
+    table = (io.BytesIO(b"name,password\nalice,a good password\nbob,another password\n"), "users.csv")
+    client = sign_in("administrator")
+    path = client.post("/users/upload", data={"file": table}).location
+    page = client.get(path)
+    assert f'hx-post="{path}/passwords"' in page.text and "1 of 2" in page.text
+    assert client.post(path).status_code == 409
+    piece = fragment(client, f"{path}/passwords", method="POST")
+    assert piece.status_code == 200 and not is_page(piece) and f'action="{path}"' in piece.text
+    assert client.post(path).status_code == 303
+
+
 def test_sign_ins_are_listed_for_administrators_and_ended(people: People, sign_in: SignInAs) -> None:
     sessions.begin(people.user, "192.0.2.77", "Mozilla/5.0 Firefox/128.0")
     path = f"/users/{people.user.id}"

@@ -122,6 +122,7 @@ TABLE: dict[str, str] = {
     "POST /users/upload":                                 "sign in | 403 | 403 | 403 | 422",
     "GET /users/upload/{key}":                            "sign in | 403 | 403 | 403 | 404",
     "POST /users/upload/{key}":                           "sign in | 403 | 403 | 403 | 404",
+    "POST /users/upload/{key}/passwords":                 "sign in | 403 | 403 | 403 | 404",
     "GET /users/{user_id}":                               "sign in | 403 | 403 | 200 | 200",
     "GET /users/{user_id}/delete":                        "sign in | 403 | 403 | 403 | 200",
     "POST /users/{user_id}/delete":                       "sign in | 403 | 403 | 403 | 409",

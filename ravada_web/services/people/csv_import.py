@@ -2,8 +2,8 @@
 
 import json
 import secrets
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,19 +27,29 @@ from ravada_web.services.sign_in import confirmation, names
 from ravada_web.services.transaction import transaction
 
 KEPT_SECONDS = 600
+# A hash is meant to be slow: a page makes as many as this takes.
+HASH_SECONDS = 0.5
 _CHUNK = 500
 
 
 @dataclass(frozen=True)
 class Preview:
     """What taking a checked table does: the names of users to be made and changed, and how many stay as they are.
-    `confirm`: it sets passwords of users, or makes administrators, so that it asks for one's own password."""
+    `confirm`: it sets passwords of users, or makes administrators, so that it asks for one's own password. `hashed` of
+    its `passwords` are ready: it can be done once all are."""
 
     key: str
     created: list[str]
     changed: list[str]
     left: int
     confirm: bool = False
+    passwords: int = 0
+    hashed: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether all passwords are hashed."""
+        return self.hashed == self.passwords
 
 
 def download(viewer: User) -> str:
@@ -59,21 +69,44 @@ def download(viewer: User) -> str:
 
 
 def preview(actor: User, content: bytes) -> Preview:
-    """Check an uploaded table as a whole, and keep it sealed for ten minutes to be done; passwords as hashes alone.
+    """Check an uploaded table as a whole, and keep it sealed for ten minutes to be done. Its passwords become hashes a
+    few at a time: `hash_more` is called until the preview is ready.
 
     Raises BadTable with what is wrong, NotAllowed.
     """
     rights.require(actor, "users.change")
     rows, passwords = csv_rows.parse(actor, content)
-    with ThreadPoolExecutor(2) as threads:
-        hashes = threads.map(hash_password, passwords.values())
-        for name, hashed in zip(passwords, hashes, strict=True):
-            rows[name].password_hash = hashed
+    for name, password in passwords.items():
+        rows[name].password = password
+    _hash_some(rows.values())
     key = secrets.token_urlsafe(16)
-    document = json.dumps([asdict(row) for row in rows.values()])
-    sealed = seal(document, Purpose.USERS_TABLE, settings().secret_key())
-    queues.redis.set(_redis_key(actor, key), sealed, ex=KEPT_SECONDS)
+    queues.redis.set(_redis_key(actor, key), _sealed(rows), ex=KEPT_SECONDS)
     return _preview(key, rows)
+
+
+def hash_more(actor: User, key: str) -> Preview:
+    """Hash more of a kept table's passwords: so many at once that no page takes long. Raises NotFound as
+    `stored_preview` does, NotAllowed."""
+    rights.require(actor, "users.change")
+    rows = _stored_rows(actor, key)
+    _hash_some(rows.values())
+    queues.redis.set(_redis_key(actor, key), _sealed(rows), xx=True, keepttl=True)
+    return _preview(key, rows)
+
+
+def _hash_some(rows: Iterable[Row]) -> None:
+    """Hash passwords until the time is up, one at least."""
+    end = time.monotonic() + HASH_SECONDS
+    for row in rows:
+        if row.password is not None:
+            row.password_hash, row.password = hash_password(row.password), None
+            if time.monotonic() > end:
+                return
+
+
+def _sealed(rows: Mapping[str, Row]) -> str:
+    document = json.dumps([asdict(row) for row in rows.values()])
+    return seal(document, Purpose.USERS_TABLE, settings().secret_key())
 
 
 def stored_preview(actor: User, key: str) -> Preview:
@@ -100,13 +133,16 @@ def _preview(key: str, rows: Mapping[str, Row]) -> Preview:
     new = [name for name in rows if name not in present]
     changed = [name for name, user in present.items() if differs(user, rows[name])]
     confirm = any(_confirms(rows[name], present.get(name)) for name in (*new, *changed))
-    return Preview(key, new, sorted(changed), len(rows) - len(new) - len(changed), confirm)
+    left = len(rows) - len(new) - len(changed)
+    passwords = sum(row.sets_password for row in rows.values())
+    hashed = sum(row.password_hash is not None for row in rows.values())
+    return Preview(key, new, sorted(changed), left, confirm, passwords, hashed)
 
 
 def _confirms(row: Row, user: User | None) -> bool:
     """Whether taking the row gives somebody's account to another, or a person the administrator's rights."""
     promoted = row.role == Role.ADMINISTRATOR and (user is None or user.role != Role.ADMINISTRATOR)
-    return promoted or (user is not None and row.password_hash is not None)
+    return promoted or (user is not None and row.sets_password)
 
 
 def _present(session: Session, names: Iterable[str]) -> dict[str, User]:
@@ -120,7 +156,7 @@ def _present(session: Session, names: Iterable[str]) -> dict[str, User]:
 def differs(user: User, row: Row) -> bool:
     """Whether taking the row changes the user."""
     return (
-        row.password_hash is not None
+        row.sets_password
         or (row.role is not None and row.role != user.role)
         or (row.active is not None and row.active != user.active)
         or (row.groups is not None and set(row.groups) != {group.name for group in user.groups})
@@ -137,11 +173,14 @@ def import_rows(actor: User, key: str, present: str = "") -> Preview:
     """
     rights.require(actor, "users.change")
     rows = _stored_rows(actor, key)
-    if confirm := _preview(key, rows).confirm:
+    asked = _preview(key, rows)
+    if not asked.ready:
+        raise Conflict(message("people.import_not_ready"))
+    if asked.confirm:
         confirmation.require(actor, present)
     with transaction() as session:
         result = _preview(key, rows)
-        if result.confirm and not confirm:
+        if result.confirm and not asked.confirm:
             raise Conflict(message("people.import_changed"))
         groups = dict(session.execute(select(Group.name, Group.id)).all())
         written = [rows[name] for name in (*result.created, *result.changed)]

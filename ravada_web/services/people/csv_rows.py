@@ -56,7 +56,8 @@ def _numbered(line: BadLine) -> Message:
 
 @dataclass
 class Row:
-    """What a line asks for: None leaves a value as it is; `quota` holds the columns that the table has."""
+    """What a line asks for: None leaves a value as it is; `quota` holds the columns that the table has. A
+    `password` is there until it is hashed."""
 
     name: str
     role: str | None = None
@@ -64,6 +65,12 @@ class Row:
     groups: list[str] | None = None
     quota: dict[str, int | None] = field(default_factory=dict)
     password_hash: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def sets_password(self) -> bool:
+        """Whether the line has a password."""
+        return self.password_hash is not None or self.password is not None
 
 
 def parse(actor: User, content: bytes) -> tuple[dict[str, Row], dict[str, str]]:

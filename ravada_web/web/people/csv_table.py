@@ -57,6 +57,14 @@ def preview(key: str) -> Response:
     return _preview(key, ImportForm(formdata=None))
 
 
+@blueprint.post("/upload/<key>/passwords")
+@needs("users.change")
+def hash_more(key: str) -> Response:
+    """Make more of a checked table's passwords ready."""
+    csv_import.hash_more(me(), key)
+    return _preview(key, ImportForm(formdata=None))
+
+
 def _preview(key: str, form: ImportForm, status: int = 200) -> Response:
     preview = csv_import.stored_preview(me(), key)
     return show("people/preview.html", "people/_preview.html", status, preview=preview, form=form)

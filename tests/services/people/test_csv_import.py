@@ -113,6 +113,28 @@ def test_passwords_are_hashed_before_they_are_kept(people: People) -> None:
     assert sessions.find(token) is None
 
 
+def test_passwords_are_hashed_a_few_at_a_time_and_sealed_until_then(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_import, "HASH_SECONDS", 0)
+    text = f"name,password\nalice,{PASSWORD}\nbob,another password\ncarol,a third password\n"
+    preview = csv_import.preview(people.administrator, text.encode())
+    assert (preview.hashed, preview.passwords, preview.ready) == (1, 3, False)
+    (key,) = queues.redis.keys("ravada:people:*")
+    kept = queues.redis.get(key)
+    assert isinstance(kept, bytes) and b"another" not in kept and b"third" not in kept
+    with refused(Conflict, "people.import_not_ready"):
+        csv_import.import_rows(people.administrator, preview.key)
+    assert csv_import.hash_more(people.administrator, preview.key).hashed == 2
+    assert 0 < queues.redis.ttl(key) <= 600
+    assert csv_import.hash_more(people.administrator, preview.key).ready
+    csv_import.import_rows(people.administrator, preview.key)
+    assert passwords.authenticate("carol", "a third password") == user("carol")
+    with pytest.raises(NotFound):
+        csv_import.hash_more(people.administrator, preview.key)
+    assert queues.redis.keys("ravada:people:*") == []
+
+
 def test_a_column_that_is_not_there_changes_nothing(people: People, classes: list[Group]) -> None:
     users.edit(people.administrator, people.user, role="operator", group_ids=[classes[0].id], most=Quota(1, 2, 3))
     done = take(people, "name,active\nuser,no\n")
