@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test test-fast lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door pictures packages-run packages-fast packages-lab packages-test clean
+.PHONY: help run demo demo-up demo-down test test-fast fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door pictures packages-run packages-fast packages-lab packages-test clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,6 +19,7 @@ LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-comm
 	linux-image-cloud-amd64 procps sudo nftables acl swtpm swtpm-tools
 TEST_PACKAGES := chromium fonts-dejavu-core
 
+FUZZ := tests/remote/test_fuzz.py tests/hypervisor/test_fuzz.py tests/gateway/test_fuzz.py
 NO_LAB := --ignore=tests/cluster --ignore=tests/browser
 
 # `make bench-… WRITE=1` also writes the figures into docs/benchmarks.md.
@@ -79,6 +80,9 @@ format: $(VENV)/installed ## put the code into ruff's format
 test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab or browser, on all processors
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
 	$(BIN)/python -m pytest $(NO_LAB) -m clock
+
+fuzz: packages-fast $(VENV)/installed ## a million random answers of nodes, other ones each time, on all processors
+	RAVADA_FUZZ=1000000 $(BIN)/python -m pytest $(FUZZ) --numprocesses auto --timeout 7200
 
 translations: $(VENV)/installed ## gather the texts for the catalogues; says how much of each language is there
 	@$(BIN)/python -m ravada_web.translations

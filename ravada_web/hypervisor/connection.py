@@ -1,20 +1,24 @@
 """Connections to a libvirt, each with a deadline."""
 
 import os
+import socket as sockets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import libvirt
 
-from ravada_web.hypervisor.errors import HypervisorUnreachable, libvirt_words, translated
+from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable, libvirt_words, translated
 from ravada_web.messages import message
+from ravada_web.messages.foreign import whole
 
 # Seconds between keepalives, and how many may be missed: an open connection to a hung libvirtd is freed in about 6 s.
 KEEPALIVE_SECONDS, KEEPALIVE_MISSED = 2, 2
+# A libvirt that goes on to say that it lives, and never answers, is left after so long: a batch takes minutes.
+MOST_SECONDS = 900.0
 
 
 class _Loop:
@@ -44,8 +48,9 @@ def socket_uri(socket: Path | str) -> str:
 
 
 @contextmanager
-def open_connection(uri: str, *, deadline: float = 4.0) -> Iterator[libvirt.virConnect]:
-    """A connection, closed at the block's end. Raises HypervisorUnreachable after at most `deadline` seconds.
+def open_connection(uri: str, *, deadline: float = 4.0, within: float = MOST_SECONDS) -> Iterator[libvirt.virConnect]:
+    """A connection, closed at the block's end. Raises HypervisorUnreachable after at most `deadline` seconds, and in
+    the block once that takes more than `within` seconds: then it is cut, whatever call waits for an answer.
 
     Opening can hang in C for ever (a stopped libvirtd accepts and never answers), where no exception reaches it.
     So it is done in a daemon thread that is left behind at the deadline; jobs run in processes of their own that
@@ -53,12 +58,37 @@ def open_connection(uri: str, *, deadline: float = 4.0) -> Iterator[libvirt.virC
     """
     _ensure_loop()
     connection = _open(uri, deadline)
+    cut = threading.Event()
+    limit = threading.Timer(within, _cut, (uri, cut))
+    limit.daemon = True
+    limit.start()
     try:
         with translated():
             yield connection
+    except HypervisorError as error:
+        if not cut.is_set():
+            raise
+        raise HypervisorUnreachable(message("hypervisor.no_answer", deadline_seconds=within), hangs=True) from error
     finally:
+        limit.cancel()
         with suppress(libvirt.libvirtError):
             connection.close()
+
+
+def _cut(uri: str, cut: threading.Event) -> None:
+    """End this process's connections to a libvirt behind a local socket: libvirt itself has no way to give up a call.
+    Of another one nothing is cut."""
+    cut.set()
+    for path in parse_qs(urlsplit(uri).query).get("socket", []):
+        cut_sockets(path)
+
+
+def cut_sockets(path: str) -> None:
+    """End all connections that this process has to a local socket."""
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), sockets.socket(fileno=os.dup(whole(each.name))) as plug:
+            if plug.getpeername() == path:
+                plug.shutdown(sockets.SHUT_RDWR)
 
 
 def _open(uri: str, deadline: float) -> libvirt.virConnect:

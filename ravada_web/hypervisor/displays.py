@@ -1,6 +1,7 @@
 """Displays of domains: where they are, access to them, and screenshots."""
 
 import io
+import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,15 +11,20 @@ from PIL import Image
 
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.domain_xml import offer_display
-from ravada_web.hypervisor.errors import HypervisorError, translated
+from ravada_web.hypervisor.errors import HypervisorError, reading, translated
 from ravada_web.hypervisor.tree import parse
 from ravada_web.messages import message
-from ravada_web.messages.foreign import printable
+from ravada_web.messages.foreign import Nonsense, is_name, is_path, printable, whole
 
 # A card on a page shows no more of a screen than this.
 PICTURE_SIZE = (480, 300)
-# An 8K screen in PPM; anything larger is rejected.
-MOST_BYTES = 7680 * 4320 * 3 + 64
+# An 8K screen, and as much in PPM; anything larger is rejected.
+MOST_PIXELS = 7680 * 4320
+MOST_BYTES = MOST_PIXELS * 3 + 64
+PICTURE_SECONDS = 5.0
+# unix(7): what a socket's path may hold.
+LONGEST_SOCKET = 107
+MOST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -33,21 +39,35 @@ class Displays:
 
 def read_displays(connection: libvirt.virConnect, uuid: str) -> Displays:
     """Where a running domain's displays are. Raises HypervisorError where it does not run."""
-    with translated():
-        document = connection.lookupByUUIDString(uuid).XMLDesc()
+    with reading():
+        return displays_of(connection.lookupByUUIDString(uuid).XMLDesc())
+
+
+def displays_of(xml: str) -> Displays:
+    """The displays in a running domain's XML, those that can be reached. Raises HypervisorError."""
     socket, address, ports = "", "", (0, 0)
-    for graphics in parse(document).findall("./devices/graphics"):
+    for graphics in parse(xml).findall("./devices/graphics"):
         listen = graphics.find("listen")
         if graphics.get("type") == "vnc" and listen is not None and listen.get("type") == "socket":
-            socket = listen.get("socket", "")
+            socket = _socket(listen.get("socket", ""))
         elif graphics.get("type") == "spice" and listen is not None:
-            address = listen.get("address", "")
+            address = printable(listen.get("address", ""))
             ports = (_port(graphics.get("port")), _port(graphics.get("tlsPort")))
     return Displays(socket, address, *ports)
 
 
-def _port(text: str | None) -> int:
-    return max(0, int(text or 0))
+def _socket(path: str) -> str:
+    """A socket's path as ssh forwards it: of another one nothing is known. A colon would end it there."""
+    fits = is_path(path) and is_name(path) and ":" not in path and len(path.encode()) <= LONGEST_SOCKET
+    return path if fits else ""
+
+
+def _port(said: str | None) -> int:
+    """A port; 0 for one that is not open yet (-1), or is none."""
+    try:
+        return whole(said, MOST_PORT)
+    except Nonsense:
+        return 0
 
 
 def start(connection: libvirt.virConnect, uuid: str, address: str) -> str:
@@ -82,32 +102,39 @@ def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int
     return read_displays(connection, uuid)
 
 
-def picture(connection: libvirt.virConnect, uuid: str) -> bytes:
+def picture(connection: libvirt.virConnect, uuid: str, deadline: float = PICTURE_SECONDS) -> bytes:
     """What a running domain shows, small, as WebP: decoded and encoded again, so that no byte from the guest gets
-    through.
+    through. `deadline` in seconds, for all of it.
 
     Raises HypervisorError, also for a screen that cannot be read.
     """
+    end, raw = time.monotonic() + deadline, io.BytesIO()
     with translated():
         stream = connection.newStream()
         connection.lookupByUUIDString(uuid).screenshot(stream, 0)
-        raw = bytearray()
         while part := stream.recv(256 * 1024):
-            raw += part
-            if len(raw) > MOST_BYTES:
+            raw.write(part)
+            if raw.tell() > MOST_BYTES or time.monotonic() > end:
                 stream.abort()
-                raise HypervisorError(message("hypervisor.screen_too_large"))
+                late = message("hypervisor.no_answer", deadline_seconds=deadline)
+                raise HypervisorError(message("hypervisor.screen_too_large") if raw.tell() > MOST_BYTES else late)
         stream.finish()
-    return _small(bytes(raw))
+    return small(raw)
 
 
-def _small(raw: bytes) -> bytes:
+def small(raw: io.BytesIO) -> bytes:
+    """A screen in PPM or PNG as a small WebP; its size is looked at before it is decoded. Raises HypervisorError."""
+    raw.seek(0)
     try:
-        with Image.open(io.BytesIO(raw), formats=("PPM", "PNG")) as opened:
-            image = opened.convert("RGB")
+        with Image.open(raw, formats=("PPM", "PNG")) as opened:
+            if not 0 < opened.width * opened.height <= MOST_PIXELS:
+                raise HypervisorError(message("hypervisor.screen_too_large"))
+            image = opened if opened.mode == "RGB" else opened.convert("RGB")
             image.thumbnail(PICTURE_SIZE)
             webp = io.BytesIO()
             image.save(webp, "WEBP", quality=70, method=2)
             return webp.getvalue()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except HypervisorError:
+        raise
+    except Exception as error:
         raise HypervisorError(message("hypervisor.screen_unreadable", said=printable(str(error)))) from error

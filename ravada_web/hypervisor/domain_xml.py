@@ -1,19 +1,25 @@
 """Domain XML, built and edited as a tree: a base's template, and each clone's domain fitted to its node."""
 
+import re
 import secrets
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.errors import HypervisorError, reading
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.hardware import analysis
 from ravada_web.hypervisor.hardware.machine import machine_family
 from ravada_web.hypervisor.tree import drop, parse, put
 from ravada_web.messages import message
+from ravada_web.messages.foreign import is_path, whole, word
 
 # libvirt's units, whatever their case: of a thousand where they end in a B alone, else of 1024.
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
+# More than any guest has: memory of 1 PiB.
+MOST_MEMORY_MIB, MOST_VCPUS = 1 << 30, 1 << 16
+# Where a disk is in its guest ("vda").
+_TARGET = re.compile(r"[A-Za-z0-9]{1,32}")
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,19 @@ def read_disks(xml: str) -> tuple[Disk, ...]:
 def _disk(element: ET.Element) -> Disk:
     target, source, driver = element.find("target"), element.find("source"), element.find("driver")
     return Disk(
-        target=target.get("dev", "") if target is not None else "",
-        source=source.get("file", "") if source is not None else "",
-        format=driver.get("type", "raw") if driver is not None else "raw",
+        target=_matching(_TARGET, target.get("dev", "")) if target is not None else "",
+        source=_path(source.get("file", "")) if source is not None else "",
+        format=word(driver.get("type"), otherwise="raw") if driver is not None else "raw",
         device=element.get("device", "disk"),
     )
+
+
+def _matching(pattern: re.Pattern[str], said: str) -> str:
+    return said if pattern.fullmatch(said) else ""
+
+
+def _path(said: str) -> str:
+    return said if is_path(said) else ""
 
 
 def read_nvram(xml: str) -> Nvram | None:
@@ -77,7 +91,7 @@ def read_nvram(xml: str) -> Nvram | None:
         return None
     source = nvram.find("source")
     path = source.get("file", "") if source is not None else (nvram.text or "").strip()
-    return Nvram(path, nvram.get("format", "raw")) if path else None
+    return Nvram(path, word(nvram.get("format"), otherwise="raw")) if is_path(path) else None
 
 
 def leaves_firmware_open(xml: str) -> bool:
@@ -116,8 +130,10 @@ def read_hardware(xml: str) -> Hardware:
     memory = root.find("memory")
     if memory is None or not memory.text:
         raise HypervisorError(message("hypervisor.no_memory"))
-    size = int(memory.text) * _bytes_in(memory.get("unit", "KiB"))
-    return Hardware(-(-size >> 20), int(root.findtext("vcpu") or 1), len(root.findall("./devices/interface")))
+    with reading():
+        size = whole(memory.text.strip()) * _bytes_in(memory.get("unit", "KiB"))
+        vcpus = whole((root.findtext("vcpu") or "1").strip(), MOST_VCPUS)
+        return Hardware(whole(-(-size >> 20), MOST_MEMORY_MIB), vcpus, len(root.findall("./devices/interface")))
 
 
 def _bytes_in(unit: str) -> int:
@@ -125,7 +141,9 @@ def _bytes_in(unit: str) -> int:
     lower = unit.lower()
     if lower in ("b", "bytes"):
         return 1
-    return int((1000 if lower.endswith("b") and not lower.endswith("ib") else 1024) ** _POWERS[lower[:1]])
+    step = 1000 if lower.endswith("b") and not lower.endswith("ib") else 1024
+    size: int = step ** _POWERS[lower[:1]]
+    return size
 
 
 def new_template(name: str, memory_mib: int, vcpus: int, disks: Sequence[str], network: str = "default") -> str:

@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 
 import libvirt
 
-from ravada_web.hypervisor.errors import HypervisorError, is_code, translated
+from ravada_web.hypervisor.errors import HypervisorError, is_code, reading, translated
 from ravada_web.hypervisor.health import read_health
 from ravada_web.messages import NOTHING, Message, message
 
@@ -23,7 +23,7 @@ _REMOVE_FLAGS = (
 
 def existing(connection: libvirt.virConnect) -> dict[str, str]:
     """The names of all domains by UUID."""
-    with translated():
+    with reading():
         return {domain.UUIDString(): domain.name() for domain in connection.listAllDomains()}
 
 
@@ -40,7 +40,7 @@ def states(connection: libvirt.virConnect, uuids: Iterable[str]) -> dict[str, st
 
 def domain_xml(connection: libvirt.virConnect, name: str) -> str:
     """A domain's definition as it is kept, without secrets. Raises HypervisorError."""
-    with translated():
+    with reading():
         return str(connection.lookupByName(name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
 
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import libvirt
+import structlog
 
 from ravada_web.messages import Message, MessageError, message, text
 from ravada_web.messages.foreign import printable
 
+log = structlog.get_logger()
 # The connection itself is gone or never was.
 _LOST = {
     libvirt.VIR_ERR_NO_CONNECT,
@@ -38,6 +40,21 @@ def translated() -> Iterator[None]:
     except libvirt.libvirtError as error:
         lost = error.get_error_code() in _LOST and error.get_error_domain() == libvirt.VIR_FROM_RPC
         raise (HypervisorUnreachable if lost else HypervisorError)(libvirt_words(error)) from error
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Read a libvirt's answer inside the block: what cannot be made of it is that libvirt's own failure, whatever
+    Python calls it. Raises HypervisorError."""
+    try:
+        with translated():
+            yield
+    except MessageError:
+        raise
+    except Exception as error:
+        if not isinstance(error, (ValueError, LookupError)):
+            log.warning("libvirt's answer cannot be read", exc_info=True)
+        raise HypervisorError(message("hypervisor.unreadable", said=printable(repr(error)))) from error
 
 
 def libvirt_words(error: libvirt.libvirtError) -> Message:

@@ -1,5 +1,6 @@
 """What a node's hypervisor can do: read once, and again after the node was away."""
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -8,8 +9,10 @@ from typing import Any
 
 import libvirt
 
-from ravada_web.hypervisor.errors import is_code, translated
+from ravada_web.hypervisor.errors import is_code, reading
 from ravada_web.hypervisor.offers import read_offers
+from ravada_web.hypervisor.tree import MOST_CAPABILITIES, parse
+from ravada_web.messages.foreign import MOST_BYTES, is_name, is_path, names, printable, whole, word
 
 MIB = 1 << 20
 _LISTS = ("machines", "firmwares", "networks", "displays", "active_pools")
@@ -17,6 +20,10 @@ _LISTS = ("machines", "firmwares", "networks", "displays", "active_pools")
 MACHINES: Mapping[str, tuple[str | None, ...]] = {"x86_64": ("q35", None)}
 # Pools whose volumes are files in a folder of the host's own; devices of LVM, iSCSI or ZFS hold no file of ours.
 _FOLDERS = ("dir", "fs")
+# Far more than a host has: of each list of names, pools, processors, and memory (1 PiB).
+MOST_NAMES, MOST_POOLS, MOST_CPUS, MOST_MEMORY_MIB = 2000, 200, 1 << 16, 1 << 30
+LONGEST_HOSTNAME = 253
+_UUID = re.compile(r"[0-9a-fA-F-]{32,36}")
 
 
 @dataclass(frozen=True)
@@ -68,22 +75,22 @@ class NodeFacts:
 
 def read_facts(connection: libvirt.virConnect) -> NodeFacts:
     """Ask a libvirt what it is and offers. Raises HypervisorError."""
-    with translated():
-        host = ET.fromstring(connection.getCapabilities())
-        arch = host.findtext("./host/cpu/arch") or "x86_64"
+    with reading():
+        host = parse(connection.getCapabilities(), "capabilities", MOST_CAPABILITIES)
+        arch = word(host.findtext("./host/cpu/arch"), otherwise="x86_64")
         virt_type, domain = _domain_capabilities(connection, arch)
         machines = _machines(host, arch)
         info = connection.getInfo()
         return NodeFacts(
-            host_uuid=host.findtext("./host/uuid") or "",
-            hostname=connection.getHostname(),
+            host_uuid=_uuid(host.findtext("./host/uuid") or ""),
+            hostname=printable(connection.getHostname())[:LONGEST_HOSTNAME],
             libvirt_version=_version(connection.getLibVersion()),
             qemu_version=_version(connection.getVersion()),
-            cpus=info[2],
-            memory_mib=info[1],
+            cpus=whole(info[2], MOST_CPUS),
+            memory_mib=whole(info[1], MOST_MEMORY_MIB),
             arch=arch,
             virt_type=virt_type,
-            emulator=domain.findtext("./path") or "",
+            emulator=_path(domain.findtext("./path")),
             machines=machines,
             firmwares=_firmwares(domain),
             networks=read_networks(connection),
@@ -96,16 +103,26 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
 
 def read_networks(connection: libvirt.virConnect) -> tuple[str, ...]:
     """The names of the networks that are active now. Raises HypervisorError."""
-    with translated():
+    with reading():
         active = connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
-        return tuple(sorted(network.name() for network in active))
+        return names((network.name() for network in active), MOST_NAMES)
 
 
 def read_active_pools(connection: libvirt.virConnect) -> tuple[str, ...]:
     """The names of the storage pools that are active now. Raises HypervisorError."""
-    with translated():
+    with reading():
         active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
-        return tuple(sorted(pool.name() for pool in active))
+        return names((pool.name() for pool in active), MOST_NAMES)
+
+
+def _uuid(said: str) -> str:
+    """A host's UUID; "" for what is none."""
+    return said if _UUID.fullmatch(said) else ""
+
+
+def _path(said: str | None) -> str:
+    """An absolute path; "" for what is none."""
+    return said if said and is_path(said) else ""
 
 
 def _version(number: int) -> str:
@@ -116,38 +133,39 @@ def _domain_capabilities(connection: libvirt.virConnect, arch: str) -> tuple[str
     """KVM's capabilities where this libvirt offers KVM, else emulation's."""
     for virt_type, machine in product(("kvm", "qemu"), MACHINES.get(arch, (None,))):
         try:
-            capabilities = ET.fromstring(connection.getDomainCapabilities(None, arch, machine, virt_type))
+            told = connection.getDomainCapabilities(None, arch, machine, virt_type)
         except libvirt.libvirtError:
             continue
+        capabilities = parse(told, "domainCapabilities", MOST_CAPABILITIES)
         if capabilities.findtext("./domain") == virt_type:
             return virt_type, capabilities
     return "qemu", ET.Element("domainCapabilities")
 
 
 def _machines(host: ET.Element, arch: str) -> tuple[str, ...]:
-    names = {machine.text for machine in host.findall(f"./guest/arch[@name='{arch}']//machine") if machine.text}
-    return tuple(sorted(names))
+    return names((machine.text for machine in host.findall(f"./guest/arch[@name='{arch}']//machine")), MOST_NAMES)
 
 
 def _firmwares(domain: ET.Element) -> tuple[str, ...]:
-    return tuple(sorted({"bios", *_enum(domain, "./os/enum[@name='firmware']")}))
+    return names(("bios", *_enum(domain, "./os/enum[@name='firmware']")), MOST_NAMES)
 
 
 def _enum(domain: ET.Element, path: str) -> tuple[str, ...]:
-    return tuple(value.text for value in domain.findall(f"{path}/value") if value.text)
+    return names((value.text for value in domain.findall(f"{path}/value")), MOST_NAMES)
 
 
 def _mib(size: int) -> int:
-    """Bytes in MiB; some network file systems claim EiB, which are kept as the 2 PiB that the database holds."""
-    return min(size // MIB, (1 << 31) - 1)
+    """Bytes in MiB; some network file systems claim 16 EiB, which are kept as the 8 EiB that files can have."""
+    return whole(min(size, MOST_BYTES)) // MIB
 
 
 def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
-    facts = []
+    """The pools that are folders; one whose name or folder cannot be used again is passed over."""
+    facts: dict[str, PoolFacts] = {}
     for pool in connection.listAllStoragePools():
         try:
-            path = _folder(ET.fromstring(pool.XMLDesc()))
-            if not path:
+            name, path = pool.name(), _folder(parse(pool.XMLDesc(), "pool"))
+            if not (path and is_name(name)):
                 continue
             _state, capacity, _allocation, available = pool.info()
             active = bool(pool.isActive())
@@ -155,11 +173,13 @@ def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
             if not is_code(error, libvirt.VIR_ERR_NO_STORAGE_POOL):
                 raise
             continue  # it was removed while it was looked at
-        facts.append(PoolFacts(pool.name(), path, active, _mib(capacity), _mib(available)))
-    return facts
+        facts[name] = PoolFacts(name, path, active, _mib(capacity), _mib(available))
+        if len(facts) == MOST_POOLS:
+            break
+    return list(facts.values())
 
 
 def _folder(pool: ET.Element) -> str:
     """The folder of a pool that is one; "" for devices, and for what is gone with a restart."""
-    path = pool.findtext("./target/path") or ""
+    path = _path(pool.findtext("./target/path"))
     return path if pool.get("type") in _FOLDERS and not path.startswith("/dev/") else ""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import libvirt
 
-from ravada_web.hypervisor.errors import is_code, translated
+from ravada_web.hypervisor.errors import HypervisorError, is_code, reading
 from ravada_web.messages import NOTHING, Message, message
+from ravada_web.messages.foreign import is_name
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: "running",
@@ -17,6 +18,8 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: "stopped",
     libvirt.VIR_DOMAIN_PMSUSPENDED: "paused",
 }
+# libvirt's own protocol carries no longer lists.
+MOST_DOMAINS = 16384
 _STOPPED_BY_QEMU = message("hypervisor.paused_by_error")
 _PAUSED = {
     libvirt.VIR_DOMAIN_PAUSED_IOERROR: message("hypervisor.paused_for_space"),
@@ -28,7 +31,8 @@ _PAUSED = {
 
 @dataclass(frozen=True)
 class DomainState:
-    """A domain as seen: its name (the node's text), the state in our words, and why, where that is worth saying.
+    """A domain as seen: its name ("" where it could not be found by it again), the state in our words, and why, where
+    that is worth saying.
 
     `out_of_space` is one that QEMU has paused since a disk could not be written: by libvirt's defaults that is so where
     there was no space for it, any other error is told to the guest (QEMU's werror=enospc).
@@ -51,10 +55,19 @@ def read_health(connection: libvirt.virConnect) -> NodeHealth:
     """The states of all domains in one call, from the outside, so that a stuck one does not block. Raises
     HypervisorError.
     """
-    with translated():
-        return NodeHealth(
-            {domain.UUIDString(): _state(domain.name(), stats) for domain, stats in _all_stats(connection)}
-        )
+    with reading():
+        seen = _all_stats(connection)
+        if len(seen) > MOST_DOMAINS:
+            raise HypervisorError(message("hypervisor.too_many_domains", count=len(seen)))
+        return NodeHealth({domain.UUIDString(): _state(_name(domain), stats) for domain, stats in seen})
+
+
+def _name(domain: libvirt.virDomain) -> str:
+    try:
+        name = domain.name()
+    except UnicodeDecodeError:
+        return ""
+    return name if is_name(name) else ""
 
 
 def _all_stats(connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, dict[str, int]]]:

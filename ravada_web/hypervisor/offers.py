@@ -6,15 +6,28 @@ from contextlib import suppress
 
 import libvirt
 
+from ravada_web.hypervisor.errors import reading
 from ravada_web.hypervisor.hardware.machine import machine_family
+from ravada_web.hypervisor.tree import parse
+from ravada_web.messages.foreign import names, word
+
+# Far more than a host has of each kind.
+MOST_OFFERS = 2000
 
 
 def read_offers(
     connection: libvirt.virConnect, virt_type: str, machines: Iterable[str], host: ET.Element, domain: ET.Element
 ) -> dict[str, list[str]]:
     """What guests of the host's own architecture can be given; `host` and `domain` are the capabilities of the one and
-    for the others. What this libvirt does not say is left out. Raises libvirtError."""
-    arch = host.findtext("./host/cpu/arch") or "x86_64"
+    for the others. What this libvirt does not say is left out. Raises HypervisorError."""
+    with reading():
+        return _read(connection, virt_type, machines, host, domain)
+
+
+def _read(
+    connection: libvirt.virConnect, virt_type: str, machines: Iterable[str], host: ET.Element, domain: ET.Element
+) -> dict[str, list[str]]:
+    arch = word(host.findtext("./host/cpu/arch"), otherwise="x86_64")
     kvm = virt_type == "kvm"
     offers: dict[str, Collection[str]] = {
         "arch": [arch],
@@ -34,7 +47,7 @@ def read_offers(
         offers["cpu_feature"] = {*features, *of_host}
     with suppress(libvirt.libvirtError):  # a libvirt without its driver for these
         offers["nwfilter"] = [each.name() for each in connection.listAllNWFilters()]
-    return {kind: sorted(values) for kind, values in offers.items()}
+    return {kind: list(names(values, MOST_OFFERS)) for kind, values in offers.items()}
 
 
 def _enum(domain: ET.Element, path: str) -> list[str]:
@@ -62,7 +75,11 @@ def _cpu_features(connection: libvirt.virConnect, arch: str, virt_type: str, dom
     text = ET.tostring(processor, encoding="unicode")
     expand = libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
     try:
-        told = ET.fromstring(connection.baselineHypervisorCPU(None, arch, None, virt_type, [text], expand))
+        told = connection.baselineHypervisorCPU(None, arch, None, virt_type, [text], expand)
     except libvirt.libvirtError:
         return []
-    return [feature.get("name", "") for feature in told.findall("feature") if feature.get("policy") != "disable"]
+    return [
+        feature.get("name", "")
+        for feature in parse(told, "cpu").findall("feature")
+        if feature.get("policy") != "disable"
+    ]

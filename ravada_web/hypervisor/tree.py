@@ -1,4 +1,4 @@
-"""Domains' XML as trees: read within bounds, and the smallest edits of one."""
+"""libvirt's XML as trees: the one place where it is read, within bounds; and the smallest edits of a domain."""
 
 import xml.etree.ElementTree as ET
 
@@ -8,20 +8,23 @@ from ravada_web.messages.foreign import printable
 
 # Far above what a domain needs, and far below what would hold up a job.
 MOST_CHARACTERS, MOST_ELEMENTS, MOST_DEPTH = 1 << 20, 20_000, 50
+# Capabilities name each processor and each machine type; libvirt sends no longer texts.
+MOST_CAPABILITIES = 4 << 20
 
 
 class _Bounded(ET.TreeBuilder):
     """A tree builder that stops at a document that is too large or too deep."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_elements: int) -> None:
         super().__init__()
+        self._most = most_elements
         self._elements = self._depth = 0
 
     def start(self, tag: str, attrs: dict[str, str], /) -> ET.Element:
         """An element opens. Raises HypervisorError beyond the bounds."""
         self._elements += 1
         self._depth += 1
-        if self._elements > MOST_ELEMENTS or self._depth > MOST_DEPTH:
+        if self._elements > self._most or self._depth > MOST_DEPTH:
             raise HypervisorError(message("hypervisor.xml_too_large"))
         return super().start(tag, attrs)
 
@@ -31,19 +34,22 @@ class _Bounded(ET.TreeBuilder):
         return super().end(tag)
 
 
-def parse(xml: str) -> ET.Element:
-    """The tree of a domain's XML. Raises HypervisorError for what is none, for what is larger than any domain, and
-    for entities, which libvirt never writes."""
-    if len(xml) > MOST_CHARACTERS:
+def parse(xml: str, tag: str = "domain", most: int = MOST_CHARACTERS) -> ET.Element:
+    """The tree of what libvirt writes, a domain's XML or that of the given `tag`, of `most` characters.
+
+    Raises HypervisorError for what is none, for what is larger or deeper than any, and for a document type or
+    entities, which libvirt never writes.
+    """
+    if len(xml) > most:
         raise HypervisorError(message("hypervisor.xml_too_large"))
     if "<!" in xml.replace("<!--", ""):
         raise HypervisorError(message("hypervisor.xml_entities"))
     try:
-        root = ET.fromstring(xml, ET.XMLParser(target=_Bounded()))
-    except ET.ParseError as error:
+        root = ET.fromstring(xml, ET.XMLParser(target=_Bounded(MOST_ELEMENTS * (most // MOST_CHARACTERS))))
+    except (ET.ParseError, ValueError) as error:  # a half character is no XML either
         raise HypervisorError(message("hypervisor.xml_unreadable", said=printable(str(error)))) from error
-    if root.tag != "domain":
-        raise HypervisorError(message("hypervisor.xml_other", tag=printable(root.tag)))
+    if root.tag != tag:
+        raise HypervisorError(message("hypervisor.xml_other", tag=printable(root.tag), expected=tag))
     return root
 
 

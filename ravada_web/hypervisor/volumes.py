@@ -4,8 +4,9 @@ import xml.etree.ElementTree as ET
 
 import libvirt
 
-from ravada_web.hypervisor.errors import is_code, translated
+from ravada_web.hypervisor.errors import is_code, reading
 from ravada_web.hypervisor.tree import drop, parse
+from ravada_web.messages.foreign import is_path
 
 # What a disk of that volume's type would be, and the attribute of its source that has the path.
 _PLAIN = {libvirt.VIR_STORAGE_VOL_FILE: ("file", "file"), libvirt.VIR_STORAGE_VOL_BLOCK: ("block", "dev")}
@@ -26,7 +27,7 @@ def with_paths(connection: libvirt.virConnect, xml: str) -> str:
         source = disk.find("source")
         if source is None:
             continue
-        with translated():
+        with reading():
             found = _find(connection, source.get("pool", ""), source.get("volume", ""))
         if found is not None:
             _name(disk, source, *found)
@@ -41,7 +42,8 @@ def _find(connection: libvirt.virConnect, pool: str, volume: str) -> tuple[int, 
         if volume not in within.listVolumes():
             within.refresh()
         found = within.storageVolLookupByName(volume)
-        return found.info()[0], found.path()
+        path = found.path()
+        return (found.info()[0], path) if is_path(path) else None
     except libvirt.libvirtError as error:
         if is_code(error, *_NOT_THERE):
             return None

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, Words, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, Words, now
 from ravada_web.models.user import User
 
 
@@ -49,7 +49,7 @@ class Base(db.Model):
     state: Mapped[Word] = mapped_column(default=BaseState.IMPORTED)
     reason: Mapped[Words]
     template_xml: Mapped[str] = mapped_column(Text)
-    memory_mib: Mapped[int]
+    memory_mib: Mapped[Size]
     vcpus: Mapped[int]
     nics: Mapped[int] = mapped_column(default=1)
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ravada_web.extensions import db
 from ravada_web.models.base import Base, BaseDisk, BaseVersion, FileKind
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, Words, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, Words, now
 from ravada_web.models.user import User
 
 
@@ -76,7 +76,7 @@ class Clone(db.Model):
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
     volatile: Mapped[bool] = mapped_column(default=False)
-    memory_mib: Mapped[int]
+    memory_mib: Mapped[Size]
     state: Mapped[Word] = mapped_column(default=CloneState.REQUESTED, index=True)
     # What it was before it was to be started or shut down, and is again where that does not happen; "" if not known.
     state_before: Mapped[Word] = mapped_column(default="")

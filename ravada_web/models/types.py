@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import DateTime, Dialect, String, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text
 from sqlalchemy.orm import mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -55,5 +55,7 @@ Id = Annotated[int, mapped_column(primary_key=True)]
 Name = Annotated[str, mapped_column(String(64))]
 Word = Annotated[str, mapped_column(String(32))]
 Sentence = Annotated[str, mapped_column(Text, default="")]
+# MiB: an honest pool of 2 PiB has more than 32 bits hold. SQLite's integers always have 64.
+Size = Annotated[int, mapped_column(BigInteger().with_variant(Integer, "sqlite"))]
 Words = Annotated[Message, mapped_column(MessageText, default=NOTHING)]
 Moment = Annotated[datetime, mapped_column(UtcDateTime)]

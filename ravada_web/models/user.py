@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, now
 
 
 class Role(StrEnum):
@@ -33,7 +33,7 @@ class QuotaColumns:
 
     most_clones: Mapped[int | None]
     most_running: Mapped[int | None]
-    most_memory_mib: Mapped[int | None]
+    most_memory_mib: Mapped[Size | None]
 
 
 class User(QuotaColumns, UserMixin, db.Model):

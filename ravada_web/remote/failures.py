@@ -23,6 +23,7 @@ _NO_TROUBLE = (
 )
 # What ssh says on its standard error rather than to its log, as the last line, when an open connection ends.
 _ENDED = re.compile(r"(Connection to \S+ closed by remote host\.|Read from remote host \S+: .*)\r?\n?$")
+LONGEST_LAST = 1000
 _OWN_FAULT = re.compile(
     r"Load key |no such identity|unix_listener: |muxserver_listen|Couldn't open logfile|No user exists for uid"
     r"|Could not request local forwarding|command-line: |Bad configuration option"
@@ -81,7 +82,7 @@ def _place(target: Target) -> dict[str, Any]:
 
 
 def _ended(target: Target, said: bytes) -> RemoteError | None:
-    last = _ENDED.search(said.decode(errors="replace"))
+    last = _ENDED.search(said[-LONGEST_LAST:].decode(errors="replace"))
     return _lost(target, printable(last[1])) if last else None
 
 

@@ -2,23 +2,24 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ravada_web.messages import message
+from ravada_web.messages.foreign import LONGEST_PATH, MOST_BYTES, Nonsense, printable, whole
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import CommandFailed, UnreadableAnswer
+from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.reading import reading
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 FILES_SECONDS = 60.0
 # A path that is not there costs its own line, not the others'.
 BLOCK = 512
-# A list of files may take so many bytes: about half a million names.
-MOST_LISTED = 64 << 20
-MOST_BYTES = 1 << 63
+# A list of files may take so many bytes, and have so many names: a pool of ours has some thousands.
+MOST_LISTED, MOST_FILES = 32 << 20, 200_000
 LONGEST_STAMP = 120
-# Some network file systems claim EiB; figures are kept in MiB, up to 2 PiB.
-MOST_KEPT = ((1 << 31) - 1) << 20
+_ENTRY = re.compile(rb"(?<![^\0])([0-9]{1,20}) ([0-9]{1,20}) ([^\0]+)")
 TREE = r'find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
 TEMPORARY = r'find "$@" -maxdepth 1 -name ".*op-[0-9]*" -print0 2>/dev/null || :'
 # A block's size, the blocks in all and those that are free to use: by GNU's stat and busybox's alike.
@@ -30,9 +31,8 @@ STAT = 'TZ=UTC0 stat -L -c "file %s %i %y %n" -- "$@" 2>/dev/null || :'
 def file_size(workspace: Workspace, target: Target, path: str, deadline: float = FILES_SECONDS) -> int:
     """The file's length in bytes. Raises CommandFailed where it is missing."""
     raw = run(workspace, target, ["stat", "-L", "-c", "%s", "--", checked_path(path)], deadline=deadline)
-    if not (size := raw.strip()).isdigit():
-        raise UnreadableAnswer(message("remote.unreadable", step="stat", name=target.name))
-    return int(size)
+    with reading(target.name, "stat"):
+        return whole(raw.strip())
 
 
 def remove_files(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS) -> None:
@@ -45,13 +45,13 @@ def list_files(
     workspace: Workspace, target: Target, directory: str, prefix: str = "", deadline: float = FILES_SECONDS
 ) -> list[tuple[str, int]]:
     """The plain files of a folder whose names begin with `prefix`: (name, bytes), by name."""
-    find = ["find", checked_path(directory), "-maxdepth", "1", "-type", "f", "-printf", r"%s %f\0"]
-    raw = run(workspace, target, find, deadline=deadline, most=MOST_LISTED).decode(errors="surrogateescape")
-    entries = (entry.partition(" ") for entry in raw.split("\0") if entry)
-    return sorted((name, int(size)) for size, _blank, name in entries if size.isdecimal() and name.startswith(prefix))
+    find = ["find", checked_path(directory), "-maxdepth", "1", "-type", "f", "-printf", r"%s %b %f\0"]
+    raw = run(workspace, target, find, deadline=deadline, most=MOST_LISTED)
+    with reading(target.name, "find"):
+        return sorted((file.path, file.size) for file in parse_list(raw) if file.path.startswith(prefix))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileSeen:
     """A plain file: its path (any bytes but NUL, surrogates for what is no UTF-8), its length and what it takes of
     the disk, in bytes."""
@@ -67,20 +67,26 @@ def list_tree(workspace: Workspace, target: Target, directories: Sequence[str], 
     if not directories:
         return []
     argv = ["sh", "-c", TREE, "sh", *map(checked_path, directories)]
-    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_list_pools"), most=MOST_LISTED)
-    entries = (entry.split(" ", 2) for entry in raw.decode(errors="surrogateescape").split("\0"))
-    return [
-        FileSeen(words[2], int(words[0]), int(words[1]) * BLOCK)
-        for words in entries
-        if len(words) == 3 and words[0].isdecimal() and words[1].isdecimal()
-    ]
+    step = message("remote.step_list_pools")
+    raw = run(workspace, target, argv, deadline=deadline, step=step, most=MOST_LISTED)
+    with reading(target.name, step):
+        return list(parse_list(raw))
+
+
+def parse_list(raw: bytes) -> Iterator[FileSeen]:
+    """Read find's lines of "SIZE BLOCKS PATH", with a NUL between them; those that are none are passed over. Raises
+    Nonsense for more files than a pool has, and for a file larger than any."""
+    for number, entry in enumerate(_ENTRY.finditer(raw)):
+        if number == MOST_FILES or len(entry[3]) > LONGEST_PATH:
+            raise Nonsense("more, or with longer names, than there are")
+        yield FileSeen(os.fsdecode(entry[3]), whole(entry[1]), whole(entry[2], MOST_BYTES // BLOCK) * BLOCK)
 
 
 def list_temporary(workspace: Workspace, target: Target, directories: Sequence[str]) -> list[str]:
     """The paths of what attempts of operations have begun in these folders: files and folders named after them."""
     argv = ["sh", "-c", TEMPORARY, "sh", *map(checked_path, directories)]
     step = message("remote.step_list_leftovers")
-    raw = run(workspace, target, argv, deadline=FILES_SECONDS, step=step, most=MOST_LISTED)
+    raw = run(workspace, target, argv, deadline=FILES_SECONDS, step=step)
     return [path for path in os.fsdecode(raw).split("\0") if path]
 
 
@@ -105,8 +111,10 @@ def file_states(
     if not paths:
         return {}
     argv = ["sh", "-c", STAT, "sh", *map(checked_path, paths)]
-    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_look_at_files"))
-    return parse_stat(raw)
+    step = message("remote.step_look_at_files")
+    raw = run(workspace, target, argv, deadline=deadline, step=step)
+    with reading(target.name, step):
+        return parse_stat(raw)
 
 
 def parse_stat(raw: bytes) -> dict[str, FileState]:
@@ -114,9 +122,9 @@ def parse_stat(raw: bytes) -> dict[str, FileState]:
     # file SIZE INODE DATE TIME ZONE PATH
     rows = (line.split(" ", 6) for line in os.fsdecode(raw).split("\n") if line.startswith("file "))
     return {
-        row[6]: FileState(int(row[1]), " ".join(row[1:5])[:LONGEST_STAMP])
+        row[6]: FileState(whole(row[1]), printable(" ".join(row[1:5]))[:LONGEST_STAMP])
         for row in rows
-        if len(row) == 7 and _is_size(os.fsencode(row[1]))
+        if len(row) == 7 and _is_size(row[1])
     }
 
 
@@ -139,14 +147,17 @@ def parse_room(raw: bytes, paths: Sequence[str]) -> dict[str, tuple[int, int]]:
     figures that no file system has, are passed over."""
     rooms = {}
     for path in paths:
-        line = rb"^room=(\d{1,19})=(\d{1,19})=(\d{1,19})=" + re.escape(os.fsencode(path)) + rb"$"
+        line = rb"^room=([0-9]{1,19})=([0-9]{1,19})=([0-9]{1,19})=" + re.escape(os.fsencode(path)) + rb"$"
         if found := re.search(line, raw, re.MULTILINE):
-            block, total, free = (int(word) for word in found.groups())
-            if max(block * total, block * free) < MOST_BYTES:
-                rooms[path] = (min(block * total, MOST_KEPT), min(block * free, MOST_KEPT))
+            with suppress(Nonsense):
+                block, total, free = (whole(said) for said in found.groups())
+                rooms[path] = (whole(block * total), whole(block * free))
     return rooms
 
 
-def _is_size(word: bytes) -> bool:
-    """Whether it is a number of bytes that a file system may have."""
-    return word.isdigit() and len(word) <= 19 and int(word) < MOST_BYTES
+def _is_size(word: str) -> bool:
+    """Whether it is a number of bytes that a file may have."""
+    try:
+        return whole(word) >= 0
+    except Nonsense:
+        return False

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ravada_web.messages import message
+from ravada_web.messages.foreign import MOST_BYTES, whole
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import CommandFailed, ImageRefused, UnreadableAnswer
-from ravada_web.remote.files import BLOCK, MOST_BYTES
+from ravada_web.remote.errors import CommandFailed, ImageRefused
+from ravada_web.remote.files import BLOCK
+from ravada_web.remote.reading import reading
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 # Opens "$1" as 3 and shifts: a plain file that has this name alone. What takes its place meanwhile is seen.
@@ -56,9 +58,8 @@ def read_head(workspace: Workspace, target: Target, path: str, most: int, *, dea
         raw = run(workspace, target, argv, deadline=deadline, step=step)
     line, _newline, head = raw.partition(b"\n")
     size, _blank, blocks = line.partition(b" ")
-    if not (size.isdigit() and blocks.isdigit() and max(int(size), int(blocks) * BLOCK) < MOST_BYTES):
-        raise UnreadableAnswer(message("remote.unreadable", step=step, name=target.name))
-    return Head(head, int(size), int(blocks) * BLOCK)
+    with reading(target.name, step):
+        return Head(head, whole(size), whole(blocks, MOST_BYTES // BLOCK) * BLOCK)
 
 
 def copy_within(workspace: Workspace, target: Target, source: str, dest: str, most: int, *, deadline: float) -> None:

@@ -2,18 +2,17 @@
 image of our own. What reads more than the header does so in the sandbox.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ravada_web.messages import message
-from ravada_web.messages.foreign import printable
+from ravada_web.messages.foreign import json_object, printable, real, whole
 from ravada_web.remote import image_headers
-from ravada_web.remote.errors import CommandFailed, ImageRefused, UnreadableAnswer
-from ravada_web.remote.files import MOST_BYTES
+from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.foreign_files import read_head
 from ravada_web.remote.image_headers import HEADER_BYTES, LUKS, MOST_VIRTUAL
+from ravada_web.remote.reading import reading
 from ravada_web.remote.sandbox import OUT, TOOL_FAILED, Writing, blocks, run_on
 from ravada_web.remote.target import Target, Workspace
 
@@ -27,7 +26,7 @@ READ = ("qcow2", "raw", "vmdk", "vdi", "vhdx")
 FLATTEN_SECONDS = 12 * 3600.0
 # The processor's time for a conversion: that of a slow one, at so many bytes a second, and some.
 LEAST_CPU_SECONDS, LEAST_RATE = 600, 1_000_000
-PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
+PERCENT = re.compile(rb"\(([0-9]{1,3}(?:\.[0-9]{1,4})?)/100%\)")
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,8 @@ def inspect(workspace: Workspace, target: Target, path: str, image_format: str, 
     seen: dict[str, object] = {"virtual-size": header.virtual_size}
     if image_format != "raw" and not (header.backing_file or header.data_file or header.encrypted or header.corrupt):
         seen = _seen(workspace, target, path, image_format, deadline)
-    try:
+    with reading(target.name, "qemu-img info"):
         info = _info(header, image_format, seen)
-    except (TypeError, ValueError) as error:
-        raise UnreadableAnswer(message("remote.unreadable", step="qemu-img info", name=target.name)) from error
     _require_bounded(info.virtual_size)
     return info
 
@@ -105,21 +102,17 @@ def _seen(workspace: Workspace, target: Target, path: str, image_format: str, de
         if error.status != TOOL_FAILED:
             raise
         raise _not_of_format(target, path, image_format, error) from error
-    try:
-        seen = json.loads(raw)
-    except ValueError:
-        seen = None
-    if not isinstance(seen, dict):
-        raise UnreadableAnswer(message("remote.unreadable", step="qemu-img info", name=target.name))
-    return seen
+    with reading(target.name, "qemu-img info"):
+        return json_object(raw)
 
 
 def _info(header: image_headers.Header, image_format: str, seen: dict[str, object]) -> ImageInfo:
     specific = seen.get("format-specific")
-    data = specific.get("data", {}) if isinstance(specific, dict) else {}
+    data = specific.get("data") if isinstance(specific, dict) else None
+    data = data if isinstance(data, dict) else {}
     return ImageInfo(
         format=image_format,
-        virtual_size=_size(seen.get("virtual-size")),
+        virtual_size=whole(seen.get("virtual-size")),
         backing_file=header.backing_file or _text(seen.get("backing-filename")),
         data_file=header.data_file or _text(data.get("data-file")),
         encrypted=header.encrypted or bool(seen.get("encrypted")),
@@ -132,14 +125,6 @@ def _info(header: image_headers.Header, image_format: str, seen: dict[str, objec
 def _names(rows: object) -> tuple[str, ...]:
     names = [printable(str(row.get("name"))) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return (*names[:MOST_NAMES], *(["…"] if len(names) > MOST_NAMES else []))
-
-
-def _size(value: object) -> int:
-    """Bytes. Raises ValueError for what is no size of a file."""
-    size = int(str(value))
-    if not 0 <= size < MOST_BYTES:
-        raise ValueError(value)
-    return size
 
 
 def _text(value: object) -> str | None:
@@ -175,10 +160,8 @@ def measure(
     be written."""
     argv = ["qemu-img", "measure", "--output=json", "-O", "qcow2", blocks(image_format)]
     raw = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-img measure")
-    try:
-        return _size(json.loads(raw)["required"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnreadableAnswer(message("remote.unreadable", step="qemu-img measure", name=target.name)) from error
+    with reading(target.name, "qemu-img measure"):
+        return whole(json_object(raw)["required"])
 
 
 def flatten(
@@ -200,7 +183,7 @@ def flatten(
 
     def report(output: bytes) -> None:
         if on_progress and (percents := PERCENT.findall(output)):
-            on_progress(float(percents[-1]))
+            on_progress(min(100.0, real(percents[-1], 999)))
 
     run_on(
         workspace,

@@ -25,7 +25,7 @@ GOOD_LIFE = 10.0
 START_SECONDS = 15.0
 # Setting up a link costs 0.2 CPU-seconds: all of a thousand nodes at once would time out together.
 STARTING_AT_ONCE = 32
-TAIL_BYTES = 4096
+TAIL_BYTES, PIECE = 4096, 65536
 # A link that is made anew is given so long before it is made anew again.
 RENEW_SECONDS = 30.0
 
@@ -103,7 +103,9 @@ class Link:
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
         """Keep the end of what the host says; unread, its pipe would fill up and block ssh."""
         assert process.stderr
-        self._said = (self._said + (process.stderr.read() or b""))[-TAIL_BYTES:]
+        # One piece a time: a host that never ends to speak would hold up all others.
+        with suppress(BlockingIOError):
+            self._said = (self._said + os.read(process.stderr.fileno(), PIECE))[-TAIL_BYTES:]
 
     def _reported(self) -> bytes:
         return self._log.tail() if self._log else b""

@@ -1,5 +1,6 @@
 """Access to a host: what our login may do there, the command that installs our key, and doing so by password."""
 
+import ipaddress
 import re
 import shlex
 import socket
@@ -12,9 +13,17 @@ import paramiko
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
 from ravada_web.remote.address import is_link_local, without_zone
+from ravada_web.remote.bounded import BoundedSocket
 from ravada_web.remote.changed_keys import changed
 from ravada_web.remote.commands import ended, run
-from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, KeyRefused, NodeUnreachable, UnreadableAnswer
+from ravada_web.remote.errors import (
+    CommandFailed,
+    DeadlineExceeded,
+    KeyRefused,
+    NodeUnreachable,
+    RemoteError,
+    UnreadableAnswer,
+)
 from ravada_web.remote.login_shells import MARK, line_for
 from ravada_web.remote.pipes import TAIL_BYTES
 from ravada_web.remote.ssh import fingerprint_of
@@ -22,6 +31,8 @@ from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 from ravada_web.remote.trust import QUIET
 
 Power = Literal["root", "sudo", "libvirt"]
+# Ways to log in that a host names, of which these are shown.
+MOST_OFFERS = 10
 
 # The caller's address as the far sshd sees it, who we are there, and what we may do.
 EXAMINE = f"""
@@ -93,8 +104,11 @@ def examine_login(workspace: Workspace, target: Target, deadline: float) -> Logi
 
 
 def _address(text: str) -> str:
-    address = without_zone(text)
-    return address if address and all(char in "0123456789abcdefABCDEF.:" for char in address) else ""
+    """An IP address without its zone; "" for what is none."""
+    try:
+        return str(ipaddress.ip_address(without_zone(text)))
+    except ValueError:
+        return ""
 
 
 def sudo_remedy(user: str, said: str) -> str:
@@ -146,7 +160,7 @@ def run_with_password(target: Target, password: str, command: str, deadline: flo
             "remote.no_answer_because", name=target.name, host=target.host, port=target.port, said=printable(str(error))
         )
         raise NodeUnreachable("timeout", silent) from error
-    with plug, paramiko.Transport(plug) as transport:
+    with BoundedSocket(plug, end) as bounded, paramiko.Transport(bounded) as transport:
         transport.set_log_channel(QUIET)
         _log_in(transport, target, password, max(0.1, end - time.monotonic()))
         _run_there(transport, target, command, end)
@@ -169,7 +183,9 @@ def _run_there(transport: paramiko.Transport, target: Target, command: str, end:
         is_over = channel.status_event.wait(max(0.1, end - time.monotonic()))
     except TimeoutError as error:
         raise NodeUnreachable("timeout", too_late) from error
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except RemoteError:
+        raise
+    except Exception as error:
         broke = message("remote.login_broke", name=target.name, said=printable(str(error)))
         raise NodeUnreachable("lost", broke) from error
     if not is_over:
@@ -190,10 +206,12 @@ def _log_in(transport: paramiko.Transport, target: Target, password: str, deadli
         transport.auth_timeout = deadline
         transport.auth_password(target.user, password)
     except paramiko.BadAuthenticationType as error:
-        offers = [printable(kind) for kind in error.allowed_types]
+        offers = [printable(kind) for kind in error.allowed_types[:MOST_OFFERS]]
         raise KeyRefused(message("remote.no_passwords", name=target.name, user=target.user, offers=offers)) from error
     except paramiko.AuthenticationException as error:
         raise KeyRefused(message("remote.wrong_password", name=target.name, user=target.user)) from error
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except RemoteError:
+        raise
+    except Exception as error:
         broke = message("remote.login_broke", name=target.name, said=printable(str(error)))
         raise NodeUnreachable("lost", broke) from error

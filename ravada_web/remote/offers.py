@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from ravada_web.messages import message
-from ravada_web.messages.foreign import printable
+from ravada_web.messages.foreign import names
 from ravada_web.remote.commands import run
+from ravada_web.remote.reading import reading
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 # Far more than a host has; guests' own cards are passed over.
 MOST_NAMES = 500
-LONGEST = 64
 SCRIPT = """
 for card in /sys/class/net/*; do
     name=${card##*/}
@@ -48,16 +48,20 @@ def read_offers(
 ) -> HostOffers:
     """Look what the host offers; `paths` are the files to look for. Raises what `run` raises; `fresh` as there."""
     argv = ["sh", "-c", SCRIPT, "sh", *map(checked_path, paths)]
-    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=message("remote.step_offers"))
+    step = message("remote.step_offers")
+    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=step)
+    with reading(target.name, step):
+        return parse_offers(raw, paths)
+
+
+def parse_offers(raw: bytes, paths: Sequence[str]) -> HostOffers:
+    """Read what the script says: a kind and a name by turns. A name that is none is passed over."""
     words = raw.decode(errors="replace").split("\0")
     pairs = list(zip(words[::2], words[1::2], strict=False))
     present = {*_of(pairs, "file")} & {*paths}
-    return HostOffers(_names(pairs, "bridge"), _names(pairs, "card"), tuple(sorted(present)))
+    bridges, cards = (names(_of(pairs, kind), MOST_NAMES) for kind in ("bridge", "card"))
+    return HostOffers(bridges, cards, tuple(sorted(present)))
 
 
 def _of(pairs: Sequence[tuple[str, str]], kind: str) -> list[str]:
     return [value for of, value in pairs if of == kind]
-
-
-def _names(pairs: Sequence[tuple[str, str]], kind: str) -> tuple[str, ...]:
-    return tuple(sorted({printable(name)[:LONGEST] for name in _of(pairs, kind)})[:MOST_NAMES])

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ravada_web.messages import message
+from ravada_web.messages.foreign import real, whole
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import UnreadableAnswer
 from ravada_web.remote.files import ROOM, STAT, FileState, parse_room, parse_stat
+from ravada_web.remote.reading import reading
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 # The shell's own `read` where it will do: each program started costs a node a millisecond, every 5 s.
@@ -52,31 +53,21 @@ def sample(
     `fresh` as there."""
     script = WITH_FILES if files else WITH_DISKS if paths else SCRIPT
     argv = ["sh", "-c", script, "sh", *map(checked_path, (*paths, *files))]
-    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=message("remote.step_check"))
-    try:
+    step = message("remote.step_check")
+    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=step)
+    with reading(target.name, step):
         return _parse(raw, paths)
-    except (KeyError, ValueError) as error:
-        unreadable = message("remote.unreadable", step=message("remote.step_check"), name=target.name)
-        raise UnreadableAnswer(unreadable) from error
 
 
 def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
     lines = raw.split(b"\n", 4)
     named = {key: value for key, _blank, value in (line.partition(b" ") for line in lines[:4])}
     return Sample(
-        load1=_number(named[b"load"], MOST_LOAD),
-        memory_total_mib=int(_number(named[b"total"], MOST_KIB)) // 1024,
-        memory_available_mib=int(_number(named[b"available"], MOST_KIB)) // 1024,
+        load1=real(named[b"load"], MOST_LOAD),
+        memory_total_mib=whole(named[b"total"], MOST_KIB) // 1024,
+        memory_available_mib=whole(named[b"available"], MOST_KIB) // 1024,
         disks=parse_room(lines[4], paths) if len(lines) > 4 else {},
         # busybox has no fractions of a second.
-        now=_number(named[b"now"].removesuffix(b".%N"), MOST_SECONDS),
+        now=real(named[b"now"].removesuffix(b".%N"), MOST_SECONDS),
         files=parse_stat(lines[4]) if len(lines) > 4 else {},
     )
-
-
-def _number(word: bytes, most: float) -> float:
-    """A number of the node's. Raises ValueError for what is none, infinite, negative or more than a host can have."""
-    number = float(word)
-    if not 0 <= number <= most:
-        raise ValueError(word)
-    return number

@@ -15,6 +15,10 @@ _NO_SECURITY, _SHARED, _RAW = b"\x01", b"\x01", 0
 # An 8K screen at 32 bits; anything larger is rejected.
 _MOST_PIXELS = 7680 * 4320
 _AGAIN_SECONDS = 0.2
+# A display's name, its palette or a clipboard: longer ones are no display's.
+_MOST_ASIDE = 1 << 20
+# Colours are counted by pieces, until there are so many: two make a picture.
+_PIECE, _MOST_COLOURS = 1 << 16, 256
 
 
 class NoPicture(RemoteError):
@@ -23,7 +27,8 @@ class NoPicture(RemoteError):
 
 @dataclass(frozen=True)
 class Frame:
-    """A whole screen: its size in pixels, and how many different pixels it has."""
+    """A whole screen: its size in pixels, and how many different pixels were counted of it, some thousands at
+    most."""
 
     width: int
     height: int
@@ -75,6 +80,13 @@ class _Stream:
             data += part
         return bytes(data)
 
+    def skip(self, count: int) -> None:
+        """Read so many bytes for nothing. Raises what `read` raises, and NoPicture for more than a display has to say
+        beside its picture."""
+        if count > _MOST_ASIDE:
+            raise NoPicture(message("remote.display_confused"))
+        self.read(count)
+
 
 def _greet(stream: _Stream) -> tuple[int, int]:
     if stream.read(12)[:4] != b"RFB ":
@@ -88,7 +100,7 @@ def _greet(stream: _Stream) -> tuple[int, int]:
         raise NoPicture(message("remote.display_refused"))
     stream.plug.sendall(_SHARED)
     width, height, _format, name = struct.unpack("!HH16sI", stream.read(24))
-    stream.read(name)
+    stream.skip(name)
     if not 0 < width * height <= _MOST_PIXELS:
         raise NoPicture(message("remote.screen_impossible", width=width, height=height))
     stream.plug.sendall(struct.pack("!BxHi", 2, 1, _RAW))
@@ -101,21 +113,31 @@ def _frame(stream: _Stream, width: int, height: int) -> Frame:
         _pass_over(stream, kind)
     (count,) = struct.unpack("!xH", stream.read(3))
     colours: set[bytes] = set()
+    left = width * height
     for _rectangle in range(count):
         _x, _y, wide, high, encoding = struct.unpack("!HHHHi", stream.read(12))
-        if encoding != _RAW or wide * high > _MOST_PIXELS:
+        left -= wide * high
+        if encoding != _RAW or left < 0:
             raise NoPicture(message("remote.display_confused"))
-        pixels = stream.read(wide * high * 4)
-        colours |= {pixels[at : at + 4] for at in range(0, len(pixels), 4)}
+        _count_colours(stream, wide * high * 4, colours)
     return Frame(width, height, len(colours))
+
+
+def _count_colours(stream: _Stream, size: int, colours: set[bytes]) -> None:
+    """Read so many bytes of pixels, and note the first colours among them."""
+    while size:
+        pixels = stream.read(min(size, _PIECE))
+        size -= len(pixels)
+        if len(colours) < _MOST_COLOURS:
+            colours |= {pixels[at : at + 4] for at in range(0, len(pixels), 4)}
 
 
 def _pass_over(stream: _Stream, kind: int) -> None:
     """Skip what is not a frame: a colour map, a bell, a clipboard."""
     if kind == 1:
         _first, count = struct.unpack("!xHH", stream.read(5))
-        stream.read(count * 6)
+        stream.skip(count * 6)
     elif kind == 3:
-        stream.read(struct.unpack("!3xI", stream.read(7))[0])
+        stream.skip(struct.unpack("!3xI", stream.read(7))[0])
     elif kind != 2:
         raise NoPicture(message("remote.display_unknown", kind=kind))

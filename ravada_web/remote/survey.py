@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ravada_web.messages import message
+from ravada_web.messages.foreign import Nonsense, lines, real, whole
 from ravada_web.remote import libvirt_daemon
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import UnreadableAnswer
 from ravada_web.remote.libvirt_daemon import LibvirtDaemon
+from ravada_web.remote.reading import reading
 from ravada_web.remote.sampling import MOST_SECONDS
 from ravada_web.remote.target import Target, Workspace
 
@@ -22,7 +24,7 @@ PROGRAMS = (
 FIREWALLS = ("nft", "ufw", "firewall-cmd")
 # Of our own making; see services/inspection/firewall.py.
 TABLE = "ravada"
-LONGEST = 200
+LONGEST, LONGEST_LINE, MOST_PORT = 200, 1000, 65535
 # Before the name of a program that is there, but of another kind: busybox's, without what is used of GNU's.
 OTHER = "other/"
 # Values of AllowTcpForwarding and AllowStreamLocalForwarding under which a link works: both count for sockets.
@@ -113,15 +115,20 @@ def survey(workspace: Workspace, target: Target, deadline: float = SURVEY_SECOND
     """Survey a host. Raises what `run` raises."""
     sent, started = time.time(), time.monotonic()
     argv = ["sh", "-c", _SCRIPT]
-    raw = run(workspace, target, argv, deadline=deadline, fresh=True, step=message("remote.step_survey"))
+    step = message("remote.step_survey")
+    raw = run(workspace, target, argv, deadline=deadline, fresh=True, step=step)
     took = time.monotonic() - started
-    words = raw.decode(errors="replace").split("\0")
-    parts = dict(zip(words[::2], words[1::2], strict=False))
+    parts = parse_parts(raw)
     if missing := [name for name in PARTS if name not in parts]:
-        raise UnreadableAnswer(
-            message("remote.incomplete", step=message("remote.step_survey"), name=target.name, parts=missing)
-        )
-    return _survey(parts, sent + took / 2, took)
+        raise UnreadableAnswer(message("remote.incomplete", step=step, name=target.name, parts=missing))
+    with reading(target.name, step):
+        return _survey(parts, sent + took / 2, took)
+
+
+def parse_parts(raw: bytes) -> dict[str, str]:
+    """Read what the script says: the parts by their names, their lines cut."""
+    words = raw.decode(errors="replace").split("\0")
+    return {name: "\n".join(lines(said, LONGEST_LINE)) for name, said in zip(words[::2], words[1::2], strict=False)}
 
 
 def _survey(parts: Mapping[str, str], at: float, took: float) -> Survey:
@@ -184,11 +191,20 @@ def _listeners(listed: str) -> list[Listener]:
             continue
         address, _colon, port = words[3].rpartition(":")
         address = address.partition("%")[0].strip("[]")
-        if not port.isdecimal() or address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1"):
+        number = _port(port)
+        if not number or address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1"):
             continue
         program = re.search(r'\(\("([^"]+)"', line)
-        listeners.setdefault(int(port), Listener(_line(address), int(port), _line(program[1]) if program else ""))
+        listeners.setdefault(number, Listener(_line(address), number, _line(program[1]) if program else ""))
     return [listeners[port] for port in sorted(listeners)]
+
+
+def _port(said: str) -> int:
+    """A port; 0 for what is none."""
+    try:
+        return whole(said, MOST_PORT)
+    except Nonsense:
+        return 0
 
 
 def _word(text: str) -> str:
@@ -201,7 +217,6 @@ def _line(text: str) -> str:
 
 def _number(text: str) -> float:
     try:
-        number = float(text)
-    except ValueError:
+        return real(text, MOST_SECONDS)
+    except Nonsense:
         return 0.0
-    return number if 0 <= number <= MOST_SECONDS else 0.0

@@ -3,16 +3,20 @@
 import logging
 import socket
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import paramiko
 
 from ravada_web.messages import message
-from ravada_web.messages.foreign import printable
+from ravada_web.messages.foreign import Nonsense, printable
 from ravada_web.remote.address import without_zone
+from ravada_web.remote.bounded import BoundedSocket
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.ssh import fingerprint_of
 
+# RSA of 16,384 bits takes 2,800 characters.
+LONGEST_KEY = 8192
 # paramiko logs a traceback for what we raise as a sentence.
 QUIET = "ravada_web.remote.paramiko"
 logging.getLogger(QUIET).addHandler(logging.NullHandler())
@@ -37,21 +41,24 @@ def fetch_host_key(host: str, port: int, deadline: float = 5.0) -> HostKey:
     The time that the name service takes is not bounded by it. Raises NodeUnreachable.
     """
     end = time.monotonic() + deadline
-    with _connect(host, port, deadline) as connection:
+    with ExitStack() as stack, _connect(host, port, deadline) as connection:
         _expect_ssh(connection, host, port, end)
         source = without_zone(connection.getsockname()[0])
-        transport = paramiko.Transport(connection)
+        bounded = stack.enter_context(BoundedSocket(connection, end))
+        transport = paramiko.Transport(bounded)
         transport.set_log_channel(QUIET)
         transport.banner_timeout = transport.handshake_timeout = deadline
         try:
             transport.start_client(timeout=max(0.1, end - time.monotonic()))
             key = transport.get_remote_server_key()
-        except (paramiko.SSHException, EOFError, OSError) as error:
+            line = f"{key.get_name()} {key.get_base64()}"
+            if len(line) > LONGEST_KEY:
+                raise Nonsense("a key longer than any")
+        except Exception as error:
             no_key = message("remote.no_key", host=host, port=port, said=printable(str(error)))
             raise NodeUnreachable("not_ssh", no_key) from error
         finally:
             transport.close()
-    line = f"{key.get_name()} {key.get_base64()}"
     return HostKey(line, fingerprint_of(line), source)
 
 

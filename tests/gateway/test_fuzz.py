@@ -16,6 +16,7 @@ from ravada_web.gateway.browser import Browser, Closed
 from ravada_web.gateway.http import HOP, BadRequest, Head, parse
 from ravada_web.gateway.proxy import CLAIMS
 from ravada_web.gateway.rfb import NotRfb, ViewOnly
+from tests.support.fuzzing import fuzzed
 
 ODD = [
     b"\r",
@@ -73,6 +74,7 @@ def ours(raw: bytes) -> tuple[Head, int] | None:
         return None
 
 
+@fuzzed(0.05)
 @given(heads | st.binary(max_size=200))
 def test_the_web_reads_a_request_as_we_do_or_not_at_all(raw: bytes) -> None:
     read = ours(raw)
@@ -125,6 +127,7 @@ def frame(data: bytes) -> bytes:
     return Frame(Opcode.BINARY, data).serialize(mask=True)
 
 
+@fuzzed(0.05)
 @given(st.lists(st.binary(max_size=300), max_size=6), st.integers(1, 50), st.binary(max_size=40))
 def test_frames_say_the_same_however_they_are_cut_and_rubbish_ends_them(
     messages: list[bytes], size: int, rubbish: bytes
@@ -134,6 +137,7 @@ def test_frames_say_the_same_however_they_are_cut_and_rubbish_ends_them(
     assert said.closed and said.data.startswith(b"".join(messages))
 
 
+@fuzzed(0.05)
 @given(st.binary(max_size=400), st.integers(1, 50))
 def test_an_onlookers_rubbish_is_the_same_however_it_is_cut(sent: bytes, size: int) -> None:
     stream = b"RFB 003.008\n\x01\x01" + sent

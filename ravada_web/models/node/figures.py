@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import JSON
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ravada_web.models.types import Moment
+from ravada_web.models.types import Moment, Size
 
 
 class Figures:
@@ -15,8 +15,8 @@ class Figures:
     facts_at: Mapped[Moment | None]
     cpus: Mapped[int | None]
     cpu_load: Mapped[float | None]
-    memory_total_mib: Mapped[int | None]
-    memory_free_mib: Mapped[int | None]
+    memory_total_mib: Mapped[Size | None]
+    memory_free_mib: Mapped[Size | None]
     figures_at: Mapped[Moment | None]
     # Domains on the node that are none of ours: what a base can be imported from.
     other_domains: Mapped[list[str]] = mapped_column(JSON, default=list)

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.extensions import db
-from ravada_web.models.types import Id, Moment
+from ravada_web.models.types import Id, Moment, Size
 
 if TYPE_CHECKING:
     from ravada_web.models.node.node import Node
@@ -37,12 +37,12 @@ class Pool(db.Model):
     name: Mapped[str] = mapped_column(String(255))
     path: Mapped[str] = mapped_column(Text)
     active: Mapped[bool] = mapped_column(default=True)
-    total_mib: Mapped[int | None]
-    free_mib: Mapped[int | None]
+    total_mib: Mapped[Size | None]
+    free_mib: Mapped[Size | None]
     sampled_at: Mapped[Moment | None]
     warn_percent: Mapped[int] = mapped_column(default=80)
     critical_percent: Mapped[int] = mapped_column(default=90)
-    floor_mib: Mapped[int | None]
+    floor_mib: Mapped[Size | None]
     usage: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)
     counted_at: Mapped[Moment | None]
     node: Mapped["Node"] = relationship(back_populates="pools")

@@ -3,7 +3,7 @@
 from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ravada_web.models.types import Sentence
+from ravada_web.models.types import Sentence, Size
 
 
 class NodeSettings:
@@ -11,7 +11,7 @@ class NodeSettings:
     processors is without bound."""
 
     clone_limit: Mapped[int | None]
-    memory_reserve_mib: Mapped[int] = mapped_column(default=512)
+    memory_reserve_mib: Mapped[Size] = mapped_column(default=512)
     cpu_overcommit: Mapped[float | None]
     memory_overcommit: Mapped[float] = mapped_column(default=1.0)
     builds_at_once: Mapped[int] = mapped_column(default=2)

@@ -112,7 +112,7 @@ def _ask(look: Look) -> Seen | None:
     if not look.uri:
         return None
     try:
-        with open_connection(look.uri, deadline=LIBVIRT_SECONDS) as connection:
+        with open_connection(look.uri, deadline=LIBVIRT_SECONDS, within=ROUND_SECONDS) as connection:
             seen = Seen(read_health(connection).domains)
             to_press = [uuid for uuid in look.to_press if not seen.is_off(uuid)]
             return Seen(seen.domains, bool(to_press), domains.shut_down_all(connection, to_press))

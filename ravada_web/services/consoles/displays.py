@@ -19,6 +19,9 @@ from ravada_web.services.consoles.tickets import ConsoleRefused
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import transaction
 
+# A gateway has few threads for this: a node that never answers holds one no longer.
+LOOK_SECONDS = 8.0
+
 
 @dataclass(frozen=True)
 class Display:
@@ -53,7 +56,7 @@ def open_for(clone_id: int, look_up: bool = False) -> Display | None:
 
 
 def _look_up(clone: Clone) -> str:
-    with endpoints.connect(clone.node) as connection:
+    with endpoints.connect(clone.node, within=LOOK_SECONDS) as connection:
         socket = read_displays(connection, clone.uuid).socket
     if not socket:
         raise ConsoleRefused(Cause.NOT_RUNNING)

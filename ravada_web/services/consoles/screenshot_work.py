@@ -66,7 +66,7 @@ def capture(clone_ids: Sequence[int]) -> None:
 def _of_node(uri: str, clones: Sequence[tuple[int, str, int]], end: float) -> Iterator[int]:
     """Take one node's pictures until the time is up; yields the owners of those that show something new."""
     try:
-        with open_connection(uri, deadline=LIBVIRT_SECONDS) as connection:
+        with open_connection(uri, deadline=LIBVIRT_SECONDS, within=JOB_SECONDS) as connection:
             for clone_id, uuid, owner in clones:
                 if time.monotonic() > end:
                     return

@@ -10,6 +10,9 @@ from configparser import RawConfigParser
 from io import StringIO
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
+
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
@@ -18,6 +21,8 @@ from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Clone, CloneState, Operation, User
 from ravada_web.remote.commands import run
+from ravada_web.remote.reading import reading
+from ravada_web.remote.target import Target
 from ravada_web.services.audit import events
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.nodes import endpoints
@@ -32,7 +37,7 @@ CA_SCRIPT = """
 folder=$(sed -n 's/^ *spice_tls_x509_cert_dir *= *"\\(.*\\)".*/\\1/p' /etc/libvirt/qemu.conf)
 exec cat "${folder:-/etc/pki/libvirt-spice}/ca-cert.pem"
 """
-CA_SECONDS = 5.0
+CA_SECONDS, MOST_CA = 5.0, 1 << 16
 
 
 def impossible(viewer: User, clone: Clone) -> Message:
@@ -76,12 +81,22 @@ def admit(handle: Handle) -> None:
         opened = displays.admit(connection, uuid, password, TICKET_SECONDS)
     where: dict[str, Any] = {"host": outside, "port": opened.port, "tls_port": opened.tls_port}
     if opened.tls_port > 0:
-        read = ["sh", "-c", CA_SCRIPT]
-        authority = run(
-            endpoints.workspace(), endpoints.target(node), read, deadline=CA_SECONDS, step="SPICE's authority"
-        )
-        where["ca"] = authority.decode(errors="replace")
+        where["ca"] = _authority(endpoints.target(node))
     _store(handle.operation_id, where | {"password": password, "title": name})
+
+
+def _authority(where: Target) -> str:
+    """The certificates of the authority, in PEM, and nothing else of what is in that file. Raises RemoteError."""
+    read, step = ["sh", "-c", CA_SCRIPT], "SPICE's authority"
+    raw = run(endpoints.workspace(), where, read, deadline=CA_SECONDS, step=step, most=MOST_CA)
+    with reading(where.name, step):
+        return certificates(raw)
+
+
+def certificates(raw: bytes) -> str:
+    """The certificates in a text, written anew. Raises ValueError where there is none, or one that is none."""
+    found = load_pem_x509_certificates(raw)
+    return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in found)
 
 
 def _store(operation_id: int, where: dict[str, Any]) -> None:

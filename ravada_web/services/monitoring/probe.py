@@ -225,7 +225,7 @@ def _sample(question: Question, workspace: Workspace) -> Sample:
 def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> None:
     started = time.monotonic()
     try:
-        with open_connection(question.uri, deadline=LIBVIRT_SECONDS) as connection:
+        with open_connection(question.uri, deadline=LIBVIRT_SECONDS, within=ROUND_SECONDS) as connection:
             answer.health = read_health(connection)
             answer.libvirt_seconds = time.monotonic() - started
             if question.want_facts or answer.observed != Observed.UP or _is_news(question, connection):

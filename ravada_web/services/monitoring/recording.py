@@ -23,6 +23,9 @@ from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes.facts import store_facts, store_sample
 from ravada_web.services.transaction import transaction
 
+# Domains of a node that are none of ours and can be imported, of which so many are named.
+MOST_OTHERS = 1000
+
 
 def record(answers: Sequence[Answer]) -> None:
     """Write a lot of answers in one transaction; volatile clones that were seen stopped are deleted.
@@ -33,8 +36,8 @@ def record(answers: Sequence[Answer]) -> None:
         if not _why_not(session, answers):
             return
         for answer in answers:
-            if why := _why_not(session, [answer]):
-                _record_lot(session, [_unstorable(answer, why)])
+            if (why := _why_not(session, [answer])) and _why_not(session, [_unstorable(answer, why)]):
+                _mark(session, answer, why)
 
 
 def _why_not(session: Session, answers: Sequence[Answer]) -> Message:
@@ -49,6 +52,24 @@ def _unstorable(answer: Answer, why: Message) -> Answer:
     """What is written in place of an answer that cannot be stored."""
     reason = message("nodes.unstorable", why=why)
     return replace(answer, observed=Observed.DEGRADED, reason=reason, sample=None, health=None, facts=None, findings=())
+
+
+def _mark(session: Session, answer: Answer, why: Message) -> None:
+    """Say of a node that its row cannot be written as usual, by as little as there is to write."""
+    reason = message("nodes.unstorable", why=why)
+    with guarded(_unmarked, node=answer.node_id), session.begin_nested():
+        node = session.get(Node, answer.node_id)
+        if node is None:
+            return
+        known = (node.observed, node.reason) == (Observed.DEGRADED, reason)
+        state = {"observed": Observed.DEGRADED, "reason": reason, "checked_at": now()}
+        session.execute(update(Node).where(Node.id == node.id).values(state))
+        if not known:
+            events.record(session, None, "observed", node, _observation(node))
+
+
+def _unmarked(_reason: Message) -> None:
+    """A row that takes nothing at all keeps its last state, which ages."""
 
 
 def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
@@ -124,7 +145,8 @@ def _holder_of(session: Session, node: Node, host_uuid: str) -> str | None:
 def _store_clone_states(session: Session, node: Node, health: NodeHealth, asked_at: datetime) -> None:
     ours = session.scalars(select(Clone).where(Clone.node_id == node.id)).all()
     known = {clone.uuid for clone in ours}
-    node.other_domains = sorted(seen.name for uuid, seen in health.domains.items() if uuid not in known)
+    others = sorted(seen.name for uuid, seen in health.domains.items() if seen.name and uuid not in known)
+    node.other_domains = others[:MOST_OTHERS]
     idle = [clone for clone in ours if clone.state not in IN_WORK and clone.changed_at < asked_at]
     for clone in idle:
         _store_clone_state(clone, health)

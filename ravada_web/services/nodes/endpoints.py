@@ -10,7 +10,7 @@ from sqlalchemy import select
 from ravada_web.config import settings
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
-from ravada_web.hypervisor.connection import open_connection, socket_uri
+from ravada_web.hypervisor.connection import MOST_SECONDS, open_connection, socket_uri
 from ravada_web.messages import Message
 from ravada_web.models import (
     Access,
@@ -66,9 +66,9 @@ def libvirt_uri(where: Target) -> str:
     return socket_uri(workspace().libvirt_socket(where))
 
 
-def connect(node: Node) -> AbstractContextManager[libvirt.virConnect]:
-    """A connection to the node's libvirt. Raises HypervisorUnreachable."""
-    return open_connection(libvirt_uri(target(node)))
+def connect(node: Node, within: float = MOST_SECONDS) -> AbstractContextManager[libvirt.virConnect]:
+    """A connection to the node's libvirt, for so many seconds in all. Raises HypervisorUnreachable."""
+    return open_connection(libvirt_uri(target(node)), within=within)
 
 
 def display_address(node: Node) -> str:

@@ -44,7 +44,7 @@ def used_by(user: User) -> Quota:
     count_all = select(func.count()).where(Clone.owner_id == user.id, _HAD)
     running = select(func.count(), func.coalesce(func.sum(Clone.memory_mib), 0)).where(Clone.owner_id == user.id, _RUNS)
     count, memory = db.session.execute(running).one()
-    return Quota(db.session.scalar(count_all), count, memory)
+    return Quota(db.session.scalar(count_all), count, int(memory))
 
 
 def require(
