@@ -20,6 +20,8 @@ NOTIFY_SECONDS = 3.0
 COUNT_SECONDS = 30.0
 REFUSED_SECONDS = 15.0
 LOOK_SECONDS = 1.0
+# Old rows go to the archive that often, for about a second each time.
+ROWS_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
             leftovers.SWEEP_SECONDS,
             300,
         ),
+        Periodic("rows", ROWS_SECONDS, _always, "jobs.rows.thin", "default", ROWS_SECONDS, 120),
         Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),
     ]
 

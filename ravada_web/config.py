@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import limits
 from flask import current_app
@@ -32,6 +32,9 @@ REMOTE_REDIS = (
     "a Redis on the network needs TLS with a verified certificate, and a user with a password, "
     "as in rediss://ravada:PASSWORD@redis.example.org:6380/0"
 )
+# What grows, by the names of its ages.
+Kept = Literal["operations", "consoles", "decisions", "sessions", "samples", "events"]
+
 WHAT_TO_DO = (
     "Run this as the user who owns the data folder (`make run` runs as root), or set RAVADA_DATA to another folder."
 )
@@ -80,6 +83,8 @@ class Settings(BaseSettings):
     # What one new overlay is charged on its pool until the pool's own figure shows it.
     overlay_charge_mib: int = Field(default=16, ge=0)
     weights: dict[str, float] = Field(default_factory=dict)
+    # Days that rows stay in the database before they go to the archive, where not the usual ones (services.retention).
+    keep_days: dict[Kept, Annotated[float, Field(ge=1, le=36_500)]] = Field(default_factory=dict)
     # Where notifications of alerts go: mail, a webhook, or both.
     smtp_host: str = ""
     smtp_port: int = Field(default=25, ge=1, le=65535)

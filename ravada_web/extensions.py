@@ -73,11 +73,18 @@ queues = Queues()
 
 @event.listens_for(Engine, "connect")
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """SQLite as we use it: we begin transactions ourselves, readers never block the writer, foreign keys hold."""
+    """SQLite as we use it: we begin transactions ourselves, readers never block the writer, foreign keys hold, and what
+    replaces a row fires the triggers of a deletion."""
     if not isinstance(connection, sqlite3.Connection):
         return
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "recursive_triggers=ON",
+        "busy_timeout=10000",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from ravada_web.cli import bases, clones, groups, nodes, operations, setup, up, users
+from ravada_web.cli import archive, audit, bases, clones, groups, nodes, operations, setup, up, users
 
 
 def init_app(app: Flask) -> None:
@@ -14,6 +14,8 @@ def init_app(app: Flask) -> None:
         bases.group,
         clones.group,
         operations.group,
+        audit.group,
+        archive.group,
         users.group,
         groups.group,
     ):

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -134,9 +136,15 @@ def why(name: str, as_json: bool) -> None:
         {
             "node": verdict["node_name"],
             "took": verdict["taken"],
-            "score": f"{verdict['score']:.3f}" if verdict["score"] is not None else None,
+            "score": _score(verdict),
             "reason": str(stored_reason(verdict["reason"])) or None,
         }
         for verdict in decision["verdicts"]
     ]
     show(rows, as_json=False)
+
+
+def _score(verdict: Mapping[str, Any]) -> str | None:
+    """A node's score, or between which ones it lies."""
+    scores = [verdict["score"], verdict["best"]]
+    return "-".join(f"{score:.3f}" for score in scores if score is not None) or None

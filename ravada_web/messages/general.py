@@ -6,6 +6,7 @@ TEXTS: dict[str, Template] = {
     "general.database_busy": N_("The database is busy. Nothing was changed; try again in a moment."),
     "general.not_allowed": N_("Your role does not allow this. Ask an administrator for another role."),
     "general.unexpected": N_("Unexpected error: %(error)s. The server’s log has the details."),
+    "general.archive_damaged": N_("The archive’s file %(file)s is damaged: %(error)s."),
     # For the audit log
     "general.denied": Plural("%(request)s", "%(count)s requests, the last one %(request)s"),
     "general.no_topic": N_("There are no live updates for this."),

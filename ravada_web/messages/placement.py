@@ -1,5 +1,6 @@
 """Why a node takes no clone, or no more, and why a request did not fit."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -7,6 +8,7 @@ from ravada_web.messages.marks import N_, Plural, Template
 from ravada_web.messages.message import NOTHING, Message, message
 from ravada_web.messages.needs import need_message
 
+_FIGURE = re.compile(r"%\((\w+)\)s")
 TEXTS: dict[str, Template] = {
     # Each follows the name of a node
     "placement.not_enabled": N_("is %(wanted)s: an administrator can enable it"),
@@ -32,6 +34,13 @@ TEXTS: dict[str, Template] = {
     "placement.pool_off": N_("its storage pool is not active: start it there with virsh pool-start"),
     "placement.disk_unknown": N_("the free space of its storage pool is not known, which counts as full"),
     "placement.clone_limit": N_("has %(clones)s clones, its limit is %(limit)s"),
+    # Many nodes at once, without what is each one's own
+    "placement.lacks_brief": N_("lacks what this base needs"),
+    "placement.memory_brief": N_("needs %(need_mib)s of memory for each clone, and has less free"),
+    "placement.memory_in_all_brief": N_("needs %(need_mib)s of memory for each clone, and has less in all"),
+    "placement.processors_brief": N_("needs %(need)s virtual processors for each clone; its overcommit leaves fewer"),
+    "placement.disk_brief": N_("needs %(need_mib)s of disk for each clone, and has less free"),
+    "placement.clone_limit_brief": N_("has as many clones as its limit allows"),
     # The states in those
     "placement.wanted_new": N_("new"),
     "placement.wanted_draining": N_("draining"),
@@ -88,14 +97,17 @@ def reason_message(reason: Reason) -> Message:
 
 
 def stored_reason(stored: Mapping[str, Any] | None) -> Message:
-    """The same of a reason as a decision's row keeps it; rows of before keep a finished text beside it."""
+    """The same of a reason as a decision's row keeps it: rows of before with a finished text beside it, those of many
+    nodes without what is each one's own."""
     if not stored:
         return NOTHING
     if stored.get("text"):
         return Message.from_json(stored["text"])
     figures = {name: _figure(name, value) for name, value in stored["figures"].items()}
     code = "not_up_because" if "why" in figures else stored["code"]
-    return message(f"placement.{code}", **figures)
+    text = TEXTS.get(f"placement.{code}")
+    whole = isinstance(text, str) and all(name in figures for name in _FIGURE.findall(text))
+    return message(f"placement.{code}{'' if whole else '_brief'}", **figures)
 
 
 def _figure(name: str, value: Any) -> Any:

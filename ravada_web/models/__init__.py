@@ -12,10 +12,10 @@ from ravada_web.models.base import (
     Replica,
     ReplicaState,
 )
-from ravada_web.models.clone import AT_REST, IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision
+from ravada_web.models.clone import AT_REST, IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision, Roster
 from ravada_web.models.console import Console, Ticket
 from ravada_web.models.node import Access, Level, Node, Observed, Pool, ServiceState, Trust
-from ravada_web.models.operation import Event, Lock, Operation, OperationState, attempt_id, operation_of
+from ravada_web.models.operation import AuditChain, Event, Lock, Operation, OperationState, attempt_id, operation_of
 from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.types import now
 from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession, name_key
@@ -27,6 +27,7 @@ __all__ = [
     "Access",
     "Alert",
     "AllowedNode",
+    "AuditChain",
     "Base",
     "BaseDisk",
     "BaseOffer",
@@ -55,6 +56,7 @@ __all__ = [
     "Replica",
     "ReplicaState",
     "Role",
+    "Roster",
     "ServiceState",
     "Ticket",
     "Trust",

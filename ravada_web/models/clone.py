@@ -42,16 +42,31 @@ IN_WORK = (
 )
 
 
+class Roster(db.Model):
+    """The nodes that decisions were about, with their names then, as pairs of id and name: one row for all decisions
+    between two changes of the nodes. `digest` is the hash of `nodes`, by which it is found."""
+
+    __tablename__ = "rosters"
+    id: Mapped[Id]
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    nodes: Mapped[list[tuple[int, str]]] = mapped_column(JSON)
+    made_at: Mapped[Moment] = mapped_column(default=now)
+
+
 class Decision(db.Model):
-    """One placement: what was asked, and a verdict for every node (`verdicts`, as placement's Decision.to_dict)."""
+    """One placement: what was asked, and a verdict for every node of the roster (`verdicts`, as placement.grouping
+    keeps them)."""
 
     __tablename__ = "decisions"
     id: Mapped[Id]
     base_id: Mapped[int | None] = mapped_column(ForeignKey("bases.id", ondelete="SET NULL"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    roster_id: Mapped[int] = mapped_column(ForeignKey("rosters.id"), index=True)
     count: Mapped[int]
     verdicts: Mapped[dict[str, Any]] = mapped_column(JSON)
-    made_at: Mapped[Moment] = mapped_column(default=now)
+    made_at: Mapped[Moment] = mapped_column(default=now, index=True)
+
+    roster: Mapped[Roster] = relationship()
 
 
 def _padded(context: Any) -> str:
@@ -74,7 +89,7 @@ class Clone(db.Model):
     version_id: Mapped[int] = mapped_column(ForeignKey("base_versions.id"), index=True)
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"), index=True)
     owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
-    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
+    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"), index=True)
     volatile: Mapped[bool] = mapped_column(default=False)
     memory_mib: Mapped[Size]
     state: Mapped[Word] = mapped_column(default=CloneState.REQUESTED, index=True)

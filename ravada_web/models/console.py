@@ -34,7 +34,7 @@ class Console(db.Model):
     id: Mapped[Id]
     clone_id: Mapped[int] = mapped_column(ForeignKey("clones.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    sign_in_id: Mapped[int | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="SET NULL"))
+    sign_in_id: Mapped[int | None] = mapped_column(ForeignKey("sign_ins.id", ondelete="SET NULL"), index=True)
     view_only: Mapped[bool] = mapped_column(default=False)
     address: Mapped[Name] = mapped_column(default="")
     gateway: Mapped[Sentence]

@@ -69,7 +69,7 @@ class Operation(db.Model):
     watched_from: Mapped[Moment | None]
     asked_at: Mapped[Moment | None]
     watched_until: Mapped[Moment | None]
-    finished_at: Mapped[Moment | None]
+    finished_at: Mapped[Moment | None] = mapped_column(index=True)
 
     user: Mapped[User | None] = relationship()
     node: Mapped[Node | None] = relationship()
@@ -87,7 +87,11 @@ class Operation(db.Model):
 
 class Event(db.Model):
     """One line of the audit log, to which the database itself lets lines only be added; names are kept, so that it
-    reads after the object is gone. `result`: done, refused or failed."""
+    reads after the object is gone. `result`: done, refused or failed.
+
+    `digest` is the hash of the line and of the one before; like the id it is given to the line at the commit
+    (services.audit.chain).
+    """
 
     __tablename__ = "events"
     id: Mapped[Id]
@@ -101,6 +105,19 @@ class Event(db.Model):
     # From where it was asked for ("" is the product itself, or its command line), and what came of it.
     address: Mapped[Name] = mapped_column(default="")
     result: Mapped[Word] = mapped_column(default="done")
+    digest: Mapped[str] = mapped_column(String(64))
+
+
+class AuditChain(db.Model):
+    """The ends of the audit log's chain, in one row: the last line (`head`), and the last one that went to the archive
+    (`anchor`); 0 and "" before there is one."""
+
+    __tablename__ = "audit_chain"
+    id: Mapped[Id]
+    head_id: Mapped[int] = mapped_column(default=0)
+    head_digest: Mapped[str] = mapped_column(String(64), default="")
+    anchor_id: Mapped[int] = mapped_column(default=0)
+    anchor_digest: Mapped[str] = mapped_column(String(64), default="")
 
 
 class Lock(db.Model):

@@ -64,7 +64,8 @@ class Reason:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What was decided of one node: how many it took, why no more (None: it could take more), and what made it
-    attractive at first (`score` is the sum of `weights`; None where it was rejected at once)."""
+    attractive at first (`score` is the sum of `weights`; None where it was rejected at once). Where a kept decision
+    holds no score of the node's own, it lies between `score` and `best`."""
 
     node_id: int
     node_name: str
@@ -72,6 +73,7 @@ class Verdict:
     reason: Reason | None
     score: float | None
     weights: Mapping[str, float] = field(default_factory=dict)
+    best: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +91,9 @@ class Decision:
         return self.fits >= self.requested
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON types, for the database."""
+        """As plain JSON types, for pages."""
         return {
-            "placed": list(self.placed),
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "requested": self.requested,
             "fits": self.fits,
         }
-
-    @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "Decision":
-        """The decision that `to_dict` made this of."""
-        verdicts = tuple(Verdict(**{**verdict, "reason": _reason(verdict["reason"])}) for verdict in stored["verdicts"])
-        return cls(tuple(stored["placed"]), verdicts, stored["requested"], stored["fits"])
-
-
-def _reason(stored: Mapping[str, Any] | None) -> Reason | None:
-    return Reason(stored["code"], stored["figures"]) if stored else None

@@ -6,6 +6,7 @@ from ravada_web.extensions import db
 from ravada_web.models import CloneState, Pool
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.errors import NodeRefuses
+from ravada_web.services.placements import choice as placement_choice
 from ravada_web.services.storage import pools, usage
 from tests.support.cluster import IMAGES, Cluster
 from tests.support.servers import wait_until
@@ -51,7 +52,9 @@ def test_below_its_floor_a_pool_takes_nothing_and_says_the_figure(cluster: Clust
         assert refused.value.message.figures["why"].figures["floor_mib"] == free + 100
         made = cluster.create("elsewhere", 4)
         assert name not in {other.node.name for other in made}
-        verdicts = {verdict["node_name"]: verdict for verdict in made[0].decision.verdicts["verdicts"]}
+        verdicts = {
+            verdict["node_name"]: verdict for verdict in placement_choice.explained(made[0].decision)["verdicts"]
+        }
         assert verdicts[name]["reason"]["figures"]["reserve_mib"] == free + 100
     finally:
         set_floor(cluster, name, None)

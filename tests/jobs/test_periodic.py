@@ -46,6 +46,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "shutdowns": nothing,
         "replicas": nothing,
         "leftovers": nothing,
+        "rows": [[]],
         "counts": [nodes],
     }
 

@@ -12,6 +12,7 @@ from ravada_web.extensions import db
 from ravada_web.models import Lock, Node
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.people.users import create
+from ravada_web.services.placements import choice as placement_choice
 from tests.support.factories import make_base, make_nodes
 
 
@@ -46,4 +47,4 @@ def test_rows_live_through_the_last_migrations(bare_database_url: str, tmp_path:
 def test_placing_works_on_both(migrated_app: Flask) -> None:
     administrator, _password = create(None, "root", "administrator")
     decision = request_clones(administrator, Request(make_base(make_nodes(3)), 6, "pg", administrator.name))
-    assert [verdict["taken"] for verdict in decision.verdicts["verdicts"]] == [2, 2, 2]
+    assert [verdict["taken"] for verdict in placement_choice.explained(decision)["verdicts"]] == [2, 2, 2]

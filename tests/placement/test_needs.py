@@ -1,11 +1,13 @@
 """What a base needs of a node is a filter: a node that lacks it takes none, and the verdict says what."""
 
+import json
 from dataclasses import replace
 
-from ravada_web.messages.placement import reason_message, shortage
+from ravada_web.messages.placement import shortage, stored_reason
 from ravada_web.needs import Need
+from ravada_web.placement import grouping
 from ravada_web.placement.select import place
-from ravada_web.placement.types import Decision, Demand, NodeState
+from ravada_web.placement.types import Demand, NodeState
 from tests.placement.test_select import GOOD
 
 BRIDGE = Need("bridge", "br-lan")
@@ -27,11 +29,9 @@ def test_clones_go_only_where_the_bridge_is() -> None:
 def test_the_verdict_names_all_that_is_lacking_also_when_it_was_kept() -> None:
     demand = replace(DEMAND, needs=(BRIDGE, Need("tpm", "2.0")))
     decision = place([replace(GOOD, offers={"bridge": (), "tpm": ()})], demand)
-    kept = Decision.from_dict(decision.to_dict())
-    (verdict,) = kept.verdicts
-    assert verdict.reason is not None
-    assert str(reason_message(verdict.reason)) == "needs the bridge br-lan and an emulated TPM 2.0 for this base"
-    assert "needs the bridge br-lan" in str(shortage(4, 0, kept.verdicts))
+    (verdict,) = grouping.spread(json.loads(json.dumps(grouping.grouped(decision))), {GOOD.id: GOOD.name})["verdicts"]
+    assert str(stored_reason(verdict["reason"])) == "needs the bridge br-lan and an emulated TPM 2.0 for this base"
+    assert "needs the bridge br-lan" in str(shortage(4, 0, decision.verdicts))
 
 
 def test_what_was_never_looked_at_is_not_held_against_a_node() -> None:

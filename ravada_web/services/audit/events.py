@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ravada_web.extensions import db
@@ -70,11 +70,8 @@ def record_refused_attempt(session: Session, user: User | None, name: str, actio
 
 def record_users(session: Session, actor: User, lines: Collection[tuple[int, str, str]], text: Message | str) -> None:
     """Append a line for each of many users at once: (id, name, action)."""
-    session.flush()
     common = {"actor": actor.name, "object_kind": "user", "text": as_message(text), "address": origin.address.get()}
-    rows = [common | {"object_id": id_, "object_name": name, "action": action} for id_, name, action in lines]
-    if rows:
-        session.execute(insert(Event), rows)
+    session.add_all(Event(**common, object_id=id_, object_name=name, action=action) for id_, name, action in lines)
 
 
 @dataclass(frozen=True)

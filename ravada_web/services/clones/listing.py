@@ -16,6 +16,7 @@ from ravada_web.services.operations.subjects import RESTARTED_CLONES, STOPPED_CL
 from ravada_web.services.paging import Page, paginate
 from ravada_web.services.people import names as user_names
 from ravada_web.services.permissions import scopes
+from ravada_web.services.placements import choice as placement_choice
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def many(viewer: User, clone_ids: Sequence[int]) -> Sequence[Clone]:
 def why(viewer: User, clone: Clone) -> dict[str, Any] | None:
     """The decision that placed the clone, with a verdict for every node that the viewer may know of (placement's
     Decision.to_dict)."""
-    return scopes.known_verdicts(viewer, clone.decision.verdicts) if clone.decision else None
+    return scopes.known_verdicts(viewer, placement_choice.explained(clone.decision)) if clone.decision else None
 
 
 def out_of_space(viewer: User, node: Node) -> Sequence[Clone]:

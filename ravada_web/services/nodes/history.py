@@ -4,12 +4,13 @@ A sample is the average over a step of time. The checks write the finest step; `
 """
 
 import itertools
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, true
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, true, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -21,14 +22,14 @@ from ravada_web.models import now as this_moment
 from ravada_web.services.batches import batched
 from ravada_web.services.transaction import transaction
 
-# Seconds of a step, and for how long samples of it are kept: a chart of each span has 240 to 370 points.
+# Seconds of a step: a chart of each span has 240 to 370 points. And for how long samples of it are kept, beside those
+# of the coarsest, which go to the archive (services.retention).
+STEPS = (15, 300, 1800, 7200)
 KEPT: Mapping[int, timedelta] = {
     15: timedelta(hours=1, minutes=10),
     300: timedelta(days=1, hours=1),
     1800: timedelta(days=8),
-    7200: timedelta(days=93),
 }
-STEPS = tuple(KEPT)
 SPANS: Mapping[str, tuple[int, timedelta]] = {
     "hour": (15, timedelta(hours=1)),
     "day": (300, timedelta(days=1)),
@@ -37,8 +38,10 @@ SPANS: Mapping[str, tuple[int, timedelta]] = {
 }
 _NODE_FIGURES = ("cpu_load", "memory_used", "ssh_ms", "libvirt_ms")
 _POOL_FIGURES = ("used_mib", "total_mib")
-# Rows a statement, so that no database's bound on parameters is met.
+# Rows a statement, so that no database's bound on parameters is met, and nobody waits for the write lock.
 LOT = 500
+# So long a round of thinning deletes; what is left then goes in the next.
+THIN_SECONDS = 5.0
 
 
 def bucket(moment: datetime, step: int) -> datetime:
@@ -95,15 +98,26 @@ def _average(old: InstrumentedAttribute[Any], new: ColumnElement[Any], count: Co
 
 
 def thin() -> None:
-    """Make each coarser step of the finer one, again for what may have changed, and delete what is too old."""
-    moment = this_moment()
+    """Make each coarser step of the finer one, again for what may have changed, and delete what is too old: as much as
+    there is time for, some rows a transaction."""
+    moment, end = this_moment(), time.monotonic() + THIN_SECONDS
     for table, figures in ((NodeSample, _NODE_FIGURES), (PoolSample, _POOL_FIGURES)):
         for finer, coarser in itertools.pairwise(STEPS):
             # Two steps back: the one that is under way, and the one that ended since the last thinning.
             _roll_up(table, figures, finer, coarser, bucket(moment, coarser) - timedelta(seconds=coarser))
         for step, age in KEPT.items():
-            with transaction() as session:
-                session.execute(delete(table).where(table.step == step, table.at < moment - age))
+            _forget(table, step, moment - age, end)
+
+
+def _forget(table: type[Any], step: int, before: datetime, end: float) -> None:
+    keys = tuple(table.__table__.primary_key)
+    query = select(*keys).where(table.step == step, table.at < before).limit(LOT)
+    gone = LOT
+    while gone == LOT and time.monotonic() < end:
+        with transaction() as session:
+            rows = [tuple(row) for row in session.execute(query)]
+            session.execute(delete(table).where(tuple_(*keys).in_(rows)))
+        gone = len(rows)
 
 
 def _roll_up(table: type[Any], figures: Sequence[str], finer: int, coarser: int, since: datetime) -> None:

@@ -1,6 +1,10 @@
-"""One placement: choose, and keep the decision."""
+"""One placement: choose, keep the decision, and say what was kept."""
 
-from sqlalchemy import Select
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
@@ -8,8 +12,10 @@ from ravada_web.models import (
     Base,
     BaseVersion,
     Decision,
+    Roster,
     User,
 )
+from ravada_web.placement import grouping
 from ravada_web.placement.select import place
 from ravada_web.placement.types import Decision as Choice
 from ravada_web.placement.types import Demand
@@ -36,8 +42,26 @@ def choose(
 
 
 def record(session: Session, base: Base, actor: User, choice: Choice) -> Decision:
-    """Write the decision's row, so that every clone can show why it is on its node."""
-    decision = Decision(base_id=base.id, user_id=actor.id, count=choice.requested, verdicts=choice.to_dict())
+    """Write the decision's row, so that every clone can show why it is on its node; hold the placement lock while
+    calling."""
+    decision = Decision(
+        base_id=base.id,
+        user_id=actor.id,
+        count=choice.requested,
+        roster=_roster(session, [(verdict.node_id, verdict.node_name) for verdict in choice.verdicts]),
+        verdicts=grouping.grouped(choice),
+    )
     session.add(decision)
     session.flush()
     return decision
+
+
+def _roster(session: Session, nodes: list[tuple[int, str]]) -> Roster:
+    digest = hashlib.sha256(json.dumps(nodes).encode()).hexdigest()
+    known = session.scalar(select(Roster).where(Roster.digest == digest))
+    return known or Roster(digest=digest, nodes=nodes)
+
+
+def explained(decision: Decision) -> dict[str, Any]:
+    """The decision with a verdict for every node, as placement's Decision.to_dict."""
+    return grouping.spread(decision.verdicts, dict(decision.roster.nodes))

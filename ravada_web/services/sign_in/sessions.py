@@ -33,7 +33,7 @@ def begin(user: User, address: str, agent: str) -> str:
     with transaction() as session:
         user.signed_in_at = now()
         failures.forget_slips(user)
-        session.execute(delete(UserSession).where(UserSession.user_id == user.id, _expired()))
+        session.execute(delete(UserSession).where(UserSession.user_id == user.id, expired()))
         _make_room(session, user)
         session.add(UserSession(user_id=user.id, token_hash=digest(token), address=address[:64], agent=agent[:255]))
         events.record(session, user, "sign_in", user)
@@ -50,7 +50,8 @@ def _make_room(session: Session, user: User) -> None:
         events.record(session, user, "end_sign_ins", user, message("sign_in.oldest_ended", count=len(ids)))
 
 
-def _expired() -> ColumnElement[bool]:
+def expired() -> ColumnElement[bool]:
+    """The sessions that have ended by their age, or for want of use."""
     return (UserSession.seen_at < now() - idle()) | (UserSession.created_at < now() - longest())
 
 
@@ -95,7 +96,7 @@ def use(row: UserSession) -> None:
 
 def listing(user: User) -> Sequence[UserSession]:
     """The user's valid sessions, the last used first."""
-    query = select(UserSession).where(UserSession.user_id == user.id, ~_expired()).order_by(UserSession.seen_at.desc())
+    query = select(UserSession).where(UserSession.user_id == user.id, ~expired()).order_by(UserSession.seen_at.desc())
     return db.session.scalars(query).all()
 
 

@@ -17,6 +17,7 @@ from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.operations.outbox import queue
+from ravada_web.services.placements import choice as placement_choice
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_nodes
@@ -79,7 +80,7 @@ def test_a_node_that_must_not_be_used_gets_none(people: People, values: dict[str
     change(Node, Node.id == nodes[1], **values)
     decision = request_clones(people.administrator, wanted(people, base))
     assert spread() == {nodes[0]: 6, nodes[2]: 6}
-    assert decision.verdicts["verdicts"][1]["reason"]["code"] == code
+    assert placement_choice.explained(decision)["verdicts"][1]["reason"]["code"] == code
 
 
 def test_a_node_that_is_not_ticked_gets_none_and_the_verdict_says_so(people: People) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from ravada_web.extensions import db
 from ravada_web.models import Node, NodeSample, Pool, PoolSample, now
 from ravada_web.services.nodes import history as node_history
-from ravada_web.services.nodes.history import KEPT, STEPS, bucket
+from ravada_web.services.nodes.history import KEPT, bucket
 from ravada_web.services.transaction import transaction
 from tests.support.factories import make_nodes
 
@@ -67,12 +67,12 @@ def test_thinning_makes_averages_of_averages_and_can_be_repeated(migrated_app: F
 def test_what_is_too_old_for_its_step_goes(app: Flask) -> None:
     (node_id,) = make_nodes(1)
     with transaction() as session:
-        for step in STEPS:
+        for step in KEPT:
             for age in (KEPT[step] + timedelta(hours=3), KEPT[step] - timedelta(seconds=2 * step)):
                 session.add(NodeSample(node_id=node_id, step=step, at=bucket(now() - age, step), cpu_load=0.5))
     node_history.thin()
     kept = db.session.execute(select(NodeSample.step, func.count()).group_by(NodeSample.step)).all()
-    assert dict(kept) == dict.fromkeys(STEPS, 1)
+    assert dict(kept) == dict.fromkeys(KEPT, 1)
 
 
 def test_a_span_is_read_with_its_pools(app: Flask) -> None:
