@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 from markupsafe import escape
-from redis import Redis
 
-from ravada_web.extensions import queues
+from ravada_web.extensions import Queues, queues
 from ravada_web.models import Operation, User
 from ravada_web.services.operations.outbox import queue
 from ravada_web.services.operations.requests import request
@@ -136,7 +135,9 @@ def test_who_is_given_a_part_of_the_house_sees_no_jobs(
 
 def test_without_redis_the_jobs_say_so(people: People, sign_in: SignInAs, monkeypatch: pytest.MonkeyPatch) -> None:
     client = sign_in("administrator")
-    monkeypatch.setattr(queues, "redis", Redis(unix_socket_path="/nowhere"))
+    away = Queues()
+    away.connect("unix:///nowhere")
+    monkeypatch.setattr(queues, "redis", away.redis)
     for path in ("/workers/jobs/bulk/failed", "/workers/jobs/op-1-1"):
         assert client.get(path).status_code == 503
     assert client.get("/workers").status_code == 200
