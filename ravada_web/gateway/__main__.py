@@ -1,6 +1,7 @@
 """The gateway process: `python -m ravada_web.gateway`."""
 
 import asyncio
+import gc
 import resource
 import signal
 import sys
@@ -75,6 +76,11 @@ def run(app: Flask) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Threads that ask the database hand the interpreter back sooner than after Python's 5 ms: screens wait for it.
     sys.setswitchinterval(0.0005)
+    # Looking through all objects for cycles would stop every screen for a tenth of a second, and more with each visitor:
+    # what is there now stays, and the young ones, which a closed connection leaves behind, are looked at in large lots.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 1000)
     # Waiting for nodes has its own threads, and so have the checks: a node that hangs blocks neither.
     threads = [Rows(app, 6, "rows"), Rows(app, 6, "reach"), Rows(app, 1, "checks")]
     try:

@@ -105,7 +105,7 @@ class Crowd:
     def __init__(self, most: int) -> None:
         quarter = most // 4
         self._most = most
-        self._guests = _Hall(OF_ADDRESS, _Pile(Bounds(quarter, 2 * quarter, quarter, 3 * quarter, HELD_IN_ALL)))
+        self._guests = _Hall(OF_ADDRESS, _Pile(Bounds(2 * quarter, 2 * quarter, quarter, 3 * quarter, HELD_IN_ALL)))
         self._members = _Hall(OF_SESSION, _Pile(Bounds(most, most, most, most, HELD_IN_ALL)))
         self._all: set[Place] = set()
 
