@@ -76,8 +76,8 @@ def run(app: Flask) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Threads that ask the database hand the interpreter back sooner than after Python's 5 ms: screens wait for it.
     sys.setswitchinterval(0.0005)
-    # Looking through all objects for cycles would stop every screen for a tenth of a second, and more with each visitor:
-    # what is there now stays, and the young ones, which a closed connection leaves behind, are looked at in large lots.
+    # Looking through all objects for cycles would stop every screen for a tenth of a second, longer with each visitor.
+    # What is there now stays; the young ones, which a closed connection leaves behind, are looked at in large lots.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 1000)
