@@ -1,9 +1,10 @@
 """Storage on real nodes: who uses a pool, and the floor below which nothing more is put there."""
 
 import pytest
+from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import CloneState, Pool
+from ravada_web.models import CloneState, Pool, Replica, ReplicaState
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.errors import NodeRefuses
 from ravada_web.services.placements import choice as placement_choice
@@ -31,7 +32,9 @@ def test_every_file_of_a_pool_has_an_owner(cluster: Cluster) -> None:
     assert begun.state == "done", begun.error
     found = pool_of(cluster, "rvt2").usage
     assert found["kinds"]["clone"]["count"] == 2
-    assert found["kinds"]["base"]["count"] == 2, "the disk, and the overlay that clones are copies of"
+    on_it = select(Replica).where(Replica.node_id == cluster.node("rvt2").id, Replica.state == ReplicaState.READY)
+    disks = sum(len(replica.version.disks) for replica in db.session.scalars(on_it))
+    assert found["kinds"]["base"]["count"] == 2 * disks, "each disk, and the overlay that clones are copies of"
     assert found["kinds"]["orphan"]["count"] >= 1
     assert found["growth_mib"] > 0
     paths = {line["path"]: line["kind"] for line in found["biggest"]}
@@ -45,17 +48,19 @@ def test_below_its_floor_a_pool_takes_nothing_and_says_the_figure(cluster: Clust
     name = clone.node.name
     free = pool_of(cluster, name).free_mib
     assert free is not None
-    set_floor(cluster, name, free + 100)
+    # Its disk is this host's: what others free on it meanwhile is less than this.
+    floor = free + 2048
+    set_floor(cluster, name, floor)
     try:
         with pytest.raises(NodeRefuses) as refused:
             clone_actions.start(cluster.admin, [clone.id]).require_some()
-        assert refused.value.message.figures["why"].figures["floor_mib"] == free + 100
+        assert refused.value.message.figures["why"].figures["floor_mib"] == floor
         made = cluster.create("elsewhere", 4)
         assert name not in {other.node.name for other in made}
         verdicts = {
             verdict["node_name"]: verdict for verdict in placement_choice.explained(made[0].decision)["verdicts"]
         }
-        assert verdicts[name]["reason"]["figures"]["reserve_mib"] == free + 100
+        assert verdicts[name]["reason"]["figures"]["reserve_mib"] == floor
     finally:
         set_floor(cluster, name, None)
     clone_actions.start(cluster.admin, [clone.id])
