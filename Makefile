@@ -77,8 +77,8 @@ format: $(VENV)/installed ## put the code into ruff's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab or browser, on all processors
-	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
+test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab or browser, two a processor: half of their time is waiting
+	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses $$((2 * $$(nproc)))
 	$(BIN)/python -m pytest $(NO_LAB) -m clock
 
 fuzz: packages-fast $(VENV)/installed ## a million random answers of nodes, other ones each time, on all processors

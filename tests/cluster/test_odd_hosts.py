@@ -162,13 +162,13 @@ def finding(cluster: Cluster, code: str) -> Finding:
     return next(item for item in findings_of(cluster.node("rvt2")) if item.code == code)
 
 
-@pytest.mark.parametrize("line", ["DisableForwarding yes", "AllowTcpForwarding no", "AllowStreamLocalForwarding no"])
-def test_an_sshd_that_does_not_forward_is_named_and_the_node_is_up_once_it_does(cluster: Cluster, line: str) -> None:
-    with sshd_with(cluster.lab.nodes[1], line):
-        reason_is(cluster, "nodes.no_forwarding")
-        found = finding(cluster, "libvirt")
-        assert found.text.kind == "joining.libvirt_no_forwarding" and "libvirtd" not in found.remedy
-        assert up(cluster, "rvt3"), "no other node suffers"
+def test_an_sshd_that_does_not_forward_is_named_and_the_node_is_up_once_it_does(cluster: Cluster) -> None:
+    for line in ("DisableForwarding yes", "AllowTcpForwarding no", "AllowStreamLocalForwarding no"):
+        with sshd_with(cluster.lab.nodes[1], line):
+            reason_is(cluster, "nodes.no_forwarding")
+            found = finding(cluster, "libvirt")
+            assert found.text.kind == "joining.libvirt_no_forwarding" and "libvirtd" not in found.remedy, line
+            assert up(cluster, "rvt3"), "no other node suffers"
     well_again(cluster)
 
 
