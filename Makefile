@@ -8,8 +8,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export RAVADA_DATA ?= var
-# sudo drops the environment: what is set for the product is handed over by name.
-SETTINGS := $(foreach name,$(filter RAVADA_%,$(.VARIABLES)),$(name)='$($(name))')
+# sudo drops the environment: what is set for the product is handed over, by name alone. Command lines are everybody's
+# to read, and passwords are among the values.
+COMMA := ,
+BLANK := $(COMMA:,= )
+SETTINGS := $(subst $(BLANK),$(COMMA),$(strip $(filter RAVADA_%,$(.VARIABLES))))
 
 RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qemu-system-x86 qemu-utils ovmf \
 	redis-server openssh-client openssl util-linux \
@@ -56,7 +59,7 @@ $(VENV)/installed: requirements.txt | packages-run
 	@touch $@
 
 run: packages-run $(VENV)/installed ## run the product on this host, its own libvirt as the master node
-	@exec $(SUDO) env $(SETTINGS) $(BIN)/flask up
+	@exec $(if $(SUDO),$(SUDO) --preserve-env=$(SETTINGS)) $(BIN)/flask up
 
 demo: packages-lab $(VENV)/installed ## a lab of three real nodes with the product on it, until Ctrl-C
 	@exec $(SUDO) $(BIN)/python -m tests.lab.demo stay
