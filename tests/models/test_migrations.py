@@ -9,7 +9,8 @@ from sqlalchemy import inspect, select
 from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import db
-from ravada_web.models import Lock, Node
+from ravada_web.models import Decision, Lock, Node
+from ravada_web.services.audit.verification import Fault, verify
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.people.users import create
 from ravada_web.services.placements import choice as placement_choice
@@ -48,3 +49,18 @@ def test_placing_works_on_both(migrated_app: Flask) -> None:
     administrator, _password = create(None, "root", "administrator")
     decision = request_clones(administrator, Request(make_base(make_nodes(3)), 6, "pg", administrator.name))
     assert [verdict["taken"] for verdict in placement_choice.explained(decision)["verdicts"]] == [2, 2, 2]
+
+
+def test_the_log_and_decisions_of_before_are_taken_over(migrated_app: Flask) -> None:
+    administrator, _password = create(None, "root", "administrator")
+    decision = request_clones(administrator, Request(make_base(make_nodes(3)), 4, "pg", administrator.name)).id
+    said = placement_choice.explained(db.session.get_one(Decision, decision))
+    lines = verify().kept
+    db.session.remove()
+    downgrade(revision="0016")
+    upgrade()
+    proof = verify()
+    assert (proof.fault, proof.kept) == (Fault.NONE, lines) and lines > 1
+    assert placement_choice.explained(db.session.get_one(Decision, decision)) == said
+    create(None, "later", "user")
+    assert verify().kept == lines + 1
