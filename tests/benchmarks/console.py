@@ -179,8 +179,10 @@ def prepare(cluster: Cluster) -> tuple[list[int], list[Path]]:
 def live_pages(cluster: Cluster) -> dict[str, object]:
     """A thousand open pages, told of ten changes."""
     say(f"{LIVE_PAGES} live pages ...")
-    operator = users.by_name(users.first_administrator(), "viewer1")
-    cookies = [cookie_of(cluster.app, sessions.begin(operator, "127.0.0.1", "bench")) for _ in range(LIVE_PAGES // 20)]
+    operators = [users.by_name(users.first_administrator(), f"viewer{number}") for number in range(1, PER_DISPLAY)]
+    # A person has no more than 20 sessions, each with no more than 30 streams.
+    chosen = [operators[number % len(operators)] for number in range(LIVE_PAGES // 20)]
+    cookies = [cookie_of(cluster.app, sessions.begin(operator, "127.0.0.1", "bench")) for operator in chosen]
     gateway = cluster.pid_of("gateway")
     before, begun = cpu_seconds(gateway), time.perf_counter()
     delays = asyncio.run(streams.told(cluster.settings.port, cookies * 20, "operations"))
