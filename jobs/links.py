@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.loop import until_stopped
 from ravada_web import create_app
-from ravada_web.extensions import db
+from ravada_web.extensions import db, log_kept
 from ravada_web.remote.links import LinkKeeper, LinkState
 from ravada_web.services.nodes import endpoints, link_states
 from ravada_web.services.nodes.endpoints import Linked
@@ -19,7 +19,7 @@ READ_SECONDS = 0.5
 
 def run(app: Flask) -> None:
     """Keep the links in step with the nodes' rows until told to stop, then close them all."""
-    with app.app_context():
+    with app.app_context(), log_kept():
         keeper, began = LinkKeeper(endpoints.workspace()), time.time()
         try:
             wanted = Linked([], {})

@@ -5,9 +5,12 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from ravada_web import beats
+
 
 def until_stopped(seconds: float) -> Iterator[None]:
-    """Yield every so many seconds, until SIGTERM or SIGINT comes; only for a process's main thread."""
+    """Yield every so many seconds, each time with a beat, until SIGTERM or SIGINT comes; only for a process's main
+    thread."""
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -15,5 +18,7 @@ def until_stopped(seconds: float) -> Iterator[None]:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    beats.beat()
     while not stopped.wait(seconds):
         yield
+        beats.beat()

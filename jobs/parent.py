@@ -7,6 +7,7 @@ and comes back alone.
 import fcntl
 import gc
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from functools import partial
 from flask import Flask
 
 from jobs import links, ticker, worker
+from jobs.herald import Herald
 from jobs.supervision import Child, Supervisor
 from jobs.warmup import warm
 from ravada_web.config import Settings
@@ -30,13 +32,14 @@ WORKERS = {"interactive": 4, "checks": 2, "setup": 2, "default": 1, "batches": 3
 BEFORE = {"batches": ["default"]}
 # Checks come after pages: a round of hundreds of nodes takes most of a core.
 NICE = {"checks": 10}
+ANSWER_SECONDS = 0.2
 
 
 def run(app: Flask) -> None:
     """Run all processes until told to stop; to be called within `alone`."""
     set_name("parent")
     load(app)
-    Supervisor(stages(app, app.extensions["settings"])).run()
+    Supervisor(stages(app, app.extensions["settings"]), Herald(app).look).run()
 
 
 def load(app: Flask) -> None:
@@ -44,7 +47,7 @@ def load(app: Flask) -> None:
     warm()
     serving.load(app)
     db.engine.dispose()
-    queues.redis.close()
+    queues.close()
     # What is there now stays: the collector need not look at it again, nor touch its pages in each process.
     gc.collect()
     gc.freeze()
@@ -53,7 +56,9 @@ def load(app: Flask) -> None:
 def stages(app: Flask, settings: Settings) -> list[list[Child]]:
     """The processes, in the order in which they start; they are stopped from the last stage on."""
     return [
-        [Child("redis", partial(_redis, settings))] if settings.has_own_redis else [],
+        [Child("redis", partial(_redis, settings), answers=partial(_redis_answers, settings))]
+        if settings.has_own_redis
+        else [],
         [Child("links", partial(links.run, app))],
         [
             Child("web", partial(serving.serve, app, settings.run_dir / "web.sock")),
@@ -72,12 +77,24 @@ def _names(name: str, count: int) -> list[str]:
     return [name] if count == 1 else [f"{name} {number}" for number in range(1, count + 1)]
 
 
+def _redis_answers(settings: Settings) -> bool:
+    """Whether Redis says anything at all, within a moment: the parent has no time to wait."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        try:
+            connection.connect(str(settings.redis_socket))
+            connection.sendall(b"PING\r\n")
+            return bool(connection.recv(1))
+        except OSError:
+            return False
+
+
 def _redis(settings: Settings) -> None:
     """Become Redis: on a private socket, keeping nothing on the disk."""
-    socket = ("--port", "0", "--unixsocket", str(settings.redis_socket), "--unixsocketperm", "700")
+    place = ("--port", "0", "--unixsocket", str(settings.redis_socket), "--unixsocketperm", "700")
     storage = ("--dir", str(settings.data), "--save", "", "--appendonly", "no")
     title = ("--proc-title-template", "ravada: redis", "--loglevel", "warning")
-    os.execvp("redis-server", ["redis-server", *socket, *storage, *title])  # noqa: S606  no shell is wanted
+    os.execvp("redis-server", ["redis-server", *place, *storage, *title])  # noqa: S606  no shell is wanted
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.loop import until_stopped
 from jobs.periodic import Periodic, periodic_work
-from ravada_web import create_app
+from ravada_web import beats, create_app
 from ravada_web.config import Settings, settings
 from ravada_web.errors import RavadaError
 from ravada_web.extensions import db, log_kept, queues
@@ -65,6 +65,7 @@ class Ticker:
             with guarded(_tell("sweep"), work="sweep"):
                 self._sweep.run()
             for turn in self._turns:
+                beats.beat()
                 with guarded(_tell(turn.work.name), work=turn.work.name):
                     turn.take_if_due()
         except (RedisError, SQLAlchemyError, RavadaError) as error:

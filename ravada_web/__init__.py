@@ -11,6 +11,8 @@ from ravada_web.extensions import babel, csrf, db, limiter, login, migrate, queu
 from ravada_web.logs import configure_logs
 
 ROOT = Path(__file__).resolve().parent.parent
+# As many connections are open as may be, and none comes free: a page says so.
+POOL_SECONDS = 2.5
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -21,7 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("ravada_web", root_path=str(ROOT), template_folder="templates", static_folder="static")
     app.config.update(_flask_config(settings))
     app.extensions["settings"] = settings
-    for extension in (db, login, csrf, limiter, queues):
+    for extension in (db, login, csrf, queues, limiter):  # the limiter counts in the queues' Redis
         extension.init_app(app)
     babel.init_app(app, default_locale=settings.language)
     migrate.init_app(app, directory=str(ROOT / "migrations"))
@@ -38,7 +40,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
             # Errors go to logs and pages; the values of their statements, hashes of passwords among them, do not.
             "hide_parameters": True,
             # A connection to SQLite costs less than keeping one safe across the workers' forks.
-            **({"poolclass": NullPool} if sqlite else {"pool_pre_ping": True}),
+            **({"poolclass": NullPool} if sqlite else {"pool_pre_ping": True, "pool_timeout": POOL_SECONDS}),
         },
         "REDIS_URL": settings.redis_url,
         # limits has its own name for a socket's scheme.

@@ -6,9 +6,10 @@ import os
 import re
 import secrets
 import ssl
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -187,8 +188,8 @@ class Settings(BaseSettings):
         """The key that signs sessions: made at the first use, kept in the data folder (0600). Raises CannotRun."""
         path = self.data / "secret_key"
         with self._data_folder():
-            with suppress(FileExistsError), open(path, "x", opener=partial(os.open, mode=0o600)) as new:
-                new.write(secrets.token_urlsafe(48))
+            if not path.exists():
+                _make_whole(path, secrets.token_urlsafe(48))
             return path.read_text()
 
     def tls_context(self) -> ssl.SSLContext | None:
@@ -231,6 +232,15 @@ def _is_loopback(host: str) -> bool:
     except ValueError:
         return host == "localhost"
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _make_whole(path: Path, text: str) -> None:
+    """Make a file (0600) that is there with all of its text or not at all; another process's stays. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as new:
+        new.write(text)
+        new.flush()
+        with suppress(FileExistsError):
+            os.link(new.name, path)
 
 
 def read_settings() -> Settings:

@@ -58,3 +58,7 @@ class DatabaseBusy(RavadaError):
     """The database stayed locked for longer than we wait: nothing was written."""
 
     status = 503
+
+
+class DatabaseFull(DatabaseBusy):
+    """The disk of the database is full: nothing was written, the same request works once there is room."""

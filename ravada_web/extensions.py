@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from flask import Flask
+from flask import Flask, has_request_context
 from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -17,10 +17,10 @@ from redis import Redis
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
-from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy import Connection, Dialect, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
-from ravada_web import addresses
+from ravada_web import addresses, deadlines
 from ravada_web.translations import Catalogues
 
 WRITE = "ravada_write"
@@ -50,22 +50,45 @@ limiter = Limiter(key_func=lambda: addresses.counted(get_remote_address()))
 
 
 class Queues:
-    """The connection to Redis, shared by the queue, the ticker's lock and the rate limits."""
+    """The connections to Redis, shared by the queue, the ticker's lock and the rate limits: one for pages, which wait
+    for a moment alone, and one for all else."""
 
-    redis: Redis
+    _pages: Redis
+    _patient: Redis
+
+    def __init__(self) -> None:
+        self._breaker = deadlines.Breaker()
+
+    @property
+    def redis(self) -> Redis:
+        """The one for what is done now."""
+        return self._pages if has_request_context() else self._patient
 
     def init_app(self, app: Flask) -> None:
-        """Bind to the Redis of the application."""
+        """Bind to the Redis of the application; what counts attempts to sign in waits like a page."""
         self.connect(app.config["REDIS_URL"])
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = _options(deadlines.PAGES, self._breaker)
 
     def connect(self, url: str) -> None:
         """Use this Redis. A lost connection is reopened once, immediately: a page must not wait for an absent Redis."""
-        retry = Retry(NoBackoff(), 1)
-        self.redis = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=2, retry=retry)
+        self._breaker.reset()
+        self._pages = Redis.from_url(url, **_options(deadlines.PAGES, self._breaker))
+        once = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+        self._patient = Redis.from_url(url, **_options(deadlines.OTHERS, once))
+
+    def close(self) -> None:
+        """Close all connections; they open again where they are needed."""
+        self._pages.close()
+        self._patient.close()
 
     def wait_for_restarts(self) -> None:
         """From now on, in this process, try a lost connection again for 10 s: work is not given up for a restart."""
-        self.redis.set_retry(Retry(ConstantBackoff(0.1), 100, supported_errors=(RedisConnectionError,)))
+        self._patient.set_retry(Retry(ConstantBackoff(0.1), 100, supported_errors=(RedisConnectionError,)))
+
+
+def _options(limits: deadlines.Limits, retry: Retry) -> dict[str, Any]:
+    """How a client of Redis waits."""
+    return {"socket_timeout": limits.redis, "socket_connect_timeout": min(limits.redis, 2.0), "retry": retry}
 
 
 queues = Queues()
@@ -78,20 +101,26 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):
         return
     connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-        "recursive_triggers=ON",
-        "busy_timeout=10000",
-    ):
+    wait = f"busy_timeout={round(1000 * deadlines.present().lock)}"
+    for pragma in (wait, "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "recursive_triggers=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "do_connect")
+def _connect_to_postgresql(dialect: Dialect, _record: Any, args: Any, parameters: Any) -> Any:
+    """PostgreSQL with our deadlines; other databases as SQLAlchemy connects to them."""
+    if dialect.driver != "psycopg":
+        return None
+    from ravada_web import postgresql  # only where it is used: it takes megabytes
+
+    return postgresql.connect(*args, **parameters)
 
 
 @contextmanager
 def log_kept() -> Iterator[None]:
     """Keep SQLite's write-ahead log through the block: when its last connection closes, SQLite moves the log into the
-    database and waits for the disk, 15 ms after each transaction of ours, which all have connections of their own."""
+    database and waits for the disk, 15 ms after each transaction of ours, which all have connections of their own.
+    On a full disk the log could not be begun again, and nothing be read without it: so two processes keep it."""
     with ExitStack() as held:
         if db.engine.dialect.name == "sqlite":
             with suppress(sqlite3.Error):  # a database that is away now only makes it slower

@@ -28,7 +28,7 @@ def list_nodes(as_json: bool) -> None:
             "wanted": row.node.service_state,
             "state": row.node.observed,
             "trust": row.node.trust,
-            "reason": row.node.reason,
+            "reason": row.node.why,
             "last_seen": row.node.last_seen_at,
             "memory_free_mib": row.node.memory_free_mib,
             "memory_mib": row.node.memory_total_mib,

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from ravada_web import create_app
+from ravada_web import beats, create_app
 from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
 from ravada_web.gateway.consoles import PING_SECONDS, Consoles
@@ -39,7 +39,8 @@ async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> No
     crowd = Crowd(most_connections())
     front = Front(rows.app, crowd, streams, doors, Pages(settings.run_dir / "web.sock", crowd))
     listener = await front.listen()
-    work = [asyncio.create_task(hub.run()), asyncio.create_task(_check_periodically(doors, streams))]
+    background = (hub.run(), _check_periodically(doors, streams), _beat())
+    work = [asyncio.create_task(each) for each in background]
     log.info("the gateway listens", host=settings.host, port=settings.port)
     await asyncio.wait({asyncio.create_task(stopped.wait()), *work}, return_when=asyncio.FIRST_COMPLETED)
     listener.close()
@@ -52,6 +53,13 @@ async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> No
     await hub.close()
     for task in broken:
         task.result()
+
+
+async def _beat() -> None:
+    """Say that the loop goes on."""
+    while True:
+        beats.beat()
+        await asyncio.sleep(CHECK_SECONDS)
 
 
 async def _check_periodically(doors: Consoles, streams: Streams) -> None:

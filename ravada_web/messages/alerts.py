@@ -23,6 +23,11 @@ TEXTS: dict[str, Template] = {
     "alerts.flapped": Plural(
         "The state changed %(count)s time in the meantime.", "The state changed %(count)s times in the meantime."
     ),
+    # What is sent about the server itself
+    "alerts.server": N_("Server %(host)s"),
+    "alerts.process_still": N_("Server %(host)s: “%(process)s” is not responding. It is restarted automatically."),
+    "alerts.disk_full": N_("Server %(host)s: the disk of the data folder is %(used_percent)s full, %(free_mib)s free."),
+    "alerts.over": N_("Over: %(before)s"),
     # The test message
     "alerts.send_test": N_("Send test message to administrators"),
     "alerts.no_channel": N_(

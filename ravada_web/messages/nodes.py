@@ -3,6 +3,7 @@
 from ravada_web.messages.marks import N_, Plural, Template
 
 TEXTS: dict[str, Template] = {
+    "nodes.overdue": N_("Last checked at %(checked_at)s, so its present state is not known."),
     # Why a check found it so
     "nodes.check_hangs": N_("The check did not finish within %(deadline_seconds)s: something on the node hangs."),
     "nodes.link_starting": N_("SSH answers; the connection to libvirt is being set up, which takes a few seconds."),

@@ -46,7 +46,7 @@ TEXTS: dict[str, Template] = {
     "placement.wanted_draining": N_("draining"),
     "placement.wanted_maintenance": N_("in maintenance"),
     "placement.wanted_disabled": N_("not enabled"),
-    "placement.observed_unknown": N_("not checked yet"),
+    "placement.observed_unknown": N_("not known to be up"),
     "placement.observed_degraded": N_("degraded"),
     "placement.observed_down": N_("down"),
     "placement.replica_wanted": N_("waiting to be copied"),

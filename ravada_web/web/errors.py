@@ -1,16 +1,21 @@
 """Errors as people see them: a page in the same look, or a toast that leaves the page as it is."""
 
+import errno
+
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException, InternalServerError, TooManyRequests
 
-from ravada_web.errors import NotAllowed, RavadaError
+from ravada_web.errors import DatabaseBusy, NotAllowed, RavadaError
 from ravada_web.extensions import db
+from ravada_web.messages import message
+from ravada_web.services import transaction
 from ravada_web.services.audit import refusals
 from ravada_web.web.guard import me
 from ravada_web.web.htmx import add_toast, wants_fragment
@@ -40,7 +45,8 @@ TEXTS = {
 def init_app(app: Flask) -> None:
     """Answer every error in the pages' own look."""
     app.register_error_handler(RavadaError, _refused)
-    app.register_error_handler(OperationalError, _database)
+    for away in (OperationalError, InterfaceError, NoConnection):
+        app.register_error_handler(away, _database)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(TooManyRequests, _too_many)
     app.register_error_handler(InternalServerError, _unexpected)
@@ -51,6 +57,8 @@ def _refused(error: RavadaError) -> Response:
     """What a use case would not do; what somebody may not do is written down, too."""
     if isinstance(error, NotAllowed) and current_user.is_authenticated:
         refusals.record_refusal(me(), f"{request.method} {request.path}"[:200])
+    if isinstance(error, DatabaseBusy):
+        _show_as_to_nobody()
     return problem(error.status, str(error))
 
 
@@ -79,17 +87,24 @@ def _too_many(_error: TooManyRequests) -> Response:
     return problem(429, _("Too many failed attempts with this name from your address. Wait a minute and try again."))
 
 
-def _unexpected(_error: InternalServerError) -> Response:
+def _unexpected(error: InternalServerError) -> Response:
     db.session.rollback()
+    original = error.original_exception
+    if isinstance(original, OSError) and original.errno in (errno.ENOSPC, errno.EDQUOT):
+        return problem(503, str(message("general.disk_full")))
     return problem(500, str(TEXTS[500]))
 
 
-def _database(error: OperationalError) -> Response:
-    """A database that is locked or away is said so; what it would have written was not."""
+def _database(error: SQLAlchemyError) -> Response:
+    """A database that is busy, full or away is said so; what it would have written was not."""
     db.session.rollback()
-    # The page that says so must not ask the database again who is looking: it is shown as to nobody.
-    g._login_user = AnonymousUserMixin()
-    log.error("database", error=str(error.orig))
-    if "locked" in str(error.orig):
-        return problem(503, _("The database is busy. Nothing was changed; try again in a moment."))
+    _show_as_to_nobody()
+    log.error("database", error=str(getattr(error, "orig", None) or error))
+    if refused := transaction.refusal(error):
+        return problem(refused.status, str(refused))
     return problem(503, _("The database is not responding. Nothing was changed; tell your administrator."))
+
+
+def _show_as_to_nobody() -> None:
+    """The page that says what is wrong with the database must not ask it again who is looking."""
+    g._login_user = AnonymousUserMixin()

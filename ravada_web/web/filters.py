@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from ravada_web.messages import formats
 from ravada_web.messages.placement import stored_reason
 from ravada_web.models import now
-from ravada_web.services.monitoring import alerts
+from ravada_web.services.monitoring import alerts, standstill
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.operations import outbox, workers
@@ -45,6 +45,8 @@ def init_app(app: Flask) -> None:
         browser_path=browser_path,
         now=now,
         alarm=alerts.summary,
+        standing_still=standstill.parts,
+        server_disk=standstill.disk,
         can=rights.can,
         labels=labels,
         summary=operation_list.summary,

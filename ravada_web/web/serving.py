@@ -13,12 +13,16 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from sqlalchemy.orm import configure_mappers
 
+from ravada_web import beats
 from ravada_web.process import die_with, set_name
 
 workers = max(3, min(16, 1 + (os.cpu_count() or 1)))
 worker_class, threads, worker_connections = "gthread", 2, 2
+# A process of the pages that does not go on for so long is killed and replaced; one that waits for a page does go on.
+timeout = 10
 # The gateway opens a connection for each request.
 keepalive = 0
 preload_app = True
@@ -54,6 +58,15 @@ def post_fork(server: Any, _worker: Any) -> None:
     set_name("web worker")
 
 
+class _Arbiter(Arbiter):  # type: ignore[misc]  gunicorn has no types
+    """gunicorn's parent of the pages' processes, which says that it goes on."""
+
+    def murder_workers(self) -> None:
+        """Called every second."""
+        beats.beat()
+        super().murder_workers()
+
+
 class _Server(BaseApplication):
     """gunicorn with this file's settings, on an application that is at hand and a socket."""
 
@@ -68,6 +81,10 @@ class _Server(BaseApplication):
 
     def load(self) -> Flask:
         return self._app
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        _Arbiter(self).run()
 
 
 def serve(app: Flask, socket: Path) -> None:

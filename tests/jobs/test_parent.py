@@ -1,15 +1,18 @@
 """The product as its user starts it, `flask up`: what runs, what comes back when killed, and how it ends."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,8 @@ class Product:
     settings: Settings
     process: "subprocess.Popen[bytes]"
     log: Path
+    # What was posted to the webhook of alerts.
+    told: list[str]
 
     @property
     def processes(self) -> dict[str, int]:
@@ -54,14 +59,26 @@ class Product:
         except OSError:
             return 0
 
+    def still(self) -> set[str]:
+        """What stands still, as a page says it."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.settings.port}/login", timeout=20) as answer:
+            said = re.search(r"Not responding: ([^<]+)<", str(answer.read(), "utf-8"))
+        return set(said[1].split(", ")) if said else set()
+
 
 @contextmanager
 def started(folder: Path) -> Iterator[Product]:
     """The product, ready; whatever is left of it is killed when the block ends."""
-    settings = Settings(data=folder / "a user's 50% ñ", port=free_port(), master="ssh")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(up(), cwd=ROOT, env=environment(settings), stdout=log, stderr=log)
-    product = Product(settings, process, folder / "log")
+    with webhook() as (url, told):
+        settings = Settings(data=folder / "a user's 50% ñ", port=free_port(), master="ssh", alert_webhook_url=url)
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(up(), cwd=ROOT, env=environment(settings), stdout=log, stderr=log)
+        yield from running(Product(settings, process, folder / "log", told))
+
+
+def running(product: Product) -> Iterator[Product]:
+    """Wait until it is ready; in the end kill what is left of it."""
+    process = product.process
     try:
         wait_until(lambda: product.get("/readyz") == 200, 60, f"it is ready; its log is {product.log}")
         yield product
@@ -72,13 +89,38 @@ def started(folder: Path) -> Iterator[Product]:
         process.wait()
 
 
+@contextmanager
+def webhook() -> Iterator[tuple[str, list[str]]]:
+    """The address of a webhook, and what is posted to it."""
+    told: list[str] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/", told
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def up() -> list[str]:
     return [sys.executable, "-m", "flask", "up"]
 
 
 def environment(settings: Settings) -> dict[str, str]:
     mine = {"RAVADA_DATA": str(settings.data), "RAVADA_PORT": str(settings.port), "RAVADA_MASTER": settings.master}
-    return os.environ | mine | {"FLASK_APP": "tests.support.more_jobs"}
+    mine |= {"FLASK_APP": "tests.support.more_jobs", "RAVADA_ALERT_WEBHOOK_URL": settings.alert_webhook_url}
+    return os.environ | mine
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +199,28 @@ def test_a_killed_process_comes_back_alone_within_a_second(product: Product, nam
     after = product.processes
     assert {other: after[other] for other in NAMES - {name}} == {other: before[other] for other in NAMES - {name}}
     wait_until(lambda: product.get("/readyz") == 200, 10, "work is done again")
+
+
+def stop(pid: int) -> None:
+    """As what hangs: it neither goes on nor ends."""
+    os.kill(pid, signal.SIGSTOP)
+
+
+@pytest.mark.clock
+def test_what_stands_still_is_said_on_every_page_within_15_s_and_told_and_comes_back(product: Product) -> None:
+    """All at once, since it takes its time: each alone, and Redis, web and gateway as well, are like these."""
+    before, names = product.processes, {"ticker", "links", "worker checks 1"}
+    product.told.clear()
+    with long_job(product) as (job, horse):
+        for pid in (horse, *(before[name] for name in names)):
+            stop(pid)
+        wait_until(lambda: product.still() >= {*names, "worker bulk"}, 15, "the pages say so")
+        wait_until(lambda: all(name in str(product.told) for name in (*names, "worker bulk")), 15, "it is told")
+        wait_until(lambda: job.get_status(refresh=True) == "failed", 15, "the worker has ended its job")
+    wait_until(lambda: names.isdisjoint(product.still()), 15, "the page says so no more")
+    wait_until(lambda: product.get("/readyz") == 200, 30, "work is done again")
+    after = product.processes
+    assert {name for name in NAMES if after[name] != before[name]} == names
 
 
 def test_a_killed_work_horse_leaves_its_worker(product: Product) -> None:

@@ -71,7 +71,6 @@ def make_nodes(count: int = 3, *, memory_mib: int = 16384, disk_mib: int = 100_0
                 is_master=number == 1,
                 observed=Observed.UP,
                 last_seen_at=moment,
-                checked_at=moment,
                 figures_at=moment,
                 cpus=8,
                 cpu_load=0.1,

@@ -1,10 +1,17 @@
 """A node's health: what the last checks saw of it."""
 
+from collections.abc import MutableMapping
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from sqlalchemy import ColumnElement, case
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ravada_web.models.types import Moment, Word, Words
+from ravada_web.config import settings
+from ravada_web.messages import Message, message
+from ravada_web.models.types import Moment, Word, Words, now
 
 
 class Observed(StrEnum):
@@ -23,10 +30,21 @@ class Trust(StrEnum):
     CHANGED = "changed"
 
 
-class Health:
-    """As the checks write it; `reason` says why it is not up."""
+# What was seen is believed for so many intervals of the checks, and for so many seconds at least; what did not answer,
+# for as long again as a check waits for it.
+BELIEVED_INTERVALS, BELIEVED_SECONDS, SILENT_SECONDS = 3, 15.0, 8.0
 
-    observed: Mapped[Word] = mapped_column(default=Observed.UNKNOWN)
+
+def believed_since(seen: str = Observed.UP) -> datetime:
+    """What was seen so before this moment is no longer known: it should have been looked at again since."""
+    seconds = max(BELIEVED_SECONDS, BELIEVED_INTERVALS * settings().check_interval)
+    return now() - timedelta(seconds=seconds if seen == Observed.UP else seconds + SILENT_SECONDS)
+
+
+class Health:
+    """As the checks write it; `reason` says why it was not up when it was seen last."""
+
+    seen: Mapped[Word] = mapped_column("observed", default=Observed.UNKNOWN)
     trust: Mapped[Word] = mapped_column(default=Trust.PINNED)
     reason: Mapped[Words]
     last_seen_at: Mapped[Moment | None]
@@ -38,6 +56,43 @@ class Health:
     # What the last check waited for SSH and for libvirt, in milliseconds.
     ssh_ms: Mapped[float | None]
     libvirt_ms: Mapped[float | None]
+
+    @hybrid_property
+    def observed(self) -> str:
+        """What was seen last; unknown where that is too long ago."""
+        return Observed.UNKNOWN if self.is_overdue else self.seen
+
+    @observed.inplace.setter
+    def _see(self, value: str) -> None:
+        self.seen = value
+
+    @observed.inplace.update_expression
+    @classmethod
+    def _update_seen(cls, value: Any) -> list[tuple[Any, Any]]:
+        return [(cls.seen, value)]
+
+    @observed.inplace.bulk_dml
+    @classmethod
+    def _insert_seen(cls, mapping: MutableMapping[str, Any], value: Any) -> None:
+        mapping["seen"] = value
+
+    @observed.inplace.expression
+    @classmethod
+    def _observed_now(cls) -> ColumnElement[str]:
+        up = (cls.seen == Observed.UP) & (cls.checked_at < believed_since())
+        return case((up | (cls.checked_at < believed_since(Observed.DOWN)), Observed.UNKNOWN.value), else_=cls.seen)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was seen so long ago that its state is no longer known."""
+        return self.checked_at is not None and self.checked_at < believed_since(self.seen)
+
+    @property
+    def why(self) -> Message:
+        """Why it is observed as it is, where that needs a reason: that of the last check, or that none came since."""
+        if self.is_overdue and self.checked_at:
+            return message("nodes.overdue", checked_at=self.checked_at)
+        return self.reason
 
     @property
     def is_reachable(self) -> bool:

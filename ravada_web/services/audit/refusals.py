@@ -12,7 +12,7 @@ from ravada_web.messages import message
 from ravada_web.models import Event, User
 from ravada_web.services import rate_limits
 from ravada_web.services.audit import origin
-from ravada_web.services.transaction import transaction
+from ravada_web.services.transaction import note
 
 log = structlog.get_logger()
 # The ids of those whose refusals wait, and of each how many do, what the last of them was, and from where.
@@ -77,9 +77,9 @@ def _write(actor: User, what: str, address: str) -> None:
     except RedisError as error:
         log.warning("refusals are not counted", error=str(error))
     text = message("general.denied", count=count, request=what)
-    with transaction() as session:
-        line = {"actor": actor.name, "action": "refused", "object_kind": "user", "object_id": actor.id}
-        session.add(Event(**line, object_name=actor.name, text=text, address=address, result="refused"))
+    line = {"actor": actor.name, "action": "refused", "object_kind": "user", "object_id": actor.id}
+    line |= {"object_name": actor.name, "text": text, "address": address, "result": "refused"}
+    note(lambda session: session.add(Event(**line)))
 
 
 def _taken(redis: Redis, user_id: int) -> dict[str, str]:

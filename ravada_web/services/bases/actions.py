@@ -139,8 +139,8 @@ def prepare(actor: User, base: Base) -> Operation:
 
 def _unreachable(kind: str, base: Base, node: Node) -> Message:
     """What that kind of message says of the node, with the reason where one is known."""
-    if node.reason:
-        return message(f"bases.{kind}_because", base=base.name, node=node.name, why=node.reason)
+    if node.why:
+        return message(f"bases.{kind}_because", base=base.name, node=node.name, why=node.why)
     return message(f"bases.{kind}", base=base.name, node=node.name)
 
 

@@ -102,8 +102,8 @@ def _directory(replica: Replica) -> str:
 
 
 def _require_reachable(node: Node) -> None:
-    if not node.is_reachable and node.reason:
-        raise Conflict(message("bases.node_unreachable_because", node=node.name, why=node.reason))
+    if not node.is_reachable and node.why:
+        raise Conflict(message("bases.node_unreachable_because", node=node.name, why=node.why))
     if not node.is_reachable:
         raise Conflict(message("bases.node_unreachable", node=node.name))
 

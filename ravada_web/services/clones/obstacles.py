@@ -117,7 +117,7 @@ def explain(node: Node, reason: Reason) -> Message:
         case "quarantined":
             return message("clones.why_quarantined", node=node.name)
         case "not_up":
-            return message("clones.why_away", node=node.name, why=node.reason)
+            return message("clones.why_away", node=node.name, why=node.why)
         case "not_enabled":
             return message("clones.why_closed", node=node.name)
         case "disk" | "disk_unknown" | "pool_off" if full := pools.no_room(node):

@@ -34,7 +34,7 @@ def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
     for node in nodes:
         _update(session, known, node, None, _trouble(node), moment)
         # Nothing new is known of the pools of a node that does not answer: they stay as they were.
-        if node.observed != Observed.DOWN:
+        if node.seen != Observed.DOWN:
             for pool in node.pools:
                 _update(session, known, node, pool, _pool_trouble(node, pool), moment)
 
@@ -47,7 +47,7 @@ def _trouble(node: Node) -> Trouble:
         return "", NOTHING
     if node.trust == Trust.CHANGED:
         return "quarantined", node.reason
-    return ("", NOTHING) if node.observed in (Observed.UP, Observed.UNKNOWN) else (node.observed, node.reason)
+    return ("", NOTHING) if node.seen in (Observed.UP, Observed.UNKNOWN) else (node.seen, node.reason)
 
 
 def _pool_trouble(node: Node, pool: Pool) -> Trouble:

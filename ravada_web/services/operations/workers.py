@@ -1,4 +1,6 @@
-"""The workers and their queues, as Redis knows them: which are alive, what each does, and queues without a worker."""
+"""The workers and their queues, as Redis knows them: which are alive, what each does, and queues without a worker; and
+all processes of this host, as their parent knows them.
+"""
 
 import time
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from rq import Worker
 from rq.rate_limit import RateLimitRegistry
 from rq.serializers import JSONSerializer
 
+from ravada_web import beats
 from ravada_web.extensions import queues
 from ravada_web.models import now, operation_of
 from ravada_web.services.operations import outbox
@@ -126,20 +129,48 @@ class _Known:
 
 
 @dataclass(frozen=True)
+class ProcessRow:
+    """A process of this host: since when it runs, when it said last that it goes on (None: not yet), and whether it is
+    `running`, `starting` or stands `still`."""
+
+    name: str
+    pid: int
+    since: datetime
+    heard_at: datetime | None
+    state: str
+
+
+@dataclass(frozen=True)
 class Overview:
-    """The queues and the workers; both are empty while Redis is away, which is shown elsewhere."""
+    """The queues and the workers, both empty while Redis is away, which is shown elsewhere; and the processes of this
+    host, none where each was started alone."""
 
     queues: Sequence[QueueRow]
     rows: Sequence[WorkerRow]
+    processes: Sequence[ProcessRow]
 
 
 def overview() -> Overview:
     """What the page of workers shows."""
+    processes = process_rows()
     try:
         rows = listing()
-        return Overview(queue_rows(rows), rows)
+        return Overview(queue_rows(rows), rows, processes)
     except RedisError:
-        return Overview((), ())
+        return Overview((), (), processes)
+
+
+def process_rows() -> list[ProcessRow]:
+    """The processes of this host that were started, in the order in which they start."""
+    return [_process_row(process) for process in beats.processes() if process.pid]
+
+
+def _process_row(process: beats.Process) -> ProcessRow:
+    passed = now() - timedelta(seconds=time.monotonic())
+    since = passed + timedelta(seconds=process.begun)
+    heard_at = passed + timedelta(seconds=process.beat) if process.beat > process.begun else None
+    state = "still" if process.still else "running" if heard_at else "starting"
+    return ProcessRow(process.name, process.pid, since, heard_at, state)
 
 
 def unserved() -> tuple[str, ...]:

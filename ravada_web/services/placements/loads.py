@@ -146,7 +146,7 @@ def _state(node: Node, allowed: bool, replica: str | None, directory: str, load:
         name=node.name,
         service_state=node.service_state,
         observed=node.observed,
-        reason=node.reason.to_json() if node.reason else {},
+        reason=node.why.to_json() if node.why else {},
         trust=node.trust,
         allowed=allowed,
         replica=replica,

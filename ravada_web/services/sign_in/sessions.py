@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
-from ravada_web.errors import DatabaseBusy, NotFound
+from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import User, UserSession, now
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
 from ravada_web.services.sign_in import failures
-from ravada_web.services.transaction import transaction
+from ravada_web.services.transaction import note, transaction
 
 # How exactly it is known when a session was last used: a page is not to write at every request.
 SEEN_EVERY = timedelta(minutes=1)
@@ -84,14 +84,9 @@ def still_valid(session_ids: Collection[int]) -> list[UserSession]:
 
 
 def use(row: UserSession) -> None:
-    """Record its use, to the minute; a database that is busy with other work is left alone."""
-    if now() - row.seen_at < SEEN_EVERY:
-        return
-    try:
-        with transaction():
-            row.seen_at = now()
-    except DatabaseBusy:
-        return
+    """Record its use, to the minute, if the database can take it now."""
+    if now() - row.seen_at >= SEEN_EVERY:
+        note(lambda _session: setattr(row, "seen_at", now()))
 
 
 def listing(user: User) -> Sequence[UserSession]:

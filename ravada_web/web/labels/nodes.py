@@ -11,6 +11,7 @@ STATES = {
     "degraded": Look(_l("Degraded"), "orange", "alert-triangle"),
     "down": Look(_l("Down"), "red", "plug-connected-x"),
 }
+OVERDUE = Look(_l("Unknown"), "orange", "help-circle")
 QUARANTINED = Look(_l("Quarantined"), "red", "shield-x")
 SERVICE_STATES = {
     "new": Look(_l("New"), "blue", "clock"),
@@ -47,7 +48,9 @@ CHARTS = {
 
 def of(node: Node) -> Look:
     """What was seen of the node last; another host key than the accepted one comes before all else."""
-    return QUARANTINED if node.trust == Trust.CHANGED else look_of(STATES, node.observed)
+    if node.trust == Trust.CHANGED:
+        return QUARANTINED
+    return OVERDUE if node.is_overdue else look_of(STATES, node.observed)
 
 
 def of_service(node: Node) -> Look | None:

@@ -3,7 +3,7 @@
 from ravada_web.models import Operation
 from ravada_web.services.operations import kinds, queue_jobs
 from ravada_web.services.operations.queue_jobs import JobRow
-from ravada_web.services.operations.workers import WorkerRow
+from ravada_web.services.operations.workers import ProcessRow, WorkerRow
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
 
@@ -30,6 +30,11 @@ WORKERS = {
     "busy": Look(_l("Busy"), "blue", "loader-2", busy=True),
     "gone": Look(_l("Lost"), "red", "plug-connected-x"),
 }
+PROCESSES = {
+    "running": Look(_l("Running"), "green", "circle-check"),
+    "starting": Look(_l("Starting"), "blue", "loader-2", busy=True),
+    "still": Look(_l("Not responding"), "red", "plug-connected-x"),
+}
 
 # Of a job, by RQ's names.
 JOBS = {
@@ -52,6 +57,11 @@ def of(operation: Operation) -> Look:
 def of_job(row: JobRow) -> Look:
     """How a job is shown."""
     return look_of(JOBS, row.state)
+
+
+def of_process(row: ProcessRow) -> Look:
+    """Whether a process goes on."""
+    return PROCESSES[row.state]
 
 
 def of_worker(row: WorkerRow) -> Look:
