@@ -137,7 +137,7 @@ def test_without_redis_the_jobs_say_so(people: People, sign_in: SignInAs, monkey
     client = sign_in("administrator")
     away = Queues()
     away.connect("unix:///nowhere")
-    monkeypatch.setattr(queues, "redis", away.redis)
+    monkeypatch.setattr(queues, "_pages", away._pages)
     for path in ("/workers/jobs/bulk/failed", "/workers/jobs/op-1-1"):
         assert client.get(path).status_code == 503
     assert client.get("/workers").status_code == 200

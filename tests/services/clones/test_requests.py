@@ -146,7 +146,7 @@ def test_users_may_not_ask_for_clones(people: People) -> None:
 
 def test_without_redis_nothing_is_written(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     base = make_base(make_nodes(1))
-    monkeypatch.setattr(queues, "redis", queues.redis.from_url("unix:///nowhere.sock"))
+    monkeypatch.setattr(queues, "_patient", queues.redis.from_url("unix:///nowhere.sock"))
     with pytest.raises(QueueUnreachable, match="temporarily unavailable"):
         request_clones(people.administrator, wanted(people, base))
     assert db.session.scalar(select(func.count()).select_from(Clone)) == 0
