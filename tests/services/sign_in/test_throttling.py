@@ -4,6 +4,8 @@ import pytest
 from flask import Flask
 from limits import parse
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ravada_web.extensions import limiter
 from ravada_web.services import rate_limits
@@ -52,7 +54,7 @@ def test_a_shared_key_is_slowed_and_never_closed(app: Flask) -> None:
 
 def test_without_redis_this_process_counts_alone(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     counter = Growing(parse("1 per minute"), ("alone", "name"), DAY)
-    away = Redis(unix_socket_path="/nonexistent/redis.sock")
+    away = Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(limiter.limiter.storage, "storage", away)
     monkeypatch.setattr(limiter.limiter.storage.lua_incr_expire, "registered_client", away)
     try:
