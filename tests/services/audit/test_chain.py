@@ -101,7 +101,7 @@ def _without_guards(*statements: str) -> None:
         ("INSERT INTO events (id, COPIED) SELECT 6, COPIED FROM events WHERE id = 5", Fault.LINE, 6),
     ],
 )
-def test_what_was_tampered_with_is_named(migrated_app: Flask, tampering: str, fault: Fault, line: int | None) -> None:
+def test_what_was_tampered_with_is_named(app: Flask, tampering: str, fault: Fault, line: int | None) -> None:
     _people(5)
     _without_guards(tampering)
     proof = verify()

@@ -208,10 +208,8 @@ def test_old_lines_of_the_audit_log_are_proved_from_the_archive_on(administrator
         (lambda rows: rows[:-1], Fault.ARCHIVE_END, None),
     ],
 )
-def test_an_archive_that_was_tampered_with_is_found(
-    administrator: User, tamper: Any, fault: Fault, line: int | None
-) -> None:
-    for number in range(9):
+def test_an_archive_that_was_tampered_with_is_found(app: Flask, tamper: Any, fault: Fault, line: int | None) -> None:
+    for number in range(10):
         users.create(None, f"person{number}", "user")
     with transaction() as session:
         age_events(session, 6)
