@@ -1,13 +1,12 @@
 """The links process, alone: `python -m jobs.links`. Keeps one SSH connection to every trusted node."""
 
-import time
-
 import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.loop import until_stopped
 from ravada_web import create_app
+from ravada_web.clock import now
 from ravada_web.extensions import db, log_kept
 from ravada_web.remote.links import LinkKeeper, LinkState
 from ravada_web.services.nodes import endpoints, link_states
@@ -20,7 +19,7 @@ READ_SECONDS = 0.5
 def run(app: Flask) -> None:
     """Keep the links in step with the nodes' rows until told to stop, then close them all."""
     with app.app_context(), log_kept():
-        keeper, began = LinkKeeper(endpoints.workspace()), time.time()
+        keeper, began = LinkKeeper(endpoints.workspace()), now().timestamp()
         try:
             wanted = Linked([], {})
             for _round in until_stopped(READ_SECONDS):

@@ -40,7 +40,10 @@ def _start_nothing() -> bool:
     configure_mappers()
     try:
         run(0, 0, power_work.start)
-        clone_batch.set_state(_no_operation(0), [0], CloneState.STOPPED)
+        with transaction() as session:
+            clone_batch.write_state(session, 0, [0], CloneState.STOPPED)
+        with suppress(Superseded), _no_operation(0).writing():
+            pass
         clone_batch.still_ours(_no_operation(0), 0)
         with suppress(Superseded):
             _no_operation(0).check()

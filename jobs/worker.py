@@ -30,7 +30,7 @@ from ravada_web.process import die_with, set_name
 from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.operations.outbox import wait_for_queue
 from ravada_web.services.operations.sweep import ALIVE_SECONDS, heartbeat_key
-from ravada_web.services.operations.workers import WORKER_TTL
+from ravada_web.services.operations.workers import WORKER_TTL, say_alive
 
 log = structlog.get_logger()
 
@@ -90,6 +90,7 @@ class DesktopWorker(Worker):
             self.connection.delete(self.key)
             self.register_birth()  # type: ignore[no-untyped-call]
         super().heartbeat(timeout, pipeline)
+        say_alive(self.key)
 
     def prepare_execution(self, job: Job) -> Execution:
         """Write the job's heartbeat before it begins."""

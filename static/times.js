@@ -11,10 +11,9 @@
 
   // The same words as the server's (filters.py), in the page's language.
   function distance(seconds) {
-    const size = SIZES.findIndex((size) => Math.abs(seconds) >= size);
+    const size = SIZES.findIndex((size) => seconds >= size);
     if (size < 0) return told.dataset.now;
-    const span = `${Math.floor(Math.abs(seconds) / SIZES[size])} ${units[size]}`;
-    return (seconds > 0 ? told.dataset.ago : told.dataset.in).replace("#", span);
+    return told.dataset.ago.replace("#", `${Math.floor(seconds / SIZES[size])} ${units[size]}`);
   }
 
   function freshen() {

@@ -4,11 +4,12 @@ import io
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import libvirt
 from PIL import Image
 
+from ravada_web.clock import now
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.domain_xml import offer_display
 from ravada_web.hypervisor.errors import HypervisorError, reading, translated
@@ -95,7 +96,7 @@ def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int
         graphics = parse(domain.XMLDesc()).find("./devices/graphics[@type='spice']")
         if graphics is None:
             raise HypervisorError(message("hypervisor.no_viewer_display"))
-        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        until = now() + timedelta(seconds=seconds)
         # Open connections stay; only new ones need the password.
         graphics.attrib |= {"passwd": password, "passwdValidTo": until.strftime("%Y-%m-%dT%H:%M:%S")}
         domain.updateDeviceFlags(ET.tostring(graphics, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)

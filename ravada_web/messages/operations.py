@@ -11,6 +11,7 @@ TEXTS: dict[str, Template] = {
         "The worker crashed %(count)s time. Check the log of the workers, then retry.",
         "The worker crashed %(count)s times. Check the log of the workers, then retry.",
     ),
+    "operations.left_unfinished": N_("Its operation ended before this was done."),
     # What cannot be done
     "operations.not_found": N_("Operation not found."),
     "operations.beyond_scope": N_("This also affects desktops, bases or nodes outside your scope."),

@@ -1,5 +1,6 @@
 """Tables, relations and tiny properties; no I/O and no HTTP."""
 
+from ravada_web.clock import now
 from ravada_web.models.alert import Alert
 from ravada_web.models.base import (
     AllowedNode,
@@ -12,17 +13,37 @@ from ravada_web.models.base import (
     Replica,
     ReplicaState,
 )
-from ravada_web.models.clone import AT_REST, IN_WORK, USING_MEMORY, Clone, CloneNic, CloneState, Decision, Roster
+from ravada_web.models.clone import (
+    AT_REST,
+    IN_WORK,
+    ROUND_NOW,
+    USING_MEMORY,
+    Clone,
+    CloneNic,
+    CloneState,
+    Decision,
+    Roster,
+)
 from ravada_web.models.console import Console, Ticket
 from ravada_web.models.node import Access, Level, Node, Observed, Pool, ServiceState, Trust
-from ravada_web.models.operation import AuditChain, Event, Lock, Operation, OperationState, attempt_id, operation_of
+from ravada_web.models.operation import (
+    OVER,
+    AuditChain,
+    Event,
+    Lock,
+    Operation,
+    OperationState,
+    attempt_id,
+    operation_of,
+)
 from ravada_web.models.sample import NodeSample, PoolSample
-from ravada_web.models.types import now
 from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession, name_key
 
 __all__ = [
     "AT_REST",
     "IN_WORK",
+    "OVER",
+    "ROUND_NOW",
     "USING_MEMORY",
     "Access",
     "Alert",

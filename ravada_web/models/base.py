@@ -6,9 +6,10 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from ravada_web.clock import now
 from ravada_web.extensions import db
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, Words, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, Words
 from ravada_web.models.user import User
 
 

@@ -3,13 +3,14 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from ravada_web.clock import now
 from ravada_web.extensions import db
 from ravada_web.models.base import Base, BaseDisk, BaseVersion, FileKind
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, Words, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, Words
 from ravada_web.models.user import User
 
 
@@ -99,10 +100,14 @@ class Clone(db.Model):
     start_after: Mapped[bool] = mapped_column(default=False)
     operation_id: Mapped[int | None] = mapped_column(ForeignKey("operations.id", ondelete="SET NULL"), index=True)
     created_at: Mapped[Moment] = mapped_column(default=now)
-    # When its start was last asked for: until the node's figures are newer, its memory is charged on top of them.
+    # When its start was last asked for.
     started_at: Mapped[Moment | None]
-    # When an operation last moved it: what a check saw before that is outdated.
-    changed_at: Mapped[Moment] = mapped_column(default=now)
+    # The round of its node's checks that had begun last when it was made, when it was last started, and when an
+    # operation last moved it. Until figures of a later one are there, its disk and memory are charged on top of them;
+    # what an earlier one saw of it is outdated.
+    made_round: Mapped[int] = mapped_column(default=0)
+    started_round: Mapped[int | None]
+    changed_round: Mapped[int] = mapped_column(default=0)
     # The socket of its display on its node, known while it runs.
     display: Mapped[Sentence]
     # Its guest is paused since a disk of it could not be written: it resumes once there is space.
@@ -128,6 +133,10 @@ class Clone(db.Model):
         if file.kind == FileKind.NVRAM:
             return f"{self.name}.{self.uuid[:8]}.nvram.fd"
         return self.disk_file(file.target)
+
+
+# The round of its node's checks that a clone's row is written in, for UPDATE.
+ROUND_NOW = select(Node.rounds_begun).where(Node.id == Clone.node_id).correlate(Clone).scalar_subquery()
 
 
 class CloneNic(db.Model):

@@ -3,9 +3,10 @@
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from ravada_web.clock import now
 from ravada_web.extensions import db
 from ravada_web.models.clone import Clone
-from ravada_web.models.types import Id, Moment, Name, Sentence, Word, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Word
 from ravada_web.models.user import User
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from ravada_web.clock import now
 from ravada_web.extensions import db
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Word, Words, now
+from ravada_web.models.types import Id, Moment, Name, Word, Words
 from ravada_web.models.user import User
 
 
@@ -25,6 +26,10 @@ class OperationState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+# States in which an operation has ended.
+OVER = (OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED)
 
 
 def attempt_id(operation_id: int, attempt: int) -> str:
@@ -82,7 +87,7 @@ class Operation(db.Model):
     @property
     def over(self) -> bool:
         """Whether it has ended."""
-        return self.state in (OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED)
+        return self.state in OVER
 
 
 class Event(db.Model):

@@ -46,11 +46,6 @@ class MessageText(TypeDecorator[Message]):
         return self if isinstance(value, Message) else Text()
 
 
-def now() -> datetime:
-    """This moment, in UTC."""
-    return datetime.now(UTC)
-
-
 Id = Annotated[int, mapped_column(primary_key=True)]
 Name = Annotated[str, mapped_column(String(64))]
 Word = Annotated[str, mapped_column(String(32))]

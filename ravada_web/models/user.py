@@ -7,8 +7,9 @@ from flask_login import UserMixin
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from ravada_web.clock import now
 from ravada_web.extensions import db
-from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word, now
+from ravada_web.models.types import Id, Moment, Name, Sentence, Size, Word
 
 
 class Role(StrEnum):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ravada_web.clock import now
 from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.remote import failures, ssh
@@ -44,7 +45,7 @@ class Link:
 
     def __init__(self, workspace: Workspace, target: Target, remote_socket: str) -> None:
         self.target = target
-        self.state = LinkState(False, time.time(), message("remote.link_starting", name=target.name))
+        self.state = LinkState(False, now().timestamp(), message("remote.link_starting", name=target.name))
         self.retry_at = 0.0
         self._workspace = workspace
         self._remote_socket = remote_socket
@@ -131,7 +132,7 @@ class Link:
         self.retry_at = time.monotonic() + self._delay
 
     def _set_state(self, up: bool, reason: Message) -> None:
-        since = self.state.since if up == self.state.up else time.time()
+        since = self.state.since if up == self.state.up else now().timestamp()
         self.state = LinkState(up, since, reason)
 
     def stop(self) -> None:
@@ -165,7 +166,7 @@ class LinkKeeper:
         self._workspace = workspace
         self._remote_socket = remote_socket
         self._links: dict[int, Link] = {}
-        self._began = time.time()
+        self._began = now().timestamp()
         workspace.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = (workspace.run_dir / "links.lock").open("w")
         try:
@@ -218,7 +219,8 @@ def renew_link(workspace: Workspace, target: Target, after: float = RENEW_SECOND
     """Have the link made anew, where it is `after` seconds old: what its sshd allows is settled when it is made."""
     control = workspace.control(target)
     try:
-        young = time.time() - control.stat().st_mtime < after
+        # Made by this host's clock, which may have been set back since: then nobody knows how old it is.
+        young = 0 <= time.time() - control.stat().st_mtime < after
     except FileNotFoundError:
         return
     if not young:

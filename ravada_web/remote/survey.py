@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ravada_web.clock import now
 from ravada_web.messages import message
 from ravada_web.messages.foreign import Nonsense, lines, real, whole
 from ravada_web.remote import libvirt_daemon
@@ -113,7 +114,7 @@ class Survey:
 
 def survey(workspace: Workspace, target: Target, deadline: float = SURVEY_SECONDS) -> Survey:
     """Survey a host. Raises what `run` raises."""
-    sent, started = time.time(), time.monotonic()
+    sent, started = now().timestamp(), time.monotonic()
     argv = ["sh", "-c", _SCRIPT]
     step = message("remote.step_survey")
     raw = run(workspace, target, argv, deadline=deadline, fresh=True, step=step)

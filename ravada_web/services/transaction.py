@@ -2,8 +2,9 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from sqlalchemy import select
@@ -103,3 +104,10 @@ def hold_lock(session: Session, name: str) -> None:
     """Make choices of one kind serial until the transaction's end (SQLite's write lock does so already)."""
     if session.get_bind().dialect.name != "sqlite":
         session.execute(select(Lock).where(Lock.name == name).with_for_update()).scalar_one()
+
+
+def hold_rows(session: Session, table: type[Any], ids: Collection[int]) -> None:
+    """Keep rows as they are until the transaction's end, for what is decided on them (SQLite's write lock does so
+    already). They are locked in one order, so that two who want the same ones wait for each other in turn."""
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(select(table.id).where(table.id.in_(ids)).order_by(table.id).with_for_update(key_share=True))

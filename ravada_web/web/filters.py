@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask, g
 from markupsafe import Markup, escape
 
+from ravada_web.clock import age
 from ravada_web.messages import formats
 from ravada_web.messages.placement import stored_reason
 from ravada_web.models import now
@@ -57,22 +58,25 @@ def init_app(app: Flask) -> None:
 
 
 def ago(moment: datetime | None) -> str:
-    """A moment as “3 min ago”, the exact time in its title; times.js keeps it fresh, with the reader's own clock."""
+    """A moment as “3 min ago”, the exact time in its title; times.js keeps it fresh, with the reader's own clock. How
+    long ago one in the future was is unknown."""
     if moment is None:
         return _("never")
     exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
-    text = escape(_distance(round((now() - moment).total_seconds(), 1)))
+    passed = age(moment)
+    if passed is None:
+        return Markup(f'<span title="{exact}">{escape(_("unknown"))}</span>')  # noqa: S704  escaped
+    text = escape(_distance(round(passed.total_seconds(), 1)))
     return Markup(f'<time datetime="{moment.isoformat()}" title="{exact}">{text}</time>')  # noqa: S704  escaped
 
 
 def _distance(seconds: float) -> str:
-    """So many seconds ago, or in so many, in the largest unit that is full."""
-    if -1 < seconds < 1:
+    """So many seconds ago, in the largest unit that is full."""
+    if seconds < 1:
         return _("just now")
     units = ((86400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s")))
-    size, unit = next(pair for pair in units if abs(seconds) >= pair[0])
-    span = f"{int(abs(seconds) // size)} {unit}"
-    return _("%(span)s ago", span=span) if seconds > 0 else _("in %(span)s", span=span)
+    size, unit = next(pair for pair in units if seconds >= pair[0])
+    return _("%(span)s ago", span=f"{int(seconds // size)} {unit}")
 
 
 def duration(time: timedelta) -> str:

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask
@@ -87,8 +86,9 @@ class Fleet:
                     checked_at=moment,
                     proved_at=moment,
                     facts=facts.to_dict(),
-                    # One host stands behind all: its facts are not read anew, which would find that out.
-                    facts_at=moment + timedelta(days=1),
+                    # One host stands behind all, and nobody is told so at every node.
+                    host_uuid=facts.host_uuid,
+                    facts_at=moment,
                     cpus=facts.cpus,
                     memory_total_mib=facts.memory_mib,
                     pools=[Pool(name="default", path="/var/lib/libvirt/images", total_mib=1, free_mib=1)],
@@ -99,7 +99,7 @@ class Fleet:
     def add_clones(self, count: int, owner_of: Callable[[int], int]) -> None:
         """Add so many clones of one base, spread over all nodes, each for the user that it has by its number."""
         node_ids = list(db.session.scalars(select(Node.id).order_by(Node.id)))
-        base_id, moment = make_base(node_ids), now()
+        base_id = make_base(node_ids)
         version_id = db.session.scalar(select(BaseVersion.id).where(BaseVersion.base_id == base_id))
         with transaction() as session:
             for first in range(0, count, 1000):
@@ -117,7 +117,6 @@ class Fleet:
                             "memory_mib": 512,
                             # In work: what a check does not see of them changes nothing.
                             "state": CloneState.CREATING,
-                            "changed_at": moment,
                         }
                         for number in range(first, min(first + 1000, count))
                     ],

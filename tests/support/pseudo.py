@@ -21,7 +21,6 @@ _READ = {
     "data-broken",
     "data-now",
     "data-ago",
-    "data-in",
     "data-units",
 }
 # What programs read, or people have typed: no words of ours.

@@ -248,7 +248,7 @@ def test_they_can_be_put_away_and_looked_up_again(people: People, sign_in: SignI
         (200, "3 min ago"),
         (7300, "2 h ago"),
         (5 * 86400 + 9, "5 d ago"),
-        (-90, "in 1 min"),
+        (-1, "just now"),
     ],
 )
 def test_how_long_ago(people: People, seconds: float, words: str) -> None:
@@ -257,6 +257,10 @@ def test_how_long_ago(people: People, seconds: float, words: str) -> None:
     assert text.endswith(f">{words}</time>")
     assert f'datetime="{moment.isoformat()}"' in text
     assert "UTC" in text
+
+
+def test_how_long_ago_a_moment_in_the_future_was_is_unknown(people: People) -> None:
+    assert ">unknown</span>" in ago(now() + timedelta(hours=1))
 
 
 def test_the_screen_of_a_paused_one_says_so_and_resumes_it(world: World, sign_in: SignIn) -> None:

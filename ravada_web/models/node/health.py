@@ -47,6 +47,10 @@ class Health:
     seen: Mapped[Word] = mapped_column("observed", default=Observed.UNKNOWN)
     trust: Mapped[Word] = mapped_column(default=Trust.PINNED)
     reason: Mapped[Words]
+    # Rounds of checks are numbered, node by node: the number of the one that began last, and of the newest that was
+    # written. Whatever clocks say, what a round saw is newer than all that was done before it began.
+    rounds_begun: Mapped[int] = mapped_column(default=0)
+    seen_round: Mapped[int] = mapped_column(default=0)
     last_seen_at: Mapped[Moment | None]
     checked_at: Mapped[Moment | None]
     # Since when it is observed as it is; checks running in which libvirt was slow, and that were good since.

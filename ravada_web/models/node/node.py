@@ -5,13 +5,14 @@ from enum import StrEnum
 from sqlalchemy import String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from ravada_web.clock import now
 from ravada_web.extensions import db
 from ravada_web.models.node.figures import Figures
 from ravada_web.models.node.health import Health
 from ravada_web.models.node.joining import Joining
 from ravada_web.models.node.pool import Pool
 from ravada_web.models.node.settings import NodeSettings
-from ravada_web.models.types import Id, Moment, Name, Word, now
+from ravada_web.models.types import Id, Moment, Name, Word
 
 
 class ServiceState(StrEnum):

@@ -28,7 +28,7 @@ from ravada_web.services.nodes.listing import master
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.requests import request
 from ravada_web.services.permissions import rights
-from ravada_web.services.transaction import transaction
+from ravada_web.services.transaction import hold_lock, hold_rows, transaction
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}")
 LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 32, 1 << 20
@@ -127,6 +127,7 @@ def prepare(actor: User, base: Base) -> Operation:
     rights.require(actor, "bases.change")
     outbox.require_queue()
     with transaction() as session:
+        session.refresh(base, with_for_update={"key_share": True})  # of two who ask at once, one is told
         if base.state in (BaseState.PREPARING, BaseState.READY):
             raise Conflict(message(f"bases.already_{base.state}", base=base.name))
         if not base.node.is_reachable:
@@ -151,6 +152,7 @@ def allow(actor: User, base: Base, node_ids: Collection[int]) -> None:
     outbox.require_queue()
     with transaction() as session:
         chosen = set(node_ids)
+        hold_rows(session, Node, chosen)
         nodes = {node.id: node for node in session.scalars(select(Node))}
         if not chosen <= set(nodes):
             raise InvalidInput({"nodes": message("nodes.gone")})
@@ -169,6 +171,7 @@ def remove(actor: User, base: Base) -> Operation:
     rights.require(actor, "bases.change")
     outbox.require_queue()
     with transaction() as session:
+        hold_lock(session, "placement")  # nobody makes a clone of it meanwhile
         count = session.scalar(select(func.count()).select_from(Clone).where(Clone.base_id == base.id))
         if count:
             raise Conflict(message("bases.has_clones", base=base.name, count=count))

@@ -11,7 +11,6 @@ from ravada_web.services.bases.inspection import Source
 from ravada_web.services.bases.source_images import with_command
 from ravada_web.services.nodes.listing import master
 from ravada_web.services.operations.execution import Handle
-from ravada_web.services.transaction import transaction
 
 
 def import_base(handle: Handle) -> None:
@@ -31,7 +30,7 @@ def import_base(handle: Handle) -> None:
 
 def _write(handle: Handle, node: Node, source: Source) -> int:
     hardware = domain_xml.read_hardware(source.template)
-    with transaction() as session:
+    with handle.writing() as session:
         if wrong := base_actions.invalid_name(session, handle.params["name"]):
             raise InvalidInput(wrong)
         base = Base(

@@ -23,7 +23,6 @@ from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Cancelled, Handle
 from ravada_web.services.storage import leftovers, pools
 from ravada_web.services.storage.file_names import template_name, temporary_name
-from ravada_web.services.transaction import transaction
 
 # A copy that is not like the original's manifest: the original is looked at before anybody is blamed.
 DIFFERS = ("bases.copy_differs", "remote.copy_length")
@@ -190,7 +189,7 @@ class _Copying:
 
     def _blame(self, source: Source, file: File, *, gone: bool) -> None:
         reason = replica_files.damage(file.name, source.node_name, gone=gone)
-        with transaction() as session:
+        with self._handle.writing() as session:
             row = session.get(Replica, source.replica_id)
             if row is not None and row.state == ReplicaState.READY:
                 replicas.doubt(session, row, ReplicaState.FAILED, reason)
@@ -310,7 +309,7 @@ def _discard(where: Target, part: str) -> None:
 
 def _set(handle: Handle, replica_id: int, **values: object) -> bool:
     """Write the replica's values, unless another operation has taken it over."""
-    with transaction() as session:
+    with handle.writing() as session:
         mine = update(Replica).where(Replica.id == replica_id, Replica.operation_id == handle.operation_id)
         done = session.execute(mine.values(**values))
         return isinstance(done, CursorResult) and done.rowcount > 0
@@ -331,7 +330,7 @@ def remove(handle: Handle) -> None:
         return
     _check(handle, replica_id)
     _delete(where, directory, names)
-    with transaction() as session:
+    with handle.writing() as session:
         row = session.get(Replica, replica_id)
         if row is None or row.operation_id != handle.operation_id or replicas.is_wanted(session, replica_id):
             return
@@ -352,7 +351,7 @@ def remove_base(handle: Handle) -> None:
     for where, directory, names in held:
         handle.check()
         _delete(where, directory, names)
-    with transaction() as session:
+    with handle.writing() as session:
         row = session.get(Base, handle.base_id)
         if row is not None:
             session.delete(row)

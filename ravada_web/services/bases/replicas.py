@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, contains_eager
 
+from ravada_web.clock import has_come
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import (
@@ -30,9 +31,9 @@ from ravada_web.models import (
 from ravada_web.services.audit import events
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.operations.kinds import kinds_on
-from ravada_web.services.operations.subjects import REPLICA
+from ravada_web.services.operations.subjects import REPLICA, OneReplica
 from ravada_web.services.permissions import scopes
-from ravada_web.services.transaction import transaction
+from ravada_web.services.transaction import hold_rows, transaction
 
 # How often replicas are settled that nobody has asked about.
 SETTLE_SECONDS = 10.0
@@ -76,6 +77,9 @@ def settle(
     One that failed is tried again when its time has come, and at once on the nodes that somebody `asked` for.
     """
     session.flush()
+    # Operations before their rows, as their jobs do: neither waits for the other.
+    owners = _unsettled(base_id, node_id).with_only_columns(Replica.operation_id)
+    hold_rows(session, Operation, [owner for owner in session.scalars(owners) if owner is not None])
     rows = session.execute(_unsettled(base_id, node_id).with_for_update(of=Replica)).all()
     for replica, wanted, operation in rows:
         _settle_one(session, actor, replica, wanted, operation, replica.node_id in asked)
@@ -118,7 +122,7 @@ def _due(replica: Replica, wanted: bool) -> bool:
     """Whether one that failed is tried again by itself: a copy that somebody cancelled is not."""
     if not replica.node.is_reachable:
         return False
-    return replica.retry_at <= now() if replica.retry_at else not wanted
+    return has_come(replica.retry_at, OneReplica.LONGEST_PAUSE) if replica.retry_at else not wanted
 
 
 def _take_back(operation: Operation) -> None:

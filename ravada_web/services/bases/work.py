@@ -28,7 +28,6 @@ from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import leftovers, pools
 from ravada_web.services.storage.file_names import template_name, temporary_name, version_file_name
-from ravada_web.services.transaction import transaction
 
 
 def prepare(handle: Handle) -> None:
@@ -53,7 +52,7 @@ def prepare(handle: Handle) -> None:
     names = {name for file in made for name in (file.file_name, template_name(file))}
     stamps = replica_files.stamps_of(endpoints.target(node), directory, names)
     replica = Replica(node_id=node.id, state=ReplicaState.READY, progress=100, directory=directory, stamps=stamps)
-    with transaction() as session:
+    with handle.writing() as session:
         _write_version(session, handle, base, replica, BaseVersion(number=number, prepared_at=now(), files=made))
 
 

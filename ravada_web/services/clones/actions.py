@@ -11,7 +11,7 @@ from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
-from ravada_web.models import AT_REST, Clone, CloneState, Node, User, now
+from ravada_web.models import AT_REST, ROUND_NOW, Clone, CloneState, Node, User, now
 from ravada_web.placement.starting import unserved
 from ravada_web.placement.types import NodeState
 from ravada_web.services.audit import events
@@ -32,7 +32,7 @@ from ravada_web.services.operations import outbox
 from ravada_web.services.operations.requests import request
 from ravada_web.services.people import quotas
 from ravada_web.services.permissions import rights, scopes
-from ravada_web.services.transaction import hold_lock, transaction
+from ravada_web.services.transaction import hold_lock, hold_rows, transaction
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Action:
     def _do(self, actor: User, clone_ids: Collection[int]) -> Outcome:
         with transaction() as session:
             hold_lock(session, "placement")
+            # Checks and jobs write without that lock: nobody moves these between the judgement and the move.
+            hold_rows(session, Clone, clone_ids)
             clones, outcome = _judged(session, actor, self, clone_ids)
             _move(session, actor, clones, self)
             return outcome
@@ -114,6 +116,7 @@ def resume(actor: User, node: Node) -> Outcome:
 
 def start_placed(session: Session, actor: User | None, clone_ids: Sequence[int], *, awaited: bool) -> list[int]:
     """Start clones of one node whose memory is reserved: new and restarting ones. Returns the operations' ids."""
+    hold_rows(session, Clone, clone_ids)
     chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids)).options(joinedload(Clone.node))).all()
     return _queue_batches(session, actor, chosen, "clones_start", CloneState.STARTING, awaited=awaited)
 
@@ -124,8 +127,9 @@ def may_delete(actor: User, clone: Clone) -> bool:
 
 
 def delete_volatile(session: Session, node: Node, clone_ids: Sequence[int]) -> None:
-    """Delete volatile clones that have stopped, as the system."""
-    chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids))).all()
+    """Delete those of these volatile clones that are stopped and stay so, as the system."""
+    hold_rows(session, Clone, clone_ids)
+    chosen = session.scalars(select(Clone).where(Clone.id.in_(clone_ids), Clone.state == _STOPPED)).all()
     for batch in batched(chosen, batch_size("clones_delete", node)):
         _queue_work(session, None, node, batch, "clones_delete", CloneState.DELETING, {}, awaited=False)
 
@@ -237,9 +241,10 @@ def _queue_work(
         awaited=awaited,
         items=len(batch),
     )
-    values: dict[str, Any] = {"state": state, "reason": NOTHING, "operation_id": operation.id, "changed_at": now()}
+    values: dict[str, Any] = {"state": state, "reason": NOTHING, "operation_id": operation.id}
+    values["changed_round"] = ROUND_NOW
     if state == CloneState.STARTING:
-        values["started_at"] = now()
+        values |= {"started_at": now(), "started_round": ROUND_NOW}
     # One that is forced off while it shuts down was the same before both.
     before = case((Clone.state.in_(AT_REST), Clone.state), (Clone.state == _STOPPING, Clone.state_before), else_="")
     values["state_before"] = before

@@ -15,26 +15,25 @@ from ravada_web.services.bases import replica_files
 from ravada_web.services.clones.batch import set_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
-from ravada_web.services.transaction import transaction
 
 
-def require_whole(node: Node, version_id: int) -> None:
+def require_whole(handle: Handle, node: Node, version_id: int) -> None:
     """Look at a version's files before clones are made of them; what is amiss is written down, and its mending begun.
 
     Raises Conflict with what is amiss, and RemoteError.
     """
-    _look(node, {version_id})
+    _look(handle, node, {version_id})
     if why := unusable(node.id, {version_id}).get(version_id):
         raise Conflict(why)
 
 
-def _look(node: Node, version_ids: Collection[int]) -> None:
+def _look(handle: Handle, node: Node, version_ids: Collection[int]) -> None:
     expected = replica_files.expected_on([node.id], list(version_ids)).get(node.id, [])
     where = endpoints.target(node)
     db.session.rollback()
     seen = replica_files.look(where, replica_files.to_look_at(expected))
     if findings := replica_files.compare(expected, seen):
-        with transaction() as session:
+        with handle.writing() as session:
             replica_files.note(session, findings)
 
 
@@ -67,5 +66,5 @@ def after_failed_starts(handle: Handle) -> list[Message]:
     if not failed:
         return []
     with suppress(RemoteError):  # why the start failed is said already
-        _look(failed[0].node, {clone.version_id for clone in failed})
+        _look(handle, failed[0].node, {clone.version_id for clone in failed})
     return set_aside(handle, failed)[1]

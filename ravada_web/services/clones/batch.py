@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor.errors import HypervisorUnreachable
 from ravada_web.messages import NOTHING, Message, message, sentences
-from ravada_web.models import BaseVersion, Clone, CloneState, Node, Replica, now
+from ravada_web.models import ROUND_NOW, BaseVersion, Clone, CloneState, Node, Replica
 from ravada_web.remote.errors import (
     DeadlineExceeded,
     HostKeyChanged,
@@ -24,7 +24,6 @@ from ravada_web.remote.errors import (
 )
 from ravada_web.services.clones.outcomes import by_reason
 from ravada_web.services.operations.execution import Cancelled, Handle, Superseded
-from ravada_web.services.transaction import transaction
 
 
 def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
@@ -84,11 +83,23 @@ class Failures:
 def set_state(
     handle: Handle, clone_ids: Sequence[int], state: CloneState, reason: Message = NOTHING, display: str = ""
 ) -> None:
-    """Write the clones' state; those that another operation has taken over since are left to it."""
-    moment = now()
-    started = {"started_at": moment} if state == CloneState.STARTING else {}
-    with transaction() as session:
-        moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == handle.operation_id)
-        written = {"state": state, "reason": reason, "display": display}
-        waits = Clone.out_of_space if state == CloneState.PAUSED else False
-        session.execute(moved.values(changed_at=moment, out_of_space=waits, **written, **started))
+    """Write the clones' state; those that another operation has taken over since are left to it. Raises Superseded."""
+    with handle.writing() as session:
+        write_state(session, handle.operation_id, clone_ids, state, reason, display)
+
+
+def write_state(
+    session: Session,
+    operation_id: int,
+    clone_ids: Sequence[int],
+    state: CloneState,
+    reason: Message = NOTHING,
+    display: str = "",
+) -> None:
+    """Write the state of those of these clones that are the operation's."""
+    # A guest that has just been started takes memory that no figures of before can show.
+    started = {"started_round": ROUND_NOW} if state == CloneState.RUNNING else {}
+    moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == operation_id)
+    written = {"state": state, "reason": reason, "display": display}
+    waits = Clone.out_of_space if state == CloneState.PAUSED else False
+    session.execute(moved.values(changed_round=ROUND_NOW, out_of_space=waits, **written, **started))

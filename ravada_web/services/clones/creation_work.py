@@ -26,7 +26,6 @@ from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import leftovers, pools
 from ravada_web.services.storage.file_names import template_name
-from ravada_web.services.transaction import transaction
 
 Value = TypeVar("Value")
 
@@ -52,8 +51,7 @@ def create(handle: Handle) -> None:
     plan = _plan(handle)
     if plan is None:
         return
-    with transaction() as session:
-        session.execute(update(Clone).where(Clone.id.in_(plan.clone_ids)).values(state=CloneState.CREATING))
+    set_state(handle, plan.clone_ids, CloneState.CREATING)
     failures = Failures({clone_id: identity.name for clone_id, identity in plan.identities.items()})
     if handle.attempt > 1:
         leftovers.sweep(plan.where, sorted({template.rpartition("/")[0] for template in plan.copies}))
@@ -80,7 +78,7 @@ def _plan(handle: Handle) -> Plan | None:
     if not batch:
         return None
     node, version = batch[0].node, batch[0].version
-    base_files.require_whole(node, version.id)
+    base_files.require_whole(handle, node, version.id)
     directory = replica_directory(version, node)
     where = endpoints.target(node)
 
@@ -140,12 +138,12 @@ def _refuse_foreign(connection: libvirt.virConnect, plan: Plan, failures: Failur
 
 def start_made(handle: Handle, clone_ids: Sequence[int]) -> None:
     """Start new clones: those for which somebody waits by now before the others. What was started since is left."""
-    with transaction() as session:
+    with handle.writing() as session:
         operation = session.get_one(Operation, handle.operation_id, with_for_update=True, populate_existing=True)
         ours = Clone.operation_id == handle.operation_id
         query = select(Clone.id).where(Clone.id.in_(clone_ids), ours, Clone.state == CloneState.STOPPED)
         to_start = session.scalars(query.order_by(Clone.id)).all()
-        session.execute(update(Clone).where(Clone.id.in_(clone_ids)).values(start_after=False))
+        session.execute(update(Clone).where(Clone.id.in_(clone_ids), ours).values(start_after=False))
         actor, soon = session.get(User, handle.user_id), waited_for(operation)
         for clone_id in (one for one in to_start if one in soon):
             clone_actions.start_placed(session, actor, [clone_id], awaited=True)

@@ -14,7 +14,6 @@ from ravada_web.services.clones.batch import Failures, claimed_clones, replica_d
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
-from ravada_web.services.transaction import transaction
 
 
 def delete(handle: Handle) -> None:
@@ -35,9 +34,10 @@ def delete(handle: Handle) -> None:
                 domains.undefine(connection, uuids[clone_id])
     handle.check()
     _remove_files(handle, where, paths, failures)
-    with transaction() as session:
+    with handle.writing() as session:
         gone = [clone_id for clone_id in uuids if clone_id not in failures]
-        session.execute(delete_rows(Clone).where(Clone.id.in_(gone)))
+        ours = (Clone.operation_id == handle.operation_id, Clone.state == CloneState.DELETING)
+        session.execute(delete_rows(Clone).where(Clone.id.in_(gone), *ours))
         replicas.settle(session, node_id=node_id)  # the last one's copy of the base may be wanted no more
     failures.write(handle)
 

@@ -18,7 +18,6 @@ from ravada_web.services.clones.batch import claimed_clones, set_state, still_ou
 from ravada_web.services.clones.waves import give_way
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
-from ravada_web.services.transaction import transaction
 
 
 def start(handle: Handle) -> None:
@@ -58,7 +57,7 @@ def _ask(handle: Handle, batch: Sequence[Clone]) -> None:
         return
     with endpoints.connect(batch[0].node) as connection:
         unpressed = domains.shut_down_all(connection, uuids)
-    with transaction() as session:
+    with handle.writing() as session:
         shutdowns.explain_unpressed(session, handle.operation_id, unpressed)
     handle.result |= {"asked": len(uuids), "off": 0}
     handle.watched_until = shutdowns.deadline()
@@ -93,7 +92,7 @@ def _each(
 
 
 def _delete_stopped_volatile(handle: Handle) -> None:
-    with transaction() as session:
+    with handle.writing() as session:
         query = select(Clone).where(
             Clone.operation_id == handle.operation_id, Clone.volatile, Clone.state == CloneState.STOPPED
         )

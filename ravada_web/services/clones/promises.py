@@ -11,7 +11,6 @@ from ravada_web.services.clones.batch import set_state
 from ravada_web.services.clones.outcomes import by_reason
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.placements import loads as placements_loads
-from ravada_web.services.transaction import hold_lock, transaction
 
 
 def set_aside(handle: Handle, batch: Sequence[Clone]) -> tuple[list[Clone], list[Message]]:
@@ -19,8 +18,7 @@ def set_aside(handle: Handle, batch: Sequence[Clone]) -> tuple[list[Clone], list
     last ones stay off, and why is said. Those that were paused hold what they need already."""
     if not batch or max(placements_loads.overpromised(db.session(), batch[0].node)) <= 0:
         return list(batch), []
-    with transaction() as session:
-        hold_lock(session, "placement")
+    with handle.writing("placement") as session:
         over = _too_many(session, batch[0].node, batch)
         for clone_id, (_name, why) in over.items():
             set_state(handle, [clone_id], CloneState.STOPPED, why)

@@ -14,7 +14,7 @@ from ravada_web.config import settings
 from ravada_web.errors import InvalidInput
 from ravada_web.messages import Message, message
 from ravada_web.messages.placement import shortage
-from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User, now
+from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User
 from ravada_web.services.audit import events
 from ravada_web.services.batches import grouped_batches
 from ravada_web.services.clones import second_look
@@ -132,7 +132,7 @@ def _write(
 ) -> list[tuple[int, int]]:
     """Write the clones' rows in bulk, in the order of their numbers; returns each one's id and its node's."""
     names = free_names(session, request.prefix, request.count)
-    moment = now()
+    rounds = dict(session.execute(select(Node.id, Node.rounds_begun).where(Node.id.in_(placed))).all())
     rows = [
         {
             "name": name,
@@ -145,8 +145,8 @@ def _write(
             "volatile": request.volatile,
             "memory_mib": version.base.memory_mib,
             "start_after": request.start_after,
-            "created_at": moment,
-            "changed_at": moment,
+            "made_round": rounds[node_id],
+            "changed_round": rounds[node_id],
         }
         for name, node_id in zip(names, placed, strict=True)
     ]

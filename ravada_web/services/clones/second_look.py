@@ -7,7 +7,7 @@ from typing import TypeVar
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import Node, Observed, now
+from ravada_web.models import Node, Observed
 from ravada_web.services.clones.errors import NodeRefuses, NoRoom
 from ravada_web.services.clones.obstacles import Obstacle
 from ravada_web.services.operations import outbox
@@ -47,18 +47,19 @@ def look(node_ids: Collection[int]) -> bool:
     """
     if not node_ids or is_writing():
         return False
-    asked = now()
-    ids = list(db.session.scalars(select(Node.id).where(Node.id.in_(node_ids), Node.observed == Observed.UP)))
-    if not ids:
+    up = select(Node.id, Node.rounds_begun).where(Node.id.in_(node_ids), Node.observed == Observed.UP)
+    before = dict(db.session.execute(up).all())
+    if not before:
         return False
+    ids = list(before)
     outbox.queue("checks").enqueue(
         JOB, args=ids, ttl=int(PATIENCE_SECONDS), job_timeout=60, result_ttl=0, failure_ttl=3600
     )
     end = time.monotonic() + PATIENCE_SECONDS
-    unanswered = select(Node.id).where(Node.id.in_(ids), Node.facts_at.is_(None) | (Node.facts_at < asked)).limit(1)
     while time.monotonic() < end:
         read_again()
-        if db.session.scalar(unanswered) is None:
+        read = db.session.execute(select(Node.id, Node.facts_round).where(Node.id.in_(ids)))
+        if all(number > before[node_id] for node_id, number in read):
             return True
         time.sleep(POLL_SECONDS)
     return True

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session, joinedload
 
+from ravada_web.clock import has_come, is_recent
 from ravada_web.hypervisor.health import DomainState
 from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.messages.foreign import printable
-from ravada_web.models import Clone, CloneState, Operation, OperationState, now
+from ravada_web.models import ROUND_NOW, Clone, CloneState, Operation, OperationState, now
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.operations.execution import end
@@ -48,8 +49,7 @@ def deadline() -> datetime:
 
 def press_is_due(row: Operation) -> bool:
     """Whether the power buttons of a watched operation's clones are to be pressed again."""
-    again = row.asked_at is None or now() - row.asked_at >= timedelta(seconds=PRESS_SECONDS)
-    return again and not _over(row)
+    return not is_recent(row.asked_at, timedelta(seconds=PRESS_SECONDS)) and not _over(row)
 
 
 def explain_unpressed(session: Session, operation_id: int, unpressed: Mapping[str, Message]) -> None:
@@ -87,7 +87,7 @@ def fail(operation_id: int, error: Exception) -> None:
 
 def _over(row: Operation) -> bool:
     """Whether its time is over."""
-    return row.watched_until is not None and now() >= row.watched_until
+    return row.watched_until is not None and has_come(row.watched_until, timedelta(seconds=SHUT_DOWN_SECONDS))
 
 
 def _watched(session: Session, operation_id: int) -> Operation | None:
@@ -111,7 +111,7 @@ def _take_off(session: Session, row: Operation, clone_ids: Sequence[int]) -> Non
         return
     written = {"state": CloneState.STOPPED, "reason": NOTHING, "display": "", "out_of_space": False}
     owned = update(Clone).where(Clone.id.in_(clone_ids), *_asked(row.id))
-    session.execute(owned.values(changed_at=now(), **written))
+    session.execute(owned.values(changed_round=ROUND_NOW, **written))
     off = session.scalars(
         select(Clone)
         .where(Clone.id.in_(clone_ids), Clone.operation_id == row.id, Clone.state == CloneState.STOPPED)
@@ -145,9 +145,9 @@ def _give_up(session: Session, row: Operation, left: Sequence[Clone], seen: Seen
     for clone in left:
         why = _why_not(row, [clone], seen)
         is_now = seen.domains[clone.uuid] if seen else DomainState("", CloneState.UNREACHABLE)
-        written = {"state": CloneState(is_now.state), "out_of_space": is_now.out_of_space, "changed_at": now()}
+        written = {"state": CloneState(is_now.state), "out_of_space": is_now.out_of_space}
         owned = update(Clone).where(Clone.id == clone.id, *_asked(row.id))
-        session.execute(owned.values(reason=is_now.reason or clone.reason or why, **written))
+        session.execute(owned.values(reason=is_now.reason or clone.reason or why, changed_round=ROUND_NOW, **written))
     state = OperationState.CANCELLED if row.cancel_asked else OperationState.FAILED
     end(session, row, state, _why_not(row, left, seen))
 

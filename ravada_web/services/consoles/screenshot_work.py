@@ -10,12 +10,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from ravada_web.clock import recent
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.displays import picture
 from ravada_web.messages import Message
-from ravada_web.models import Clone, CloneState, Node, Observed, Trust, UserSession, now
+from ravada_web.models import Clone, CloneState, Node, Observed, Trust, UserSession
 from ravada_web.services import changes
 from ravada_web.services.batches import batched
 from ravada_web.services.consoles import screenshots
@@ -31,7 +32,7 @@ LIBVIRT_SECONDS = 2.0
 
 def due() -> list[Sequence[int]]:
     """The ids of running clones whose users are active, in lots of one job each, grouped by node."""
-    about = select(UserSession.user_id).where(UserSession.seen_at > now() - ABOUT)
+    about = select(UserSession.user_id).where(recent(UserSession.seen_at, ABOUT))
     query = (
         select(Clone.id)
         .join(Node, Node.id == Clone.node_id)

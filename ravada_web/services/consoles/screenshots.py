@@ -1,11 +1,11 @@
 """Screenshots of running clones: taken by a job, kept in Redis for a while, shown by pages."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from ravada_web.clock import now
 from ravada_web.errors import NotFound
 from ravada_web.extensions import queues
 from ravada_web.messages import message
@@ -27,7 +27,7 @@ def store(clone_id: int, webp: bytes) -> bool:
     """Keep a clone's picture (WebP), with the moment it was taken; False where it shows what it showed before."""
     same = picture(clone_id) == webp
     if not same:
-        queues.redis.hset(_key(clone_id), mapping={"at": int(time.time()), "picture": webp})
+        queues.redis.hset(_key(clone_id), mapping={"at": int(now().timestamp()), "picture": webp})
     queues.redis.expire(_key(clone_id), KEPT_SECONDS)
     return not same
 

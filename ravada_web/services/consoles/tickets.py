@@ -7,9 +7,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import CursorResult, delete, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from ravada_web.clock import SLACK
 from ravada_web.config import settings
 from ravada_web.errors import RavadaError
 from ravada_web.models import Clone, CloneState, Console, Ticket, User, UserSession, now
@@ -60,8 +61,8 @@ def issue(viewer: User, session_id: int, clone_id: int) -> str:
         _require_screen(clone)
         if not is_onlooker(viewer, clone):
             hasten(session, viewer, clone)
-        token, moment = secrets.token_urlsafe(32), now()
-        session.execute(delete(Ticket).where(Ticket.expires_at < moment))
+        token = secrets.token_urlsafe(32)
+        session.execute(delete(Ticket).where(~_holds()))
         session.add(
             Ticket(
                 token_hash=sessions.digest(token),
@@ -70,7 +71,7 @@ def issue(viewer: User, session_id: int, clone_id: int) -> str:
                 clone_id=clone.id,
                 node_id=clone.node_id,
                 view_only=is_onlooker(viewer, clone),
-                expires_at=moment + timedelta(seconds=TICKET_SECONDS),
+                expires_at=now() + timedelta(seconds=TICKET_SECONDS),
             )
         )
     return token
@@ -118,11 +119,16 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
         return Grant(console.id, clone.id, clone.uuid, view_only, former)
 
 
+def _holds() -> ColumnElement[bool]:
+    """Whether a ticket's time is not over; one that would hold for longer than any is of a clock that was ahead."""
+    return (Ticket.expires_at > now()) & (Ticket.expires_at <= now() + timedelta(seconds=TICKET_SECONDS) + SLACK)
+
+
 def _use(session: Session, ticket: str, user_session: UserSession) -> Ticket:
     row = session.scalar(select(Ticket).where(Ticket.token_hash == sessions.digest(ticket)))
     if row is None or row.sign_in_id != user_session.id or row.user_id != user_session.user_id:
         raise ConsoleRefused(Cause.TICKET)
-    statement = update(Ticket).where(Ticket.id == row.id, Ticket.used_at.is_(None), Ticket.expires_at > now())
+    statement = update(Ticket).where(Ticket.id == row.id, Ticket.used_at.is_(None), _holds())
     result = session.execute(statement.values(used_at=now()))
     if isinstance(result, CursorResult) and result.rowcount == 0:
         raise ConsoleRefused(Cause.TICKET)

@@ -213,7 +213,7 @@ def _no_needs(_reason: Message) -> None:
 
 def _write(handle: Handle, seen: Seen) -> None:
     results = findings(seen)
-    with transaction() as session:
+    with handle.writing() as session:
         node = session.get_one(Node, handle.node_id)
         node.findings, node.inspected_at = [finding.to_dict() for finding in results], this_moment()
         if not is_other_node(results):

@@ -68,7 +68,7 @@ def steps(stored: Iterable[Mapping[str, Any]]) -> list[Step]:
 class _Steps:
     """The steps so far, written as they go, so that they can be watched."""
 
-    node_id: int
+    handle: Handle
     done: list[dict[str, Any]] = field(default_factory=list)
 
     @contextmanager
@@ -89,8 +89,8 @@ class _Steps:
             self._write()
 
     def _write(self) -> None:
-        with transaction() as session:
-            session.get_one(Node, self.node_id).proof = [dict(line) for line in self.done]
+        with self.handle.writing() as session:
+            session.get_one(Node, self.handle.node_id).proof = [dict(line) for line in self.done]
 
 
 def verify(handle: Handle) -> None:
@@ -100,7 +100,7 @@ def verify(handle: Handle) -> None:
     directory = pools.require_pool(node).path
     disk = pools.in_pool(directory, temporary_name("ravada-proof", handle.token))
     db.session.rollback()
-    progress = _Steps(where.node_id)
+    progress = _Steps(handle)
     with progress.step("link"):
         _wait_for_link(endpoints.workspace(), where)
     leftovers.sweep(where, [directory])
@@ -143,10 +143,11 @@ def _wait_for_link(workspace: Workspace, where: Target) -> None:
 
 def _passed(handle: Handle) -> None:
     actor = db.session.get(User, handle.user_id) if handle.user_id else None
-    with transaction() as session:
+    with handle.writing() as session:
         node = session.get_one(Node, handle.node_id)
         # It has just been seen to work: no need to wait for the next check, and none that was asked before counts.
         node.proved_at = node.checked_at = node.last_seen_at = this_moment()
+        node.seen_round = node.rounds_begun
         node.observed, node.reason = Observed.UP, NOTHING
         events.record(session, actor, "prove", node)
         if node.service_state == ServiceState.NEW:

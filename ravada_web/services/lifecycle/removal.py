@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, select
 
-from ravada_web.errors import Conflict
+from ravada_web.errors import Conflict, NotFound
 from ravada_web.messages import message
 from ravada_web.models import (
     Base,
@@ -14,13 +14,19 @@ from ravada_web.models import (
 )
 from ravada_web.services.audit import events
 from ravada_web.services.permissions import rights
-from ravada_web.services.transaction import transaction
+from ravada_web.services.transaction import hold_lock, transaction
 
 
 def remove(actor: User, node: Node) -> None:
-    """Delete a node and close its link. Raises Conflict while it has clones or copies of bases."""
+    """Delete a node and close its link. Raises Conflict while it has clones or copies of bases, NotFound
+    where it is gone."""
     rights.require(actor, "nodes.change")
+    node_id = node.id
     with transaction() as session:
+        # Nothing is placed on it meanwhile, and no other row refers to it from now on.
+        hold_lock(session, "placement")
+        if session.get(Node, node_id, with_for_update=True) is None:
+            raise NotFound(message("nodes.no_such"))
         count = session.scalar(select(func.count()).select_from(Clone).where(Clone.node_id == node.id))
         if count:
             raise Conflict(message("nodes.has_clones", node=node.name, count=count))

@@ -22,6 +22,7 @@ class Question:
     uri: str
     paths: tuple[str, ...]
     want_facts: bool
+    round: int
     # What the last check saw, and whether the node is quarantined for another host key.
     before: Observed
     quarantined: bool = False
@@ -47,7 +48,9 @@ class Answer:
     health: NodeHealth | None = None
     facts: NodeFacts | None = None
     offers: HostOffers | None = None
-    asked_at: float = field(default_factory=time.time)
+    # The number of the round (`rounds.begin`), and when the node's turn came in it, by time.monotonic().
+    round: int = 0
+    asked: float = field(default_factory=time.monotonic)
     # How long SSH and libvirt took to answer; None where they were not asked or did not.
     ssh_seconds: float | None = None
     libvirt_seconds: float | None = None

@@ -5,7 +5,6 @@ import hmac
 import json
 import smtplib
 import ssl
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from functools import partial
 
 from redis.exceptions import RedisError
 
+from ravada_web.clock import now
 from ravada_web.config import Settings
 from ravada_web.extensions import queues
 from ravada_web.messages import Message, MessageError, message
@@ -86,7 +86,7 @@ def _webhook(config: Settings, subject: Message, lines: Sequence[Message]) -> No
 def remember(name: str, error: Message) -> None:
     """Keep how a channel did: an empty message is well. Without Redis it is not kept."""
     with suppress(RedisError):
-        queues.redis.hset(KEY, name, json.dumps({"at": time.time(), "error": error.to_json() if error else ""}))
+        queues.redis.hset(KEY, name, json.dumps({"at": now().timestamp(), "error": error.to_json() if error else ""}))
 
 
 def last(config: Settings) -> dict[str, dict[str, object] | None]:

@@ -17,6 +17,7 @@ from redis.exceptions import LockError
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from ravada_web.clock import is_recent
 from ravada_web.config import settings
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db, queues
@@ -24,7 +25,6 @@ from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message, sentences, text
 from ravada_web.messages.foreign import printable
 from ravada_web.models import Alert, Operation, User
-from ravada_web.models import now as this_moment
 from ravada_web.services.monitoring import channels
 from ravada_web.services.monitoring.alerts import RANK
 from ravada_web.services.operations import outbox
@@ -72,7 +72,7 @@ def is_due() -> bool:
 def _is_news(alert: Alert, channel: str) -> bool:
     """Whether the channel is to hear of the alert's state now."""
     before = alert.told.get(channel, UNKNOWN)[0]
-    lasting = alert.since <= this_moment() - timedelta(seconds=settings().alert_settle)
+    lasting = not is_recent(alert.since, timedelta(seconds=settings().alert_settle))
     return RANK.get(alert.state, 0) > RANK.get(before, 0) or (alert.state != before and lasting)
 
 

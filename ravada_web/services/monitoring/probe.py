@@ -15,6 +15,7 @@ from functools import partial
 import libvirt
 from sqlalchemy import select
 
+from ravada_web.clock import is_recent
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection
@@ -22,7 +23,7 @@ from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
 from ravada_web.hypervisor.facts import read_active_pools, read_facts, read_networks
 from ravada_web.hypervisor.health import read_health
 from ravada_web.messages import Message, message
-from ravada_web.models import Node, Observed, Trust, now
+from ravada_web.models import Node, Observed, Trust
 from ravada_web.remote.errors import HostKeyChanged, RemoteError, UnreadableAnswer
 from ravada_web.remote.files import free_space
 from ravada_web.remote.libvirt_daemon import look
@@ -32,6 +33,7 @@ from ravada_web.remote.sampling import Sample, sample
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.bases import replica_files
 from ravada_web.services.bases.replica_files import Expected
+from ravada_web.services.monitoring import rounds
 from ravada_web.services.monitoring.answers import Answer, Question
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes import endpoints, offers
@@ -55,7 +57,8 @@ WAVE_SECONDS = 0.7
 def check(node_ids: Sequence[int], *, with_facts: bool = False) -> None:
     """Check these nodes and write what was seen, `with_facts` all that they offer too; a node that does not exist any
     more is passed over."""
-    questions, unasked = _questions(_nodes(node_ids), replica_files.expected_on(node_ids), with_facts)
+    numbers = rounds.begin(node_ids)
+    questions, unasked = _questions(_nodes(numbers), numbers, replica_files.expected_on(node_ids), with_facts)
     db.session.rollback()
     if unasked:
         record(unasked)
@@ -63,28 +66,34 @@ def check(node_ids: Sequence[int], *, with_facts: bool = False) -> None:
         record(answers)
 
 
-def _nodes(node_ids: Sequence[int]) -> Sequence[Node]:
+def _nodes(node_ids: Collection[int]) -> Sequence[Node]:
     return db.session.scalars(select(Node).where(Node.id.in_(node_ids))).all()
 
 
 def _questions(
-    nodes: Sequence[Node], files: Mapping[int, Sequence[Expected]], with_facts: bool = False
+    nodes: Sequence[Node],
+    numbers: Mapping[int, int],
+    files: Mapping[int, Sequence[Expected]],
+    with_facts: bool = False,
 ) -> tuple[list[Question], list[Answer]]:
-    """What to ask of these nodes, with their replicas' files; and what is written of those that cannot be asked."""
+    """What to ask of these nodes in the rounds of these numbers, with their replicas' files; and what is written of
+    those that cannot be asked."""
     wanted = {node.id for node in nodes if with_facts or _wants_facts(node)}
     firmware = offers.firmware_files(db.session()) if wanted else ()
     questions: list[Question] = []
     unasked: list[Answer] = []
     for node in nodes:
-        answer = Answer(node.id, Observed.DOWN)
+        answer = Answer(node.id, Observed.DOWN, round=numbers[node.id])
         with guarded(partial(setattr, answer, "reason"), node=node.name):
-            questions.append(_question(node, files.get(node.id, []), firmware, node.id in wanted))
+            questions.append(_question(node, numbers[node.id], files.get(node.id, []), firmware, node.id in wanted))
         if answer.reason:
             unasked.append(answer)
     return questions, unasked
 
 
-def _question(node: Node, files: Sequence[Expected], firmware: tuple[str, ...], want_facts: bool) -> Question:
+def _question(
+    node: Node, number: int, files: Sequence[Expected], firmware: tuple[str, ...], want_facts: bool
+) -> Question:
     where = endpoints.target(node)
     paths = tuple(pool.path for pool in node.pools if pool.active)
     return Question(
@@ -92,6 +101,7 @@ def _question(node: Node, files: Sequence[Expected], firmware: tuple[str, ...], 
         uri=endpoints.libvirt_uri(where),
         paths=paths,
         want_facts=want_facts,
+        round=number,
         before=Observed(node.observed),
         quarantined=node.trust == Trust.CHANGED,
         files=tuple(files),
@@ -103,7 +113,7 @@ def _question(node: Node, files: Sequence[Expected], firmware: tuple[str, ...], 
 
 def _wants_facts(node: Node) -> bool:
     """A node that was away may have come back with another libvirt, other pools, or as another machine."""
-    return node.facts_at is None or now() - node.facts_at > FACTS_AGE or node.observed != Observed.UP
+    return not is_recent(node.facts_at, FACTS_AGE) or node.observed != Observed.UP
 
 
 class Round:
@@ -111,6 +121,7 @@ class Round:
 
     def __init__(self, questions: Sequence[Question], workspace: Workspace) -> None:
         self._questions, self._workspace = questions, workspace
+        self._numbers = {question.target.node_id: question.round for question in questions}
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._turns = threading.Semaphore(AT_ONCE)
         # When each one's turn came, by time.monotonic(), and whose turn it still is.
@@ -136,7 +147,7 @@ class Round:
             self._turns.acquire()
             self._holding[node_id] = True
         self._begun[node_id] = time.monotonic()
-        answer = Answer(node_id, Observed.UP)
+        answer = Answer(node_id, Observed.UP, round=question.round)
         try:
             with guarded(answer.degrade, node=question.target.name):
                 probe_node(question, self._workspace, answer)
@@ -172,7 +183,10 @@ class Round:
         over = time.monotonic() - ROUND_SECONDS
         reason = message("nodes.check_hangs", deadline_seconds=ROUND_SECONDS)
         late = [node_id for node_id in waiting if node_id in self._begun and self._begun[node_id] < over]
-        return [Answer(node_id, Observed.DEGRADED, reason, libvirt_silent=True) for node_id in late]
+        return [
+            Answer(node_id, Observed.DEGRADED, reason, round=self._numbers[node_id], libvirt_silent=True)
+            for node_id in late
+        ]
 
 
 def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None:

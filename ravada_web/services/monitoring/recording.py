@@ -1,20 +1,23 @@
 """Writing down what node checks saw: the nodes' states and figures, and their clones' states."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, Update, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.guard import guarded
 from ravada_web.hypervisor.facts import NodeFacts
-from ravada_web.hypervisor.health import NodeHealth
+from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replica_files
+from ravada_web.services.batches import grouped
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.monitoring.answers import Answer
@@ -59,10 +62,10 @@ def _mark(session: Session, answer: Answer, why: Message) -> None:
     reason = message("nodes.unstorable", why=why)
     with guarded(_unmarked, node=answer.node_id), session.begin_nested():
         node = session.get(Node, answer.node_id)
-        if node is None:
+        if node is None or answer.round <= node.seen_round:
             return
         known = (node.observed, node.reason) == (Observed.DEGRADED, reason)
-        state = {"observed": Observed.DEGRADED, "reason": reason, "checked_at": now()}
+        state = {"observed": Observed.DEGRADED, "reason": reason, "checked_at": now(), "seen_round": answer.round}
         session.execute(update(Node).where(Node.id == node.id).values(state))
         if not known:
             events.record(session, None, "observed", node, _observation(node))
@@ -73,24 +76,26 @@ def _unmarked(_reason: Message) -> None:
 
 
 def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
-    rows = session.scalars(select(Node).where(Node.id.in_([answer.node_id for answer in answers])))
+    asked = select(Node).where(Node.id.in_([answer.node_id for answer in answers])).order_by(Node.id)
+    # Locked before they are read: of two rounds that are written at once, the older one sees that it is.
+    rows = session.scalars(asked.with_for_update(key_share=True).execution_options(populate_existing=True))
     nodes = {node.id: node for node in rows}
-    for answer in answers:
-        if node := nodes.get(answer.node_id):
-            _record_one(session, node, answer)
+    # Only where it is newer than what was written already.
+    news = [answer for answer in answers if answer.node_id in nodes and nodes[answer.node_id].seen_round < answer.round]
+    for answer in news:
+        _record_one(session, nodes[answer.node_id], answer)
     session.flush()  # pools that were seen for the first time have their number then
-    node_history.record(session, nodes.values())
-    alerts.update(session, nodes.values(), now())
+    written = [nodes[answer.node_id] for answer in news]
+    node_history.record(session, written)
+    alerts.update(session, written, now())
     replica_files.note(session, [finding for answer in answers for finding in answer.findings])
     session.flush()
 
 
 def _record_one(session: Session, node: Node, answer: Answer) -> None:
-    asked_at = datetime.fromtimestamp(answer.asked_at, UTC)
-    if node.checked_at and asked_at < node.checked_at:
-        return  # a newer round has been written already
+    asked_at = now() - timedelta(seconds=time.monotonic() - answer.asked)
     before = (node.observed, node.trust)
-    node.checked_at = asked_at
+    node.seen_round, node.checked_at = answer.round, asked_at
     judge(node, answer)
     node.ssh_ms, node.libvirt_ms = _ms(answer.ssh_seconds), _ms(answer.libvirt_seconds)
     if answer.pinned_again:
@@ -98,12 +103,14 @@ def _record_one(session: Session, node: Node, answer: Answer) -> None:
     if answer.sample:
         node.last_seen_at = now()
         store_sample(node, answer.sample, asked_at)
+        node.figures_round = answer.round
     if answer.facts:
         _store_checked_facts(session, node, answer.facts, answer.offers)
+        node.facts_round = answer.round
     if answer.health:
-        _store_clone_states(session, node, answer.health, asked_at)
+        _store_clone_states(session, node, answer.health, answer.round)
     elif answer.observed == Observed.DOWN:
-        _lose_clones(session, node)
+        _lose_clones(session, node, answer.round)
     if before != (node.observed, node.trust):
         node.observed_at = asked_at
         events.record(
@@ -142,32 +149,44 @@ def _holder_of(session: Session, node: Node, host_uuid: str) -> str | None:
     return session.scalar(query.order_by(Node.id).limit(1))
 
 
-def _store_clone_states(session: Session, node: Node, health: NodeHealth, asked_at: datetime) -> None:
-    ours = session.scalars(select(Clone).where(Clone.node_id == node.id)).all()
+def _store_clone_states(session: Session, node: Node, health: NodeHealth, number: int) -> None:
+    ours = session.execute(_CLONES.where(Clone.node_id == node.id)).all()
     known = {clone.uuid for clone in ours}
     others = sorted(seen.name for uuid, seen in health.domains.items() if seen.name and uuid not in known)
     node.other_domains = others[:MOST_OTHERS]
-    idle = [clone for clone in ours if clone.state not in IN_WORK and clone.changed_at < asked_at]
-    for clone in idle:
-        _store_clone_state(clone, health)
-    ended = [c.id for c in idle if c.volatile and c.started_at and c.state == CloneState.STOPPED]
-    if ended:
-        clone_actions.delete_volatile(session, node, ended)
+    news = [(clone.id, seen) for clone in ours if (seen := _news_of(clone, health.domains.get(clone.uuid, _VANISHED)))]
+    for seen, alike in grouped(news, lambda pair: pair[1]).items():
+        session.execute(_idle(node, number, [clone_id for clone_id, _seen in alike]).values(**dict(seen)))
+    off = (Clone.volatile, Clone.started_at.is_not(None), Clone.state == CloneState.STOPPED)
+    ended = select(Clone.id).where(Clone.node_id == node.id, Clone.changed_round < number, *off)
+    if ids := session.scalars(ended).all():
+        clone_actions.delete_volatile(session, node, ids)
 
 
-def _store_clone_state(clone: Clone, health: NodeHealth) -> None:
-    seen = health.domains.get(clone.uuid)
-    if seen is not None:
-        if clone.state != seen.state:
-            clone.reason = seen.reason
-        clone.state, clone.out_of_space = CloneState(seen.state), seen.out_of_space
-    elif clone.state != CloneState.FAILED:
-        clone.state = CloneState.FAILED
-        clone.reason = message("clones.vanished")
+_CLONES = select(Clone.id, Clone.uuid, Clone.state, Clone.out_of_space)
+_VANISHED = DomainState("", CloneState.FAILED, message("clones.vanished"))
 
 
-def _lose_clones(session: Session, node: Node) -> None:
+def _news_of(clone: Row[int, str, str, bool], seen: DomainState) -> tuple[tuple[str, Any], ...]:
+    """The columns that are to be written of a clone that was seen so, with their values; () where nothing is new."""
+    if clone.state in IN_WORK or (seen is _VANISHED and clone.state == CloneState.FAILED):
+        return ()
+    state, waits = CloneState(seen.state), ("out_of_space", seen.out_of_space)
+    if clone.state != state:
+        return ("state", state), waits, ("reason", seen.reason)
+    return () if clone.out_of_space == seen.out_of_space else (waits,)
+
+
+def _idle(node: Node, number: int, clone_ids: Collection[int] | None = None) -> Update:
+    """A change of the node's clones (these of them, or all) that holds only for those that no operation owns by now,
+    and that none has moved since the round began: what was accepted meanwhile is never overwritten by what was seen."""
+    which = () if clone_ids is None else (Clone.id.in_(clone_ids),)
+    owned_by_none = (Clone.state.not_in(IN_WORK), Clone.changed_round < number)
+    return update(Clone).where(Clone.node_id == node.id, *which, *owned_by_none)
+
+
+def _lose_clones(session: Session, node: Node, number: int) -> None:
     """The clones of a dead node cannot be reached; those that are being worked on are left to their operations."""
-    lost = update(Clone).where(Clone.node_id == node.id, Clone.state.not_in([*IN_WORK, CloneState.FAILED]))
     reason = message("clones.node_down", node=node.name)
+    lost = _idle(node, number).where(Clone.state.not_in([CloneState.FAILED, CloneState.UNREACHABLE]))
     session.execute(lost.values(state=CloneState.UNREACHABLE, reason=reason))

@@ -1,14 +1,15 @@
 """Which nodes are to be checked now, and which of them by one job."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ravada_web.extensions import db
 from ravada_web.models import Access, Node, Observed
 from ravada_web.services.batches import batched
 from ravada_web.services.operations import outbox, workers
+from ravada_web.services.transaction import transaction
 
 QUEUE = "checks"
 # So many nodes are worth a job of their own, and so many a part of a round.
@@ -32,6 +33,20 @@ class Rounds:
         lots = part(self._next, self._parts)
         self._next = (self._next + 1) % self._parts
         return lots
+
+
+def begin(node_ids: Collection[int]) -> dict[int, int]:
+    """Begin a round of checks of these nodes; returns its number for each that exists, before anything is asked of it.
+
+    All that is written before has a lower number or this one's at most; what the round sees is newer than what had a
+    lower one, by whatever clock.
+    """
+    with transaction() as session:
+        # In one order everywhere: two rounds that share nodes wait for each other, and not both for one another.
+        here = select(Node.id).where(Node.id.in_(node_ids)).order_by(Node.id).with_for_update(key_share=True)
+        begun = update(Node).where(Node.id.in_(session.scalars(here).all()))
+        numbers = begun.values(rounds_begun=Node.rounds_begun + 1).returning(Node.id, Node.rounds_begun)
+        return dict(session.execute(numbers).all())
 
 
 def part(number: int = 0, parts: int = 1) -> list[Sequence[int]]:

@@ -4,7 +4,6 @@ Why a link is not up is often a node's own words: they are sealed on their way.
 """
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,7 +32,7 @@ class Shown:
 def publish(states: Mapping[int, LinkState]) -> None:
     """Publish how all links are now. Without Redis nobody reads it, and the links go on."""
     lines = {str(node_id): [state.up, state.since, state.reason.to_json()] for node_id, state in states.items()}
-    sealed = seal(json.dumps({"at": time.time(), "links": lines}), Purpose.LINK_STATES, settings().secret_key())
+    sealed = seal(json.dumps({"links": lines}), Purpose.LINK_STATES, settings().secret_key())
     try:
         queues.redis.set(KEY, sealed, ex=KEPT_SECONDS)
     except RedisError:

@@ -5,11 +5,13 @@ import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import func, select
 
+from ravada_web.clock import age
 from ravada_web.extensions import db
-from ravada_web.models import Operation, OperationState, attempt_id, now
+from ravada_web.models import Operation, OperationState, attempt_id
 from ravada_web.services.operations.kinds import queue_of
 
 # So many past operations say how long one of a kind takes.
@@ -97,13 +99,19 @@ def _open_operations() -> list[_Open]:
     )
     states = (OperationState.WAITING, OperationState.RUNNING)
     rows = db.session.execute(select(*columns).where(Operation.state.in_(states))).all()
-    each, moment = _seconds_each({kind for _id, _attempt, kind, *_rest in rows}), now()
+    each = _seconds_each({kind for _id, _attempt, kind, *_rest in rows})
     found = []
     for id_, attempt, kind, awaited, items, state, started_at in rows:
         takes = each[kind] * items if items and kind in each else None
-        runs = (moment - started_at).total_seconds() if started_at and state == OperationState.RUNNING else None
+        runs = _runs(started_at) if state == OperationState.RUNNING else None
         found.append(_Open(attempt_id(id_, attempt), queue_of(kind, awaited), takes, runs))
     return found
+
+
+def _runs(started_at: datetime | None) -> float:
+    """For how many seconds it has run, infinite where that is not known."""
+    passed = age(started_at)
+    return math.inf if passed is None else passed.total_seconds()
 
 
 def _seconds_each(kinds: Collection[str]) -> dict[str, float]:
@@ -122,7 +130,7 @@ def _seconds_each(kinds: Collection[str]) -> dict[str, float]:
         past = [
             (end - begin).total_seconds() / items
             for begin, end, items in db.session.execute(took)
-            if begin and end and items
+            if begin and end and items and begin <= end
         ]
         if past:
             each[kind] = statistics.median(past)

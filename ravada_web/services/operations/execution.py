@@ -1,7 +1,8 @@
 """Doing an operation in a job: claim it, do the work, record how it ended; and the handle that the work gets."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from ravada_web.messages.foreign import printable
 from ravada_web.models import Operation, OperationState, attempt_id, now
 from ravada_web.services.operations.kinds import KINDS
 from ravada_web.services.operations.processes import this_process
-from ravada_web.services.transaction import transaction
+from ravada_web.services.transaction import hold_lock, transaction
 
 log = structlog.get_logger()
 REPORT_EVERY = 0.5
@@ -72,9 +73,28 @@ class Handle:
             return
         self._reported = time.monotonic()
         self.check()
-        with transaction() as session:
-            statement = update(Operation).where(Operation.id == self.operation_id, Operation.attempt == self.attempt)
+        with self.writing() as session:
+            statement = update(Operation).where(Operation.id == self.operation_id)
             session.execute(statement.values(progress=int(percent), **({"message": step} if step else {})))
+
+    @contextmanager
+    def writing(self, lock: str = "") -> Iterator[Session]:
+        """A transaction in which nobody hands the operation on: the one way in which its work writes. `lock` is that of
+        a choice which is made in it (`hold_lock`).
+
+        Raises Superseded, and nothing is written, where this attempt has been left behind.
+        """
+        with transaction() as session:
+            if lock:
+                hold_lock(session, lock)
+            query = select(Operation.id).where(
+                Operation.id == self.operation_id,
+                Operation.attempt == self.attempt,
+                Operation.state == OperationState.RUNNING,
+            )
+            if session.scalar(query.with_for_update(key_share=True)) is None:
+                raise Superseded
+            yield session
 
 
 Work = Callable[[Handle], None]
@@ -130,7 +150,7 @@ def _claim(operation_id: int, attempt: int) -> Handle | None:
 def _end(handle: Handle, state: OperationState, error: Message) -> None:
     db.session.rollback()
     with transaction() as session:
-        row = session.get_one(Operation, handle.operation_id)
+        row = session.get_one(Operation, handle.operation_id, with_for_update={"key_share": True})
         if row.attempt != handle.attempt or row.state != OperationState.RUNNING:
             return
         row.result = handle.result

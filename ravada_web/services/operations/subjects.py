@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from sqlalchemy import case, select, update
+from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.messages import Message, message
 from ravada_web.models import (
     AT_REST,
+    ROUND_NOW,
     Base,
     BaseState,
     Clone,
@@ -50,11 +51,16 @@ class Clones(Subject):
 
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
         """Free the rows, with the reason why the work ended early."""
-        for state, fallback in self.FALLBACK.items():
-            owned = update(Clone).where(Clone.operation_id == operation.id, Clone.state == state)
+        self.free(session, Clone.operation_id == operation.id, reason)
+
+    @classmethod
+    def free(cls, session: Session, which: ColumnElement[bool], reason: Message) -> None:
+        """Move those of these clones that are in work to where they stand without it."""
+        for state, fallback in cls.FALLBACK.items():
+            owned = update(Clone).where(which, Clone.state == state)
             known = state in (CloneState.STARTING, CloneState.STOPPING)
             again = case((Clone.state_before != "", Clone.state_before), else_=fallback) if known else fallback
-            session.execute(owned.values(state=again, reason=reason))
+            session.execute(owned.values(state=again, reason=reason, changed_round=ROUND_NOW))
 
     def resume(self, session: Session, operation: Operation) -> None:
         """Put the rows back to work for a retry. Raises Conflict where they have moved on."""

@@ -16,7 +16,7 @@ from ravada_web.guard import guarded
 from ravada_web.messages import Message, message
 from ravada_web.models import Operation, OperationState, now
 from ravada_web.services.audit import events
-from ravada_web.services.operations import outbox
+from ravada_web.services.operations import left_behind, outbox
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.operations.kinds import KINDS, QUEUES
 from ravada_web.services.operations.processes import process_start
@@ -28,7 +28,20 @@ log = structlog.get_logger()
 LOST_AFTER = 2.5
 STUCK_AFTER = 15.0
 MOST_DEATHS = 5
+# How often rows are looked for that were left in work.
+SETTLE_SECONDS = 5.0
 ALIVE_SECONDS = 4
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What was found lost: the operation's attempt and its state then, and whether its worker has died, or the job
+    ended: what was never begun killed no worker."""
+
+    id: int
+    attempt: int
+    state: str
+    died: bool
 
 
 class Sweep:
@@ -36,33 +49,36 @@ class Sweep:
 
     def __init__(self) -> None:
         self._missing: dict[str, float] = {}
+        self._settled = -SETTLE_SECONDS
 
     def run(self) -> int:
         """Hand back what was lost; returns how many operations. Raises RedisError when Redis does not answer."""
-        lost = dict.fromkeys([row.id for row in self._lost_running()], True) | self._lost_waiting()
-        for operation_id, died in lost.items():
-            with guarded(partial(give_up, operation_id), operation=operation_id):
-                hand_back(operation_id, died)
+        lost = [*self._lost_running(), *self._lost_waiting()]
+        for one in lost:
+            with guarded(partial(give_up, one.id), operation=one.id):
+                hand_back(one.id, one.died, one)
+        if time.monotonic() - self._settled >= SETTLE_SECONDS:
+            left_behind.settle()
+            self._settled = time.monotonic()
         return len(lost)
 
-    def _lost_running(self) -> list[Operation]:
+    def _lost_running(self) -> list[Lost]:
         db.session.rollback()
         rows = db.session.scalars(select(Operation).where(Operation.state == OperationState.RUNNING)).all()
-        return [row for row in rows if not alive(row)]
+        return [Lost(row.id, row.attempt, row.state, True) for row in rows if not alive(row)]
 
-    def _lost_waiting(self) -> dict[int, bool]:
-        """Those whose jobs are gone unclaimed, and whether the job ended: what was never begun killed no worker."""
+    def _lost_waiting(self) -> list[Lost]:
+        """Those whose jobs are gone unclaimed."""
         rows = db.session.scalars(select(Operation).where(Operation.state == OperationState.WAITING)).all()
         here = queued_jobs() if rows else set()
         moment = time.monotonic()
-        missing = {row.job_id: row.id for row in rows if row.job_id not in here}
+        missing = {row.job_id: row for row in rows if row.job_id not in here}
         self._missing = {job_id: self._missing.get(job_id, moment) for job_id in missing}
-        seen = _seen(missing)
-        return {
-            missing[job_id]: job.ended
-            for job_id, job in seen.items()
+        return [
+            Lost(missing[job_id].id, missing[job_id].attempt, missing[job_id].state, job.ended)
+            for job_id, job in _seen(missing).items()
             if moment - self._missing[job_id] >= (STUCK_AFTER if job.in_hand else LOST_AFTER)
-        }
+        ]
 
 
 @dataclass(frozen=True)
@@ -115,13 +131,16 @@ def heartbeat_key(job_id: str) -> str:
     return f"ravada:alive:{job_id}"
 
 
-def hand_back(operation_id: int, died: bool) -> None:
+def hand_back(operation_id: int, died: bool, lost: Lost | None = None) -> None:
     """Give the operation to a new attempt, or fail it when its workers have died too often; `died` says that this one
-    did. A former attempt that still runs ends at its next check.
+    did. Nothing is done where it has moved on since it was found `lost`. A former attempt that still runs ends at its
+    next check, and can write nothing.
     """
     with transaction() as session:
-        row = session.get_one(Operation, operation_id)
+        row = session.get_one(Operation, operation_id, with_for_update={"key_share": True})
         if row.over or row.state == OperationState.WATCHED:
+            return
+        if lost is not None and (lost.attempt, lost.state) != (row.attempt, row.state):
             return
         former = operation_requests.ticket(row)
         row.deaths += died

@@ -9,9 +9,10 @@ from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from ravada_web.clock import not_recent
 from ravada_web.extensions import db, queues
 from ravada_web.messages import NOTHING, Message, message, sentences
-from ravada_web.models import Operation, OperationState, User, now, operation_of
+from ravada_web.models import Operation, OperationState, User, operation_of
 from ravada_web.services.operations import estimates, workers
 from ravada_web.services.operations.kinds import QUEUES, held_by, queue_of
 from ravada_web.services.operations.limits import limit_key, limit_of
@@ -50,7 +51,7 @@ def places(viewer: User, operation_ids: Collection[int]) -> dict[int, Waiting]:
     begins at once asks nothing of Redis."""
     if not operation_ids:
         return {}
-    late = (Operation.state == OperationState.WAITING, Operation.created_at < now() - SHOWN_AFTER)
+    late = (Operation.state == OperationState.WAITING, not_recent(Operation.created_at, SHOWN_AFTER))
     query = select(Operation).options(joinedload(Operation.node)).where(Operation.id.in_(operation_ids), *late)
     found = explain(viewer, db.session.scalars(query).all())
     return {operation_id: waiting for operation_id, waiting in found.items() if waiting.queued}

@@ -13,6 +13,7 @@ from rq.rate_limit import RateLimitRegistry
 from rq.serializers import JSONSerializer
 
 from ravada_web import beats
+from ravada_web.clock import is_recent
 from ravada_web.extensions import queues
 from ravada_web.models import now, operation_of
 from ravada_web.services.operations import outbox
@@ -23,6 +24,8 @@ from ravada_web.services.operations.limits import limit_of
 WORKER_TTL = 20
 ALIVE = timedelta(seconds=WORKER_TTL)
 ASKED_EVERY = 3.0
+# Where a worker's key keeps when it was heard of last, in seconds by the clock of Redis.
+HEARD = "heard"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class WorkerRow:
     @property
     def alive(self) -> bool:
         """Whether its heartbeat is recent."""
-        return self.heard_at is not None and now() - self.heard_at < ALIVE
+        return is_recent(self.heard_at, ALIVE)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class QueueRow:
 def listing() -> list[WorkerRow]:
     """All workers that Redis knows of, by queue and name. Raises RedisError."""
     workers = Worker.all(connection=queues.redis, serializer=JSONSerializer)
+    ages = _ages([str(worker.key) for worker in workers])
     rows = [
         WorkerRow(
             name=str(worker.name),
@@ -72,11 +76,28 @@ def listing() -> list[WorkerRow]:
             state=str(worker.get_state()),
             operation_id=operation_of(worker.get_current_job_id() or ""),
             born_at=_aware(worker.birth_date),
-            heard_at=_aware(worker.last_heartbeat),
+            heard_at=_aware(worker.last_heartbeat) if passed is None else now() - passed,
         )
-        for worker in workers
+        for worker, passed in zip(workers, ages, strict=True)
     ]
     return sorted(rows, key=lambda row: (row.queues, row.name))
+
+
+def say_alive(key: str) -> None:
+    """Write that the worker of this key was heard of now, by the clock of Redis: hosts' clocks may disagree. Raises
+    RedisError."""
+    seconds, _microseconds = queues.redis.time()
+    queues.redis.hset(key, HEARD, seconds)
+
+
+def _ages(keys: Sequence[str]) -> list[timedelta | None]:
+    """How long ago each of these workers was heard of; None for one that has not said so by the clock of Redis."""
+    with queues.redis.pipeline(transaction=False) as pipe:
+        pipe.time()
+        for key in keys:
+            pipe.hget(key, HEARD)
+        (seconds, _microseconds), *heard = pipe.execute()
+    return [None if at is None else timedelta(seconds=max(0, seconds - int(at))) for at in heard]
 
 
 def _aware(moment: datetime | None) -> datetime | None:

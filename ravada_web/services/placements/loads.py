@@ -71,10 +71,10 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
     )
     newer = will_run & (
         Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING])
-        | Node.figures_at.is_(None)
-        | (Clone.started_at > Node.figures_at)
+        | (Clone.started_round >= Node.figures_round)
     )
-    young = Node.figures_at.is_(None) | (Clone.created_at > Node.figures_at)
+    # By the rounds of checks, and not by clocks, of which the node's check may have had another.
+    young = (Clone.made_round >= Node.figures_round) | Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
     query = (
         select(
             Clone.node_id,

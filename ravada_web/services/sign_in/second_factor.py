@@ -1,7 +1,5 @@
 """The second factor of a person: set up and confirmed, asked for at sign-in, renewed and disabled."""
 
-import time
-
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -66,7 +64,7 @@ def _unsealed(sealed: str) -> str | None:
 def _step(user: User, code: str) -> int | None:
     secret = _unsealed(user.totp_secret) if user.totp_secret else None
     plain = "".join(code.split())
-    return second_factor.matching_step(secret, plain, time.time(), user.totp_step) if secret else None
+    return second_factor.matching_step(secret, plain, now().timestamp(), user.totp_step) if secret else None
 
 
 def _fresh_codes(session: Session, user: User) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
+from ravada_web.clock import is_recent
 from ravada_web.config import settings
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
@@ -85,7 +86,7 @@ def still_valid(session_ids: Collection[int]) -> list[UserSession]:
 
 def use(row: UserSession) -> None:
     """Record its use, to the minute, if the database can take it now."""
-    if now() - row.seen_at >= SEEN_EVERY:
+    if not is_recent(row.seen_at, SEEN_EVERY):
         note(lambda _session: setattr(row, "seen_at", now()))
 
 

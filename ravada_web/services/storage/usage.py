@@ -10,8 +10,9 @@ from typing import Any
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
+from ravada_web.clock import not_recent
 from ravada_web.extensions import db, queues
 from ravada_web.guard import guarded
 from ravada_web.messages import Message, message
@@ -66,7 +67,9 @@ def count(handle: Handle) -> None:
     node = db.session.get_one(Node, handle.node_id)
     question = _question(node)
     db.session.rollback()
-    _store(question, _listed(question, endpoints.workspace()))
+    found = _listed(question, endpoints.workspace())
+    with handle.writing() as session:
+        _store(session, question, found)
 
 
 def due() -> list[Sequence[int]]:
@@ -74,7 +77,7 @@ def due() -> list[Sequence[int]]:
 
     Each is returned once in that time: one whose files cannot be listed is not tried again and again.
     """
-    old = Pool.counted_at.is_(None) | (Pool.counted_at < now() - timedelta(seconds=COUNTED_SECONDS))
+    old = not_recent(Pool.counted_at, timedelta(seconds=COUNTED_SECONDS))
     query = select(Node.id).where(Node.observed == Observed.UP, Node.pools.any(Pool.active & old)).order_by(Node.id)
     node_ids = [
         node_id
@@ -93,7 +96,8 @@ def count_nodes(node_ids: Sequence[int]) -> None:
             name = futures[listing].target.name
             with guarded(partial(_not_counted, name), node=name):
                 seen = listing.result()
-                _store(futures[listing], seen)
+                with transaction() as session:
+                    _store(session, futures[listing], seen)
                 if any(".op-" in file.path for file in seen):
                     leftovers.sweep(futures[listing].target, list(futures[listing].folders.values()))
 
@@ -129,14 +133,13 @@ def _listed(question: Question, workspace: Workspace) -> list[FileSeen]:
     return list_tree(workspace, question.target, list(question.folders.values()), deadline=COUNT_SECONDS)
 
 
-def _store(question: Question, files: Sequence[FileSeen]) -> None:
+def _store(session: Session, question: Question, files: Sequence[FileSeen]) -> None:
     """Store with each pool whose the files are; a node or pool that is not there any more is passed over."""
-    with transaction() as session:
-        owners = owners_on(question.target.node_id)
-        for pool in session.scalars(select(Pool).where(Pool.id.in_(question.folders))):
-            folder = question.folders[pool.id].rstrip("/")
-            inside = [file for file in files if file.path.startswith(f"{folder}/")]
-            pool.usage, pool.counted_at = summed(inside, owners), now()
+    owners = owners_on(question.target.node_id)
+    for pool in session.scalars(select(Pool).where(Pool.id.in_(question.folders))):
+        folder = question.folders[pool.id].rstrip("/")
+        inside = [file for file in files if file.path.startswith(f"{folder}/")]
+        pool.usage, pool.counted_at = summed(inside, owners), now()
 
 
 def owners_on(node_id: int) -> dict[str, Owner]:

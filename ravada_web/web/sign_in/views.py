@@ -5,18 +5,20 @@ session that opens no page, and is forgotten after five minutes.
 """
 
 import secrets
-import time
+from datetime import timedelta
 
 from flask import Blueprint, Response, flash, g, make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, logout_user
 
+from ravada_web.clock import is_recent, now
 from ravada_web.config import settings
 from ravada_web.models import User
 from ravada_web.services.sign_in import attempts, failures, sessions
 from ravada_web.services.sign_in.throttling import TooManyAttempts
 from ravada_web.web import device
+from ravada_web.web.filters import moment
 from ravada_web.web.guard import enter, me, open_to_all
 from ravada_web.web.htmx import local_path, show
 from ravada_web.web.sign_in.forms import CodeForm, SignInForm
@@ -25,7 +27,7 @@ blueprint = Blueprint("auth", __name__)
 THEMES = ("auto", "light", "dark")
 ONE_YEAR = 31_536_000
 HALF_WAY = "half_way"
-HALF_WAY_SECONDS = 300
+HALF_WAY_TIME = timedelta(minutes=5)
 
 
 @blueprint.get("/login")
@@ -53,7 +55,7 @@ def sign_in() -> ResponseReturnValue:
         return _form(form, 422)
     back = local_path(request.form.get("next"))
     if user.has_second_factor:
-        session[HALF_WAY] = {"user": user.id, "at": int(time.time()), "word": secrets.token_urlsafe(8)}
+        session[HALF_WAY] = {"user": user.id, "at": int(now().timestamp()), "word": secrets.token_urlsafe(8)}
         return redirect(url_for("auth.code", next=back), 303)
     return _let_in(user, back)
 
@@ -108,7 +110,7 @@ def enter_code() -> ResponseReturnValue:
 def _half_way() -> User | None:
     """The user who has entered a correct password within five minutes, and no code yet."""
     mark = session.get(HALF_WAY)
-    if not isinstance(mark, dict) or time.time() - mark["at"] > HALF_WAY_SECONDS:
+    if not isinstance(mark, dict) or not is_recent(moment(mark["at"]), HALF_WAY_TIME):
         return None
     return attempts.awaiting_code(mark["user"])
 

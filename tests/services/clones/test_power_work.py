@@ -199,7 +199,7 @@ def test_a_volatile_one_survives_a_restart(node: libvirt.virConnect, people: Peo
     clone_actions.restart(people.user, [clone().id])
     # What a check sees in the middle, when the guest is off, throws nothing away.
     off = NodeHealth({row.uuid: DomainState(row.name, "stopped") for row in [clone()]})
-    record([Answer(clone().node_id, Observed.UP, health=off, asked_at=now().timestamp() + 1)])
+    record([Answer(clone().node_id, Observed.UP, health=off, round=1)])
     assert operation().kind == "clones_restart"
     look()
     assert clone().state == CloneState.RUNNING
@@ -323,7 +323,7 @@ def test_at_the_deadline_a_node_that_is_away_leaves_it_unknown_until_a_check(
     assert (clone().state, operation().state) == (CloneState.UNREACHABLE, OperationState.FAILED)
     assert operation().error.kind == "clones.shutdown_unknown"
     seen = NodeHealth({clone().uuid: DomainState("pc-1", "stopped")})
-    record([Answer(clone().node_id, Observed.UP, health=seen, asked_at=now().timestamp() + 1)])
+    record([Answer(clone().node_id, Observed.UP, health=seen, round=1)])
     assert clone().state == CloneState.STOPPED
 
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from ravada_web.extensions import db
-from ravada_web.models import Clone, CloneState, Node, Observed, Pool, now
+from ravada_web.models import Clone, CloneState, Node, Observed, Pool
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.errors import NodeRefuses, NoRoom
 from ravada_web.services.clones.requests import Request, request_clones
@@ -42,7 +42,7 @@ def checks(app: Flask) -> Iterator[list[tuple[int, ...]]]:
             time.sleep(0.01)
         with app.app_context():
             change(Pool, active=True)
-            change(Node, facts_at=now())
+            change(Node, facts_round=1)
             db.session.remove()
 
     thread = Thread(target=work)
@@ -64,7 +64,7 @@ def test_a_start_and_a_launch_see_it_too(app: Flask, people: People, base_id: in
         assert clone_actions.start(people.administrator, [1]).require_some().done
     change(Clone, state=CloneState.STOPPED)
     change(Pool, active=False)
-    change(Node, facts_at=None)
+    change(Node, facts_round=0)
     queue("checks").empty()
     with checks(app):
         assert launching.launch(people.user, 1).state == CloneState.STARTING

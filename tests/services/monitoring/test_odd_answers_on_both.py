@@ -1,6 +1,5 @@
 """Odd answers on both kinds of database: what neither can store, and what only one of them refuses."""
 
-import time
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
@@ -53,9 +52,8 @@ REFUSED = {
 
 def states(odd: dict[str, object]) -> list[tuple[str, str]]:
     first, strange, last = make_nodes(3)
-    moment = time.time() + 1
-    answers = [Answer(number, Observed.UP, asked_at=moment, sample=FINE) for number in (first, last)]
-    record([answers[0], replace(Answer(strange, Observed.UP, asked_at=moment), **odd), answers[1]])  # type: ignore[arg-type]
+    answers = [Answer(number, Observed.UP, round=1, sample=FINE) for number in (first, last)]
+    record([answers[0], replace(Answer(strange, Observed.UP, round=1), **odd), answers[1]])  # type: ignore[arg-type]
     db.session.rollback()
     rows = {row.id: (row.observed, row.reason.kind) for row in db.session.scalars(select(Node))}
     return [rows[number] for number in (first, strange, last)]
@@ -91,8 +89,8 @@ def test_a_row_that_cannot_be_written_as_usual_is_marked_once(
         real(session, nodes, moment)
 
     monkeypatch.setattr(alerts, "update", update)
-    for moment in (time.time() + 1, time.time() + 2):
-        record([Answer(number, Observed.UP, asked_at=moment, sample=FINE) for number in ids])
+    for number_of_round in (1, 2):
+        record([Answer(number, Observed.UP, round=number_of_round, sample=FINE) for number in ids])
         db.session.rollback()
         rows = {row.id: (row.observed, row.reason.kind) for row in db.session.scalars(select(Node))}
         assert [rows[number] for number in ids] == [("up", ""), ("degraded", "nodes.unstorable"), ("up", "")]

@@ -3,7 +3,6 @@
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
@@ -19,6 +18,7 @@ from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.probe import _questions
 from ravada_web.services.monitoring.recording import record
+from ravada_web.services.monitoring.rounds import begin
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import store_facts
 from ravada_web.services.operations.outbox import queue
@@ -52,7 +52,7 @@ def seen(node_id: int, state: str | None = "stopped", **changes: object) -> Answ
     """An answer in which the clone is in that state; None: it is not there."""
     domains = {clone().uuid: DomainState("desk-1", state)} if state else {}
     sample = Sample(0.5, 16384, 9000, {POOL: (100 * GIB, 40 * GIB)}, time.time())
-    values = {"sample": sample, "health": NodeHealth(domains), "asked_at": time.time() + 1, **changes}
+    values = {"sample": sample, "health": NodeHealth(domains), "round": 1, **changes}
     return Answer(node_id, Observed.UP, **values)  # type: ignore[arg-type]
 
 
@@ -79,16 +79,16 @@ def test_a_pool_that_is_not_there_any_more_counts_as_full(node_id: int) -> None:
 
 
 def test_a_dead_nodes_clones_are_unreachable_and_come_back_with_it(node_id: int) -> None:
-    record([Answer(node_id, Observed.DOWN, text("SSH does not answer."), asked_at=time.time() + 1)])
+    record([Answer(node_id, Observed.DOWN, text("SSH does not answer."), round=1)])
     assert (node().observed, str(node().reason)) == (Observed.DOWN, "SSH does not answer.")
     assert clone().state == CloneState.UNREACHABLE
-    record([seen(node_id, asked_at=time.time() + 2)])
+    record([seen(node_id, round=2)])
     assert clone().state == CloneState.STOPPED
 
 
 def test_a_change_of_state_is_one_event_and_no_change_is_none(node_id: int) -> None:
     for later in (1, 2, 3):
-        record([Answer(node_id, Observed.DOWN, text("Gone."), asked_at=time.time() + later)])
+        record([Answer(node_id, Observed.DOWN, text("Gone."), round=later)])
     events = db.session.scalars(select(Event).where(Event.action == "observed")).all()
     assert [str(event.text) for event in events] == ["down: Gone."]
 
@@ -112,9 +112,9 @@ def test_a_changed_key_quarantines_by_whatever_way_it_was_met_and_once(node_id: 
 
 def test_a_quarantined_node_is_trusted_again_once_its_pinned_key_answered_and_not_before(node_id: int) -> None:
     other_key_seen(node_id)
-    record([seen(node_id, asked_at=time.time() + 2)])
+    record([seen(node_id, round=2)])
     assert node().trust == Trust.CHANGED, "what came over a link of before proves nothing"
-    record([seen(node_id, asked_at=time.time() + 3, pinned_again=True)])
+    record([seen(node_id, round=3, pinned_again=True)])
     assert node().trust == Trust.PINNED
 
 
@@ -130,7 +130,7 @@ def test_what_an_old_connection_met_does_not_count_after_the_node_was_edited(
 
 def test_an_answer_older_than_what_is_known_is_passed_over(node_id: int) -> None:
     record([seen(node_id)])
-    record([Answer(node_id, Observed.DOWN, "Late news.", asked_at=time.time() - 60)])
+    record([Answer(node_id, Observed.DOWN, "Late news.", round=0)])
     assert node().observed == Observed.UP
 
 
@@ -142,7 +142,8 @@ def test_a_state_that_an_operation_owns_is_not_overwritten(node_id: int, state: 
 
 
 def test_what_was_seen_before_the_last_move_is_no_news(node_id: int) -> None:
-    record([seen(node_id, None, asked_at=time.time() - 60)])
+    change(Clone, changed_round=1)
+    record([seen(node_id, None)])
     assert clone().state == CloneState.STOPPED, "its domain may have been defined after the check looked"
 
 
@@ -162,7 +163,7 @@ def test_a_volatile_clone_that_ran_and_stopped_is_thrown_away(node_id: int) -> N
     record([seen(node_id)])
     assert clone().state == CloneState.STOPPED, "it has never run"
     change(Clone, started_at=clone().created_at)
-    record([seen(node_id, asked_at=time.time() + 2)])
+    record([seen(node_id, round=2)])
     assert clone().state == CloneState.DELETING
     db.session.rollback()
     assert "clones_delete" in db.session.scalars(select(Operation.kind)).all()
@@ -181,9 +182,8 @@ def test_figures_past_all_bounds_degrade_their_node_and_keep_no_other_from_being
     honest, hostile, last = make_nodes(3)
     change(Node, memory_free_mib=1)
     fine = Sample(0.5, 16384, 9000, {}, time.time())
-    moment = time.time() + 1
     lot = [(honest, fine), (hostile, sample), (last, fine)]
-    record([Answer(number, Observed.UP, sample=said, asked_at=moment) for number, said in lot])
+    record([Answer(number, Observed.UP, sample=said, round=1) for number, said in lot])
     db.session.rollback()
     rows = {row.id: (row.observed, row.memory_free_mib) for row in db.session.scalars(select(Node))}
     assert rows == {
@@ -203,7 +203,7 @@ def test_two_machines_with_one_uuid_are_both_up_and_it_is_told_once(people: Peop
     fresh = replace(FACTS, host_uuid="uuid-of-two")
     facts = [(first, fresh), (twin, fresh), (other, replace(FACTS, host_uuid="uuid-of-its-own"))]
     for later in (1, 2):
-        record([Answer(number, Observed.UP, facts=those, asked_at=time.time() + later) for number, those in facts])
+        record([Answer(number, Observed.UP, facts=those, round=later) for number, those in facts])
     db.session.rollback()
     rows = {row.id: (row.observed, row.host_uuid) for row in db.session.scalars(select(Node))}
     assert rows == {
@@ -216,7 +216,7 @@ def test_two_machines_with_one_uuid_are_both_up_and_it_is_told_once(people: Peop
 
 def test_a_new_host_uuid_under_the_pinned_key_is_kept_and_told(node_id: int) -> None:
     for later, uuid in ((1, "uuid-1"), (2, "uuid-after-a-restart"), (3, "uuid-after-a-restart")):
-        record([seen(node_id, facts=replace(FACTS, host_uuid=uuid), asked_at=time.time() + later)])
+        record([seen(node_id, facts=replace(FACTS, host_uuid=uuid), round=later)])
     assert (node().observed, node().host_uuid) == (Observed.UP, "uuid-after-a-restart")
     assert uuid_events() == ["nodes.new_uuid"]
 
@@ -238,12 +238,12 @@ ODD_ANSWERS = {
 def test_whatever_is_odd_in_an_answer_is_its_own_nodes_state_with_an_event(people: People, odd: str) -> None:
     first, strange, last = make_nodes(3)
     request_clones(people.administrator, Request(make_base([strange]), 1, "desk", people.user.name))
-    change(Clone, state=CloneState.STOPPED, changed_at=datetime(2020, 1, 1, tzinfo=UTC))
-    answer = Answer(strange, Observed.UP, asked_at=time.time() + 1, **ODD_ANSWERS[odd])
+    change(Clone, state=CloneState.STOPPED)
+    answer = Answer(strange, Observed.UP, round=1, **ODD_ANSWERS[odd])
     if answer.health and "known" in answer.health.domains:
         answer.health = NodeHealth({clone().uuid: answer.health.domains["known"]})
     fine = Sample(0.5, 16384, 9000, {}, time.time())
-    record([*(Answer(number, Observed.UP, sample=fine, asked_at=time.time() + 1) for number in (first, last)), answer])
+    record([*(Answer(number, Observed.UP, sample=fine, round=1) for number in (first, last)), answer])
     db.session.rollback()
     rows = {row.id: row for row in db.session.scalars(select(Node))}
     assert [(rows[number].observed, rows[number].memory_free_mib) for number in (first, last)] == [("up", 9000)] * 2
@@ -256,7 +256,7 @@ def test_whatever_is_odd_in_an_answer_is_its_own_nodes_state_with_an_event(peopl
 def test_work_that_was_asked_for_in_an_answer_that_cannot_be_stored_is_not_queued(people: People) -> None:
     (found,) = make_nodes(1)
     request_clones(people.administrator, Request(make_base([found]), 1, "desk", people.user.name))
-    change(Clone, state=CloneState.STOPPED, volatile=True, changed_at=datetime(2020, 1, 1, tzinfo=UTC))
+    change(Clone, state=CloneState.STOPPED, volatile=True)
     change(Clone, started_at=clone().created_at)
     before = len(queue("default").get_job_ids())
     record([seen(found, sample=Sample(0.5, 1 << 80, 9000, {}, 0.0))])
@@ -269,7 +269,8 @@ def test_an_address_that_ssh_does_not_take_is_its_own_nodes_state_and_no_other_s
     first, strange = make_nodes(2)
     with transaction() as session:
         session.get_one(Node, strange).address = "-oProxyCommand=id"
-    questions, unasked = _questions(db.session.scalars(select(Node).order_by(Node.id)).all(), {})
+    numbers = begin([first, strange])
+    questions, unasked = _questions(db.session.scalars(select(Node).order_by(Node.id)).all(), numbers, {})
     assert [question.target.node_id for question in questions] == [first]
     record(unasked)
     db.session.rollback()
