@@ -65,7 +65,7 @@ def ago(moment: datetime | None) -> str:
     exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
     passed = age(moment)
     if passed is None:
-        return Markup(f'<span title="{exact}">{escape(_("unknown"))}</span>')  # noqa: S704  escaped
+        return Markup('<span title="{}">{}</span>').format(exact, _("unknown"))
     text = escape(_distance(round(passed.total_seconds(), 1)))
     return Markup(f'<time datetime="{moment.isoformat()}" title="{exact}">{text}</time>')  # noqa: S704  escaped
 
