@@ -11,7 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ravada_web.config import settings
 from ravada_web.messages import Message, message
-from ravada_web.models.types import Moment, Word, Words, now
+from ravada_web.clock import now
+from ravada_web.models.types import Moment, Word, Words
 
 
 class Observed(StrEnum):
