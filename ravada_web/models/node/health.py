@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, case
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
+from ravada_web.clock import now
 from ravada_web.config import settings
 from ravada_web.messages import Message, message
-from ravada_web.clock import now
 from ravada_web.models.types import Moment, Word, Words
 
 
