@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 import structlog
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 
 from ravada_web.extensions import db
@@ -14,15 +15,17 @@ from ravada_web.logs import configure_logs
 
 
 @pytest.fixture
-def ours(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """The product's own way of logging, in place of pytest's; what it says is captured."""
-    handlers = logging.getLogger().handlers[:]
+def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
+    """What the product's own way of logging, in place of pytest's, writes to standard error."""
+    stream, root = StringIO(), logging.getLogger()
+    monkeypatch.setattr("sys.stderr", stream)
+    others, root.handlers[:] = root.handlers[:], []
     configure_logs()
-    yield
-    logging.getLogger().handlers[:] = handlers
+    yield stream
+    root.handlers[:] = others
 
 
-def test_a_traceback_shows_no_values(ours: None, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_shows_no_values(said: StringIO) -> None:
     def sign_in(password: str) -> None:
         raise ValueError(len(password))
 
@@ -30,34 +33,34 @@ def test_a_traceback_shows_no_values(ours: None, capfd: pytest.CaptureFixture[st
         sign_in("opensesame"[::-1])
     except ValueError:
         logging.getLogger("somebody").exception("It went wrong.")
-    said = capfd.readouterr().err
-    assert "It went wrong." in said
-    assert "ValueError: 10" in said
-    assert "emasesnepo" not in said
+    text = said.getvalue()
+    assert "It went wrong." in text
+    assert "ValueError: 10" in text
+    assert "emasesnepo" not in text
 
 
 FORGED = "no route\n2026-11-27T10:00:00Z [info     ] admin signed in\r\x1b[2J\x9b1A\u2028\u202e" + "x" * 100_000
 
 
-def test_words_of_a_node_make_no_line_of_their_own(ours: None, capfd: pytest.CaptureFixture[str]) -> None:
+def test_words_of_a_node_make_no_line_of_their_own(said: StringIO) -> None:
     structlog.get_logger().warning("tick skipped", error=FORGED)
     logging.getLogger("somebody").warning("it said: %s", FORGED)
     structlog.get_logger().warning(FORGED)
-    said = capfd.readouterr().err
-    assert len(said.splitlines()) == 3
-    _is_clean(said)
+    text = said.getvalue()
+    assert len(text.splitlines()) == 3
+    _is_clean(text)
 
 
-def test_nor_do_they_in_a_traceback(ours: None, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nor_do_they_in_a_traceback(said: StringIO) -> None:
     try:
         raise ValueError(FORGED)
     except ValueError:
         structlog.get_logger().exception("it broke")
         logging.getLogger("somebody").exception("it broke")
-    said = capfd.readouterr().err
-    assert [line for line in said.split("\n") if line[:1].strip() and "it broke" not in line] == []
-    assert "admin signed in" in said and "raise ValueError(FORGED)" in said
-    _is_clean(said)
+    text = said.getvalue()
+    assert [line for line in text.split("\n") if line[:1].strip() and "it broke" not in line] == []
+    assert "admin signed in" in text and "raise ValueError(FORGED)" in text
+    _is_clean(text)
 
 
 def _is_clean(said: str) -> None:
@@ -66,7 +69,7 @@ def _is_clean(said: str) -> None:
 
 
 def test_an_error_of_the_database_shows_no_values(app: Flask) -> None:
-    insert = text("INSERT INTO users (name) VALUES (:name)")
+    insert = sql("INSERT INTO users (name) VALUES (:name)")
     with pytest.raises(IntegrityError) as raised:
         db.session.execute(insert, {"name": "opensesame"})
     db.session.rollback()

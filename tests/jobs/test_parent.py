@@ -26,8 +26,6 @@ from tests.support.cluster import ROOT, free_port
 from tests.support.processes import children_by_name, name_of, pss_mib, tree
 from tests.support.servers import wait_until
 
-# One product serves most of these tests.
-pytestmark = pytest.mark.xdist_group("parent")
 NAMES = {"redis", "links", "web", "gateway", "ticker", "worker checks 1", "worker checks 2", "worker bulk"}
 NAMES |= {f"worker interactive {number}" for number in (1, 2, 3, 4)}
 NAMES |= {"worker setup 1", "worker setup 2", "worker default"}

@@ -176,13 +176,14 @@ def free_port() -> int:
 
 
 class OneHouse(LoadScopeScheduling):
-    """Tests go to whichever worker is free, but those of the gateway to one, which starts the house once, and those of
-    one file on the lab too: they share what it made."""
+    """Tests go to whichever worker is free, but those of a folder or a file that share what is slow to start go to one:
+    the gateway's house, the whole product, what a file made on the lab."""
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith("tests/gateway/"):
             return "house"
-        return nodeid.partition("::")[0] if nodeid.startswith(("tests/cluster/", "tests/browser/")) else nodeid
+        together = ("tests/cluster/", "tests/browser/", "tests/jobs/test_parent.py")
+        return nodeid.partition("::")[0] if nodeid.startswith(together) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneHouse:
