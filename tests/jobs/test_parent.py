@@ -27,7 +27,7 @@ from tests.support.processes import children_by_name, name_of, pss_mib, tree
 from tests.support.servers import wait_until
 
 NAMES = {"redis", "links", "web", "gateway", "ticker", "worker checks 1", "worker checks 2", "worker bulk"}
-NAMES |= {f"worker interactive {number}" for number in (1, 2, 3, 4)}
+NAMES |= {f"worker interactive {number}" for number in (1, 2, 3)}
 NAMES |= {"worker setup 1", "worker setup 2", "worker default"}
 NAMES |= {f"worker batches {number}" for number in (1, 2, 3)}
 

@@ -26,7 +26,7 @@ from ravada_web.services.transaction import transaction
 # A node starts one wave of what was asked for in bulk at a time.
 WAVES_AT_ONCE = 1
 # Of what people wait for, fewer than there are workers (jobs.parent): each may wait some seconds for a node that hangs.
-AWAITED_AT_ONCE = 3
+AWAITED_AT_ONCE = 2
 
 
 def request(
