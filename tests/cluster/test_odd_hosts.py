@@ -128,6 +128,7 @@ def test_a_changed_key_met_beside_an_open_link_quarantines_at_once(cluster: Clus
 def test_a_new_host_uuid_under_the_pinned_key_is_kept(cluster: Cluster) -> None:
     fresh = str(uuid4())
     with host_uuid(cluster.lab.nodes[1], fresh):
+        cluster.let_facts_age("rvt2")
         wait_until(
             lambda: cluster.node("rvt2").host_uuid == fresh and up(cluster, "rvt2"), 80, "it is up by its new one"
         )
@@ -136,6 +137,7 @@ def test_a_new_host_uuid_under_the_pinned_key_is_kept(cluster: Cluster) -> None:
 def test_two_boards_of_one_uuid_are_two_nodes(cluster: Cluster) -> None:
     shared = cluster.node("rvt3").host_uuid or ""
     with host_uuid(cluster.lab.nodes[1], shared):
+        cluster.let_facts_age("rvt2")
         wait_until(lambda: cluster.node("rvt2").host_uuid == shared, 80, "its UUID is seen")
         assert up(cluster, "rvt2") and up(cluster, "rvt3")
         assert all(cluster.create("twin", 6)), "both take clones"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ravada_web import ROOT, create_app
 from ravada_web.cli.common import wait
@@ -27,6 +27,7 @@ from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.joining import host_keys, verification
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people import users
+from ravada_web.services.transaction import transaction
 from tests.lab import Lab, LabNode, build_guest
 from tests.support.factories import give_password
 from tests.support.processes import children_by_name
@@ -97,6 +98,11 @@ class Cluster:
         """A node's row, read anew."""
         db.session.rollback()
         return db.session.scalars(select(Node).where(Node.name == name)).one()
+
+    def let_facts_age(self, name: str) -> None:
+        """As if a node's facts had been read long ago, not within the last minute: the next check reads them."""
+        with transaction() as session:
+            session.execute(update(Node).where(Node.name == name).values(facts_at=None))
 
     def base(self, base_id: int | None = None) -> Base:
         """The base's row, read anew."""
