@@ -90,9 +90,16 @@ fuzz: packages-fast $(VENV)/installed ## a million random answers of nodes, othe
 translations: $(VENV)/installed ## gather the texts for the catalogues; says how much of each language is there
 	@$(BIN)/python -m ravada_web.translations
 
-test: packages-test test-fast ## all tests: those of test-fast, then the lab's and the browser's, on two labs side by side
-	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2
+test: packages-test $(VENV)/installed ## all tests: the fast ones beside those on two labs, then by itself what promises a time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-others test-labs
+	$(BIN)/python -m pytest $(NO_LAB) -m clock
 	$(BIN)/python -m pytest tests/cluster tests/browser -m clock
+
+test-others:
+	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
+
+test-labs:
+	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2
 
 bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones $(BENCH_FLAGS)

@@ -54,7 +54,8 @@ def test_a_user_sees_the_desktop_types_is_cut_off_and_comes_back(open_as: Opener
     expect(page.locator("#console-status[data-state=unreachable]")).to_be_visible(timeout=20_000)
     expect(page.locator(".console.is-connected")).not_to_be_attached()
     node.start()
-    page.get_by_role("button", name="Launch").click(timeout=120_000)
+    cluster.check_until_up(node.name)
+    page.get_by_role("button", name="Launch").click(timeout=60_000)
     expect(page.locator(".console.is-connected")).to_be_attached(timeout=30_000)
     wait_shown(page, f"name: {clone.name}")
 

@@ -19,7 +19,6 @@ from ravada_web.remote.links import link_is_up
 from ravada_web.remote.login import examine_login, key_command
 from ravada_web.services.joining import inspection
 from ravada_web.services.joining.checks.findings import Finding, findings_of
-from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import transaction
 from tests.lab import LabNode
@@ -148,16 +147,6 @@ def reason_is(cluster: Cluster, kind: str) -> None:
     wait_until(lambda: cluster.node("rvt2").reason.kind == kind, 30, f"{kind}, not {cluster.node('rvt2').reason}")
 
 
-def well_again(cluster: Cluster) -> None:
-    """Check it, again and again, until it is believed to be well: by then its link was made anew."""
-
-    def well() -> bool:
-        probe.check([cluster.node("rvt2").id])
-        return up(cluster, "rvt2")
-
-    wait_until(well, 60, "it is well again")
-
-
 def finding(cluster: Cluster, code: str) -> Finding:
     """What an inspection made now finds."""
     wait([inspection.request_inspection(cluster.admin, cluster.node("rvt2")).id], 60)
@@ -171,13 +160,13 @@ def test_an_sshd_that_does_not_forward_is_named_and_the_node_is_up_once_it_does(
             found = finding(cluster, "libvirt")
             assert found.text.kind == "joining.libvirt_no_forwarding" and "libvirtd" not in found.remedy, line
             assert up(cluster, "rvt3"), "no other node suffers"
-    well_again(cluster)
+    cluster.check_until_up("rvt2")
 
 
 @pytest.mark.parametrize("lines", ["MaxSessions 1", "Banner /etc/hosts", "AllowTcpForwarding local"])
 def test_a_node_is_well_by_sshds_that_are_a_little_strict(cluster: Cluster, lines: str) -> None:
     with sshd_with(cluster.lab.nodes[1], lines):
-        well_again(cluster)
+        cluster.check_until_up("rvt2")
         assert finding(cluster, "libvirt").state == "pass"
 
 
@@ -185,7 +174,7 @@ def test_a_stopped_libvirt_is_told_as_such(cluster: Cluster) -> None:
     with without_libvirtd(cluster.lab.nodes[1]):
         reason_is(cluster, "nodes.libvirt_stopped")
         assert finding(cluster, "libvirt").text.kind == "joining.libvirt_stopped"
-    well_again(cluster)
+    cluster.check_until_up("rvt2")
 
 
 def test_no_second_libvirt_is_started_beside_modular_daemons(cluster: Cluster) -> None:
@@ -193,7 +182,7 @@ def test_no_second_libvirt_is_started_beside_modular_daemons(cluster: Cluster) -
         reason_is(cluster, "nodes.libvirt_modular")
         found = finding(cluster, "libvirt")
         assert found.text.kind == "joining.libvirt_modular" and "libvirtd" not in found.remedy
-    well_again(cluster)
+    cluster.check_until_up("rvt2")
 
 
 def test_sudo_that_wants_a_terminal_is_told_in_its_words_with_its_own_remedy(cluster: Cluster) -> None:
@@ -234,4 +223,4 @@ def test_a_login_that_runs_no_command_is_told_in_the_hosts_own_words(cluster: Cl
             wait([asked.id], 60)
     finally:
         file.write_text(kept)
-    well_again(cluster)
+    cluster.check_until_up("rvt2")

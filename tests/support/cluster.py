@@ -20,11 +20,12 @@ from ravada_web import ROOT, create_app
 from ravada_web.cli.common import wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, User
+from ravada_web.models import Base, Clone, CloneState, Node, Observed, Operation, OperationState, User
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.joining import host_keys, verification
+from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people import users
 from ravada_web.services.transaction import transaction
@@ -98,6 +99,15 @@ class Cluster:
         """A node's row, read anew."""
         db.session.rollback()
         return db.session.scalars(select(Node).where(Node.name == name)).one()
+
+    def check_until_up(self, name: str) -> None:
+        """Check a node, again and again, until it is believed to be well: by then its link was made anew."""
+
+        def is_up() -> bool:
+            probe.check([self.node(name).id])
+            return self.node(name).observed == Observed.UP
+
+        wait_until(is_up, 60, f"{name} is up")
 
     def let_facts_age(self, name: str) -> None:
         """As if a node's facts had been read long ago, not within the last minute: the next check reads them."""
