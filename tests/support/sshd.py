@@ -64,6 +64,7 @@ class RunningSshd:
 
     def stop(self) -> None:
         """Kill it with all of its connections, as a host that loses its power does."""
+        self.freeze()  # or one would still tell the other side what became of those that went before it
         for pid in reversed(tree(self.process.pid)):
             _signal(pid, signal.SIGKILL)
         self.process.wait()
