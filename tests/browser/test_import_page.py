@@ -38,12 +38,11 @@ def take_picture(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"import-{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize("viewport", [None, NARROW], ids=["wide", "phone"])
 def test_every_original_is_listed_before_it_is_imported(
-    open_as: Opener, cluster: Cluster, originals: Mapping[str, str], viewport: dict[str, int] | None
+    open_as: Opener, cluster: Cluster, originals: Mapping[str, str]
 ) -> None:
     wait_until(lambda: set(originals.values()) <= set(importable()), 15, "a check has seen them")
-    page = open_as("admin", **({"viewport": viewport} if viewport else {}))
+    page = open_as("admin", viewport=NARROW)
     for key, original in ORIGINALS.items():
         inspect(page, cluster.url, "seen first", originals[key])
         for verdict, element, _kind in original.found:
@@ -53,7 +52,7 @@ def test_every_original_is_listed_before_it_is_imported(
         expect(page.get_by_role("button", name="Import")).to_have_count(0 if refused else 1)
         expect(page.get_by_role("button", name="Inspect again")).to_have_count(1 if refused else 0)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        take_picture(page, f"{key}{'-phone' if viewport else ''}")
+        take_picture(page, key)
     assert axe(page) == []
 
 
