@@ -123,7 +123,7 @@ bench-door: packages-test $(VENV)/installed ## a page and consoles while 5,000 s
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.door $(BENCH_FLAGS)
 
 pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md again
-	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k wide
+	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k keyboard
 
 clean: demo-down ## remove the virtual environment and caches; data folders stay
 	@$(SUDO) find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import Node
 from ravada_web.services.lifecycle import removal
-from tests.browser.conftest import NARROW, WIDE, Opener, axe
+from tests.browser.conftest import WIDE, Opener, axe
 from tests.lab import Lab, LabNode
 from tests.support.cluster import Cluster
 
@@ -70,30 +70,26 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_a_node_joins_by_keyboard_alone(
-    open_as: Opener, cluster: Cluster, host: LabNode, width: dict[str, int]
-) -> None:
-    page = open_as("admin", viewport=width)
-    size = "" if width is WIDE else "-phone"
+def test_a_node_joins_by_keyboard_alone(open_as: Opener, cluster: Cluster, host: LabNode) -> None:
+    page = open_as("admin", viewport=WIDE)
     started = time.monotonic()
     page.goto(f"{cluster.url}/nodes")
     press(page, "Add a node", "link")
     type_into(page, "Name", "newcomer")
     type_into(page, "Address", host.address)
     type_into(page, "SSH user", "keeper")
-    shot(page, f"joining-1-address{size}")
+    shot(page, "joining-1-address")
     press(page, "Next: verify host key")
 
     expect(page.get_by_text(host.host_key_fingerprint)).to_be_visible()
-    shot(page, f"joining-2-trust{size}")
+    shot(page, "joining-2-trust")
     press(page, re.compile("accept", re.I))
 
     expect(page.get_by_role("heading", name=re.compile("Access"))).to_be_visible()
     key_refused = message("remote.key_refused", name="newcomer", user="keeper")
     expect(page.get_by_text(str(key_refused))).to_be_visible()
     assert axe(page) == []
-    shot(page, f"joining-3-access{size}")
+    shot(page, "joining-3-access")
     type_into(page, "Password", "not this one")
     press(page, "Install key with password")
     wrong_password = message("remote.wrong_password", name="newcomer", user="keeper")
@@ -103,7 +99,7 @@ def test_a_node_joins_by_keyboard_alone(
 
     expect(page.get_by_text(str(message("joining.network_inactive", network="default")))).to_be_visible()
     assert axe(page) == []
-    shot(page, f"joining-4-checks{size}")
+    shot(page, "joining-4-checks")
     press(page, "Install what is missing…", "link")
     expect(page.get_by_role("heading", name="Fix newcomer?")).to_be_visible()
     press(page, "Run commands")
@@ -113,7 +109,7 @@ def test_a_node_joins_by_keyboard_alone(
     expect(page.get_by_role("link", name="Go to node")).to_be_visible()
     print(f"joined in {time.monotonic() - started:.1f} s")
     assert axe(page) == []
-    shot(page, f"joining-5-proof{size}")
+    shot(page, "joining-5-proof")
     press(page, "Go to node", "link")
     expect(page.get_by_text("Enabled", exact=False).or_(page.get_by_text("Up")).first).to_be_visible()
     db.session.rollback()
