@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,20 +13,9 @@ from ravada_web.remote.files import file_size, free_space, list_files, remove_fi
 from ravada_web.remote.sampling import sample
 from ravada_web.remote.target import Target
 from tests.support.servers import wait_until
-from tests.support.sshd import Place, free_port, processes_of, ssh_place
+from tests.support.sshd import Place, free_port, processes_of
 
 HOSTILE = ["$(id)", "`id`", "a;b", "'", '"', "a\nb", "*", "-n", "~root", "\\", "", "é", "&& reboot"]
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with ssh_place() as made:
-        yield made
-
-
-@pytest.fixture(params=["over SSH", "here"])
-def node(request: pytest.FixtureRequest, place: Place) -> Target:
-    return place.target if request.param == "over SSH" else place.local
 
 
 def test_hostile_words_arrive_as_they_are(place: Place, node: Target) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,21 +15,10 @@ from ravada_web.remote import foreign_files, image_headers, images, sandbox
 from ravada_web.remote.errors import CommandFailed, ImageRefused, RemoteError
 from ravada_web.remote.target import Target
 from tests.support.images import bomb, descriptor, qcow2, vmdk_around
-from tests.support.sshd import Place, ssh_place
+from tests.support.sshd import Place
 
 SECRET = b"a line of this host that no image may show\n"
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with ssh_place() as made:
-        yield made
-
-
-@pytest.fixture(params=["over SSH", "here"])
-def node(request: pytest.FixtureRequest, place: Place) -> Target:
-    return place.target if request.param == "over SSH" else place.local
 
 
 @pytest.fixture

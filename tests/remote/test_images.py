@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,20 +12,9 @@ import pytest
 from ravada_web.remote import images
 from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.target import Target
-from tests.support.sshd import Place, ssh_place
+from tests.support.sshd import Place
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with ssh_place() as made:
-        yield made
-
-
-@pytest.fixture(params=["over SSH", "here"])
-def node(request: pytest.FixtureRequest, place: Place) -> Target:
-    return place.target if request.param == "over SSH" else place.local
 
 
 def qemu_img(*words: object) -> None:
