@@ -59,11 +59,12 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 def _fill_rooms(app: Flask) -> None:
     """Register what the upper rooms bring; they import this package, so they are imported here and not above."""
     from ravada_web import cli, web
-    from ravada_web.services import changes
+    from ravada_web.services import changes, pending
     from ravada_web.services.audit import chain
     from ravada_web.services.nodes import trust
     from ravada_web.services.operations import outbox
 
+    pending.listen()
     outbox.listen()
     changes.listen()
     chain.listen()

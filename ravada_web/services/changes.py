@@ -12,10 +12,11 @@ from sqlalchemy.orm import InstanceState, ORMExecuteState, Session, UOWTransacti
 
 from ravada_web.extensions import queues
 from ravada_web.models import Node
+from ravada_web.services.pending import Pending
 
 log = structlog.get_logger()
 CHANNEL, NUMBER, TOPICS = "ravada:live", "ravada:live:number", "ravada:live:topics"
-_CHANGES = "ravada_changes"
+_CHANGES = Pending[str]("changes")
 _TOPIC_OF = {
     "nodes": "nodes",
     "pools": "nodes",
@@ -47,12 +48,11 @@ return number
 
 
 def listen() -> None:
-    """Bind to the session: a commit publishes what it changed, a rollback drops it."""
+    """Bind to the session: a commit publishes what it changed."""
     if not event.contains(Session, "after_flush", _flushed):
         event.listen(Session, "after_flush", _flushed)
         event.listen(Session, "do_orm_execute", _executed)
         event.listen(Session, "after_commit", _committed)
-        event.listen(Session, "after_rollback", _rolled_back)
 
 
 def _flushed(session: Session, _context: UOWTransaction) -> None:
@@ -76,16 +76,12 @@ def _executed(state: ORMExecuteState) -> None:
 
 
 def _record(session: Session, topics: Iterable[str]) -> None:
-    session.info.setdefault(_CHANGES, set()).update(topics)
+    _CHANGES.add(session, *topics)
 
 
 def _committed(session: Session) -> None:
-    if topics := session.info.pop(_CHANGES, None):
+    if topics := set(_CHANGES.take(session)):
         publish(topics)
-
-
-def _rolled_back(session: Session) -> None:
-    session.info.pop(_CHANGES, None)
 
 
 def publish(topics: Iterable[str]) -> None:

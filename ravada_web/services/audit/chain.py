@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import event, insert, select, update
-from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
+from sqlalchemy.orm import Session, UOWTransaction
 
 from ravada_web.messages import NOTHING, as_message
 from ravada_web.models import AuditChain, Event, now
+from ravada_web.services.pending import Pending
 
 # What a line's hash covers, with that of the line before it.
 FIELDS = ("id", "at", "actor", "action", "object_kind", "object_id", "object_name", "text", "address", "result")
-_HELD = "ravada_audit"
+_LINES = Pending[dict[str, Any]]("audit")
 
 
 def digest(previous: str, line: Mapping[str, Any]) -> str:
@@ -35,18 +36,16 @@ def moment(at: datetime) -> str:
 
 
 def listen() -> None:
-    """Bind the chain to the session: a commit writes the lines that were added, a rollback drops them."""
+    """Bind the chain to the session: a commit writes the lines that were added."""
     if not event.contains(Session, "before_commit", _write):
         event.listen(Session, "before_flush", _hold_back)
         event.listen(Session, "before_commit", _write)
-        event.listen(Session, "after_soft_rollback", _drop)
 
 
 def _hold_back(session: Session, _context: UOWTransaction, _instances: object) -> None:
-    held = session.info.setdefault(_HELD, [])
     for row in [row for row in session.new if isinstance(row, Event)]:
         session.expunge(row)
-        held.append((_values(row), session.get_nested_transaction()))
+        _LINES.add(session, _values(row))
 
 
 def _values(row: Event) -> dict[str, Any]:
@@ -69,30 +68,16 @@ def _write(session: Session) -> None:
     if session.in_nested_transaction():
         return
     session.flush()
-    held = session.info.pop(_HELD, None)
-    if not held:
+    lines = _LINES.take(session)
+    if not lines:
         return
     end = session.execute(select(AuditChain.head_id, AuditChain.head_digest).with_for_update()).one()
     number, last = end.head_id, end.head_digest
     rows = []
-    for values, _savepoint in held:
+    for values in lines:
         number += 1
         line = values | {"id": number, "at": moment(values["at"]), "text": as_message(values["text"]).dumps()}
         last = digest(last, line)
         rows.append(values | {"id": number, "digest": last})
     session.execute(insert(Event), rows)
     session.execute(update(AuditChain).values(head_id=number, head_digest=last))
-
-
-def _drop(session: Session, undone: SessionTransaction) -> None:
-    """Drop the lines that were added since what is undone began: all, or those of a savepoint and of the ones in it."""
-    if undone.parent is None:
-        session.info.pop(_HELD, None)
-    elif undone.nested and (held := session.info.get(_HELD)):
-        held[:] = [(values, savepoint) for values, savepoint in held if not _within(savepoint, undone)]
-
-
-def _within(savepoint: SessionTransaction | None, outer: SessionTransaction) -> bool:
-    while savepoint is not None and savepoint is not outer:
-        savepoint = savepoint.parent
-    return savepoint is outer

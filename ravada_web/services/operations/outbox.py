@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.rate_limit import RateLimitRegistry
 from rq.serializers import JSONSerializer
 from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 
 from ravada_web.errors import QueueUnreachable
 from ravada_web.extensions import queues
@@ -21,9 +21,9 @@ from ravada_web.messages import message
 from ravada_web.models import Operation, attempt_id
 from ravada_web.services.operations.kinds import KINDS, held_by, queue_of
 from ravada_web.services.operations.limits import limit_key
+from ravada_web.services.pending import Pending
 
 log = structlog.get_logger()
-_OUTBOX = "ravada_outbox"
 
 
 @dataclass(frozen=True)
@@ -49,37 +49,27 @@ class Ticket:
         return limit_key(self.node_id, limit) if limit and self.node_id else ""
 
 
+_OUTBOX = Pending[Ticket]("outbox")
+
+
 def post(session: Session, operation: Operation, at_once: int) -> None:
     """Have the operation's present attempt queued when this transaction commits; `at_once` is its limit a node."""
     session.flush()
-    savepoint = session.get_nested_transaction()
-    session.info.setdefault(_OUTBOX, []).append((ticket_of(operation, at_once), savepoint))
+    _OUTBOX.add(session, ticket_of(operation, at_once))
 
 
 def listen() -> None:
-    """Bind the outbox to the session: a commit queues, a rollback drops."""
+    """Bind the outbox to the session: a commit queues."""
     if not event.contains(Session, "after_commit", _send):
         event.listen(Session, "after_commit", _send)
-        event.listen(Session, "after_rollback", _drop)
-        event.listen(Session, "after_soft_rollback", _drop_part)
 
 
 def _send(session: Session) -> None:
-    tickets = [ticket for ticket, _savepoint in session.info.pop(_OUTBOX, [])]
+    tickets = _OUTBOX.take(session)
     try:
         enqueue(tickets)
     except RedisError as error:
         log.warning("not queued, the sweep will", jobs=[ticket.job_id for ticket in tickets], error=str(error))
-
-
-def _drop(session: Session) -> None:
-    session.info.pop(_OUTBOX, None)
-
-
-def _drop_part(session: Session, undone: SessionTransaction) -> None:
-    """Drop what was posted since a savepoint that is undone: those rows are not there."""
-    posted = session.info.get(_OUTBOX, [])
-    posted[:] = [(ticket, savepoint) for ticket, savepoint in posted if savepoint is not undone]
 
 
 def enqueue(tickets: Iterable[Ticket]) -> None:
