@@ -1,4 +1,8 @@
-"""The links process, alone: `python -m jobs.links`. Keeps one SSH connection to every trusted node."""
+"""The links process, alone: `python -m jobs.links`. Keeps one SSH connection to every trusted node, and passes displays
+on to the gateway."""
+
+import socket
+import threading
 
 import structlog
 from flask import Flask
@@ -7,19 +11,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.loop import until_stopped
 from ravada_web import create_app
 from ravada_web.clock import now
+from ravada_web.config import settings
 from ravada_web.extensions import db, log_kept
+from ravada_web.guard import EVERYBODYS
 from ravada_web.remote.links import LinkKeeper, LinkState
+from ravada_web.services.consoles import display_requests
 from ravada_web.services.nodes import endpoints, link_states
 from ravada_web.services.nodes.endpoints import Linked
 
 log = structlog.get_logger()
 READ_SECONDS = 0.5
+# Nodes that hang hold so many requests for displays up, and none beyond.
+AT_ONCE = 6
 
 
 def run(app: Flask) -> None:
     """Keep the links in step with the nodes' rows until told to stop, then close them all."""
     with app.app_context(), log_kept():
         keeper, began = LinkKeeper(endpoints.workspace()), now().timestamp()
+        pass_displays_on(app, display_requests.listen(settings().displays_socket))
         try:
             wanted = Linked([], {})
             for _round in until_stopped(READ_SECONDS):
@@ -39,6 +49,23 @@ def read_targets(before: Linked) -> Linked:
         return before
     finally:
         db.session.remove()
+
+
+def pass_displays_on(app: Flask, listening: socket.socket) -> None:
+    """Answer the gateway's requests, from threads that live as long as this process."""
+
+    def serve() -> None:
+        while True:
+            with listening.accept()[0] as plug, app.app_context():
+                try:
+                    display_requests.answer(plug)
+                except EVERYBODYS as error:
+                    log.warning("display not passed on", error=str(error))
+                finally:
+                    db.session.remove()
+
+    for number in range(AT_ONCE):
+        threading.Thread(target=serve, name=f"displays {number}", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -168,6 +168,11 @@ class Settings(BaseSettings):
         return self.run_dir / "redis.sock"
 
     @property
+    def displays_socket(self) -> Path:
+        """Where the links process is asked for displays."""
+        return self.run_dir / "displays.sock"
+
+    @property
     def ssh_key(self) -> Path:
         """The product's own private key, made at setup."""
         return self.data / "ssh" / "id_ed25519"

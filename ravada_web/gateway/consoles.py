@@ -20,21 +20,18 @@ from ravada_web.gateway.rows import Rows
 from ravada_web.gateway.visitor import from_our_page, token
 from ravada_web.guard import guarded
 from ravada_web.messages import Message
-from ravada_web.services.consoles import displays, open_consoles, tickets
+from ravada_web.services.consoles import display_requests, open_consoles, tickets
 from ravada_web.services.consoles.causes import Cause
-from ravada_web.services.consoles.displays import Display
 from ravada_web.services.consoles.tickets import ConsoleRefused, Grant
 
 log = structlog.get_logger()
-Reached = tuple[Display, bytes, asyncio.StreamReader, asyncio.StreamWriter]
+Reached = tuple[bytes, asyncio.StreamReader, asyncio.StreamWriter]
 PATH = "/console/stream"
 CHUNK = 64 * 1024
 GREETING_SECONDS = 3.0
 # The end of a start is published; without Redis it is polled this often.
 RETRY_SECONDS = 1.0
 PING_SECONDS, SILENT_SECONDS = 20.0, 60.0
-# An unused display is released after a while, long enough for a page to be reloaded.
-KEPT_SECONDS = 15.0
 
 
 def _unwritable(_reason: Message) -> None:
@@ -51,14 +48,12 @@ class Consoles:
         self._hub = hub
         self._open: dict[int, tuple[asyncio.Task[None], Browser]] = {}
         self._causes: dict[int, Cause] = {}
-        self._displays: dict[str, int] = {}
         self._unwritten: dict[int, tuple[str, Cause]] = {}
         self.name = socket.gethostname()
 
     async def begin(self) -> None:
         """Clean up after a former process."""
         await self._rows.run(open_consoles.close_left_open, self.name)
-        await self._rows.run(displays.sweep)
 
     async def serve(
         self, head: Head, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -119,24 +114,22 @@ class Consoles:
         """Until one of both ends closes. Raises Closed, or what broke the browser's end."""
         first = asyncio.create_task(browser.read())
         try:
-            display, greeting, reader, writer = await self._reach_before(first, grant)
+            greeting, reader, writer = await self._reach_before(first, grant)
         except BaseException:
             first.cancel()
             raise
-        self._displays[display.remote] = self._displays.get(display.remote, 0) + 1
         upstream = asyncio.create_task(_to_display(first, browser, writer, ViewOnly() if grant.view_only else None))
         downstream = asyncio.create_task(_to_browser(greeting, reader, browser))
         try:
             done, _pending = await asyncio.wait({upstream, downstream}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
-            raise Closed(await self._reach_rows.run(displays.lost_as, grant.clone_id))
+            raise Closed(await self._reach_rows.run(display_requests.lost_as, grant.clone_id))
         finally:
             first.cancel()
             upstream.cancel()
             downstream.cancel()
             writer.close()
-            asyncio.get_running_loop().call_later(KEPT_SECONDS, self._release, display)
 
     async def _reach_before(self, first: "asyncio.Task[bytes]", grant: Grant) -> Reached:
         """Reach the display while the browser is listened to: it may leave, and it speaks only when greeted."""
@@ -153,42 +146,36 @@ class Consoles:
     async def _reach(self, grant: Grant) -> Reached:
         """The display and its greeting, which shows that it lives; libvirt is queried where it has moved."""
         for fresh in (False, True):
-            display = await self._wait_for(grant.clone_id, fresh)
             try:
-                reader, writer = await asyncio.open_unix_connection(str(display.local), limit=CHUNK)
-            except OSError:
+                display = await self._wait_for(grant.clone_id, fresh)
+            except ConnectionError:
                 continue
+            reader, writer = await asyncio.open_unix_connection(sock=display, limit=CHUNK)
             greeting = b""
             try:
                 with suppress(TimeoutError, asyncio.IncompleteReadError, ConnectionError):
                     greeting = await asyncio.wait_for(reader.readexactly(12), GREETING_SECONDS)
                 if greeting.startswith(b"RFB "):
-                    return display, greeting, reader, writer
+                    return greeting, reader, writer
             finally:
                 if not greeting.startswith(b"RFB "):
                     writer.close()
         raise Closed(Cause.UNREACHABLE)
 
-    async def _wait_for(self, clone_id: int, fresh: bool) -> Display:
+    async def _wait_for(self, clone_id: int, fresh: bool) -> socket.socket:
         """The clone's display; where it is just being started, once it is there."""
         changed = asyncio.Event()
         self._hub.wakers.add(changed.set)
         try:
             while True:
                 changed.clear()
-                display = await self._reach_rows.run(displays.open_for, clone_id, fresh)
+                display = await self._reach_rows.run(display_requests.open_for, clone_id, fresh)
                 if display is not None:
                     return display
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), RETRY_SECONDS)
         finally:
             self._hub.wakers.discard(changed.set)
-
-    def _release(self, display: Display) -> None:
-        self._displays[display.remote] -= 1
-        if not self._displays[display.remote]:
-            del self._displays[display.remote]
-            self._closing = asyncio.ensure_future(self._reach_rows.run(displays.close, display))
 
     def _close(self, console_ids: Iterable[int], cause: Cause) -> None:
         for console_id in console_ids:

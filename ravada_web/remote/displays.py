@@ -1,19 +1,20 @@
-"""Displays of a node's guests, brought to sockets here over the node's link; they listen on no network."""
+"""Displays of a node's guests, reached from here over the node's link; they listen on no network."""
 
-import hashlib
+import secrets
+import socket
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import NodeUnreachable
+from ravada_web.remote.errors import DisplayGone, NodeUnreachable
 from ravada_web.remote.links import link_is_up
 from ravada_web.remote.target import Target, Workspace, checked_path
 
 FORWARD_SECONDS = 4.0
-PATTERN = "d*.vnc"
 # Displays belong to QEMU's user. A login that is not root is let through to this one, and to nothing beside it.
 ADMIT = """
 setfacl -m "u:$1:rw" -- "$2" || exit 1
@@ -24,43 +25,41 @@ done
 """
 
 
-def local_socket(workspace: Workspace, target: Target, display: str) -> Path:
-    """Where the display is found here; every run of a guest has a display, and so a name, of its own."""
-    if target.local:
-        return Path(display)
-    digest = hashlib.sha256(display.encode()).hexdigest()[:10]
-    return workspace.run_dir / f"d{target.node_id}-{digest}.vnc"
+@contextmanager
+def display_opened(workspace: Workspace, target: Target, display: str) -> Iterator[socket.socket]:
+    """A connection to the display at that path of the node, over the node's link; takes about 10 ms. It outlives the
+    block, which ends the forwarding that it was made by; nothing of it stays behind.
 
-
-def open_display(workspace: Workspace, target: Target, display: str) -> Path:
-    """Have the node's link forward the display's socket; returns the local one. Takes about 10 ms.
-
-    Raises NodeUnreachable where the link is not up, or does not forward, and CommandFailed where our login, not being
-    root, is not let through to it.
+    Raises NodeUnreachable where the link is not up, or does not forward, CommandFailed where our login, not being
+    root, is not let through to it, and DisplayGone where there is none at the path.
     """
-    local = local_socket(workspace, target, checked_path(display))
+    checked_path(display)
     if target.local:
-        return local
+        yield _connected(Path(display))
+        return
     if not link_is_up(workspace, target):
         raise NodeUnreachable("lost", message("remote.link_down", name=target.name))
     if target.user != "root":
         _admit(workspace, target, display)
+    local = workspace.run_dir / f"d{target.node_id}-{secrets.token_hex(4)}.vnc"
     _mux(workspace, target, "forward", local, display)
-    if not local.exists():
-        # The link forwards it since before, to a socket that somebody has removed: it has to be made again.
-        _mux(workspace, target, "cancel", local, display)
-        _mux(workspace, target, "forward", local, display)
-    return local
+    try:
+        yield _connected(local)
+    finally:
+        with suppress(NodeUnreachable):  # then it has ended by itself
+            _mux(workspace, target, "cancel", local, display)
+        local.unlink(missing_ok=True)
 
 
-def close_display(workspace: Workspace, target: Target, display: str) -> None:
-    """Stop the forwarding; nothing happens where the link is already gone."""
-    if target.local:
-        return
-    local = local_socket(workspace, target, display)
-    with suppress(NodeUnreachable):
-        _mux(workspace, target, "cancel", local, display)
-    local.unlink(missing_ok=True)
+def _connected(path: Path) -> socket.socket:
+    plug = socket.socket(socket.AF_UNIX)
+    try:
+        plug.settimeout(FORWARD_SECONDS)
+        plug.connect(str(path))
+    except OSError as error:
+        plug.close()
+        raise DisplayGone(error) from error
+    return plug
 
 
 def _admit(workspace: Workspace, target: Target, display: str) -> None:

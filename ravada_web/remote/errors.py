@@ -3,6 +3,7 @@
 from typing import Literal
 
 from ravada_web.messages import Message, MessageError, message
+from ravada_web.messages.foreign import printable
 
 Code = Literal["unknown_address", "refused", "timeout", "not_ssh", "lost"]
 # A shell's status for a program that is not there.
@@ -38,6 +39,13 @@ class HostKeyChanged(RemoteError):
 
 class OwnFault(RemoteError):
     """ssh could not be run as it is to be on this very server; the node has no part in it."""
+
+
+class DisplayGone(RemoteError):
+    """A display of this host is not where it was."""
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(message("remote.display_silent", said=printable(str(why))))
 
 
 class KeyRefused(RemoteError):

@@ -178,7 +178,7 @@ class LinkKeeper:
 
     def _sweep(self) -> None:
         """Remove the sockets that a killed keeper left; its connections died with it."""
-        for pattern in ("n*.ctl*", "n*.lv"):
+        for pattern in ("n*.ctl*", "n*.lv", "d*.vnc"):
             for path in self._workspace.run_dir.glob(pattern):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)

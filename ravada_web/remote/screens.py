@@ -4,7 +4,6 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
@@ -35,25 +34,22 @@ class Frame:
     colours: int
 
 
-def first_frame(path: Path, deadline: float) -> Frame:
-    """The first frame of the display behind a local socket that is not all of one colour. `deadline` in seconds.
+def first_frame(plug: socket.socket, deadline: float) -> Frame:
+    """The first frame of the display behind a connection that is not all of one colour. `deadline` in seconds.
 
     Raises NoPicture.
     """
     end = time.monotonic() + deadline
     try:
-        with socket.socket(socket.AF_UNIX) as plug:
-            plug.settimeout(deadline)
-            plug.connect(str(path))
-            stream = _Stream(plug, end)
-            width, height = _greet(stream)
-            while True:
-                frame = _frame(stream, width, height)
-                if frame.colours > 1:
-                    return frame
-                if time.monotonic() + _AGAIN_SECONDS > end:
-                    raise NoPicture(message("remote.blank", width=width, height=height, deadline_seconds=deadline))
-                time.sleep(_AGAIN_SECONDS)
+        stream = _Stream(plug, end)
+        width, height = _greet(stream)
+        while True:
+            frame = _frame(stream, width, height)
+            if frame.colours > 1:
+                return frame
+            if time.monotonic() + _AGAIN_SECONDS > end:
+                raise NoPicture(message("remote.blank", width=width, height=height, deadline_seconds=deadline))
+            time.sleep(_AGAIN_SECONDS)
     except (OSError, EOFError) as error:
         reason = printable(str(error)) or message("remote.hung_up")
         raise NoPicture(message("remote.display_silent", said=reason)) from error

@@ -206,6 +206,66 @@ def test_a_display_that_dies_under_the_mouse_is_no_leaving(
         assert cause_of(console, 3) == Cause.STOPPED
 
 
+def asked(house: House, *packets: bytes) -> tuple[bytes, list[int]]:
+    """What the links process answers, and what it passes on; b"" where it has hung up."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as plug:
+        plug.settimeout(30)
+        plug.connect(str(house.settings.displays_socket))
+        for packet in packets:
+            plug.send(packet)
+        answer, passed, _flags, _sender = socket.recv_fds(plug, 64, 1)
+        return answer, passed
+
+
+def test_a_display_is_passed_on_as_a_connection(house: House, clone: int) -> None:
+    answer, passed = asked(house, b"show %d" % clone)
+    with socket.socket(fileno=passed[0]) as display:
+        display.settimeout(30)
+        assert answer == b"shown" and display.recv(12) == VERSION
+    house.change(clone, state=CloneState.STOPPED)
+    assert asked(house, b"show %d" % clone) == (b"not_running", [])
+    house.change(clone, state=CloneState.STARTING)
+    assert asked(house, b"show %d" % clone) == (b"comes", [])
+    house.change(clone, state=CloneState.RUNNING, display="/nowhere/vnc.sock")
+    assert asked(house, b"show %d" % clone) == (b"gone", [])
+    assert asked(house, b"show 999999999999999999") == (b"stopped", [])
+
+
+NO_REQUESTS = [b"show", b"show 1 ", b"show -1", b"show 1\n", b"show 1;why 1", b"open 1", b"show /run/vnc.sock"]
+
+
+@pytest.mark.parametrize(
+    "packet", [*NO_REQUESTS, b"show " + b"1" * 19, b"show " + b"1" * 100_000, "show ١".encode(), b"SHOW 1", b"\0" * 64]
+)
+def test_what_is_no_request_for_a_display_has_no_answer(house: House, packet: bytes) -> None:
+    assert asked(house, packet) == (b"", [])
+
+
+def test_who_asks_for_no_display_or_leaves_keeps_nobody_from_theirs(house: House, alice: Person, clone: int) -> None:
+    silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _number in range(12)]
+    for plug in silent:
+        plug.connect(str(house.settings.displays_socket))
+    for plug in silent[:6]:
+        plug.send(b"show %d" % clone)
+        plug.close()
+    console, viewer = house.console(alice, clone)
+    answers(console, viewer)
+    console.close()
+    for plug in silent:
+        plug.close()
+
+
+def test_while_the_links_process_is_away_a_console_says_that_its_node_is(
+    house: House, alice: Person, clone: int
+) -> None:
+    house.stop("links")
+    assert cause_of(house.open(alice, house.ticket(alice, clone))) == Cause.UNREACHABLE
+    house.start_links()
+    console, viewer = house.console(alice, clone)
+    answers(console, viewer)
+    console.close()
+
+
 def test_a_console_that_waits_for_its_clone_listens_to_its_browser(house: House, alice: Person, clone: int) -> None:
     ticket = house.ticket(alice, clone)
     house.change(clone, state=CloneState.STARTING)

@@ -192,6 +192,14 @@ class Display:
 RECTANGLE = struct.pack("!HHHHi", 0, 0, 2, 2, 0) + bytes(16)
 
 
+@contextmanager
+def joined(folder: Path) -> Iterator[socket.socket]:
+    """A connection to the display there."""
+    with socket.socket(socket.AF_UNIX) as plug:
+        plug.connect(str(folder / "vnc.sock"))
+        yield plug
+
+
 @pytest.mark.parametrize(
     "display",
     [
@@ -207,8 +215,8 @@ RECTANGLE = struct.pack("!HHHHi", 0, 0, 2, 2, 0) + bytes(16)
 def test_a_display_beyond_all_bounds_is_left(display: Display, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as plug:
         plug.bind(str(tmp_path / "vnc.sock"))
-        with server(plug, display), pytest.raises(NoPicture) as refused:
-            first_frame(tmp_path / "vnc.sock", PATIENCE)
+        with server(plug, display), joined(tmp_path) as near, pytest.raises(NoPicture) as refused:
+            first_frame(near, PATIENCE)
     assert refused.value.message.kind in ("remote.display_confused", "remote.screen_impossible")
 
 
@@ -217,6 +225,6 @@ def test_the_colours_of_a_picture_are_counted_up_to_a_bound(tmp_path: Path) -> N
     frame = struct.pack("!BxHHHHHi", 0, 1, 0, 0, 1024, 1024, 0) + pixels
     with socket.socket(socket.AF_UNIX) as plug:
         plug.bind(str(tmp_path / "vnc.sock"))
-        with server(plug, Display((1024, 1024), bytes(4), frame)):
-            seen = first_frame(tmp_path / "vnc.sock", PATIENCE)
+        with server(plug, Display((1024, 1024), bytes(4), frame)), joined(tmp_path) as near:
+            seen = first_frame(near, PATIENCE)
     assert (seen.width, seen.height) == (1024, 1024) and 1 < seen.colours < 1 << 15

@@ -91,6 +91,12 @@ class House:
         self.start("gateway", sys.executable, "-m", "ravada_web.gateway")
         wait_until(lambda: listens(self.port), 60, f"the gateway listens; see {self.settings.data}/gateway.log")
 
+    def start_links(self) -> None:
+        """What passes displays on, and wait until it does."""
+        self.settings.displays_socket.unlink(missing_ok=True)
+        self.start("links", sys.executable, "-m", "jobs.links")
+        wait_until(self.settings.displays_socket.exists, 60, f"links begin; see {self.settings.data}/links.log")
+
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
@@ -98,7 +104,7 @@ class House:
 
     def restart(self) -> None:
         """Start the pages and the gateway anew."""
-        for name in list(self.processes):
+        for name in ("gateway", "web"):
             self.stop(name)
         self.start_web()
         self.start_gateway()
@@ -236,6 +242,7 @@ def running_house(house_data: Path, display: Path) -> Iterator[House]:
             session.get_one(Node, make_nodes(1)[0]).local = True
         house.base_id = make_base([1])
         db.session.remove()
+    house.start_links()
     house.start_web()
     house.start_gateway()
     yield house

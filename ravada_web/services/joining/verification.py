@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Node, Observed, Operation, ServiceState, User
 from ravada_web.models import now as this_moment
 from ravada_web.remote.commands import run
-from ravada_web.remote.displays import close_display, open_display
+from ravada_web.remote.displays import display_opened
 from ravada_web.remote.errors import NodeUnreachable, RemoteError
 from ravada_web.remote.files import remove_files
 from ravada_web.remote.links import link_is_up
@@ -121,13 +121,11 @@ def _run_machine(progress: _Steps, where: Target, name: str, xml: str) -> None:
     with open_connection(endpoints.libvirt_uri(where)) as connection:
         with progress.step("start"):
             display = boot(connection, xml)
-        try:
+        with ExitStack() as opened:
             with progress.step("display"):
-                local = open_display(workspace, where, display)
+                plug = opened.enter_context(opened.enter_context(display_opened(workspace, where, display)))
             with progress.step("frame"):
-                first_frame(local, FRAME_SECONDS)
-        finally:
-            close_display(workspace, where, display)
+                first_frame(plug, FRAME_SECONDS)
         with progress.step("remove"):
             end(connection, name)
 
