@@ -44,6 +44,10 @@ TEXTS: dict[str, Template] = {
     "clones.state_deleting": N_("being deleted"),
     # What a check saw
     "clones.vanished": N_("Its virtual machine no longer exists: someone removed it on the node."),
+    "clones.away_refuses": N_("Its node %(node)s is on but does not let Ravada in; the desktop may still be running."),
+    "clones.away_silent": N_("Its node %(node)s does not answer; whether the desktop is running is not known."),
+    "clones.away_off": N_("Its node %(node)s is off."),
+    # As it was kept before it was known how a node is away
     "clones.node_down": N_("Its node %(node)s is down."),
     # A request for new ones
     "clones.count_range": N_("Enter a number between 1 and %(most)s."),

@@ -13,6 +13,18 @@ TEXTS: dict[str, Template] = {
         "The host is not responding. Your data is safe; the desktop returns when the host is back. If it takes long, "
         "tell your administrator."
     ),
+    "desktops.away_refuses": N_(
+        "Its host, %(node)s, has refused connections since %(since_at)s: it may be restarting, and the desktop may "
+        "still be running. It returns when the host is back. If it takes long, tell your administrator."
+    ),
+    "desktops.away_silent": N_(
+        "Its host, %(node)s, has not responded since %(since_at)s. Your data is safe; the desktop returns when the "
+        "host is back. If it takes long, tell your administrator."
+    ),
+    "desktops.away_off": N_(
+        "Its host, %(node)s, has been off since %(since_at)s. Your data is safe on its disk; the desktop returns when "
+        "the host is switched on again. If it takes long, tell your administrator."
+    ),
     "desktops.obstacle_quarantined": N_(
         "The host is locked until your administrator has verified its identity. Your data is safe; tell your "
         "administrator."

@@ -43,8 +43,36 @@ TEXTS: dict[str, Template] = {
     "nodes.state_up": N_("up"),
     "nodes.state_degraded": N_("degraded"),
     "nodes.state_down": N_("down"),
+    "nodes.state_refuses": N_("down, its address answers"),
+    "nodes.state_silent": N_("down"),
+    "nodes.state_off": N_("down, known to be off"),
     "nodes.state_quarantined": N_("quarantined"),
     "nodes.state_because": N_("%(state)s: %(why)s"),
+    # What may be done now while it is away
+    "nodes.now_refuses": N_(
+        "The host is on but does not let Ravada in: its desktops may still be running, so persistent ones are not "
+        "started anywhere else, and nothing there can be changed until SSH answers again."
+    ),
+    "nodes.now_silent": N_(
+        "Nothing answers at its address: it may be off, or cut off with its desktops still running, so persistent ones "
+        "are not started anywhere else until it answers or is known to be off."
+    ),
+    "nodes.now_off": N_(
+        "Known to be off since %(since_at)s (%(by)s): nothing runs there, so persistent desktops may be started "
+        "elsewhere from a copy, where there is one."
+    ),
+    # Known to be off
+    "nodes.vouched": N_("confirmed by %(name)s"),
+    "nodes.type_name": N_("Enter the name of the node: %(node)s"),
+    "nodes.off_not_down": N_("%(node)s is not down. Only a node that does not answer can be off."),
+    "nodes.off_answers": N_(
+        "%(node)s answers at its address, so it is not off. Switch it off, wait until nothing answers, then try again."
+    ),
+    "nodes.off_not_known": N_("%(node)s is not known to be off."),
+    "nodes.off_used": N_(
+        "Desktops of %(node)s were started elsewhere because it is off, so this can no longer be undone."
+    ),
+    "nodes.off_over": N_("It answers again: %(why)s"),
     # Which node
     "nodes.no_such": N_("Node not found."),
     "nodes.not_found": N_("There is no node “%(name)s”."),

@@ -25,7 +25,7 @@ from ravada_web.models.clone import (
     Roster,
 )
 from ravada_web.models.console import Console, Ticket
-from ravada_web.models.node import Access, Level, Node, Observed, Pool, ServiceState, Trust
+from ravada_web.models.node import Access, Away, Level, Node, Observed, Pool, ServiceState, Trust
 from ravada_web.models.operation import (
     OVER,
     AuditChain,
@@ -49,6 +49,7 @@ __all__ = [
     "Alert",
     "AllowedNode",
     "AuditChain",
+    "Away",
     "Base",
     "BaseDisk",
     "BaseOffer",

@@ -38,7 +38,7 @@ _TOPIC_OF = {
 # All kinds of rows that have topics.
 KINDS = frozenset(_TOPIC_OF.values()) | {"states"}
 # Figures of nodes change every few seconds; lists of clones only change when one comes or goes.
-_STATES = ("seen", "trust", "service_state", "reason", "name")
+_STATES = ("seen", "away", "trust", "service_state", "reason", "name")
 _PUBLISH = """
 local number = redis.call('INCR', KEYS[1])
 for _, topic in ipairs(ARGV) do redis.call('HSET', KEYS[2], topic, number) end

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.clock import now
 from ravada_web.extensions import db
+from ravada_web.models.node.away import Absence
 from ravada_web.models.node.figures import Figures
 from ravada_web.models.node.health import Health
 from ravada_web.models.node.joining import Joining
@@ -25,7 +26,7 @@ class ServiceState(StrEnum):
     DISABLED = "disabled"
 
 
-class Node(Health, Joining, NodeSettings, Figures, db.Model):
+class Node(Health, Absence, Joining, NodeSettings, Figures, db.Model):
     """A host that runs virtual machines."""
 
     __tablename__ = "nodes"

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Base, Clone, CloneState, Operation, OperationState, User
+from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, User
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
@@ -45,7 +45,7 @@ class Desktop:
     def notice(self) -> Message:
         """What its user has to know, and can do about it; an empty message where all is well."""
         if self.obstacle:
-            return explain(self.obstacle)
+            return explain(self.obstacle, self.clone.node)
         if self.clone.state == CloneState.FAILED:
             return message("desktops.failed")
         if self.clone.reason and self.clone.state == CloneState.STOPPED:
@@ -65,8 +65,10 @@ class Desktop:
         return self.clone.state == CloneState.RUNNING or self.step is not None
 
 
-def explain(obstacle: Obstacle) -> Message:
-    """What keeps a desktop from starting, for users, who see no nodes, and what to do."""
+def explain(obstacle: Obstacle, node: Node) -> Message:
+    """What keeps a desktop from starting on its node, for its user, and what to do."""
+    if obstacle == Obstacle.AWAY and node.away and node.observed_at:
+        return message(f"desktops.away_{node.away}", node=node.name, since_at=node.observed_at)
     return message(f"desktops.obstacle_{obstacle}")
 
 

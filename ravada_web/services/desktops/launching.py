@@ -79,7 +79,7 @@ def _why_not(clone: Clone) -> Message:
 
 
 def _not_launched(clone: Clone, obstacle: Obstacle) -> Message:
-    return message("desktops.not_launched", name=clone.name, why=cards.explain(obstacle))
+    return message("desktops.not_launched", name=clone.name, why=cards.explain(obstacle, clone.node))
 
 
 def launch_new(actor: User, base_id: int) -> Clone:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, Message, message
+from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import Alert, Level, Node, Observed, Pool, ServiceState, Trust, User
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.storage import pools as storage_pools
@@ -47,7 +47,9 @@ def _trouble(node: Node) -> Trouble:
         return "", NOTHING
     if node.trust == Trust.CHANGED:
         return "quarantined", node.reason
-    return ("", NOTHING) if node.seen in (Observed.UP, Observed.UNKNOWN) else (node.seen, node.reason)
+    if node.seen in (Observed.UP, Observed.UNKNOWN):
+        return "", NOTHING
+    return node.seen, sentences(node.reason, node.what_now)
 
 
 def _pool_trouble(node: Node, pool: Pool) -> Trouble:
@@ -76,7 +78,7 @@ def _update(
         return
     if alert.state != state:
         alert.state, alert.since, alert.untold, alert.changes = state, moment, True, alert.changes + 1
-        alert.text = text or alert.text
+    alert.text = text or alert.text
 
 
 @dataclass(frozen=True)

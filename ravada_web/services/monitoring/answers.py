@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import NodeHealth
 from ravada_web.messages import NOTHING, Message
-from ravada_web.models import Observed
+from ravada_web.models import Away, Observed
 from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
 from ravada_web.remote.target import Target
@@ -42,6 +42,8 @@ class Answer:
     node_id: int
     observed: Observed
     reason: Message = NOTHING
+    # How it is away, where it is down.
+    away: Away = Away.SILENT
     # A quarantined node showed its pinned key again, on a connection of its own.
     pinned_again: bool = False
     sample: Sample | None = None
@@ -57,6 +59,11 @@ class Answer:
     libvirt_silent: bool = False
     # The files of replicas that are not as they were.
     findings: Sequence[Finding] = ()
+
+    @property
+    def proves_life(self) -> bool:
+        """Whether anything at the node's address answered."""
+        return self.sample is not None or (self.observed == Observed.DOWN and self.away == Away.REFUSES)
 
     def degrade(self, reason: Message) -> None:
         """Say that not all is well; the first reason stays."""

@@ -13,11 +13,12 @@ from ravada_web.guard import guarded
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import IN_WORK, Clone, CloneState, Node, Observed, Trust, now
+from ravada_web.models import IN_WORK, Away, Clone, CloneState, Node, Observed, Trust, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replica_files
 from ravada_web.services.batches import grouped
+from ravada_web.services.clones import absence
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.monitoring.answers import Answer
@@ -94,9 +95,10 @@ def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
 
 def _record_one(session: Session, node: Node, answer: Answer) -> None:
     asked_at = now() - timedelta(seconds=time.monotonic() - answer.asked)
-    before = (node.observed, node.trust)
+    before, away = (node.observed, node.trust), node.away
     node.seen_round, node.checked_at = answer.round, asked_at
     judge(node, answer)
+    _note_absence(session, node, answer)
     node.ssh_ms, node.libvirt_ms = _ms(answer.ssh_seconds), _ms(answer.libvirt_seconds)
     if answer.pinned_again:
         node.trust = Trust.PINNED
@@ -111,20 +113,28 @@ def _record_one(session: Session, node: Node, answer: Answer) -> None:
         _store_clone_states(session, node, answer.health, answer.round)
     elif answer.observed == Observed.DOWN:
         _lose_clones(session, node, answer.round)
+        if node.away != away:
+            absence.tell(session, node)
     if before != (node.observed, node.trust):
         node.observed_at = asked_at
-        events.record(
-            session,
-            None,
-            "observed",
-            node,
-            _observation(node),
-        )
+    if (*before, away) != (node.observed, node.trust, node.away):
+        events.record(session, None, "observed", node, _observation(node))
+
+
+def _note_absence(session: Session, node: Node, answer: Answer) -> None:
+    """Write how a node is away. One that is known to be off stays so until anything there answers."""
+    if node.known_off_at is not None:
+        if not answer.proves_life or answer.round <= node.known_off_round:
+            return
+        node.forget_off()
+        answers = node.reason or message("nodes.state_up")
+        events.record(session, None, "known_off_ended", node, message("nodes.off_over", why=answers))
+    node.away = answer.away if answer.observed == Observed.DOWN else Away.NONE
 
 
 def _observation(node: Node) -> Message:
     """The node's state and the reason for it, as the audit log keeps them."""
-    state = message(f"nodes.state_{node.observed}")
+    state = message(f"nodes.state_{node.away or node.observed}")
     return message("nodes.state_because", state=state, why=node.reason) if node.reason else state
 
 
@@ -187,6 +197,5 @@ def _idle(node: Node, number: int, clone_ids: Collection[int] | None = None) -> 
 
 def _lose_clones(session: Session, node: Node, number: int) -> None:
     """The clones of a dead node cannot be reached; those that are being worked on are left to their operations."""
-    reason = message("clones.node_down", node=node.name)
     lost = _idle(node, number).where(Clone.state.not_in([CloneState.FAILED, CloneState.UNREACHABLE]))
-    session.execute(lost.values(state=CloneState.UNREACHABLE, reason=reason))
+    session.execute(lost.values(state=CloneState.UNREACHABLE, reason=absence.reason(node)))
