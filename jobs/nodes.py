@@ -1,5 +1,6 @@
 """Jobs about nodes."""
 
+from ravada_web.services.clones import return_work
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
@@ -35,6 +36,11 @@ def verify(operation_id: int, attempt: int) -> None:
 def count_pools(operation_id: int, attempt: int) -> None:
     """Count what uses a node's pools."""
     run(operation_id, attempt, usage.count)
+
+
+def reconcile(operation_id: int, attempt: int) -> None:
+    """End and remove what must not live again on a node that has returned."""
+    run(operation_id, attempt, return_work.reconcile)
 
 
 def thin() -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from queue import Empty, SimpleQueue
 
 import libvirt
@@ -114,6 +114,29 @@ def force_off(connection: libvirt.virConnect, uuid: str) -> None:
         domain = _find(connection, uuid)
         if domain is not None and domain.isActive():
             _ensure(domain.destroy, lambda: not domain.isActive())
+
+
+def end_all(connection: libvirt.virConnect, uuids: Collection[str]) -> None:
+    """Cut the power of those of these domains that run, and let none of them start by itself; the others are left.
+    Raises HypervisorError, after all were tried."""
+    failures: list[HypervisorError] = []
+    with translated():
+        ours = [domain for domain in connection.listAllDomains() if domain.UUIDString() in uuids]
+    for domain in ours:
+        try:
+            with translated():
+                _end(domain)
+        except HypervisorError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _end(domain: libvirt.virDomain) -> None:
+    if domain.isActive():
+        _ensure(domain.destroy, lambda: not domain.isActive())
+    if domain.autostart():
+        domain.setAutostart(0)
 
 
 def undefine(connection: libvirt.virConnect, uuid: str) -> None:

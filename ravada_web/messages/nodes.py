@@ -4,6 +4,16 @@ from ravada_web.messages.marks import N_, Plural, Template
 
 TEXTS: dict[str, Template] = {
     "nodes.overdue": N_("Last checked at %(checked_at)s, so its present state is not known."),
+    "nodes.returning": N_(
+        "It answers again. Desktops that were deleted or made again elsewhere meanwhile are being removed there first."
+    ),
+    "nodes.title_return": Plural(
+        "Remove %(count)s desktop that was left on %(node)s", "Remove %(count)s desktops that were left on %(node)s"
+    ),
+    "nodes.removed_remains": Plural(
+        "%(count)s desktop that was left there is removed", "%(count)s desktops that were left there are removed"
+    ),
+    "nodes.double_runs": N_("A desktop that was deleted or made again elsewhere still runs there: %(why)s"),
     # Why a check found it so
     "nodes.check_hangs": N_("The check did not finish within %(deadline_seconds)s: something on the node hangs."),
     "nodes.link_starting": N_("SSH answers; the connection to libvirt is being set up, which takes a few seconds."),

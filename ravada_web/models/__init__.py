@@ -36,11 +36,13 @@ from ravada_web.models.operation import (
     attempt_id,
     operation_of,
 )
+from ravada_web.models.remains import DOOMED, Cause, Remains
 from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession, name_key
 
 __all__ = [
     "AT_REST",
+    "DOOMED",
     "IN_WORK",
     "OVER",
     "ROUND_NOW",
@@ -55,6 +57,7 @@ __all__ = [
     "BaseOffer",
     "BaseState",
     "BaseVersion",
+    "Cause",
     "Clone",
     "CloneNic",
     "CloneState",
@@ -75,6 +78,7 @@ __all__ = [
     "Pool",
     "PoolSample",
     "RecoveryCode",
+    "Remains",
     "Replica",
     "ReplicaState",
     "Role",

@@ -48,6 +48,9 @@ class Health:
     seen: Mapped[Word] = mapped_column("observed", default=Observed.UNKNOWN)
     trust: Mapped[Word] = mapped_column(default=Trust.PINNED)
     reason: Mapped[Words]
+    # It answers again, and something stands there that must not: nothing is placed, started or opened there until that
+    # is gone.
+    returning: Mapped[bool] = mapped_column("is_returning", default=False)
     # Rounds of checks are numbered, node by node: the number of the one that began last, and of the newest that was
     # written. Whatever clocks say, what a round saw is newer than all that was done before it began.
     rounds_begun: Mapped[int] = mapped_column(default=0)
@@ -64,8 +67,10 @@ class Health:
 
     @hybrid_property
     def observed(self) -> str:
-        """What was seen last; unknown where that is too long ago."""
-        return Observed.UNKNOWN if self.is_overdue else self.seen
+        """What was seen last; unknown where that is too long ago, degraded while it is returning."""
+        if self.is_overdue:
+            return Observed.UNKNOWN
+        return Observed.DEGRADED if self.returning and self.seen == Observed.UP else self.seen
 
     @observed.inplace.setter
     def _see(self, value: str) -> None:
@@ -85,7 +90,9 @@ class Health:
     @classmethod
     def _observed_now(cls) -> ColumnElement[str]:
         up = (cls.seen == Observed.UP) & (cls.checked_at < believed_since())
-        return case((up | (cls.checked_at < believed_since(Observed.DOWN)), Observed.UNKNOWN.value), else_=cls.seen)
+        overdue = up | (cls.checked_at < believed_since(Observed.DOWN))
+        returning = cls.returning & (cls.seen == Observed.UP)
+        return case((overdue, Observed.UNKNOWN.value), (returning, Observed.DEGRADED.value), else_=cls.seen)
 
     @property
     def is_overdue(self) -> bool:
@@ -97,6 +104,8 @@ class Health:
         """Why it is observed as it is, where that needs a reason: that of the last check, or that none came since."""
         if self.is_overdue and self.checked_at:
             return message("nodes.overdue", checked_at=self.checked_at)
+        if self.returning and self.seen == Observed.UP:
+            return message("nodes.returning")
         return self.reason
 
     @property

@@ -11,12 +11,12 @@ from ravada_web.errors import NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
-from ravada_web.models import AT_REST, ROUND_NOW, Clone, CloneState, Node, User, now
+from ravada_web.models import AT_REST, ROUND_NOW, Cause, Clone, CloneState, Node, User, now
 from ravada_web.placement.starting import unserved
 from ravada_web.placement.types import NodeState
 from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
-from ravada_web.services.clones import second_look
+from ravada_web.services.clones import remains, second_look
 from ravada_web.services.clones.listing import out_of_space
 from ravada_web.services.clones.obstacles import (
     WAITING,
@@ -102,7 +102,7 @@ delete = Action(
     "delete",
     "clones_delete",
     CloneState.DELETING,
-    (_STOPPED, _RUNNING, _PAUSED, CloneState.FAILED),
+    (_STOPPED, _RUNNING, _PAUSED, CloneState.FAILED, CloneState.UNREACHABLE),
     (CloneState.DELETING,),
     (),
 )
@@ -164,7 +164,8 @@ def _judged(session: Session, actor: User, action: Action, clone_ids: Collection
 
 def _in_the_way(actor: User, action: Action, clone: Clone, node: NodeState) -> Skipped | None:
     """Why it cannot be done to the clone, whatever is done to others."""
-    if reason := unserved(node):
+    # One whose node is away is deleted there once that answers.
+    if action != delete and (reason := unserved(node)):
         return Skipped(clone.id, clone.name, explain(clone.node, reason), obstacle_of(reason))
     state = state_message(clone.state)
     if clone.state in action.idle:
@@ -195,6 +196,9 @@ def _move(session: Session, actor: User, chosen: Sequence[Clone], action: Action
     """Set the working state and queue the work: for one clone as what a person waits for, for more as bulk."""
     for clone in chosen:
         events.record(session, actor, action.kind.removeprefix("clones_"), clone)
+    if action == delete and (away := [clone for clone in chosen if not clone.node.is_reachable]):
+        remains.end(session, away, Cause.DELETED)
+        chosen = [clone for clone in chosen if clone not in away]
     awaited = len(chosen) == 1
     _queue_batches(session, actor, chosen, action.kind, action.working, dict(action.params), awaited=awaited)
 

@@ -5,18 +5,33 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import delete as delete_rows
 
 from ravada_web.hypervisor import domains
-from ravada_web.models import Clone, CloneState, Node
+from ravada_web.hypervisor.errors import HypervisorUnreachable
+from ravada_web.models import Cause, Clone, CloneState, Node
 from ravada_web.remote import files
-from ravada_web.remote.errors import CommandFailed
+from ravada_web.remote.errors import CommandFailed, DeadlineExceeded, HostKeyChanged, KeyRefused, NodeUnreachable
 from ravada_web.remote.target import Target
 from ravada_web.services.bases import replicas
+from ravada_web.services.clones import remains
 from ravada_web.services.clones.batch import Failures, claimed_clones, replica_directory
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
 
+# What a node that does not answer raises.
+_SILENT = (HypervisorUnreachable, NodeUnreachable, HostKeyChanged, KeyRefused, DeadlineExceeded)
+
 
 def delete(handle: Handle) -> None:
+    """Delete the batch. Where its node has gone away meanwhile the rows go all the same, and what stands there is
+    deleted once it answers."""
+    try:
+        _delete(handle)
+    except _SILENT:
+        with handle.writing() as session:
+            remains.end(session, claimed_clones(handle, CloneState.DELETING), Cause.DELETED)
+
+
+def _delete(handle: Handle) -> None:
     """Remove the batch's domains, then their files, then their rows: what is left half-way can be done again. One that
     cannot be deleted keeps no other from it."""
     batch = claimed_clones(handle, CloneState.DELETING)

@@ -17,7 +17,7 @@ from ravada_web.messages.placement import shortage
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User
 from ravada_web.services.audit import events
 from ravada_web.services.batches import grouped_batches
-from ravada_web.services.clones import second_look
+from ravada_web.services.clones import remains, second_look
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
@@ -171,10 +171,11 @@ def free_names(session: Session, prefix: str, count: int) -> list[str]:
 
 
 def free_macs(session: Session, count: int) -> list[str]:
-    """As many MAC addresses that no clone of the cluster has."""
+    """As many MAC addresses that no clone of the cluster has, nor anything that one has left."""
     fresh: list[str] = []
+    left = remains.macs(session)
     while len(fresh) < count:
-        candidates = {_mac() for _number in range(count - len(fresh))} - set(fresh)
+        candidates = {_mac() for _number in range(count - len(fresh))} - set(fresh) - left
         used = set(session.scalars(select(CloneNic.mac).where(CloneNic.mac.in_(candidates))))
         fresh.extend(candidates - used)
     return fresh

@@ -1,6 +1,6 @@
 """Removing a node."""
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.messages import message
@@ -9,6 +9,7 @@ from ravada_web.models import (
     Clone,
     Node,
     Observed,
+    Remains,
     Replica,
     User,
 )
@@ -37,5 +38,6 @@ def remove(actor: User, node: Node) -> None:
                 raise Conflict(message("nodes.has_replicas", node=node.name))
             for replica in session.scalars(select(Replica).where(Replica.node_id == node.id)):
                 session.delete(replica)
+        session.execute(delete(Remains).where(Remains.node_id == node.id))
         events.record(session, actor, "remove", node, f"{node.address}:{node.port}")
         session.delete(node)

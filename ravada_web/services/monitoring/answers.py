@@ -33,6 +33,8 @@ class Question:
     pools: tuple[str, ...] = ()
     # Files of firmware that bases need, where facts are wanted.
     firmware: tuple[str, ...] = ()
+    # The UUIDs of domains that must not run there any more.
+    doomed: frozenset[str] = frozenset()
 
 
 @dataclass

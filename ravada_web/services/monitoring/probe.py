@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -18,6 +19,7 @@ from sqlalchemy import select
 from ravada_web.clock import is_recent
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
+from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
 from ravada_web.hypervisor.facts import read_active_pools, read_facts, read_networks
@@ -33,6 +35,7 @@ from ravada_web.remote.sampling import Sample, sample
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.bases import replica_files
 from ravada_web.services.bases.replica_files import Expected
+from ravada_web.services.clones import remains
 from ravada_web.services.monitoring import rounds
 from ravada_web.services.monitoring.answers import Answer, Question
 from ravada_web.services.monitoring.recording import record
@@ -80,12 +83,15 @@ def _questions(
     those that cannot be asked."""
     wanted = {node.id for node in nodes if with_facts or _wants_facts(node)}
     firmware = offers.firmware_files(db.session()) if wanted else ()
+    doomed = remains.doomed_on(numbers)
     questions: list[Question] = []
     unasked: list[Answer] = []
     for node in nodes:
         answer = Answer(node.id, Observed.DOWN, round=numbers[node.id])
         with guarded(partial(setattr, answer, "reason"), node=node.name):
-            questions.append(_question(node, numbers[node.id], files.get(node.id, []), firmware, node.id in wanted))
+            question = _question(node, numbers[node.id], files.get(node.id, []), firmware, node.id in wanted)
+            ended = frozenset(row.uuid for row in doomed.get(node.id, ()))
+            questions.append(replace(question, doomed=ended))
         if answer.reason:
             unasked.append(answer)
     return questions, unasked
@@ -240,6 +246,7 @@ def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> 
     started = time.monotonic()
     try:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS, within=ROUND_SECONDS) as connection:
+            _end_doomed(question, answer, connection)
             answer.health = read_health(connection)
             answer.libvirt_seconds = time.monotonic() - started
             if question.want_facts or answer.observed != Observed.UP or _is_news(question, connection):
@@ -247,6 +254,17 @@ def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> 
     except HypervisorError as error:
         answer.libvirt_silent = True
         answer.degrade(_why_silent(error, question.target, workspace))
+
+
+def _end_doomed(question: Question, answer: Answer, connection: libvirt.virConnect) -> None:
+    """Before all else: what was deleted or made again elsewhere while the node was away runs no longer."""
+    if question.doomed:
+        try:
+            domains.end_all(connection, question.doomed)
+        except HypervisorUnreachable:
+            raise
+        except HypervisorError as error:
+            answer.degrade(message("nodes.double_runs", why=error.message))
 
 
 def _measure_new_pools(question: Question, answer: Answer, workspace: Workspace) -> None:

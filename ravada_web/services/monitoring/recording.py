@@ -13,12 +13,12 @@ from ravada_web.guard import guarded
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import IN_WORK, Away, Clone, CloneState, Node, Observed, Trust, now
+from ravada_web.models import IN_WORK, Away, Clone, CloneState, Node, Observed, Remains, Trust, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replica_files
 from ravada_web.services.batches import grouped
-from ravada_web.services.clones import absence
+from ravada_web.services.clones import absence, remains
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.monitoring.answers import Answer
@@ -83,8 +83,9 @@ def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
     nodes = {node.id: node for node in rows}
     # Only where it is newer than what was written already.
     news = [answer for answer in answers if answer.node_id in nodes and nodes[answer.node_id].seen_round < answer.round]
+    doomed = remains.doomed_on([answer.node_id for answer in news])
     for answer in news:
-        _record_one(session, nodes[answer.node_id], answer)
+        _record_one(session, nodes[answer.node_id], answer, doomed.get(answer.node_id, []))
     session.flush()  # pools that were seen for the first time have their number then
     written = [nodes[answer.node_id] for answer in news]
     node_history.record(session, written)
@@ -93,9 +94,9 @@ def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
     session.flush()
 
 
-def _record_one(session: Session, node: Node, answer: Answer) -> None:
+def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[Remains]) -> None:
     asked_at = now() - timedelta(seconds=time.monotonic() - answer.asked)
-    before, away = (node.observed, node.trust), node.away
+    before, was, away = (node.observed, node.trust), node.seen, node.away
     node.seen_round, node.checked_at = answer.round, asked_at
     judge(node, answer)
     _note_absence(session, node, answer)
@@ -110,7 +111,8 @@ def _record_one(session: Session, node: Node, answer: Answer) -> None:
         _store_checked_facts(session, node, answer.facts, answer.offers)
         node.facts_round = answer.round
     if answer.health:
-        _store_clone_states(session, node, answer.health, answer.round)
+        _store_clone_states(session, node, answer.health, answer.round, {row.uuid for row in doomed})
+        remains.note_seen(session, node, doomed, answer.health.domains, came_back=was != Observed.UP)
     elif answer.observed == Observed.DOWN:
         _lose_clones(session, node, answer.round)
         if node.away != away:
@@ -159,9 +161,9 @@ def _holder_of(session: Session, node: Node, host_uuid: str) -> str | None:
     return session.scalar(query.order_by(Node.id).limit(1))
 
 
-def _store_clone_states(session: Session, node: Node, health: NodeHealth, number: int) -> None:
+def _store_clone_states(session: Session, node: Node, health: NodeHealth, number: int, doomed: Collection[str]) -> None:
     ours = session.execute(_CLONES.where(Clone.node_id == node.id)).all()
-    known = {clone.uuid for clone in ours}
+    known = {clone.uuid for clone in ours} | set(doomed)
     others = sorted(seen.name for uuid, seen in health.domains.items() if seen.name and uuid not in known)
     node.other_domains = others[:MOST_OTHERS]
     news = [(clone.id, seen) for clone in ours if (seen := _news_of(clone, health.domains.get(clone.uuid, _VANISHED)))]

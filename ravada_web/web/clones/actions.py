@@ -112,6 +112,16 @@ def _lost_by_deleting(chosen: Chosen) -> list[str]:
     if running := sum(clone.state == CloneState.RUNNING for clone in chosen):
         text = ngettext("%(num)s of them is running.", "%(num)s of them are running.", running)
         effects.append(text if len(chosen) > 1 else _("It is running."))
+    if away := sum(not clone.node.is_reachable for clone in chosen):
+        text = ngettext(
+            "%(num)s of them is on a node that is not responding: it disappears from all lists now, and is deleted "
+            "there once the node answers.",
+            "%(num)s of them are on nodes that are not responding: they disappear from all lists now, and are deleted "
+            "there once the nodes answer.",
+            away,
+        )
+        one = _("Its node is not responding: it disappears from all lists now, and is deleted there once that answers.")
+        effects.append(text if len(chosen) > 1 else one)
     return effects
 
 

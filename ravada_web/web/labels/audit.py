@@ -46,6 +46,7 @@ ACTIONS = {
     "refused": _l("was denied"),
     "remove": _l("removed"),
     "remove_member": _l("removed member"),
+    "returned": _l("returned:"),
     "restart": _l("restarted"),
     "recovery_code": _l("used a recovery code"),
     "recovery_codes": _l("created new recovery codes"),

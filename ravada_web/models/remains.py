@@ -1,0 +1,56 @@
+"""Remains: what is left standing on a node and must not live again there."""
+
+from enum import StrEnum
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ravada_web.clock import now
+from ravada_web.extensions import db
+from ravada_web.models.base import BaseVersion
+from ravada_web.models.node import Node
+from ravada_web.models.types import Id, Moment, Name, Word, Words
+
+
+class Cause(StrEnum):
+    """Why a clone lives on no more where it stood: it was deleted, or made again on another node, while its node was
+    away; or it was given up with its node."""
+
+    DELETED = "deleted"
+    MADE_AGAIN = "made_again"
+    GIVEN_UP = "given_up"
+
+
+# Those that are ended and removed as soon as their node answers; what was given up is left to an administrator.
+DOOMED = (Cause.DELETED, Cause.MADE_AGAIN)
+
+
+class Remains(db.Model):
+    """A clone's domain and files on a node, after its row went or moved to another node. The node must not bring them
+    back to life. `files` are absolute paths; what the clone was is kept in words too.
+
+    `attempts` to remove them were begun; after a failed one the next begins at `retry_at` (None: at the next check), or
+    when the node returns. `dismissed`: the owner has read what became of the desktop.
+    """
+
+    __tablename__ = "remains"
+    id: Mapped[Id]
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"), index=True)
+    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    name: Mapped[Name]
+    files: Mapped[list[str]] = mapped_column(JSON)
+    macs: Mapped[list[str]] = mapped_column(JSON)
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("base_versions.id", ondelete="SET NULL"), index=True)
+    base_name: Mapped[Name]
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    owner_name: Mapped[Name]
+    volatile: Mapped[bool] = mapped_column(default=False)
+    cause: Mapped[Word]
+    left_at: Mapped[Moment] = mapped_column(default=now)
+    attempts: Mapped[int] = mapped_column(default=0)
+    retry_at: Mapped[Moment | None]
+    reason: Mapped[Words]
+    dismissed: Mapped[bool] = mapped_column(default=False)
+
+    node: Mapped[Node] = relationship()
+    version: Mapped[BaseVersion | None] = relationship()
