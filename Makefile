@@ -90,16 +90,21 @@ fuzz: packages-fast $(VENV)/installed ## a million random answers of nodes, othe
 translations: $(VENV)/installed ## gather the texts for the catalogues; says how much of each language is there
 	@$(BIN)/python -m ravada_web.translations
 
-test: packages-test $(VENV)/installed ## all tests: the fast ones beside those on two labs, then by itself what promises a time
+test: packages-test $(VENV)/installed ## all tests: the fast ones beside those on two labs, then what promises a time, which mostly waits
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-others test-labs
-	$(BIN)/python -m pytest $(NO_LAB) -m clock
-	$(BIN)/python -m pytest tests/cluster tests/browser -m clock
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target clock-others clock-labs
 
 test-others:
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
 
 test-labs:
 	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2
+
+clock-others:
+	$(BIN)/python -m pytest $(NO_LAB) -m clock
+
+clock-labs:
+	$(BIN)/python -m pytest tests/cluster tests/browser -m clock
 
 bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones $(BENCH_FLAGS)

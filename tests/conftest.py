@@ -86,9 +86,9 @@ def dear_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path) -> Iterator[Installation]:
+def installation(database_folder: Path, redis_socket: Path) -> Iterator[Installation]:
     """What the tests of this process have one after the other."""
-    kept = Installation(tmp_path_factory.mktemp("i"), f"unix://{redis_socket}")
+    kept = Installation(database_folder, f"unix://{redis_socket}")
     yield kept
     kept.remove()
 

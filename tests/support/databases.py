@@ -23,6 +23,8 @@ from tests.support.installation import Browser
 from tests.support.postgresql import Postgresql, programs
 
 SHARED = pytest.StashKey[Path]()
+# Files in memory: a third of what most tests wait for is the disk under their databases.
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108  private folders are made in it
 TEMPLATE = "template_of_tests"
 
 
@@ -30,8 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the shared folder, or take it over from the process that started this one."""
     given = getattr(config, "workerinput", {}).get("shared")
     # Not under pytest's folder, which is closed to the user that PostgreSQL runs as.
-    config.stash[SHARED] = Path(given or tempfile.mkdtemp(prefix="ravada-tests-"))
+    config.stash[SHARED] = Path(given or tempfile.mkdtemp(prefix="ravada-tests-", dir=_memory()))
     config.stash[SHARED].chmod(0o755)
+
+
+def _memory() -> Path | None:
+    """The folder of files in memory, where this host has one with room for all of a run's databases."""
+    return MEMORY if MEMORY.is_mount() and shutil.disk_usage(MEMORY).free > ROOM_BYTES else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -98,11 +105,25 @@ def server(pytestconfig: pytest.Config) -> Postgresql:
     return Postgresql(folder)
 
 
+@pytest.fixture(scope="session")
+def database_folder(pytestconfig: pytest.Config) -> Path:
+    """A folder of this process alone for SQLite files that change, in memory where there is room."""
+    return Path(tempfile.mkdtemp(dir=pytestconfig.stash[SHARED]))
+
+
+@pytest.fixture
+def database_file(database_folder: Path) -> Iterator[Path]:
+    """The path of a SQLite file that is not there yet."""
+    folder = Path(tempfile.mkdtemp(dir=database_folder))
+    yield folder / "test.sqlite"
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def bare_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Both kinds of database, one after the other, without tables."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'test.sqlite'}"
+        yield f"sqlite:///{request.getfixturevalue('database_file')}"
         return
     server, name = request.getfixturevalue("server"), f"t{uuid4().hex}"
     server.create(name)
@@ -111,10 +132,10 @@ def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Both kinds of database, one after the other, with the tables."""
     if request.param == "sqlite":
-        path = tmp_path / "test.sqlite"
+        path = request.getfixturevalue("database_file")
         shutil.copy(request.getfixturevalue("empty_database"), path)
         yield f"sqlite:///{path}"
         return
