@@ -92,7 +92,7 @@ def note_seen(
         row.attempts += 1
         row.retry_at = moment + min(FIRST_PAUSE * 2 ** min(row.attempts - 1, 10), LONGEST_PAUSE)
     title = message("nodes.title_return", count=len(doomed), node=node.name)
-    operation_requests.request(session, KIND, title, actor=None, node=node, items=len(doomed))
+    operation_requests.request(session, "node_return", title, actor=None, node=node, items=len(doomed))
 
 
 def _is_removed(session: Session, node: Node) -> bool:
