@@ -60,5 +60,10 @@ class DatabaseBusy(RavadaError):
     status = 503
 
 
+class RowsLocked(DatabaseBusy):
+    """Some rows alone are in others' hands: a lock on them was not to be had in time, or two waited for each other. The
+    same works once they are done; what is about other rows works now."""
+
+
 class DatabaseFull(DatabaseBusy):
     """The disk of the database is full: nothing was written, the same request works once there is room."""

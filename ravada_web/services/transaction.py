@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
-from ravada_web.errors import DatabaseBusy, DatabaseFull
+from ravada_web.errors import DatabaseBusy, DatabaseFull, RowsLocked
 from ravada_web.extensions import WRITE, db
 from ravada_web.messages import message
 from ravada_web.models import Lock
@@ -23,8 +23,9 @@ _WRITING = "ravada_writing"
 SQLITE_FULL, SQLITE_NO_FILE = (sqlite3.SQLITE_FULL,), (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 # With fewer bytes than that it cannot: its files grow by pages, and by 32 KiB.
 ROOM = 64 * 1024
-# PostgreSQL's codes: the disk is full; a lock was not to be had, or a statement not done, in time.
-POSTGRESQL_FULL, POSTGRESQL_BUSY = ("53100",), ("55P03", "57014")
+# PostgreSQL's codes: the disk is full; a statement was not done in time; a lock was not to be had in time, or two
+# waited for each other, or for the same rows in an order that cannot be.
+POSTGRESQL_FULL, POSTGRESQL_BUSY, POSTGRESQL_LOCKED = ("53100",), ("57014",), ("55P03", "40P01", "40001")
 
 
 @contextmanager
@@ -32,8 +33,8 @@ def transaction() -> Iterator[Session]:
     """Write inside the block; commit at its end, roll back on any exception. Inside another one it joins that one.
 
     A read transaction that is under way ends first: what was loaded before is read again, so that what is
-    decided inside is decided on what stands now. Raises DatabaseBusy when a lock is not to be had in time
-    (`deadlines`), DatabaseFull when its disk is full.
+    decided inside is decided on what stands now. Raises RowsLocked when a lock is not to be had in time (`deadlines`),
+    DatabaseBusy where that is the whole database's, DatabaseFull when its disk is full.
     """
     session = db.session()
     if session.info.get(_WRITING):
@@ -65,6 +66,8 @@ def refusal(error: SQLAlchemyError) -> DatabaseBusy | None:
     code = getattr(said, "sqlstate", None)
     if code in POSTGRESQL_FULL or (isinstance(said, sqlite3.Error) and _is_full(said)):
         return DatabaseFull(message("general.disk_full"))
+    if code in POSTGRESQL_LOCKED:
+        return RowsLocked(message("general.database_busy"))
     if code in POSTGRESQL_BUSY or "locked" in str(said):
         return DatabaseBusy(message("general.database_busy"))
     return None

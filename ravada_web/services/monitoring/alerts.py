@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message, sentences
-from ravada_web.models import Alert, Level, Node, Observed, Pool, ServiceState, Trust, User
+from ravada_web.models import Alert, Level, Node, Observed, Pool, ServiceState, Trust, User, now
+from ravada_web.services.lots import write_lot
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.storage import pools as storage_pools
 
@@ -37,6 +38,21 @@ def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
         if node.seen != Observed.DOWN:
             for pool in node.pools:
                 _update(session, known, node, pool, _pool_trouble(node, pool), moment)
+
+
+def tell_unwritable(node_id: int, why: Message) -> None:
+    """Say of a node whose row takes nothing, so that its state only ages, why that is: without touching its row."""
+
+    def tell(session: Session, _ids: Collection[int]) -> None:
+        # One after the other, so that none begins an alert beside another's.
+        node = session.get(Node, node_id, with_for_update={"key_share": True})
+        if node is not None and node.service_state not in QUIET:
+            own = select(Alert).where(Alert.node_id == node_id, Alert.pool_id.is_(None)).with_for_update()
+            known: dict[tuple[int, int | None], Alert] = {}
+            known.update(((node_id, None), alert) for alert in session.scalars(own))
+            _update(session, known, node, None, ("unknown", message("nodes.unstorable", why=why)), now())
+
+    write_lot([node_id], tell, lambda _node_id, _why: None)  # what is wrong is in the log
 
 
 Trouble = tuple[str, Message]

@@ -5,7 +5,8 @@ message, and one more when it is stable. All that is due goes into one message. 
 channel: one that failed gets the present state, and no other gets anything twice.
 """
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,7 @@ from http.client import HTTPException
 import structlog
 from redis.exceptions import LockError
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.clock import is_recent
 from ravada_web.config import settings
@@ -25,6 +26,7 @@ from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message, sentences, text
 from ravada_web.messages.foreign import printable
 from ravada_web.models import Alert, Operation, User
+from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import channels
 from ravada_web.services.monitoring.alerts import RANK
 from ravada_web.services.operations import outbox
@@ -36,6 +38,8 @@ from ravada_web.services.transaction import transaction
 log = structlog.get_logger()
 # A channel that failed is tried again after this many seconds.
 RETRY_SECONDS = 30
+# So long it is kept beside the rows what was sent of an alert whose row could not take it.
+TOLD_SECONDS = 86_400
 # One worker at a time sends to a channel; longer than the job may take.
 TELLING_SECONDS = 120
 UNTOLD = (
@@ -69,11 +73,10 @@ def is_due() -> bool:
     return bool(names) and any(_lot(name) for name in names)
 
 
-def _is_news(alert: Alert, channel: str) -> bool:
-    """Whether the channel is to hear of the alert's state now."""
-    before = alert.told.get(channel, UNKNOWN)[0]
+def _is_news(alert: Alert, before: tuple[str, int]) -> bool:
+    """Whether a channel that was told `before` is to hear of the alert's state now."""
     lasting = not is_recent(alert.since, timedelta(seconds=settings().alert_settle))
-    return RANK.get(alert.state, 0) > RANK.get(before, 0) or (alert.state != before and lasting)
+    return RANK.get(alert.state, 0) > RANK.get(before[0], 0) or (alert.state != before[0] and lasting)
 
 
 def send_due() -> None:
@@ -102,20 +105,49 @@ def _send_news(name: str, send: channels.Send) -> None:
         queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
         return
     known = {item.alert_id: item.now for item in lot}
-    with transaction() as session:
-        alerts = select(Alert).where(Alert.id.in_(known)).order_by(Alert.id).with_for_update()
+
+    def write(session: Session, ids: Sequence[int]) -> None:
+        alerts = select(Alert).where(Alert.id.in_(ids)).order_by(Alert.id).with_for_update()
         for alert in session.scalars(alerts):
             alert.told = {**alert.told, name: known[alert.id]}
+
+    refused: list[int] = []
+    write_lot(sorted(known), write, lambda alert_id, _why: refused.append(alert_id))
+    _keep_beside(name, known, refused)
+
+
+def _keep_beside(channel: str, told: Mapping[int, tuple[str, int]], refused: Collection[int]) -> None:
+    """Keep in Redis what a channel was told of alerts whose rows take nothing: it is not to be sent again and again."""
+    key = _told_key(channel)
+    queues.redis.hdel(key, *map(str, told))
+    if refused:
+        queues.redis.hset(key, mapping={str(alert_id): json.dumps(told[alert_id]) for alert_id in refused})
+        queues.redis.expire(key, TOLD_SECONDS)
+
+
+def _told_key(channel: str) -> str:
+    return f"ravada:alerts:told:{channel}"
 
 
 def _lot(channel: str) -> list[News]:
     """What the channel is to hear now; an alert of which it cannot be said has no part in it."""
     lot: list[News] = []
+    beside = queues.redis.hgetall(_told_key(channel))
     for alert in db.session.scalars(UNTOLD):
         with guarded(_left_out, alert=alert.id):
-            if _is_news(alert, channel):
-                lot.append(_news(alert, alert.told.get(channel, UNKNOWN)))
+            before = _before(alert, channel, beside.get(str(alert.id).encode(), b""))
+            if _is_news(alert, before):
+                lot.append(_news(alert, before))
     return lot
+
+
+def _before(alert: Alert, channel: str, kept: bytes | str) -> tuple[str, int]:
+    """What the channel was told of it last; whatever else may be kept in Redis is passed over."""
+    with suppress(ValueError, TypeError):
+        state, changes = json.loads(kept)
+        if isinstance(state, str) and isinstance(changes, int):
+            return state, changes
+    return alert.told.get(channel, UNKNOWN)
 
 
 def _left_out(_reason: Message) -> None:
@@ -163,10 +195,15 @@ def _pause(name: str) -> str:
 
 def _close(names: Collection[str]) -> None:
     """Alerts that every channel has sent are no longer pending."""
-    with transaction() as session:
-        for alert in session.scalars(UNTOLD.with_for_update(of=Alert)):
+
+    def write(session: Session, ids: Sequence[int]) -> None:
+        for alert in session.scalars(UNTOLD.where(Alert.id.in_(ids)).with_for_update(of=Alert)):
             with guarded(partial(_forget, alert), alert=alert.id):
                 alert.untold = any(alert.told.get(name, UNKNOWN)[0] != alert.state for name in names)
+
+    db.session.rollback()
+    untold = db.session.scalars(select(Alert.id).where(Alert.untold).order_by(Alert.id)).all()
+    write_lot(untold, write, lambda _alert_id, _why: None)  # one whose row takes nothing stays as it is
 
 
 def _forget(alert: Alert, _reason: Message) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import Row, Update, select, update
 from sqlalchemy.orm import Session
 
-from ravada_web.guard import guarded
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import DomainState, NodeHealth
-from ravada_web.messages import NOTHING, Message, message
+from ravada_web.messages import Message, message
 from ravada_web.models import IN_WORK, Away, Clone, CloneState, Node, Observed, Remains, Trust, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
@@ -20,12 +19,12 @@ from ravada_web.services.bases import replica_files
 from ravada_web.services.batches import grouped
 from ravada_web.services.clones import absence, remains
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.health import judge
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes.facts import store_facts, store_sample
-from ravada_web.services.transaction import transaction
 
 # Domains of a node that are none of ours and can be imported, of which so many are named.
 MOST_OTHERS = 1000
@@ -34,22 +33,22 @@ MOST_OTHERS = 1000
 def record(answers: Sequence[Answer]) -> None:
     """Write a lot of answers in one transaction; volatile clones that were seen stopped are deleted.
 
-    An answer that cannot be stored, such as a figure beyond all bounds, degrades its own node alone.
+    An answer that cannot be stored, such as a figure beyond all bounds, degrades its own node alone; and where a node's
+    row takes nothing at all, an alert says so.
     """
-    with transaction() as session:
-        if not _why_not(session, answers):
-            return
-        for answer in answers:
-            if (why := _why_not(session, [answer])) and _why_not(session, [_unstorable(answer, why)]):
-                _mark(session, answer, why)
+    write_lot(answers, _record_lot, _degrade)
 
 
-def _why_not(session: Session, answers: Sequence[Answer]) -> Message:
-    """Write the answers, all or none; returns why not, an empty message where they are stored."""
-    reasons: list[Message] = []
-    with guarded(reasons.append, nodes=[answer.node_id for answer in answers]), session.begin_nested():
-        _record_lot(session, answers)
-    return reasons[0] if reasons else NOTHING
+def _degrade(answer: Answer, why: Message) -> None:
+    write_lot([_unstorable(answer, why)], _record_lot, lambda _unstored, _why: _mark_alone(answer, why))
+
+
+def _mark_alone(answer: Answer, why: Message) -> None:
+    write_lot([answer], lambda session, _answers: _mark(session, answer, why), _unwritable)
+
+
+def _unwritable(answer: Answer, why: Message) -> None:
+    alerts.tell_unwritable(answer.node_id, why)
 
 
 def _unstorable(answer: Answer, why: Message) -> Answer:
@@ -61,19 +60,14 @@ def _unstorable(answer: Answer, why: Message) -> Answer:
 def _mark(session: Session, answer: Answer, why: Message) -> None:
     """Say of a node that its row cannot be written as usual, by as little as there is to write."""
     reason = message("nodes.unstorable", why=why)
-    with guarded(_unmarked, node=answer.node_id), session.begin_nested():
-        node = session.get(Node, answer.node_id)
-        if node is None or answer.round <= node.seen_round:
-            return
-        known = (node.observed, node.reason) == (Observed.DEGRADED, reason)
-        state = {"observed": Observed.DEGRADED, "reason": reason, "checked_at": now(), "seen_round": answer.round}
-        session.execute(update(Node).where(Node.id == node.id).values(state))
-        if not known:
-            events.record(session, None, "observed", node, _observation(node))
-
-
-def _unmarked(_reason: Message) -> None:
-    """A row that takes nothing at all keeps its last state, which ages."""
+    node = session.get(Node, answer.node_id)
+    if node is None or answer.round <= node.seen_round:
+        return
+    known = (node.observed, node.reason) == (Observed.DEGRADED, reason)
+    state = {"observed": Observed.DEGRADED, "reason": reason, "checked_at": now(), "seen_round": answer.round}
+    session.execute(update(Node).where(Node.id == node.id).values(state))
+    if not known:
+        events.record(session, None, "observed", node, _observation(node))
 
 
 def _record_lot(session: Session, answers: Sequence[Answer]) -> None:

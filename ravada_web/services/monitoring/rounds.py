@@ -4,12 +4,14 @@ import math
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from ravada_web.extensions import db
 from ravada_web.models import Access, Node, Observed
 from ravada_web.services.batches import batched
+from ravada_web.services.lots import write_lot
+from ravada_web.services.monitoring import alerts
 from ravada_web.services.operations import outbox, workers
-from ravada_web.services.transaction import transaction
 
 QUEUE = "checks"
 # So many nodes are worth a job of their own, and so many a part of a round.
@@ -37,16 +39,22 @@ class Rounds:
 
 def begin(node_ids: Collection[int]) -> dict[int, int]:
     """Begin a round of checks of these nodes; returns its number for each that exists, before anything is asked of it.
+    One whose row cannot be written now is left out.
 
     All that is written before has a lower number or this one's at most; what the round sees is newer than what had a
     lower one, by whatever clock.
     """
-    with transaction() as session:
+    begun: dict[int, int] = {}
+
+    def write(session: Session, ids: Sequence[int]) -> None:
         # In one order everywhere: two rounds that share nodes wait for each other, and not both for one another.
-        here = select(Node.id).where(Node.id.in_(node_ids)).order_by(Node.id).with_for_update(key_share=True)
-        begun = update(Node).where(Node.id.in_(session.scalars(here).all()))
-        numbers = begun.values(rounds_begun=Node.rounds_begun + 1).returning(Node.id, Node.rounds_begun)
-        return dict(session.execute(numbers).all())
+        here = select(Node.id).where(Node.id.in_(ids)).order_by(Node.id).with_for_update(key_share=True)
+        rows = update(Node).where(Node.id.in_(session.scalars(here).all()))
+        numbers = rows.values(rounds_begun=Node.rounds_begun + 1).returning(Node.id, Node.rounds_begun)
+        begun.update(session.execute(numbers).all())
+
+    write_lot(sorted(node_ids), write, alerts.tell_unwritable)
+    return begun
 
 
 def part(number: int = 0, parts: int = 1) -> list[Sequence[int]]:

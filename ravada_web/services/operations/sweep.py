@@ -11,6 +11,7 @@ from rq.job import Job
 from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 
+from ravada_web.errors import RowsLocked
 from ravada_web.extensions import db, queues
 from ravada_web.guard import guarded
 from ravada_web.messages import Message, message
@@ -56,7 +57,7 @@ class Sweep:
         lost = [*self._lost_running(), *self._lost_waiting()]
         for one in lost:
             with guarded(partial(give_up, one.id), operation=one.id):
-                hand_back(one.id, one.died, one)
+                _hand_back(one)
         if time.monotonic() - self._settled >= SETTLE_SECONDS:
             left_behind.settle()
             self._settled = time.monotonic()
@@ -124,6 +125,13 @@ def give_up(operation_id: int, reason: Message) -> None:
             return
         row.state, row.error, row.finished_at = OperationState.FAILED, reason, now()
         events.record(session, None, "give_up", row, reason, result="failed")
+
+
+def _hand_back(lost: Lost) -> None:
+    try:
+        hand_back(lost.id, lost.died, lost)
+    except RowsLocked:
+        log.warning("somebody else has it in hand, the next sweep looks again", operation=lost.id)
 
 
 def heartbeat_key(job_id: str) -> str:

@@ -29,6 +29,7 @@ from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_nodes
 from tests.support.sshd import free_port
+from tests.support.stone import refuse_updates, take_updates
 
 
 def as_read(raw: bytes) -> str:
@@ -230,6 +231,27 @@ def test_an_odd_row_holds_up_no_other_and_is_told_the_next_time(mailbox: Mailbox
     assert notifications.is_due()
     notifications.send_due()
     assert len(mailbox.mails) == 2
+
+
+def test_an_alert_whose_row_takes_nothing_is_sent_once_and_holds_up_no_other(mailbox: Mailbox) -> None:
+    ids = make_nodes(2)
+    for node_id in ids:
+        seen([node_id], Observed.DOWN)
+    stone = db.session.scalars(select(Alert.id).where(Alert.node_id == ids[0])).one()
+    refuse_updates("alerts", stone)
+    for _try in range(3):
+        notifications.send_due()
+    assert len(mailbox.mails) == 1
+    assert db.session.scalars(select(Alert.untold).order_by(Alert.id)).all() == [True, False]
+    assert not notifications.is_due()
+    seen([ids[1]], Observed.UP, minutes_ago=10)
+    notifications.send_due()
+    assert len(mailbox.mails) == 2 and not notifications.is_due()
+    queues.redis.hset(notifications._told_key("mail"), "77", b"\xff[")
+    take_updates("alerts")
+    seen([ids[0]], Observed.UP, minutes_ago=10)
+    notifications.send_due()
+    assert len(mailbox.mails) == 3
 
 
 def test_a_test_message_says_how_each_channel_did(people: People, mailbox: Mailbox) -> None:
