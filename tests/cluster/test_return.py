@@ -1,4 +1,4 @@
-"""A node dies, and comes back: what was deleted meanwhile does not live again there, whatever interrupts its removal."""
+"""A node dies and comes back: what was deleted meanwhile does not live again, whatever interrupts its removal."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def test_deleted_while_its_node_was_dead_it_is_ended_and_removed_at_the_return(c
 
 def interrupt_the_removal(cluster: Cluster) -> None:
     """Kill, once, whatever works on it: it is gone, or done again by the next attempt."""
-    workers = [pid for name, pid in children_by_name(cluster.process.pid).items() if "interactive" in name]
+    workers = [pid for name, pid in children_by_name(cluster.process.pid).items() if "setup" in name]
 
     def caught() -> bool:
         for horse in [horse for worker in workers for horse in children(worker)]:
