@@ -19,7 +19,7 @@ RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qem
 	python3-venv python3-dev libvirt-dev pkg-config gcc
 FAST_PACKAGES := openssh-server postgresql libfaketime nginx-light nftables busybox-static tcsh fish zsh ksh
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
-	linux-image-cloud-amd64 procps sudo nftables acl swtpm swtpm-tools
+	linux-image-cloud-amd64 procps sudo nftables acl swtpm swtpm-tools systemd-container dbus mmdebstrap git curl
 TEST_PACKAGES := chromium fonts-dejavu-core
 
 FUZZ := tests/remote/test_fuzz.py tests/hypervisor/test_fuzz.py tests/gateway/test_fuzz.py

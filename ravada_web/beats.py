@@ -5,9 +5,11 @@ So it is known who stands still without the database, Redis or the disk. Moments
 
 import mmap
 import os
+import socket
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 PARENT = "parent"
@@ -84,9 +86,19 @@ def join(board: Board, name: str) -> None:
 
 
 def beat() -> None:
-    """This process goes on. Where it was started alone, nobody asks."""
+    """This process goes on: its parent looks for that, or else systemd, where that has started it."""
     if _Here.board:
         _Here.board.beat(_Here.name)
+    if _Here.name in ("", PARENT):
+        _tell_systemd()
+
+
+def _tell_systemd() -> None:
+    """That this service is up, and goes on; see sd_notify(3). Whoever is not there to hear it is not waited for."""
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as door:
+            # An "@" stands for the zero byte of an abstract address.
+            door.sendto(b"READY=1\nWATCHDOG=1", address.replace("@", "\0", 1))
 
 
 def processes() -> list[Process]:

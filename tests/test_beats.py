@@ -1,6 +1,7 @@
 """Who stands still is judged fairly: not while this process, or what the others wait for, did not go on either."""
 
 import os
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -111,3 +112,22 @@ def test_a_process_that_was_started_alone_has_nobody_to_tell(monkeypatch: pytest
     monkeypatch.setattr(beats._Here, "board", None)
     beats.beat()
     assert beats.processes() == []
+
+
+def test_systemd_hears_of_the_parent_and_of_who_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"@ravada-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address.replace("@", "\0"))
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        for name, board, heard in (("", None, True), (beats.PARENT, Board([]), True), ("web", Board(["web"]), False)):
+            monkeypatch.setattr(beats._Here, "name", name)
+            monkeypatch.setattr(beats._Here, "board", board)
+            beats.beat()
+            if heard:
+                assert systemd.recv(100) == b"READY=1\nWATCHDOG=1", name
+        systemd.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+    monkeypatch.setattr(beats._Here, "name", beats.PARENT)
+    beats.beat()  # nobody hears it any more

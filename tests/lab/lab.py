@@ -20,6 +20,9 @@ PROGRAMS = {
     "mcopy": "mtools",
     "syslinux": "syslinux",
     "busybox": "busybox-static",
+    "systemd-nspawn": "systemd-container",
+    "dbus-daemon": "dbus",
+    "mmdebstrap": "mmdebstrap",
 }
 
 
@@ -74,7 +77,7 @@ class Lab:
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = {"name": self.name, "count": len(self.nodes), "pool_mib": self.nodes[0].pool_mib}
         (self.folder / "lab.json").write_text(json.dumps(kept))
-        self._make_bridge()
+        self.make_bridge()
         addresses = {node.name: node.address for node in self.nodes}
         for node in self.nodes:
             if not (node.folder / "uuid").exists():
@@ -85,7 +88,8 @@ class Lab:
         for node in self.nodes:
             node.wait_ready()
 
-    def _make_bridge(self) -> None:
+    def make_bridge(self) -> None:
+        """Make what its nodes, and hosts beside them, are plugged to."""
         if f"{self.bridge}:" in shell("ip", "-o", "link"):
             return
         shell("ip", "link", "add", self.bridge, "type", "bridge")

@@ -33,6 +33,16 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
+def spawn(command: Sequence[str], log: Path) -> int:
+    """Start what outlives this process; its output goes to the log. Returns its number.
+
+    It is nobody's subprocess.Popen, which would have to be waited for.
+    """
+    with log.open("ab") as file, Path(os.devnull).open("rb") as nothing:
+        streams = [(os.POSIX_SPAWN_DUP2, each.fileno(), number) for number, each in enumerate((nothing, file, file))]
+        return os.posix_spawnp(command[0], command, os.environ, file_actions=streams, setsid=True)
+
+
 def _append(path: Path, line: str) -> None:
     with path.open("a") as file:
         file.write(f"{line}\n")
@@ -62,6 +72,16 @@ class LabNode:
         return shell("ssh-keygen", "-l", "-f", key).split()[1]
 
     @property
+    def pid_file(self) -> Path:
+        """Where the number of its first process is kept."""
+        return self.folder / "pid"
+
+    @property
+    def log(self) -> Path:
+        """What its first processes said."""
+        return self.folder / "log"
+
+    @property
     def running(self) -> bool:
         """Whether its first process lives."""
         return self._pid() is not None
@@ -69,7 +89,7 @@ class LabNode:
     def _pid(self) -> int | None:
         """The process outside that all of the node depends on."""
         try:
-            pid = int((self.folder / "pid").read_text())
+            pid = int(self.pid_file.read_text())
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
@@ -92,16 +112,12 @@ class LabNode:
         script = Path(__file__).with_name("node.sh")
         private = ["unshare", "--mount", "--uts", "--pid", "--ipc", "--fork", "--mount-proc", "--kill-child"]
         command = ["ip", "netns", "exec", self.space, *private, "sh", str(script), str(self.folder), self.name]
-        with (self.folder / "log").open("ab") as log, Path(os.devnull).open("rb") as nothing:
-            # It outlives this process, so it is nobody's subprocess.Popen, which would have to be waited for.
-            streams = [(os.POSIX_SPAWN_DUP2, each.fileno(), number) for number, each in enumerate((nothing, log, log))]
-            pid = os.posix_spawnp(command[0], command, os.environ, file_actions=streams, setsid=True)
-        (self.folder / "pid").write_text(str(pid))
+        self.pid_file.write_text(str(spawn(command, self.log)))
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Wait until SSH and libvirt answer."""
-        until(self._ssh_answers, seconds, f"sshd of {self.name}; see {self.folder / 'log'}")
-        until(self._libvirt_answers, seconds, f"libvirtd of {self.name}; see {self.folder / 'log'}")
+        until(self._ssh_answers, seconds, f"sshd of {self.name}; see {self.log}")
+        until(self._libvirt_answers, seconds, f"libvirtd of {self.name}; see {self.log}")
 
     def _ssh_answers(self) -> bool:
         try:
@@ -137,13 +153,7 @@ class LabNode:
     def kill(self) -> None:
         """Sudden death: the network is gone, then every process at once, without a word to anybody."""
         shell("ip", "link", "del", self.plug, check=False)
-        pid = self._pid()
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            try:
-                os.waitpid(pid, 0)
-            except ChildProcessError:
-                until(lambda: self._pid() is None, 10, f"{self.name} is dead")
+        self._end()
         for left in shell("ip", "netns", "pids", self.space, check=False).split():
             try:
                 os.kill(int(left), signal.SIGKILL)
@@ -151,6 +161,16 @@ class LabNode:
                 continue
         until(lambda: not shell("ip", "netns", "pids", self.space, check=False).strip(), 10, f"all of {self.name}")
         shell("ip", "netns", "del", self.space, check=False)
+
+    def _end(self) -> None:
+        """Kill its first process, and with it all others."""
+        pid = self._pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                until(lambda: self._pid() is None, 10, f"{self.name} is dead")
 
     def stop(self) -> None:
         """Power off: what its guests have written reaches the disk."""

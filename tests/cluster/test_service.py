@@ -1,0 +1,127 @@
+"""The product as a service of systemd, on a host that boots: installed by the commands of docs/production.md."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab, missing_requirements
+from tests.lab.booted import BootedHost
+from tests.lab.trees import DEBIAN_12
+from tests.support import service_host
+from tests.support.servers import wait_until
+
+UNIT = "ravada-web.service"
+# Of systemd-analyze security, which counts from 0 (all is forbidden) to 10.
+MOST_EXPOSED = 5.0
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[BootedHost]:
+    """Debian 12, booted, the product not yet on it."""
+    if reason := missing_requirements():
+        pytest.skip(reason)
+    lab = Lab(tmp_path / "lab", "rvs", 0)
+    lab.make_bridge()
+    made = BootedHost.beside(lab, 1, DEBIAN_12)
+    try:
+        made.make()
+        service_host.prepare(made)
+        quick = made.folder / f"etc/systemd/system/{UNIT}.d/quick.conf"
+        quick.parent.mkdir()
+        quick.write_text("[Service]\nWatchdogSec=8\n")
+        made.start()
+        made.wait_booted()
+        yield made
+    finally:
+        made.kill()
+        made.purge()
+        lab.down(purge=True)
+
+
+def answers(host: BootedHost, page: str = "login") -> bool:
+    told = host.run(
+        ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://127.0.0.1:8000/{page}"], check=False
+    )
+    return told.stdout == "200"
+
+
+def shown(host: BootedHost, name: str) -> str:
+    """A property of the service."""
+    return host.run(["systemctl", "show", "--value", "--property", name, UNIT]).stdout.strip()
+
+
+def within(host: BootedHost, *argv: str) -> "tuple[int, str]":
+    """Run a command among the files that the service sees, as root; returns its status and what it said."""
+    done = host.run(["nsenter", "--mount", "--target", shown(host, "MainPID"), *argv], check=False)
+    return done.returncode, done.stderr
+
+
+def processes(host: BootedHost) -> dict[str, int]:
+    """The product's processes by name, but for those of single jobs."""
+    lines = host.run(["ps", "-e", "-o", "pid=,args="]).stdout.splitlines()
+    found = (re.fullmatch(r" *(\d+) ravada: ((?!job ).+)", line) for line in lines)
+    return {match[2]: int(match[1]) for match in found if match}
+
+
+def test_a_service_of_systemd(host: BootedHost) -> None:
+    said = service_host.install(host)
+    assert re.search(r"name: admin   password: \S+", said), said
+    wait_until(lambda: answers(host, "readyz"), 60, "the product is ready")
+    assert shown(host, "ActiveState") == "active"
+    verified = host.run(["systemd-analyze", "verify", f"/etc/systemd/system/{UNIT}"])
+    assert verified.stderr == ""
+    exposed = host.run(["systemd-analyze", "security", "--no-pager", UNIT]).stdout
+    assert float(re.findall(r"exposure level for \S+: ([\d.]+)", exposed)[0]) < MOST_EXPOSED, exposed
+
+    forbidden_is_forbidden(host)
+    a_node_is_served(host)
+    what_stands_still_is_started_again(host)
+    it_ends_in_order(host)
+
+
+def forbidden_is_forbidden(host: BootedHost) -> None:
+    for path in ("/etc/x", "/usr/x", "/opt/ravada-web/x", "/root/x", "/var/lib/x", "/srv/x"):
+        status, said = within(host, "touch", path)
+        assert status and ("Read-only" in said or "Permission denied" in said), (path, said)
+    for path in ("/var/lib/ravada-web/x", "/var/lib/libvirt/images/x"):
+        assert within(host, "touch", path) == (0, ""), path
+        assert within(host, "rm", path) == (0, "")
+    assert host.run(["stat", "-c", "%a %U", "/etc/ravada-web.env"]).stdout == "600 root\n"
+    running = processes(host)
+    assert {"parent", "web", "gateway", "links", "redis"} <= running.keys()
+    for name, pid in running.items():
+        status = host.run(["cat", f"/proc/{pid}/status"]).stdout
+        assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE), name
+        bounds = int(re.findall(r"^CapBnd:\s+(\w+)$", status, re.MULTILINE)[0], 16)
+        assert not bounds & 1 << 16, f"{name} may not load modules of the kernel"
+
+
+def a_node_is_served(host: BootedHost) -> None:
+    """Its own libvirt, as the master: a guest is made, started, seen and removed, within what the service may do."""
+    (name,) = host.run(["hostname"]).stdout.split()
+    proved = host.run(
+        [
+            "sh",
+            "-c",
+            f". /etc/ravada-web.env; export RAVADA_DATA; cd /opt/ravada-web; .venv/bin/flask nodes verify {name}",
+        ],
+        check=False,
+    )
+    assert proved.returncode == 0, proved.stdout + proved.stderr
+
+
+def what_stands_still_is_started_again(host: BootedHost) -> None:
+    before = processes(host)
+    host.run(["kill", "-STOP", str(before["parent"])])
+    wait_until(lambda: processes(host).get("parent", before["parent"]) != before["parent"], 90, "a new parent")
+    wait_until(lambda: answers(host, "readyz"), 60, "it is ready again")
+    assert not set(before.values()) & set(processes(host).values()), "nothing of the former one is left"
+
+
+def it_ends_in_order(host: BootedHost) -> None:
+    host.run(["systemctl", "stop", UNIT])
+    assert processes(host) == {}
+    assert (shown(host, "Result"), shown(host, "ExecMainStatus")) == ("success", "0")
+    assert "Read-only" not in host.run(["journalctl", "--unit", UNIT, "--no-pager"]).stdout

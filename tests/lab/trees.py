@@ -1,0 +1,76 @@
+"""Debian's files, for hosts that boot: this machine's own, which is a Debian 12."""
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.files import QEMU_CONF
+from tests.lab.node import shell
+
+# Marks a folder of an overlay that hides what is below it.
+OPAQUE = "trusted.overlay.opaque"
+UNITS = Path("etc/systemd/system")
+NO_UNITS = ("console-getty.service", "getty@tty1.service", "systemd-resolved.service", "systemd-timesyncd.service")
+DEFAULT_NETWORK = Path("usr/share/libvirt/networks/default.xml")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A folder of Debian's files; `hidden` are the folders whose contents no host sees, `units` what it starts."""
+
+    folder: Path
+    hidden: tuple[str, ...]
+    units: tuple[str, ...]
+
+    def hide(self, upper: Path) -> None:
+        """Begin the upper layer of a host: these folders are there, and empty."""
+        for name in self.hidden:
+            kept = self.folder / name
+            if kept.is_dir():
+                _same_folder(kept, upper / name)
+                os.setxattr(upper / name, OPAQUE, b"y")
+
+    def furnish(self, root: Path, name: str) -> None:
+        """Make the root folder a host of its own, of that name, which starts `units`."""
+        (root / "etc/hostname").write_text(f"{name}\n")
+        (root / "etc/hosts").write_text(f"127.0.0.1 localhost {name}\n")
+        (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+        (root / "etc/resolv.conf").unlink(missing_ok=True)
+        (root / "etc/resolv.conf").write_text("")
+        for folder in ("etc/systemd/network", "root/.ssh", UNITS):
+            (root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        (root / UNITS / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
+        for unit in NO_UNITS:
+            (root / UNITS / unit).symlink_to("/dev/null")
+        shell("chroot", root, "systemctl", "--quiet", "enable", *self.units)
+        if (root / "etc/libvirt").is_dir():
+            self._furnish_libvirt(root)
+
+    def _furnish_libvirt(self, root: Path) -> None:
+        """libvirt's own folders, as its packages make them, and its network."""
+        for kept in (self.folder / "var/lib/libvirt").iterdir():
+            _same_folder(kept, root / "var/lib/libvirt" / kept.name)
+        (root / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+        networks = root / "etc/libvirt/qemu/networks"
+        (networks / "autostart").mkdir(parents=True)
+        shutil.copy(root / DEFAULT_NETWORK, networks)
+        (networks / "autostart/default.xml").symlink_to("/etc/libvirt/qemu/networks/default.xml")
+
+
+def _same_folder(kept: Path, made: Path) -> None:
+    """An empty folder with the owner and the rights of another."""
+    made.mkdir(parents=True, exist_ok=True)
+    found = kept.stat()
+    os.chown(made, found.st_uid, found.st_gid)
+    made.chmod(found.st_mode & 0o7777)
+
+
+# This machine is a Debian 12 with libvirt: a host of its files is one, without what is this machine's own.
+DEBIAN_12 = Tree(
+    Path("/"),
+    ("etc/libvirt/qemu", "etc/libvirt/storage", UNITS, "home", "opt", "root", "srv", "tmp", "var/lib/libvirt",
+     "var/log", "var/tmp"),
+    ("ssh.service", "systemd-networkd.service", "libvirtd.service", "libvirt-guests.service"),
+)  # fmt: skip
