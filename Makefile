@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test test-fast fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door pictures packages-run packages-fast packages-lab packages-test clean
+.PHONY: help run demo demo-up demo-down test test-fast fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,6 +24,10 @@ TEST_PACKAGES := chromium fonts-dejavu-core
 
 FUZZ := tests/remote/test_fuzz.py tests/hypervisor/test_fuzz.py tests/gateway/test_fuzz.py
 NO_LAB := --ignore=tests/cluster --ignore=tests/browser
+
+# One file for every Python from 3.11 on.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make requirements" $(if $(UPGRADE),--upgrade)
 
 # `make bench-… WRITE=1` also writes the figures into docs/benchmarks.md.
 BENCH_FLAGS := $(if $(WRITE),--write)
@@ -52,10 +56,19 @@ packages-fast: packages-run
 packages-test: packages-lab packages-fast
 	$(call install,$(TEST_PACKAGES))
 
-$(VENV)/installed: requirements.txt | packages-run
+# Nothing is installed that is not pinned by hash, and nothing is built but libvirt-python, with what is pinned for that.
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet --root-user-action=ignore --require-hashes --only-binary=:all: --no-build-isolation
+
+$(VENV)/installed: requirements.txt deploy/build-requirements.txt | packages-run
 	@echo "Making the virtual environment $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --disable-pip-version-check --root-user-action=ignore -r requirements.txt
+	@$(PIP) -r deploy/build-requirements.txt
+	@$(PIP) --no-binary=libvirt-python -r requirements.txt
+	@touch $@
+
+# What tests and gates need as well.
+$(VENV)/tested: tests/requirements.txt $(VENV)/installed
+	@$(PIP) --no-compile -r tests/requirements.txt
 	@touch $@
 
 run: packages-run $(VENV)/installed ## run the product on this host, its own libvirt as the master node
@@ -70,27 +83,27 @@ demo-up: packages-lab $(VENV)/installed ## the same, returning when it is up
 demo-down: ## take the demo and its lab away
 	@if [ -x $(BIN)/python ]; then $(SUDO) $(BIN)/python -m tests.lab.demo down; fi
 
-lint: $(VENV)/installed ## ruff, mypy, import-linter
+lint: $(VENV)/tested ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/installed ## put the code into ruff's format
+format: $(VENV)/tested ## put the code into ruff's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-fast: packages-fast $(VENV)/installed ## the tests that need no root, lab or browser, two a processor: half of their time is waiting
+test-fast: packages-fast $(VENV)/tested ## the tests that need no root, lab or browser, two a processor: half of their time is waiting
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses $$((2 * $$(nproc)))
 	$(BIN)/python -m pytest $(NO_LAB) -m clock
 
-fuzz: packages-fast $(VENV)/installed ## a million random answers of nodes, other ones each time, on all processors
+fuzz: packages-fast $(VENV)/tested ## a million random answers of nodes, other ones each time, on all processors
 	RAVADA_FUZZ=1000000 $(BIN)/python -m pytest $(FUZZ) --numprocesses auto --timeout 7200
 
-translations: $(VENV)/installed ## gather the texts for the catalogues; says how much of each language is there
+translations: $(VENV)/tested ## gather the texts for the catalogues; says how much of each language is there
 	@$(BIN)/python -m ravada_web.translations
 
-test: packages-test $(VENV)/installed ## all tests: the fast ones beside those on two labs, then what promises a time, which mostly waits
+test: packages-test $(VENV)/tested ## all tests: the fast ones beside those on two labs, then what promises a time, which mostly waits
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-others test-labs
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target clock-others clock-labs
 
@@ -106,29 +119,40 @@ clock-others:
 clock-labs:
 	$(BIN)/python -m pytest tests/cluster tests/browser -m clock
 
-bench-clones: packages-lab $(VENV)/installed ## 300 clones over three nodes beside plain libvirt; JSON on standard output
+bench-clones: packages-lab $(VENV)/tested ## 300 clones over three nodes beside plain libvirt; JSON on standard output
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones $(BENCH_FLAGS)
 
-bench-console: packages-lab $(VENV)/installed ## 200 consoles at once to 20 displays, beside direct VNC; JSON
+bench-console: packages-lab $(VENV)/tested ## 200 consoles at once to 20 displays, beside direct VNC; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.console $(BENCH_FLAGS)
 
-bench-launch: packages-test $(VENV)/installed ## from the click to the first picture, beside a bare start; JSON
+bench-launch: packages-test $(VENV)/tested ## from the click to the first picture, beside a bare start; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.launch $(BENCH_FLAGS)
 
-bench-checks: packages-lab $(VENV)/installed ## rounds of node checks, 10 to 1,000 nodes, a third of them dark; JSON
+bench-checks: packages-lab $(VENV)/tested ## rounds of node checks, 10 to 1,000 nodes, a third of them dark; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.checks $(BENCH_FLAGS)
 
-bench-pages: packages-test $(VENV)/installed ## pages at 200 nodes and 20,000 clones, on SQLite and PostgreSQL; JSON
+bench-pages: packages-test $(VENV)/tested ## pages at 200 nodes and 20,000 clones, on SQLite and PostgreSQL; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.pages $(BENCH_FLAGS)
 
-bench-rest: packages-test $(VENV)/installed ## memory, processes and CPU while nobody asks anything, and the first page; JSON
+bench-rest: packages-test $(VENV)/tested ## memory, processes and CPU while nobody asks anything, and the first page; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.rest $(BENCH_FLAGS)
 
-bench-door: packages-test $(VENV)/installed ## a page and consoles while 5,000 slow connections come; JSON
+bench-door: packages-test $(VENV)/tested ## a page and consoles while 5,000 slow connections come; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.door $(BENCH_FLAGS)
 
-pictures: packages-test $(VENV)/installed ## take the pictures of docs/nodes.md again
+pictures: packages-test $(VENV)/tested ## take the pictures of docs/nodes.md again
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k keyboard
+
+requirements: $(VENV)/tested ## pin what pyproject.toml asks for and all that it needs, with hashes; UPGRADE=1 takes newer versions
+	@$(COMPILE) pyproject.toml --output-file requirements.txt
+	@$(COMPILE) --group build --output-file deploy/build-requirements.txt
+	@$(COMPILE) --group tests --constraints requirements.txt --output-file tests/requirements.txt
+
+sbom: $(VENV)/tested ## what the product consists of, packages and vendored files; CycloneDX JSON on standard output
+	@$(BIN)/python -m tests.supply.sbom
+
+audit: $(VENV)/tested ## known vulnerabilities of the pinned packages; status 3 where they could not be checked
+	@$(BIN)/python -m tests.supply.audit
 
 clean: demo-down ## remove the virtual environment and caches; data folders stay
 	@$(SUDO) find . -name __pycache__ -type d -prune -exec rm -rf {} +

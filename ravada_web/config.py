@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import limits
 from flask import current_app
@@ -108,10 +109,29 @@ class Settings(BaseSettings):
     @classmethod
     def _is_database(cls, url: str) -> str:
         try:
-            if url:
-                make_url(url).get_dialect().import_dbapi()
+            made = make_url(url) if url else None
+            if made:
+                made.get_dialect().import_dbapi()
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ValueError("this version needs one such as postgresql+psycopg://user@host/name") from error
+        # The rest of the password would be taken for the host, and be in every message about it.
+        if made and made.host and "@" in made.host:
+            raise ValueError("an @ in the password is written %40, and other special characters alike")
+        return url
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _is_webhook(cls, url: str) -> str:
+        """What HTTP's client would refuse later, quoting what may be a secret in its message."""
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            good = False
+        if url and not (good and url.isascii() and url.isprintable() and " " not in url):
+            raise ValueError("this is no URL such as https://hooks.example.org/path?key=value")
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("no user and password can be sent there: it is a URL with a secret in its path")
         return url
 
     @field_validator("redis_url")

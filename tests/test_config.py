@@ -88,3 +88,40 @@ def test_a_redis_on_the_network_without_either_is_refused_in_one_sentence(
     with pytest.raises(ValidationError) as error:
         Settings(redis_url=url)
     assert "secret" not in str(error.value), "not in a traceback either"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://192.0.2.7:8080/hook", "https://hooks.example.org/services/T0/B0?key=value", ""]
+)
+def test_a_webhook_is_a_url_of_http(url: str) -> None:
+    assert Settings(alert_webhook_url=url).alert_webhook_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "gopher://hooks.example.org/very-secret",
+        "https:///very-secret",
+        "https://hooks.example.org:very-secret/",
+        "https://user:very-secret@hooks.example.org/",
+        "https://hooks.example.org/very-secret with a blank",
+        "https://hooks.example.org/very-secret\n",
+        "https://[very-secret/",
+    ],
+)
+def test_a_webhook_that_http_would_refuse_in_words_that_quote_it_is_refused_at_the_start(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAVADA_ALERT_WEBHOOK_URL", url)
+    with pytest.raises(CannotRun, match="RAVADA_ALERT_WEBHOOK_URL") as caught:
+        read_settings()
+    assert "very-secret" not in str(caught.value)
+
+
+def test_a_password_whose_end_would_be_taken_for_the_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAVADA_DATABASE_URL", "postgresql+psycopg://ravada:very@secret@db.example.org/ravada")
+    with pytest.raises(CannotRun, match="%40") as caught:
+        read_settings()
+    assert "secret@" not in str(caught.value)
+    written = "postgresql+psycopg://ravada:very%40secret@db.example.org/ravada"
+    assert Settings(database_url=written).database_url == written

@@ -40,6 +40,5 @@ TEXTS: dict[str, Template] = {
     "alerts.channel_failed": N_("%(channel)s: %(why)s"),
     # Why a channel did not take a message
     "alerts.mail_refused": N_("%(server)s did not accept the message: %(said)s"),
-    "alerts.webhook_not_http": N_("the address of the webhook must start with http:// or https://"),
     "alerts.webhook_refused": N_("the webhook answered with status %(status)s"),
 }

@@ -205,7 +205,7 @@ def test_what_a_killed_worker_did_not_send_is_told_by_the_next(
 def test_what_one_channel_was_told_is_taken_back_there_though_another_never_heard_of_it(mailbox: Mailbox) -> None:
     (node,) = make_nodes(1)
     with webhook() as (address, posted):
-        settings().alert_webhook_url = address.replace("http:", "gopher:")
+        settings().alert_webhook_url = f"http://127.0.0.1:{free_port()}/"
         seen([node], Observed.DOWN, "gone")
         notifications.send_due()
         assert len(mailbox.mails) == 1 and posted == []

@@ -1,0 +1,1 @@
+"""Where the product's parts come from: pinned packages, the list of them (SBOM), and what is known against them."""
