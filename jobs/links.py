@@ -3,6 +3,7 @@ on to the gateway."""
 
 import socket
 import threading
+from collections.abc import Mapping, Sequence
 
 import structlog
 from flask import Flask
@@ -15,7 +16,9 @@ from ravada_web.config import settings
 from ravada_web.extensions import db, log_kept
 from ravada_web.guard import EVERYBODYS
 from ravada_web.remote.links import LinkKeeper, LinkState
+from ravada_web.remote.target import Target
 from ravada_web.services.consoles import display_requests
+from ravada_web.services.monitoring import links
 from ravada_web.services.nodes import endpoints, link_states
 from ravada_web.services.nodes.endpoints import Linked
 
@@ -31,11 +34,14 @@ def run(app: Flask) -> None:
         keeper, began = LinkKeeper(endpoints.workspace()), now().timestamp()
         pass_displays_on(app, display_requests.listen(settings().displays_socket))
         try:
-            wanted = Linked([], {})
+            wanted, before = Linked([], {}), dict[int, LinkState]()
             for _round in until_stopped(READ_SECONDS):
                 wanted = read_targets(wanted)
                 refused = {node_id: LinkState(False, began, why) for node_id, why in wanted.refused.items()}
-                link_states.publish(keeper.reconcile(wanted.targets) | refused)
+                states = keeper.reconcile(wanted.targets)
+                link_states.publish(states | refused)
+                tell_changes(app, wanted.targets, before, states)
+                before = states
         finally:
             keeper.close()
 
@@ -49,6 +55,31 @@ def read_targets(before: Linked) -> Linked:
         return before
     finally:
         db.session.remove()
+
+
+def tell_changes(
+    app: Flask, targets: Sequence[Target], before: Mapping[int, LinkState], after: Mapping[int, LinkState]
+) -> None:
+    """Have the nodes looked at, from a thread that waits for them, whose links have just broken or come up."""
+    was_up = {node_id for node_id, state in before.items() if state.up}
+    broken = [target for target in targets if target.node_id in was_up and not after[target.node_id].up]
+    # Those of a process that has only just begun were not down before it.
+    came_up = [node_id for node_id, state in after.items() if state.up and node_id in before and node_id not in was_up]
+
+    def tell() -> None:
+        with app.app_context():
+            try:
+                if broken:
+                    links.broke(broken)
+                if came_up:
+                    links.came_up(came_up)
+            except EVERYBODYS as error:
+                log.warning("links not told of, the next checks will see", error=str(error))
+            finally:
+                db.session.remove()
+
+    if broken or came_up:
+        threading.Thread(target=tell, name="changes", daemon=True).start()
 
 
 def pass_displays_on(app: Flask, listening: socket.socket) -> None:

@@ -20,6 +20,8 @@ TEXTS: dict[str, Template] = {
     "alerts.subject_many": N_("Problems: %(bad)s, recovered: %(recovered)s"),
     "alerts.began": N_("%(place)s: %(state)s since %(since_at)s. %(why)s"),
     "alerts.recovered": N_("%(place)s: recovered at %(since_at)s (was: %(before)s)."),
+    "alerts.many_began": N_("Nodes %(nodes)s: %(state)s since %(since_at)s."),
+    "alerts.many_recovered": N_("Nodes %(nodes)s: recovered (were: %(before)s)."),
     "alerts.flapped": Plural(
         "The state changed %(count)s time in the meantime.", "The state changed %(count)s times in the meantime."
     ),

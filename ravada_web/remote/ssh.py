@@ -31,9 +31,9 @@ OPTIONS = (
     # A third less CPU than chacha20 where the processor has AES, and nearly all have.
     "Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
     f"ConnectTimeout={CONNECT_SECONDS}",
-    # A silent node is given up after 4 s.
-    "ServerAliveInterval=2",
-    "ServerAliveCountMax=2",
+    # A silent node is given up 4 s after its last word: with the time to ask again, it is down within 10 s.
+    "ServerAliveInterval=1",
+    "ServerAliveCountMax=3",
     "ControlMaster=no",
     "ControlPersist=no",
 )

@@ -1,6 +1,6 @@
 """What a check makes of a node: the rules by which it is up, degraded or down, and comes back.
 
-SSH that does not answer twice in a row is down (the check itself asks twice). libvirt that does not answer is
+SSH that answers neither over the link nor by a connection of its own is down. libvirt that does not answer is
 degraded at once, libvirt that is slow after SLOW_RUN checks running. A trouble of that many checks is believed to be
 over only after GOOD_RUN good ones; a shorter one, such as a restart of libvirtd, at the first.
 """

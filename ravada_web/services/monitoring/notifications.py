@@ -1,6 +1,7 @@
 """Notifying administrators of trouble: when a message is due, what it says, and that each channel gets it once.
 
-A worsening is sent immediately. A recovery is sent once it has lasted for `alert_settle`: a node that flaps is one
+A worsening is sent as soon as no other has come for a moment: what one broken switch does to thirty nodes is one
+message. A recovery is sent once it has lasted for `alert_settle`: a node that flaps is one
 message, and one more when it is stable. All that is due goes into one message. What was sent is recorded for each
 channel: one that failed gets the present state, and no other gets anything twice.
 """
@@ -9,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http.client import HTTPException
 
@@ -26,6 +27,7 @@ from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message, sentences, text
 from ravada_web.messages.foreign import printable
 from ravada_web.models import Alert, Operation, User
+from ravada_web.services.batches import grouped
 from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import channels
 from ravada_web.services.monitoring.alerts import RANK
@@ -40,6 +42,10 @@ log = structlog.get_logger()
 RETRY_SECONDS = 30
 # So long it is kept beside the rows what was sent of an alert whose row could not take it.
 TOLD_SECONDS = 86_400
+# Trouble that follows on another within so many seconds goes into one message, but waits no longer than that.
+GATHER_SECONDS, GATHER_MOST_SECONDS = 3.0, 10.0
+# So many nodes to which the same happened are told of in one line.
+MANY = 3
 # One worker at a time sends to a channel; longer than the job may take.
 TELLING_SECONDS = 120
 UNTOLD = (
@@ -53,9 +59,16 @@ UNKNOWN = ("", 0)
 
 @dataclass(frozen=True)
 class News:
-    """What one channel is sent about one alert: plain values, so that no row is held while the channel is slow."""
+    """What one channel is sent about one alert: plain values, so that no row is held while the channel is slow.
+
+    Nodes of the same `group` ((state, how they are away)) are told of together, by their names; () has none.
+    """
 
     alert_id: int
+    since: datetime
+    group: tuple[str, ...]
+    name: str
+    what_now: Message
     before: tuple[str, int]
     now: tuple[str, int]
     subject: Message
@@ -70,7 +83,14 @@ class News:
 def is_due() -> bool:
     """Whether there is anything to send now; cheap, called at every tick."""
     names = channels.configured(settings())
-    return bool(names) and any(_lot(name) for name in names)
+    news = [item for name in names for item in _lot(name)]
+    return bool(news) and not _gathering([item.since for item in news if item.bad])
+
+
+def _gathering(begun: Collection[datetime]) -> bool:
+    """Whether more trouble may follow within a moment of what has begun then."""
+    recent = any(is_recent(since, timedelta(seconds=GATHER_SECONDS)) for since in begun)
+    return recent and all(is_recent(since, timedelta(seconds=GATHER_MOST_SECONDS)) for since in begun)
 
 
 def _is_news(alert: Alert, before: tuple[str, int]) -> bool:
@@ -101,7 +121,7 @@ def _send_news(name: str, send: channels.Send) -> None:
     db.session.rollback()
     if not lot:
         return
-    if _sent(name, send, _subject(lot), [item.line for item in lot]):
+    if _sent(name, send, _subject(lot), _lines(lot)):
         queues.redis.set(_pause(name), 1, ex=RETRY_SECONDS)
         return
     known = {item.alert_id: item.now for item in lot}
@@ -222,7 +242,27 @@ def _news(alert: Alert, before: tuple[str, int]) -> News:
         line = message("alerts.recovered", place=place, since_at=alert.since, before=_state(before[0]))
     if (changes := alert.changes - before[1]) > 1:
         line = sentences(line, message("alerts.flapped", count=changes))
-    return News(alert.id, before, (alert.state, alert.changes), subject, line)
+    node = alert.node
+    together = alert.pool is None and changes <= 1 and (not before[0] or not alert.state)
+    group = (alert.state, node.away, before[0]) if together else ()
+    now = (alert.state, alert.changes)
+    return News(alert.id, alert.since, group, node.name, node.what_now, before, now, subject, line)
+
+
+def _lines(lot: Sequence[News]) -> list[Message]:
+    """What is said of the lot: nodes to which the same happened in one line that names them all."""
+    lines: list[Message] = []
+    for group, alike in grouped(lot, lambda item: item.group).items():
+        if len(alike) < MANY or not group:
+            lines += [item.line for item in alike]
+            continue
+        names, first = [item.name for item in alike], min(item.since for item in alike)
+        if group[0]:
+            began = message("alerts.many_began", nodes=names, state=_state(group[0]), since_at=first)
+            lines.append(sentences(began, alike[0].what_now))
+        else:
+            lines.append(message("alerts.many_recovered", nodes=names, before=_state(group[2])))
+    return lines
 
 
 def _state(state: str) -> Message:

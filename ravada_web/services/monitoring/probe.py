@@ -25,8 +25,9 @@ from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
 from ravada_web.hypervisor.facts import read_active_pools, read_facts, read_networks
 from ravada_web.hypervisor.health import read_health
 from ravada_web.messages import Message, message
-from ravada_web.models import Node, Observed, Trust
-from ravada_web.remote.errors import HostKeyChanged, RemoteError, UnreadableAnswer
+from ravada_web.models import Away, Node, Observed, Trust
+from ravada_web.remote import presence
+from ravada_web.remote.errors import HostKeyChanged, NodeUnreachable, OwnFault, RemoteError, UnreadableAnswer
 from ravada_web.remote.files import free_space
 from ravada_web.remote.libvirt_daemon import look
 from ravada_web.remote.links import link_is_up, renew_link
@@ -198,9 +199,6 @@ class Round:
 def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None:
     """Probe one node and complete its answer: SSH (once more at once, by a new connection, when it does not answer),
     then libvirt. A node whose answer makes no sense is asked for the rest all the same.
-
-    For a node known to be down, a link that is back up or a single try is enough. A quarantined one is asked by a new
-    connection alone: a link of before says nothing of the key that the host shows now.
     """
     started = time.monotonic()
     with guarded(answer.degrade, node=question.target.name):
@@ -209,7 +207,7 @@ def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None
         except UnreadableAnswer:
             raise
         except RemoteError as error:
-            answer.observed, answer.reason = Observed.DOWN, error.message
+            answer.observed, answer.reason, answer.away = Observed.DOWN, error.message, manner_of(error)
             return
         answer.ssh_seconds = time.monotonic() - started
         answer.pinned_again = question.quarantined
@@ -224,22 +222,45 @@ def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None
             answer.offers = read_offers(workspace, question.target, question.firmware, deadline=AGAIN_SECONDS)
 
 
+def manner_of(error: RemoteError) -> Away:
+    """How a node is away whose SSH failed so. All but silence is an answer of something at its address, which is alive;
+    what is wrong with this server says nothing of the node."""
+    silent = isinstance(error, OwnFault) or (isinstance(error, NodeUnreachable) and error.code in _SILENCE)
+    return Away.SILENT if silent else Away.REFUSES
+
+
+_SILENCE = ("timeout", "unknown_address")
+
+
 def _sample(question: Question, workspace: Workspace) -> Sample:
+    """Ask over the link, then by a connection of its own where anything takes one; without a link twice, and once where
+    the node is known to be down. A quarantined one is asked by a new connection alone: a link of before says nothing of
+    the key that the host shows now. Raises what `sample` and `presence.fault` say.
+    """
+    where, down = question.target, question.before == Observed.DOWN
     files = replica_files.to_look_at(question.files)
-    if question.quarantined:
-        return sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True, files=files)
+    ask = partial(sample, workspace, where, question.paths, files=files)
+    linked = not question.quarantined and link_is_up(workspace, where)
+    if linked:
+        try:
+            return ask(deadline=FIRST_SECONDS)
+        except HostKeyChanged:
+            raise
+        except RemoteError:
+            pass  # two failures of different kinds make a death
+    if not where.local and (fault := presence.fault(where, FIRST_SECONDS if down else AGAIN_SECONDS)):
+        raise fault
     try:
-        return sample(workspace, question.target, question.paths, deadline=FIRST_SECONDS, files=files)
+        seen = ask(deadline=AGAIN_SECONDS, fresh=True)
     except HostKeyChanged:
         raise
     except RemoteError:
-        down = question.before == Observed.DOWN
-        if down and not link_is_up(workspace, question.target):
+        if linked or down or question.quarantined:
             raise
-        seen = sample(workspace, question.target, question.paths, deadline=AGAIN_SECONDS, fresh=True, files=files)
-        if down:  # what its login may do was settled when the link was made, and has been set right since
-            renew_link(workspace, question.target, after=0)
-        return seen
+        seen = ask(deadline=AGAIN_SECONDS, fresh=True)
+    if linked and down:  # what its login may do was settled when the link was made, and has been set right since
+        renew_link(workspace, where, after=0)
+    return seen
 
 
 def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> None:

@@ -118,7 +118,7 @@ def seen(node_ids: list[int], observed: Observed, reason: str = "", minutes_ago:
 
 def test_a_death_is_told_once_with_its_reason_and_its_return_when_it_has_settled(mailbox: Mailbox) -> None:
     (node,) = make_nodes(1)
-    seen([node], Observed.DOWN, "n1 did not answer at 192.0.2.1 port 22.")
+    seen([node], Observed.DOWN, "n1 did not answer at 192.0.2.1 port 22.", minutes_ago=1)
     assert notifications.is_due()
     notifications.send_due()
     notifications.send_due()
@@ -143,9 +143,16 @@ def test_a_flapping_node_is_one_message(mailbox: Mailbox) -> None:
 
 
 def test_many_at_once_are_one_message(mailbox: Mailbox) -> None:
-    seen(make_nodes(40), Observed.DOWN, "gone")
+    nodes = make_nodes(30)
+    seen(nodes[:20], Observed.DOWN, "gone")
+    assert not notifications.is_due(), "the others of its rack may follow within a moment"
+    seen(nodes[20:], Observed.DOWN, "gone")
     notifications.send_due()
-    assert len(mailbox.mails) == 1 and "Problems: 40, recovered: 0" in mailbox.mails[0]
+    assert len(mailbox.mails) == 1 and "Problems: 30, recovered: 0" in mailbox.mails[0]
+    assert mailbox.mails[0].count("down since") == 1 and "n29" in mailbox.mails[0] and "n30" in mailbox.mails[0]
+    seen(nodes, Observed.UP, minutes_ago=5)
+    notifications.send_due()
+    assert len(mailbox.mails) == 2 and mailbox.mails[1].count("recovered (were: down)") == 1
 
 
 def test_a_channel_that_fails_holds_up_no_other_and_is_tried_again(app: Flask) -> None:
@@ -155,7 +162,7 @@ def test_a_channel_that_fails_holds_up_no_other_and_is_tried_again(app: Flask) -
     config.alert_webhook_secret = SecretStr("salt")
     with webhook() as (address, posted):
         config.alert_webhook_url = address
-        seen([node], Observed.DOWN, "gone")
+        seen([node], Observed.DOWN, "gone", minutes_ago=1)
         notifications.send_due()
         notifications.send_due()
         assert len(posted) == 1
@@ -222,7 +229,7 @@ def test_what_one_channel_was_told_is_taken_back_there_though_another_never_hear
 
 def test_an_odd_row_holds_up_no_other_and_is_told_the_next_time(mailbox: Mailbox) -> None:
     first, odd = make_nodes(2)
-    seen([first, odd], Observed.DOWN, "Gone.")
+    seen([first, odd], Observed.DOWN, "Gone.", minutes_ago=1)
     with transaction() as session:
         session.scalars(select(Alert).where(Alert.node_id == odd)).one().told = {"mail": 7}
     assert notifications.is_due()
