@@ -1,6 +1,6 @@
 """Jobs about clones: each does one batch on one node."""
 
-from ravada_web.services.clones import creation_work, deletion_work, power_work, shutdown_watch
+from ravada_web.services.clones import creation_work, deletion_work, power_work, remake_work, shutdown_watch
 from ravada_web.services.consoles import screenshot_work, viewer_files
 from ravada_web.services.operations.execution import run
 
@@ -33,6 +33,16 @@ def watch(*operation_ids: int) -> None:
 def delete(operation_id: int, attempt: int) -> None:
     """Delete the batch."""
     run(operation_id, attempt, deletion_work.delete)
+
+
+def remake(operation_id: int, attempt: int) -> None:
+    """Make a dead node's volatile clones again elsewhere."""
+    run(operation_id, attempt, remake_work.remake)
+
+
+def place_waiting(*operation_ids: int) -> None:
+    """Place what waits for room to be made again, and see how far the rest is."""
+    remake_work.watch(operation_ids)
 
 
 def screenshots(*clone_ids: int) -> None:

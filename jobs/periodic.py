@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ravada_web.config import Settings
 from ravada_web.services.audit import refusals
 from ravada_web.services.bases import replicas
-from ravada_web.services.clones import shutdown_watch
+from ravada_web.services.clones import remake_work, shutdown_watch
 from ravada_web.services.clones.shutdown_watch import MARK_SECONDS
 from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.monitoring import notifications
@@ -20,6 +20,7 @@ NOTIFY_SECONDS = 3.0
 COUNT_SECONDS = 30.0
 REFUSED_SECONDS = 15.0
 LOOK_SECONDS = 1.0
+REMAKE_SECONDS = 2.0
 # Old rows go to the archive that often, for about a second each time.
 ROWS_SECONDS = 60.0
 
@@ -59,6 +60,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("refusals", REFUSED_SECONDS, _refusals, "jobs.audit.write_refusals", "default", REFUSED_SECONDS, 60),
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
         Periodic("shutdowns", LOOK_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", MARK_SECONDS, 30),
+        Periodic("made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60),
         Periodic(
             "replicas",
             replicas.SETTLE_SECONDS,

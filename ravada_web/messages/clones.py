@@ -49,6 +49,22 @@ TEXTS: dict[str, Template] = {
     "clones.away_off": N_("Its node %(node)s is off."),
     # As it was kept before it was known how a node is away
     "clones.node_down": N_("Its node %(node)s is down."),
+    # Volatile clones of a dead node
+    "clones.being_made_again": N_("Host %(node)s failed. This desktop is being made again on another host."),
+    "clones.waits_for_room": N_(
+        "Host %(node)s failed. This desktop is made again as soon as there is room on another host: number %(place)s of "
+        "%(count)s waiting."
+    ),
+    "clones.made_again": N_(
+        "Made again on another host since host %(node)s failed on %(died_at)s. What was in the former one is gone."
+    ),
+    "clones.title_remake": N_("Make the volatile clones of %(node)s again on other nodes"),
+    "clones.remade_so_far": N_("%(done)s of %(count)s made again; %(waiting)s waiting for room."),
+    "clones.remade": Plural("%(count)s clone", "%(count)s clones"),
+    "clones.no_room_for_long": Plural(
+        "%(count)s clone still waits for room on another node. It is tried again.",
+        "%(count)s clones still wait for room on another node. It is tried again.",
+    ),
     # A request for new ones
     "clones.count_range": N_("Enter a number between 1 and %(most)s."),
     "clones.prefix_malformed": N_("Use lower-case letters, digits and dashes, at most 40, with no dash at either end."),

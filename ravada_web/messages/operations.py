@@ -59,6 +59,7 @@ TEXTS: dict[str, Template] = {
     "operations.kind_replica_copy": N_("Copy base to node"),
     "operations.kind_replica_remove": N_("Remove base from node"),
     "operations.kind_clones_create": N_("Create clones"),
+    "operations.kind_clones_remake": N_("Make clones again elsewhere"),
     "operations.kind_clones_delete": N_("Delete clones"),
     "operations.kind_clones_start": N_("Start clones"),
     "operations.kind_clones_stop": N_("Stop clones"),

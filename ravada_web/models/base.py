@@ -66,6 +66,8 @@ class Base(db.Model):
     offers_volatile: Mapped[bool] = mapped_column(default=False)
     users_may_delete: Mapped[bool] = mapped_column(default=False)
     users_may_refuse: Mapped[bool] = mapped_column(default=False)
+    # Whether its volatile clones are made again on other nodes when theirs dies.
+    remakes: Mapped[bool] = mapped_column(default=True)
 
     offers: Mapped[list["BaseOffer"]] = relationship(cascade="all, delete-orphan")
     node: Mapped[Node] = relationship()

@@ -65,6 +65,8 @@ class Decision(db.Model):
     roster_id: Mapped[int] = mapped_column(ForeignKey("rosters.id"), index=True)
     count: Mapped[int]
     verdicts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # Why it was made, where nobody asked for it: a node died.
+    why: Mapped[Words]
     made_at: Mapped[Moment] = mapped_column(default=now, index=True)
 
     roster: Mapped[Roster] = relationship()
@@ -94,7 +96,8 @@ class Clone(db.Model):
     volatile: Mapped[bool] = mapped_column(default=False)
     memory_mib: Mapped[Size]
     state: Mapped[Word] = mapped_column(default=CloneState.REQUESTED, index=True)
-    # What it was before it was to be started or shut down, and is again where that does not happen; "" if not known.
+    # What it was before it was to be started or shut down, and is again where that does not happen, or before its node
+    # died; "" if not known.
     state_before: Mapped[Word] = mapped_column(default="")
     reason: Mapped[Words]
     start_after: Mapped[bool] = mapped_column(default=False)
@@ -123,6 +126,11 @@ class Clone(db.Model):
     nics: Mapped[list["CloneNic"]] = relationship(
         cascade="all, delete-orphan", order_by="CloneNic.position", lazy="selectin"
     )
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether its node is dead and it is being made again on another one."""
+        return self.state == CloneState.UNREACHABLE and self.volatile and self.base.remakes
 
     def disk_file(self, target: str) -> str:
         """The file name of its overlay; the UUID keeps it from ever meeting an older clone's of the same name."""

@@ -77,7 +77,7 @@ def place_and_write(session: Session, actor: User, request: Request, among: Sele
         raise NoRoom(shortage(choice.requested, choice.fits, choice.verdicts), choice)
     decision = placement_choice.record(session, base, actor, choice)
     rows = _write(session, request, owner, version, decision, choice.placed)
-    _queue(session, actor, base, rows)
+    queue_creation(session, actor, base, rows, awaited=len(rows) == 1)
     text = message("clones.requested_for", count=request.count, owner=owner.name)
     events.record(session, actor, "clone", base, text)
     return decision
@@ -151,15 +151,20 @@ def _write(
         for name, node_id in zip(names, placed, strict=True)
     ]
     ids = session.scalars(insert(Clone).returning(Clone.id, sort_by_parameter_order=True), rows).all()
-    macs = iter(free_macs(session, version.base.nics * len(ids)))
+    give_cards(session, ids, version.base.nics)
+    return list(zip(ids, placed, strict=True))
+
+
+def give_cards(session: Session, clone_ids: Sequence[int], count: int) -> None:
+    """Write so many network cards for each of these clones, with addresses that none has."""
+    macs = iter(free_macs(session, count * len(clone_ids)))
     cards = [
         {"clone_id": clone_id, "position": position, "mac": next(macs)}
-        for clone_id in ids
-        for position in range(version.base.nics)
+        for clone_id in clone_ids
+        for position in range(count)
     ]
     if cards:
         session.execute(insert(CloneNic), cards)
-    return list(zip(ids, placed, strict=True))
 
 
 def free_names(session: Session, prefix: str, count: int) -> list[str]:
@@ -185,8 +190,11 @@ def _mac() -> str:
     return ":".join([MAC_PREFIX, *(f"{byte:02x}" for byte in secrets.token_bytes(3))])
 
 
-def _queue(session: Session, actor: User, base: Base, placed: Sequence[tuple[int, int]]) -> None:
-    """One operation for each node and up to `clone_batch` clones; the rows refer to it."""
+def queue_creation(
+    session: Session, actor: User | None, base: Base, placed: Sequence[tuple[int, int]], *, awaited: bool
+) -> None:
+    """Have these clones made, each given with its node: one operation for each node and up to `clone_batch` clones; the
+    rows refer to it."""
     for node_id, batch in grouped_batches(placed, itemgetter(1), settings().clone_batch):
         node = session.get_one(Node, node_id)
         title = message("clones.title_create", count=len(batch), base=base.name, node=node.name)
@@ -197,7 +205,7 @@ def _queue(session: Session, actor: User, base: Base, placed: Sequence[tuple[int
             actor=actor,
             node=node,
             base_id=base.id,
-            awaited=len(placed) == 1,
+            awaited=awaited,
             items=len(batch),
         )
         assign(session, operation.id, [clone_id for clone_id, _node_id in batch])

@@ -26,6 +26,8 @@ from ravada_web.services.batches import grouped
 from ravada_web.services.clones import shutdowns
 from ravada_web.services.clones.shutdowns import Seen
 from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import RESTARTED_CLONES, STOPPED_CLONES
 
 log = structlog.get_logger()
 LIBVIRT_SECONDS = 1.5
@@ -47,8 +49,10 @@ class Look:
 
 
 def due() -> list[Sequence[int]]:
-    """The ids of all operations that are watched, for one job; nothing where there is none, or while a job is at it."""
-    ids = db.session.scalars(select(Operation.id).where(Operation.state == OperationState.WATCHED)).all()
+    """The ids of all shutdowns that are watched, for one job; nothing where there is none, or while a job is at it."""
+    kinds = (*kinds_on(STOPPED_CLONES), *kinds_on(RESTARTED_CLONES))
+    watched = select(Operation.id).where(Operation.state == OperationState.WATCHED, Operation.kind.in_(kinds))
+    ids = db.session.scalars(watched).all()
     return [ids] if ids and queues.redis.set(MARK, 1, nx=True, ex=MARK_SECONDS) else []
 
 

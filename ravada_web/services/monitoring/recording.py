@@ -17,7 +17,7 @@ from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replica_files
 from ravada_web.services.batches import grouped
-from ravada_web.services.clones import absence, remains
+from ravada_web.services.clones import absence, remains, remaking
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import alerts
@@ -115,6 +115,8 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
         node.observed_at = asked_at
     if (*before, away) != (node.observed, node.trust, node.away):
         events.record(session, None, "observed", node, _observation(node))
+    if answer.observed == Observed.DOWN:
+        remaking.request_where_lost(session, node)
 
 
 def _note_absence(session: Session, node: Node, answer: Answer) -> None:
@@ -194,4 +196,4 @@ def _idle(node: Node, number: int, clone_ids: Collection[int] | None = None) -> 
 def _lose_clones(session: Session, node: Node, number: int) -> None:
     """The clones of a dead node cannot be reached; those that are being worked on are left to their operations."""
     lost = _idle(node, number).where(Clone.state.not_in([CloneState.FAILED, CloneState.UNREACHABLE]))
-    session.execute(lost.values(state=CloneState.UNREACHABLE, reason=absence.reason(node)))
+    session.execute(lost.values(state=CloneState.UNREACHABLE, state_before=Clone.state, reason=absence.reason(node)))

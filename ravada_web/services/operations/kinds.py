@@ -75,6 +75,9 @@ KINDS: dict[str, Kind] = {
         subjects.CREATED_CLONES,
         limit="build",
     ),
+    "clones_remake": Kind(
+        message("operations.kind_clones_remake"), "setup", "jobs.clones.remake", 120, subjects.LOST_CLONES
+    ),
     "clones_delete": Kind(
         message("operations.kind_clones_delete"), "batches", "jobs.clones.delete", 600, subjects.DELETED_CLONES
     ),

@@ -109,6 +109,16 @@ class RestartedClones(Clones):
         return None if clone.state == CloneState.RUNNING and not clone.reason else self.working
 
 
+class LostClones(Subject):
+    """The clones of a dead node that wait, with this operation, to be made again elsewhere; they are as unreachable
+    without it."""
+
+    def release(self, session: Session, operation: Operation, reason: Message) -> None:
+        """Free the rows, with the reason why the work ended early."""
+        waiting = update(Clone).where(Clone.operation_id == operation.id, Clone.state == CloneState.UNREACHABLE)
+        session.execute(waiting.values(reason=reason))
+
+
 class OneReplica(Subject):
     """The replica that the operation's parameters name, as long as no other operation has taken it over."""
 
@@ -161,6 +171,7 @@ JOINING_NODE = Subject()
 PREPARED_BASE = PreparedBase()
 REPLICA = OneReplica()
 CREATED_CLONES = CreatedClones(CloneState.CREATING)
+LOST_CLONES = LostClones()
 DELETED_CLONES = Clones(CloneState.DELETING)
 STARTED_CLONES = StartedClones(CloneState.STARTING)
 STOPPED_CLONES = StoppedClones(CloneState.STOPPING)

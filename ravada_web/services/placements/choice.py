@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
+from ravada_web.messages import NOTHING, Message
 from ravada_web.models import (
     Base,
     BaseVersion,
@@ -41,12 +42,15 @@ def choose(
     return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights})
 
 
-def record(session: Session, base: Base, actor: User, choice: Choice) -> Decision:
-    """Write the decision's row, so that every clone can show why it is on its node; hold the placement lock while
-    calling."""
+def record(
+    session: Session, base: Base, actor: User | None, choice: Choice, why: Message = NOTHING
+) -> Decision:
+    """Write the decision's row, so that every clone can show why it is on its node; `why` is what made it necessary,
+    where nobody asked for it. Hold the placement lock while calling."""
     decision = Decision(
         base_id=base.id,
-        user_id=actor.id,
+        user_id=actor.id if actor else None,
+        why=why,
         count=choice.requested,
         roster=_roster(session, [(verdict.node_id, verdict.node_name) for verdict in choice.verdicts]),
         verdicts=grouping.grouped(choice),

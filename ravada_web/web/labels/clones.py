@@ -31,6 +31,7 @@ OBSTACLES = {
     Obstacle.NO_BASE: _l("Cannot start now: the node’s copy of the base cannot be used"),
     Obstacle.LACKS: _l("Cannot start: the node lacks something that it needs"),
 }
+COMES_AGAIN = Look(_l("Being made again"), "blue", "loader-2", busy=True)
 RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)
 
 
@@ -41,6 +42,8 @@ def of(clone: Clone) -> Look:
 
 def of_desktop(desktop: Desktop) -> Look:
     """A desktop's state as its user sees it: a restart is one thing, and a node that is away hides the rest."""
+    if desktop.clone.comes_again:
+        return COMES_AGAIN
     if desktop.obstacle in (Obstacle.AWAY, Obstacle.QUARANTINED):
         return STATES["unreachable"]
     return RESTARTING if desktop.restarts else of(desktop.clone)

@@ -3,6 +3,7 @@
 from ravada_web.models import Operation
 from ravada_web.services.operations import kinds, queue_jobs
 from ravada_web.services.operations.queue_jobs import JobRow
+from ravada_web.services.operations.subjects import LOST_CLONES
 from ravada_web.services.operations.workers import ProcessRow, WorkerRow
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -49,8 +50,14 @@ JOBS = {
 REGISTERED = {state: JOBS[state] for state in queue_jobs.REGISTRIES}
 
 
+# Of one that waits for no guest while it is watched.
+MAKING_AGAIN = Look(_l("Under way"), "blue", "loader-2", busy=True)
+
+
 def of(operation: Operation) -> Look:
     """How an operation is shown."""
+    if operation.state == "watched" and operation.kind in kinds.kinds_on(LOST_CLONES):
+        return MAKING_AGAIN
     return look_of(STATES, operation.state)
 
 
