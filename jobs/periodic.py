@@ -60,7 +60,9 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("refusals", REFUSED_SECONDS, _refusals, "jobs.audit.write_refusals", "default", REFUSED_SECONDS, 60),
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
         Periodic("shutdowns", LOOK_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", MARK_SECONDS, 30),
-        Periodic("made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60),
+        Periodic(
+            "made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60
+        ),
         Periodic(
             "replicas",
             replicas.SETTLE_SECONDS,

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     viewers_per_clone: int = Field(default=3, ge=0)
     picture_interval: float = Field(default=20.0, gt=0)
     check_interval: float = Field(default=5.0, gt=0)
+    # How long a node that refuses connections is waited for before its volatile clones are made again elsewhere.
+    remake_grace: float = Field(default=30.0, ge=0)
     clone_batch: int = Field(default=25, ge=1, le=100)
     clones_per_request: int = Field(default=1000, ge=1)
     builds_per_node: int = Field(default=2, ge=1)

@@ -113,9 +113,24 @@ retry.addEventListener("click", () => {
   join();
 });
 
+// What was read once is not said again: that the desktop was made again elsewhere.
+function hideTold() {
+  const note = root.querySelector("[data-made]");
+  if (note) note.hidden = sessionStorage.getItem("console-told") === note.dataset.made;
+}
+
+root.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-told]")) return;
+  sessionStorage.setItem("console-told", event.target.closest("[data-made]").dataset.made);
+  hideTold();
+  rfb?.focus();
+});
+hideTold();
+
 // The desktop came up, or went: the part of the page that says so was fetched again.
 let seen = status().dataset.state;
 document.addEventListener("htmx:after:swap", () => {
+  hideTold();
   const now = status().dataset.state;
   if (now !== seen) {
     seen = now;

@@ -92,4 +92,6 @@ TEXTS: dict[str, Template] = {
     "bases.offered_to_groups": Plural("%(count)s group", "%(count)s groups"),
     "bases.offered_to_users": Plural("%(count)s user", "%(count)s users"),
     "bases.offered_to_nobody": N_("nobody"),
+    "bases.remakes_on": N_("volatile desktops are made again elsewhere when their node fails"),
+    "bases.remakes_off": N_("volatile desktops are not made again when their node fails"),
 }

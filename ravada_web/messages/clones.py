@@ -52,8 +52,8 @@ TEXTS: dict[str, Template] = {
     # Volatile clones of a dead node
     "clones.being_made_again": N_("Host %(node)s failed. This desktop is being made again on another host."),
     "clones.waits_for_room": N_(
-        "Host %(node)s failed. This desktop is made again as soon as there is room on another host: number %(place)s of "
-        "%(count)s waiting."
+        "Host %(node)s failed. This desktop is made again as soon as there is room on another host: number "
+        "%(place)s of %(count)s waiting."
     ),
     "clones.made_again": N_(
         "Made again on another host since host %(node)s failed on %(died_at)s. What was in the former one is gone."

@@ -13,7 +13,8 @@ TEXTS: dict[str, Template] = {
         "The desktop’s host is not responding. Your data is safe; the desktop returns when the host is back."
     ),
     "consoles.closed_made_again": N_(
-        "The desktop’s host failed. Your desktop is being made again on another host; it opens here by itself."
+        "The desktop’s host is not responding. If it has failed, your desktop is made again on another host within "
+        "seconds and opens here by itself."
     ),
     "consoles.closed_taken_over": N_("This desktop was opened in another window or on another device."),
     "consoles.closed_too_many": N_("Too many consoles open. Close one and try again."),
@@ -30,7 +31,7 @@ TEXTS: dict[str, Template] = {
     "consoles.end_not_running": N_("desktop not running"),
     "consoles.end_stopped": N_("desktop shut down"),
     "consoles.end_unreachable": N_("host not responding"),
-    "consoles.end_made_again": N_("host failed, desktop made again"),
+    "consoles.end_made_again": N_("host not responding, desktop made again if it failed"),
     "consoles.end_taken_over": N_("opened elsewhere"),
     "consoles.end_too_many": N_("too many consoles open"),
     "consoles.end_silent": N_("browser stopped responding"),

@@ -43,6 +43,10 @@ IN_WORK = (
 )
 
 
+# What one says of itself whose node is dead while it is being made again on another one.
+BEING_REMADE = ("clones.being_made_again", "clones.waits_for_room")
+
+
 class Roster(db.Model):
     """The nodes that decisions were about, with their names then, as pairs of id and name: one row for all decisions
     between two changes of the nodes. `digest` is the hash of `nodes`, by which it is found."""
@@ -128,9 +132,14 @@ class Clone(db.Model):
     )
 
     @property
+    def is_remade(self) -> bool:
+        """Whether it is made again on another node when its own dies."""
+        return self.volatile and self.base.remakes
+
+    @property
     def comes_again(self) -> bool:
         """Whether its node is dead and it is being made again on another one."""
-        return self.state == CloneState.UNREACHABLE and self.volatile and self.base.remakes
+        return self.state == CloneState.UNREACHABLE and self.reason.kind in BEING_REMADE
 
     def disk_file(self, target: str) -> str:
         """The file name of its overlay; the UUID keeps it from ever meeting an older clone's of the same name."""

@@ -53,7 +53,10 @@ def test_a_base_is_offered_and_withdrawn(app: Flask, people: People) -> None:
     )
     assert [one.name for one in offers.offered(people.user)] == ["linux"]
     assert [one.name for one in offers.offered(people.other)] == ["linux"]
-    run(app, "bases offer linux")
+    assert base.remakes
+    run(app, "bases offer linux --no-remake")
+    db.session.refresh(base)
+    assert not base.remakes
     assert offers.offered(people.user) == offers.offered(people.other) == []
 
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, BaseOffer, Group, GroupMember, User
+from ravada_web.models import Base, BaseOffer, Event, Group, GroupMember, User
 from ravada_web.services.bases import offers
 from ravada_web.services.people import groups
 from ravada_web.services.transaction import transaction
@@ -146,9 +146,12 @@ def test_a_base_is_offered_on_its_tab(world: World, people: People, group: Group
     page = client.get(path)
     assert page.status_code == 200 and is_page(page) and not is_page(fragment(client, path))
     assert f'href="{path}" aria-current="page"' in page.text
+    assert re.search(r'name="remakes"[^>]*checked|checked[^>]*name="remakes"', page.text)
     form = {"groups": [group.id], "names": "other", "kind": "volatile", "users_may_delete": "y"}
     assert client.post(path, data=form).headers["Location"] == path
     base = db.session.get_one(Base, world.base)
+    edited = db.session.scalars(select(Event).where(Event.action == "edit")).one()
+    assert not base.remakes and edited.text.kind == "bases.remakes_off"
     assert (base.offered_to_all, base.offers_volatile, base.users_may_delete, base.users_may_refuse) == (
         False,
         True,
@@ -196,6 +199,6 @@ def test_a_user_sees_what_is_offered_as_soon_as_it_is(world: World, people: Peop
     base = db.session.get_one(Base, world.base)
     offers.set_offers(
         people.administrator, base, to_all=True, group_ids=(), user_ids=(),
-        volatile=False, users_may_delete=False, users_may_refuse=False,
+        volatile=False, users_may_delete=False, users_may_refuse=False, remakes=True,
     )  # fmt: skip
     assert f"/desktops/new/{world.base}" in sign_in(third).get("/").text

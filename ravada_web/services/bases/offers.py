@@ -56,10 +56,12 @@ def set_offers(
     volatile: bool,
     users_may_delete: bool,
     users_may_refuse: bool,
+    remakes: bool,
 ) -> None:
     """Offer the base to exactly these, or to everybody as well. `user_names` is a text of names to add to the users.
     `volatile`: what they create is deleted when it stops; `users_may_delete`: they may delete it themselves;
-    `users_may_refuse`: they may keep onlookers out.
+    `users_may_refuse`: they may keep onlookers out; `remakes`: volatile ones are made again elsewhere when their node
+    dies.
 
     Raises InvalidInput for a group or a user that does not exist.
     """
@@ -74,6 +76,9 @@ def set_offers(
         base.offers = unchanged + [BaseOffer(group_id=group_id, user_id=user_id) for group_id, user_id in added]
         base.offered_to_all, base.offers_volatile = to_all, volatile
         base.users_may_delete, base.users_may_refuse = users_may_delete, users_may_refuse
+        if base.remakes != remakes:
+            base.remakes = remakes
+            events.record(session, actor, "edit", base, message(f"bases.remakes_{'on' if remakes else 'off'}"))
         events.record(session, actor, "offer", base, _offered_to(to_all, len(set(group_ids)), len(user_ids)))
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.orm import Session, contains_eager
 
 from ravada_web.clock import has_come
@@ -103,7 +103,8 @@ def _watched(session: Session, operation_id: int) -> Operation | None:
 def _round(session: Session, row: Operation, result: Mapping[str, Any]) -> dict[str, Any]:
     """Place what can be placed now; returns the operation's result: the `decisions`, how many were `placed`, and how
     many are `waiting`."""
-    node = session.get_one(Node, row.node_id)
+    # Kept as it is: whether it is known to be off decides what its clones keep.
+    node = session.get_one(Node, row.node_id, with_for_update={"key_share": True}, populate_existing=True)
     lost = _in_order(session, node, _lost(session, node))
     decisions: list[int] = list(result.get("decisions", ()))
     waiting: list[Clone] = []
@@ -128,7 +129,7 @@ def _lost(session: Session, node: Node) -> Sequence[Clone]:
 def _in_order(session: Session, node: Node, lost: Sequence[Clone]) -> list[tuple[int, Clone]]:
     """The clones with their turns, those first that somebody sits in front of."""
     ids = [clone.id for clone in lost]
-    cut = Console.closed_at.is_(None)
+    cut: ColumnElement[bool] = Console.closed_at.is_(None)
     if node.last_seen_at is not None:
         cut = or_(cut, Console.closed_at > node.last_seen_at - CLOSED_BEFORE)
     viewed = set(session.scalars(select(Console.clone_id).where(Console.clone_id.in_(ids), cut)))
@@ -157,13 +158,14 @@ def _place(session: Session, node: Node, base: Base, clones: Sequence[Clone], tu
     why = message("clones.made_again", node=node.name, died_at=node.observed_at)
     decision = placement_choice.record(session, base, None, choice, why)
     placed = list(zip(clones, choice.placed, strict=False))
-    _move(session, placed, decision.id, start)
+    _move(session, node, placed, decision.id, start)
     queue_creation(session, None, base, [(clone.id, to) for clone, to in placed], awaited=turn == VIEWED)
     return len(placed), decision.id
 
 
-def _move(session: Session, placed: Sequence[tuple[Clone, int]], decision_id: int, start: bool) -> None:
-    """Give the clones their new places: the rows are the same, what stands for them on a node is new."""
+def _move(session: Session, node: Node, placed: Sequence[tuple[Clone, int]], decision_id: int, start: bool) -> None:
+    """Give the clones their new places: the rows are the same, what stands for them on a node is new. They keep their
+    MAC addresses only where nothing on the former node can still use them."""
     rounds = dict(session.execute(select(Node.id, Node.rounds_begun)).all())
     for clone, node_id in placed:
         base = clone.base
@@ -174,6 +176,9 @@ def _move(session: Session, placed: Sequence[tuple[Clone, int]], decision_id: in
         clone.started_at, clone.started_round, clone.display, clone.out_of_space = None, None, "", False
         clone.made_round = clone.changed_round = rounds[node_id]
     session.flush()
+    if node.is_known_off:
+        node.known_off_used = True
+        return
     for nics, alike in grouped([clone for clone, _node_id in placed], lambda clone: clone.base.nics).items():
         ids = [clone.id for clone in alike]
         session.execute(delete(CloneNic).where(CloneNic.clone_id.in_(ids)))

@@ -9,9 +9,11 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.clock import is_recent
+from ravada_web.config import settings
 from ravada_web.messages import message
 from ravada_web.models import (
     OVER,
+    Away,
     Base,
     Clone,
     CloneState,
@@ -36,28 +38,35 @@ def lost_on(node_id: int) -> tuple[ColumnElement[bool], ...]:
     restarts = and_(Clone.state == CloneState.STOPPING, Operation.kind.in_(kinds_on(RESTARTED_CLONES)))
     coming = (CloneState.UNREACHABLE, CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING)
     state = or_(Clone.state.in_(coming), unmade, restarts)
-    return Clone.node_id == node_id, dead, Clone.volatile, Base.remakes, state
+    return Clone.node_id == node_id, dead, and_(Clone.volatile, Base.remakes), state
 
 
-def tell(session: Session, node: Node) -> None:
-    """Tell the clones of a node that was just seen dead, which are to be made again, that they are."""
-    remade = select(Base.id).where(Base.remakes)
-    lost = (Clone.node_id == node.id, Clone.volatile, Clone.state == CloneState.UNREACHABLE, Clone.base_id.in_(remade))
-    news = Clone.reason == message("clones.node_down", node=node.name)
-    session.execute(update(Clone).where(*lost, news).values(reason=message("clones.being_made_again", node=node.name)))
+def _tell(session: Session, node: Node) -> None:
+    """Tell those that are lost, and say only that their node is away, that they are being made again."""
+    away = [message(f"clones.away_{manner}", node=node.name) for manner in Away if manner]
+    lost = (Clone.node_id == node.id, Clone.state == CloneState.UNREACHABLE, Clone.reason.in_(away))
+    remade = (Clone.volatile, Clone.base_id.in_(select(Base.id).where(Base.remakes)))
+    news = message("clones.being_made_again", node=node.name)
+    session.execute(update(Clone).where(*lost, *remade).values(reason=news))
 
 
 def request_where_lost(session: Session, node: Node) -> Operation | None:
-    """Ask for the clones that a dead node has lost to be made again; None where there are none, or that is under way,
-    was cancelled since it died, or has failed just now."""
+    """Ask for the clones that a dead node has lost to be made again, and tell them; None where there are none, or that
+    is under way, was cancelled since it died, or has failed just now. A node that refuses is alive, and may be back
+    soon with its guests: it is given a while."""
     session.flush()
+    if node.away == Away.REFUSES and is_recent(node.observed_at, timedelta(seconds=settings().remake_grace)):
+        return None
     query = select(Clone.id).join(Clone.base).join(Clone.node).outerjoin(Operation, Operation.id == Clone.operation_id)
     if session.scalar(query.where(*lost_on(node.id)).limit(1)) is None:
         return None
     former = select(Operation).where(Operation.node_id == node.id, Operation.kind.in_(kinds_on(LOST_CLONES)))
     last = session.scalar(former.order_by(Operation.id.desc()).limit(1))
     if last is not None and not _may_follow(last, node):
+        if last.state not in OVER:
+            _tell(session, node)
         return None
+    _tell(session, node)
     title = message("clones.title_remake", node=node.name)
     return request(session, "clones_remake", title, actor=None, node=node)
 

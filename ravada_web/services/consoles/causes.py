@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from ravada_web.messages import Message, message
+from ravada_web.models import Clone
 
 
 class Cause(StrEnum):
@@ -21,6 +22,7 @@ class Cause(StrEnum):
     LEFT = "left"
     BROKEN = "broken"
     TOO_FAST = "too_fast"
+    MADE_AGAIN = "made_again"
 
 
 # From 4000 on, codes are an application's own (RFC 6455, 7.4.2). A browser shows no other word of a failed socket.
@@ -30,6 +32,7 @@ PASSING = frozenset(
     {
         Cause.TICKET,
         Cause.UNREACHABLE,
+        Cause.MADE_AGAIN,
         Cause.STOPPED,
         Cause.NOT_RUNNING,
         Cause.SILENT,
@@ -37,6 +40,11 @@ PASSING = frozenset(
         Cause.BROKEN,
     }
 )
+
+
+def away(clone: Clone) -> Cause:
+    """Why the screen of a clone whose node is away does not open, or closes."""
+    return Cause.MADE_AGAIN if clone.is_remade else Cause.UNREACHABLE
 
 
 def closed(cause: Cause) -> Message:

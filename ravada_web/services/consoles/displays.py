@@ -14,7 +14,7 @@ from ravada_web.remote.displays import display_opened
 from ravada_web.remote.errors import DisplayGone, RemoteError
 from ravada_web.remote.links import link_is_up
 from ravada_web.services.consoles import tickets
-from ravada_web.services.consoles.causes import Cause
+from ravada_web.services.consoles.causes import Cause, away
 from ravada_web.services.consoles.tickets import ConsoleRefused
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import transaction
@@ -49,7 +49,7 @@ def opened(clone_id: int, look_up: bool) -> Iterator[socket.socket | None]:
     except DisplayGone:
         raise
     except (RemoteError, HypervisorError) as error:
-        raise ConsoleRefused(Cause.UNREACHABLE) from error
+        raise ConsoleRefused(away(clone)) from error
 
 
 def _look_up(clone: Clone) -> str:
@@ -67,4 +67,4 @@ def lost_as(clone_id: int) -> Cause:
     clone = db.session.get(Clone, clone_id, options=[joinedload(Clone.node)])
     if clone is None:
         return Cause.STOPPED
-    return Cause.STOPPED if link_is_up(endpoints.workspace(), endpoints.target(clone.node)) else Cause.UNREACHABLE
+    return Cause.STOPPED if link_is_up(endpoints.workspace(), endpoints.target(clone.node)) else away(clone)

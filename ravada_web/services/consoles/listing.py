@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ravada_web.errors import NotFound
-from ravada_web.messages import Message, message
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Clone, Console, Operation, User
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles import rights as console_rights
@@ -18,13 +18,14 @@ from ravada_web.services.operations.waiting import Waiting
 @dataclass(frozen=True)
 class ConsolePage:
     """A clone, whether the viewer only looks on, who looks on now, and why there is no viewer file, if so. `waiting` is
-    its place, where others go first."""
+    its place, where others go first; `made_again` why it was made again elsewhere, if it was."""
 
     clone: Clone
     waiting: Waiting | None
     looks_on: bool
     onlookers: Sequence[Console]
     no_file: Message
+    made_again: Message
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def console(viewer: User, clone_id: int) -> ConsolePage:
         looks_on=console_rights.is_onlooker(viewer, clone),
         onlookers=console_rights.onlookers(clone),
         no_file=viewer_files.impossible(viewer, clone),
+        made_again=clone.decision.why if clone.decision else NOTHING,
     )
 
 

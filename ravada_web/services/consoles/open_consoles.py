@@ -48,6 +48,7 @@ _OPEN = (
         Clone.state,
         Clone.start_after,
         and_(Clone.viewers_refused, Base.users_may_refuse).label("refused"),
+        and_(Clone.volatile, Base.remakes).label("remade"),
     )
     .join(Clone, Clone.id == Console.clone_id)
     .join(Base, Base.id == Clone.base_id)
@@ -96,5 +97,7 @@ def _cause(row: OpenRow, held: Collection[int], seen: Collection[tuple[int, int]
         return Cause.REFUSED
     coming = row.state in COMING or (row.state == CloneState.STOPPED and row.start_after)
     if row.state not in SHOWN and not coming:
-        return Cause.UNREACHABLE if row.state == CloneState.UNREACHABLE else Cause.STOPPED
+        if row.state != CloneState.UNREACHABLE:
+            return Cause.STOPPED
+        return Cause.MADE_AGAIN if row.remade else Cause.UNREACHABLE
     return None

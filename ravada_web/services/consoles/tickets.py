@@ -17,7 +17,7 @@ from ravada_web.models import Clone, CloneState, Console, Ticket, User, UserSess
 from ravada_web.services.audit import events, origin
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.hastening import hasten
-from ravada_web.services.consoles.causes import Cause, closed
+from ravada_web.services.consoles.causes import Cause, away, closed
 from ravada_web.services.consoles.rights import is_onlooker, require_view
 from ravada_web.services.sign_in import sessions
 from ravada_web.services.transaction import transaction
@@ -79,7 +79,7 @@ def issue(viewer: User, session_id: int, clone_id: int) -> str:
 
 def _require_screen(clone: Clone) -> None:
     if clone.state == CloneState.UNREACHABLE or not clone.node.is_reachable:
-        raise ConsoleRefused(Cause.UNREACHABLE)
+        raise ConsoleRefused(away(clone))
     if clone.state not in SHOWN and not comes(clone):
         raise ConsoleRefused(Cause.NOT_RUNNING)
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, User
+from ravada_web.models import Base, Clone, CloneState, Decision, Node, Operation, OperationState, User
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
@@ -44,6 +45,8 @@ class Desktop:
     @property
     def notice(self) -> Message:
         """What its user has to know, and can do about it; an empty message where all is well."""
+        if self.clone.comes_again:
+            return self.clone.reason
         if self.obstacle:
             return explain(self.obstacle, self.clone.node)
         if self.clone.state == CloneState.FAILED:
@@ -53,6 +56,11 @@ class Desktop:
         if self.clone.reason.kind == "clones.still_running" and self.clone.state == CloneState.RUNNING:
             return self.clone.reason
         return NOTHING
+
+    @property
+    def made_again(self) -> Message:
+        """Why it was made again elsewhere; an empty message where it was not."""
+        return self.clone.decision.why if self.clone.decision else NOTHING
 
     @property
     def launchable(self) -> bool:
@@ -78,6 +86,7 @@ def page_of(viewer: User, search: str = "", page: int = 1) -> Page[Desktop]:
     if search:
         like = Clone.base.has(Base.name.icontains(search, autoescape=True))
         query = query.where(Clone.name.icontains(search, autoescape=True) | like)
+    query = query.options(joinedload(Clone.decision).load_only(Decision.why))
     shown = paginate(query.order_by(Clone.sort_name), page, PER_PAGE)
     return Page(_cards(viewer, shown.items), shown.total, shown.page, shown.pages)
 

@@ -42,9 +42,7 @@ def choose(
     return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights})
 
 
-def record(
-    session: Session, base: Base, actor: User | None, choice: Choice, why: Message = NOTHING
-) -> Decision:
+def record(session: Session, base: Base, actor: User | None, choice: Choice, why: Message = NOTHING) -> Decision:
     """Write the decision's row, so that every clone can show why it is on its node; `why` is what made it necessary,
     where nobody asked for it. Hold the placement lock while calling."""
     decision = Decision(

@@ -54,3 +54,4 @@ class OffersForm(Form):
     )
     users_may_delete = BooleanField(_l("Users can delete their own desktops"))
     users_may_refuse = BooleanField(_l("Users can block screen viewing"))
+    remakes = BooleanField(_l("Make volatile desktops again when their node fails"))

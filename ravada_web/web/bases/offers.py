@@ -27,6 +27,7 @@ def tab(base_id: int) -> Response:
         "kind": "volatile" if base.offers_volatile else "persistent",
         "users_may_delete": base.users_may_delete,
         "users_may_refuse": base.users_may_refuse,
+        "remakes": base.remakes,
     }
     return _form(base, OffersForm(formdata=None, data=values))
 
@@ -52,6 +53,7 @@ def _set_offers(base: Base, form: OffersForm) -> None:
         volatile=form.kind.data == "volatile",
         users_may_delete=form.users_may_delete.data,
         users_may_refuse=form.users_may_refuse.data,
+        remakes=form.remakes.data,
     )
 
 

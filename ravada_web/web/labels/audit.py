@@ -37,7 +37,6 @@ ACTIONS = {
     "mend": _l("fixed:"),
     "prove": _l("tested"),
     "remake": _l("failed; made again elsewhere:"),
-    "remakes": _l("changed settings"),
     "look_on": _l("viewed screen"),
     "look_at_picture": _l("viewed screenshot"),
     "offer": _l("offered to"),

@@ -22,6 +22,7 @@ NOBODY = {
     "volatile": False,
     "users_may_delete": False,
     "users_may_refuse": False,
+    "remakes": True,
 }
 
 

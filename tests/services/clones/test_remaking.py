@@ -137,9 +137,9 @@ def test_those_in_use_go_first_and_the_others_wait_in_order_until_there_is_room(
     change(Node, Node.id == world.nodes[2], clone_limit=4)
     remake_work.watch([last().id])
     assert not world.on(world.nodes[0]) and last().result["waiting"] == 0
-    assert {clone.id: clone.start_after for clone in world.rows()} == {
-        one: one != idle for one in world.clones
-    }, "one that nobody had started is made, and stays off"
+    assert {clone.id: clone.start_after for clone in world.rows()} == {one: one != idle for one in world.clones}, (
+        "one that nobody had started is made, and stays off"
+    )
 
 
 def test_a_second_death_in_the_middle_places_again_what_was_given_to_it(world: World) -> None:
@@ -188,13 +188,15 @@ def test_a_worker_that_is_killed_and_two_at_once_do_it_once(world: World, migrat
     assert sum(parts[1:]) == 6 and not world.on(world.nodes[0])
 
 
-@pytest.mark.parametrize(
-    ("table", "which"), [(Base, {"remakes": False}), (Clone, {"volatile": False}), (Clone, {"state": "deleting"})]
-)
-def test_what_is_not_to_be_made_again_is_left(world: World, table: type, which: dict[str, object]) -> None:
-    change(table, **which)
-    world.die(world.nodes[0])
-    assert not db.session.scalars(select(Operation).where(Operation.kind == "clones_remake")).all()
+def test_what_is_not_to_be_made_again_is_left(world: World) -> None:
+    cases: list[tuple[type, dict[str, object]]] = [(Base, {"remakes": False}), (Clone, {"volatile": False})]
+    cases += [(Clone, {"state": "deleting"})]
+    for table, which in cases:
+        change(Base, remakes=True)
+        change(Clone, state=RUNNING, volatile=True)
+        change(table, **which)
+        world.die(world.nodes[0])
+        assert not db.session.scalars(select(Operation).where(Operation.kind == "clones_remake")).all(), which
     assert len(world.on(world.nodes[0])) == 6
 
 

@@ -1,0 +1,43 @@
+"""A node dies under volatile and persistent desktops, on the lab: the ones are made again elsewhere, the others wait."""
+
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import CloneState, Operation, OperationState
+from tests.support.cluster import IMAGES, Cluster, make_base
+from tests.support.servers import wait_until
+
+
+def test_volatile_clones_run_elsewhere_and_persistent_ones_wait_for_their_node(cluster: Cluster) -> None:
+    # An empty disk: guests of firmware alone.
+    path = f"{IMAGES}/again.qcow2"
+    cluster.lab.master.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "64M"])
+    make_base(cluster, "again", [path])
+    dies, others = cluster.lab.nodes[1], [cluster.lab.nodes[0], cluster.lab.nodes[2]]
+    kept = next(clone for clone in cluster.create("kept", 3, base="again") if clone.node.name == dies.name)
+    mark = f"{IMAGES}/{kept.disk_file('vda')}"
+    dies.run(["sh", "-c", f"sync; sha256sum {mark} >/root/mark"])
+    cluster.create("gone", 6, "--volatile", "--start", base="again")
+    before = {clone.id: (clone.name, clone.uuid) for clone in cluster.wait_state("gone", CloneState.RUNNING)}
+    lost = {clone.id for clone in cluster.clones("gone") if clone.node.name == dies.name}
+    assert len(lost) == 2
+    dies.kill()
+    wait_until(lambda: cluster.spread("gone")[dies.name] == 0, 30, "they have other places")
+    after = cluster.wait_state("gone", CloneState.RUNNING)
+    assert {clone.id: clone.name for clone in after} == {number: name for number, (name, _uuid) in before.items()}
+    assert {clone.id for clone in after if clone.uuid != before[clone.id][1]} == lost
+    assert cluster.spread("gone") == {dies.name: 0, **{node.name: 3 for node in others}}
+    there = [name for node in others for name in cluster.domains(node) if name.startswith("gone-")]
+    assert sorted(there) == sorted(name for name, _uuid in before.values())
+    assert {clone.state for clone in cluster.clones("kept") if clone.id == kept.id} == {CloneState.UNREACHABLE}
+    wait_until(lambda: remade().state == OperationState.DONE, 30, "that was one piece of work, and is over")
+    dies.start()
+    wait_until(lambda: not any(name.startswith("gone-") for name in cluster.domains(dies)), 60, "no double is left")
+    cluster.wait_state("kept", CloneState.STOPPED)
+    dies.run(["sha256sum", "--quiet", "--check", "/root/mark"])
+    assert not cluster.disks(dies, "gone-")
+
+
+def remade() -> Operation:
+    db.session.rollback()
+    return db.session.scalars(select(Operation).where(Operation.kind == "clones_remake")).one()
