@@ -1,4 +1,4 @@
-"""A node dies under volatile and persistent desktops, on the lab: the ones are made again elsewhere, the others wait."""
+"""A node dies under volatile and persistent desktops: the ones are made again elsewhere, the others wait for it."""
 
 from sqlalchemy import select
 
