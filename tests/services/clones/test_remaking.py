@@ -4,14 +4,17 @@ on both kinds of database."""
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from ravada_web.config import settings
 from ravada_web.extensions import db
 from ravada_web.messages import text
 from ravada_web.models import (
+    Away,
     Base,
     Clone,
     CloneState,
@@ -26,6 +29,7 @@ from ravada_web.models import (
 )
 from ravada_web.services.clones import remake_work
 from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.lifecycle import known_off
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.monitoring.rounds import begin
@@ -45,9 +49,9 @@ class World:
     base: int
     clones: list[int]
 
-    def die(self, node_id: int) -> None:
+    def die(self, node_id: int, away: Away = Away.SILENT) -> None:
         """A check has seen the node dead."""
-        record([Answer(node_id, Observed.DOWN, text("SSH does not answer."), round=begin([node_id])[node_id])])
+        record([Answer(node_id, Observed.DOWN, text("SSH does not answer."), away, round=begin([node_id])[node_id])])
 
     def remake(self, attempt: int = 1) -> None:
         """Do what was asked for, as a worker does."""
@@ -164,6 +168,25 @@ def test_a_node_that_is_back_before_its_turn_keeps_them(world: World) -> None:
     world.remake()
     remake_work.watch([last().id])
     assert [clone.uuid for clone in world.rows()] == former and last().state == OperationState.DONE
+
+
+def test_a_node_that_refuses_is_waited_for_a_while(world: World) -> None:
+    world.die(world.nodes[0], Away.REFUSES)
+    asked = select(Operation).where(Operation.kind == "clones_remake")
+    assert not db.session.scalars(asked).all() and not any(clone.comes_again for clone in world.rows())
+    change(Node, Node.id == world.nodes[0], observed_at=now() - timedelta(seconds=settings().remake_grace + 1))
+    world.die(world.nodes[0], Away.REFUSES)
+    assert len(db.session.scalars(asked).all()) == 1 and all(clone.comes_again for clone in world.rows())
+
+
+def test_only_of_a_node_that_is_known_to_be_off_they_keep_their_addresses(world: World) -> None:
+    macs = [nic.mac for clone in world.rows() for nic in clone.nics]
+    world.die(world.nodes[0])
+    with transaction() as session:
+        known_off.record(session, session.get_one(Node, world.nodes[0]), text("A fence."))
+    world.remake()
+    assert [nic.mac for clone in world.rows() for nic in clone.nics] == macs and not world.on(world.nodes[0])
+    assert db.session.get_one(Node, world.nodes[0]).known_off_used
 
 
 def test_a_worker_that_is_killed_and_two_at_once_do_it_once(world: World, migrated_app: Flask) -> None:
