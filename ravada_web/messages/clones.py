@@ -48,7 +48,6 @@ TEXTS: dict[str, Template] = {
     "clones.away_silent": N_("Its node %(node)s does not answer; whether the desktop is running is not known."),
     "clones.away_off": N_("Its node %(node)s is off."),
     # As it was kept before it was known how a node is away
-    "clones.node_down": N_("Its node %(node)s is down."),
     # Volatile clones of a dead node
     "clones.being_made_again": N_("Host %(node)s failed. This desktop is being made again on another host."),
     "clones.waits_for_room": N_(

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, delete, func, or_, select
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from ravada_web.clock import has_come
 from ravada_web.extensions import db
@@ -22,6 +22,7 @@ from ravada_web.models import (
     USING_MEMORY,
     AllowedNode,
     Base,
+    Cause,
     Clone,
     CloneNic,
     CloneState,
@@ -33,6 +34,7 @@ from ravada_web.models import (
 )
 from ravada_web.services.audit import events
 from ravada_web.services.batches import grouped
+from ravada_web.services.clones import remains
 from ravada_web.services.clones.remaking import lost_on
 from ravada_web.services.clones.requests import give_cards, queue_creation
 from ravada_web.services.operations.execution import Handle, end
@@ -123,7 +125,8 @@ def _lost(session: Session, node: Node) -> Sequence[Clone]:
     query = select(Clone).join(Clone.base).join(Clone.node).outerjoin(Operation, Operation.id == Clone.operation_id)
     which = query.where(*lost_on(node.id))
     hold_rows(session, Clone, session.scalars(which.with_only_columns(Clone.id)).all())
-    return session.scalars(which.options(contains_eager(Clone.base)).execution_options(populate_existing=True)).all()
+    shown = (contains_eager(Clone.base), joinedload(Clone.owner), joinedload(Clone.version))
+    return session.scalars(which.options(*shown).execution_options(populate_existing=True)).all()
 
 
 def _in_order(session: Session, node: Node, lost: Sequence[Clone]) -> list[tuple[int, Clone]]:
@@ -158,6 +161,7 @@ def _place(session: Session, node: Node, base: Base, clones: Sequence[Clone], tu
     why = message("clones.made_again", node=node.name, died_at=node.observed_at)
     decision = placement_choice.record(session, base, None, choice, why)
     placed = list(zip(clones, choice.placed, strict=False))
+    remains.leave(session, [clone for clone, _to in placed], Cause.MADE_AGAIN)
     _move(session, node, placed, decision.id, start)
     queue_creation(session, None, base, [(clone.id, to) for clone, to in placed], awaited=turn == VIEWED)
     return len(placed), decision.id

@@ -16,6 +16,7 @@ from ravada_web.messages import text
 from ravada_web.models import (
     Away,
     Base,
+    Cause,
     Clone,
     CloneState,
     Console,
@@ -24,6 +25,7 @@ from ravada_web.models import (
     Observed,
     Operation,
     OperationState,
+    Remains,
     Role,
     now,
 )
@@ -102,6 +104,11 @@ def test_they_are_the_same_rows_elsewhere_with_nothing_of_the_former_ones(world:
     assert not macs & {nic.mac for clone in rows for nic in clone.nics} and all(len(row.nics) == 1 for row in rows)
     assert {(clone.state, clone.start_after, clone.started_at) for clone in rows} == {("requested", True, None)}
     assert all("since host n1 failed" in str(clone.decision and clone.decision.why) for clone in rows)
+    left = db.session.scalars(select(Remains)).all()
+    assert {(row.uuid, row.node_id, row.cause) for row in left} == {
+        (one, world.nodes[0], Cause.MADE_AGAIN) for one in former
+    }
+    assert {mac for row in left for mac in row.macs} == macs
     parts = db.session.scalars(select(Operation).where(Operation.kind == "clones_create", Operation.id > last().id))
     assert sorted(part.node_id or 0 for part in parts) == world.nodes[1:]
 
