@@ -32,6 +32,7 @@ def test_volatile_clones_run_elsewhere_and_persistent_ones_wait_for_their_node(c
     assert {clone.state for clone in cluster.clones("kept") if clone.id == kept.id} == {CloneState.UNREACHABLE}
     wait_until(lambda: remade().state == OperationState.DONE, 30, "that was one piece of work, and is over")
     dies.start()
+    cluster.check_until_up(dies.name)
     wait_until(lambda: not any(name.startswith("gone-") for name in cluster.domains(dies)), 60, "no double is left")
     cluster.wait_state("kept", CloneState.STOPPED)
     dies.run(["sha256sum", "--quiet", "--check", "/root/mark"])

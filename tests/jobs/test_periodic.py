@@ -44,6 +44,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "refusals": nothing,
         "thinning": [[]],
         "shutdowns": nothing,
+        "made again": nothing,
         "replicas": nothing,
         "leftovers": nothing,
         "rows": [[]],
