@@ -13,8 +13,8 @@ NAMED = 12
 @dataclass(frozen=True)
 class Question:
     """`effects` say what happens and what is lost; `names` what it happens to; `choices` are (value, word, hint);
-    `commands` are run; `skipped` says what it does not happen to, and why; `form` asks for the password, where it is
-    needed."""
+    `commands` are run; `skipped` says what it does not happen to, and why; `form` asks for what has to be entered, such
+    as the password."""
 
     title: str
     effects: list[str]

@@ -1,6 +1,6 @@
 """States, facts and figures of nodes."""
 
-from ravada_web.models import Node, ServiceState, Trust
+from ravada_web.models import Away, Node, Observed, ServiceState, Trust
 from ravada_web.services.nodes.link_states import Shown
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -10,6 +10,12 @@ STATES = {
     "up": Look(_l("Up"), "green", "circle-check"),
     "degraded": Look(_l("Degraded"), "orange", "alert-triangle"),
     "down": Look(_l("Down"), "red", "plug-connected-x"),
+}
+# How one that is down is away.
+AWAY = {
+    Away.REFUSES: Look(_l("Down, refuses SSH"), "red", "plug-connected-x"),
+    Away.SILENT: STATES["down"],
+    Away.OFF: Look(_l("Off"), "secondary", "power"),
 }
 OVERDUE = Look(_l("Unknown"), "orange", "help-circle")
 QUARANTINED = Look(_l("Quarantined"), "red", "shield-x")
@@ -50,7 +56,9 @@ def of(node: Node) -> Look:
     """What was seen of the node last; another host key than the accepted one comes before all else."""
     if node.trust == Trust.CHANGED:
         return QUARANTINED
-    return OVERDUE if node.is_overdue else look_of(STATES, node.observed)
+    if node.is_overdue:
+        return OVERDUE
+    return AWAY[Away(node.away)] if node.away and node.observed == Observed.DOWN else look_of(STATES, node.observed)
 
 
 def of_service(node: Node) -> Look | None:

@@ -28,6 +28,12 @@ class NodeForm(Form):
     )
 
 
+class TypedNameForm(Form):
+    """The name of a node, typed by somebody who is to be sure which one it is."""
+
+    typed = StringField(_l("Name of the node"), [InputRequired(_l("Enter the name of the node."))])
+
+
 class NodeSettingsForm(NodeForm):
     """All that is set of a node."""
 

@@ -6,10 +6,11 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys
-from ravada_web.services.lifecycle import removal, service_state
+from ravada_web.services.lifecycle import known_off, removal, service_state
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import settings as node_settings
@@ -18,7 +19,7 @@ from ravada_web.web import parameters
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.guard import me, needs
 from ravada_web.web.htmx import done, local_path, show, wants_fragment
-from ravada_web.web.nodes.forms import NodeSettingsForm
+from ravada_web.web.nodes.forms import NodeSettingsForm, TypedNameForm
 
 blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
 
@@ -174,6 +175,60 @@ def remove(node_id: int) -> ResponseReturnValue:
     name = node.name
     removal.remove(me(), node)
     return done(url_for("nodes.index"), _("%(node)s removed.", node=name))
+
+
+@blueprint.get("/<int:node_id>/off")
+@needs("nodes.change")
+def confirm_off(node_id: int) -> Response:
+    """What it means to vouch that the node is off."""
+    node = node_list.get(me(), node_id)
+    known_off.require_silent(node)
+    return _ask_off(node, TypedNameForm(formdata=None))
+
+
+def _ask_off(node: Node, form: TypedNameForm, status: int = 200) -> Response:
+    question = Question(
+        title=_("Is %(node)s off?", node=node.name),
+        effects=[
+            _(
+                "Ravada cannot tell a host that is off from one that is cut off with its desktops running. Make sure "
+                "that it has no power, or that it was switched off and stays off."
+            ),
+            _(
+                "You allow its persistent desktops to be started elsewhere from a copy, where there is one, and its "
+                "volatile ones to be made again with their network addresses. If it is running after all, the same "
+                "desktop runs twice, and work is lost."
+            ),
+            _(
+                "It ends by itself as soon as the host answers anything, and you can undo it until a desktop was "
+                "started elsewhere because of it. Your choice is recorded in the audit log."
+            ),
+        ],
+        action=url_for("nodes.off", node_id=node.id),
+        button=_("It is off"),
+        back=_back(node.id),
+        form=form,
+    )
+    return show_question(question, status)
+
+
+@blueprint.post("/<int:node_id>/off")
+@needs("nodes.change")
+def off(node_id: int) -> ResponseReturnValue:
+    """Vouch that the node is off."""
+    node, form = node_list.get(me(), node_id), TypedNameForm()
+    if form.submit(lambda: known_off.say(me(), node, form.typed.data or "")):
+        return done(_back(node_id), _("%(node)s is recorded as off.", node=node.name))
+    return _ask_off(node, form, 422)
+
+
+@blueprint.post("/<int:node_id>/off/undo")
+@needs("nodes.change")
+def undo_off(node_id: int) -> ResponseReturnValue:
+    """Take it back."""
+    node = node_list.get(me(), node_id)
+    known_off.take_back(me(), node)
+    return done(_back(node_id), _("%(node)s is no longer recorded as off.", node=node.name))
 
 
 @blueprint.post("/<int:node_id>/rekey")
