@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy.exc import OperationalError
 
 from ravada_web.errors import DatabaseBusy, RowsLocked
@@ -21,6 +21,8 @@ _OF_ROWS = ("40", "54", "55")
 
 def is_everybodys(error: Exception) -> bool:
     """Whether no row is to blame, but what all of them need."""
+    if isinstance(error, ResponseError) and "WRONGTYPE" in str(error):
+        return False  # a key of Redis that somebody has made something else of
     code = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
     return isinstance(error, EVERYBODYS) and not isinstance(error, RowsLocked) and code[:2] not in _OF_ROWS
 

@@ -39,7 +39,7 @@ def attempt_id(operation_id: int, attempt: int) -> str:
 
 def operation_of(job_id: str) -> int | None:
     """The operation that a job does an attempt of; None for a job without one, such as a check."""
-    match = re.fullmatch(r"op-(\d+)-\d+", job_id)
+    match = re.fullmatch(r"op-([0-9]{1,18})-[0-9]+", job_id)
     return int(match[1]) if match else None
 
 

@@ -11,7 +11,7 @@ from ravada_web.models import Access, Node, Observed
 from ravada_web.services.batches import batched
 from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import alerts
-from ravada_web.services.operations import outbox, workers
+from ravada_web.services.operations import outbox, registries
 
 QUEUE = "checks"
 # So many nodes are worth a job of their own, and so many a part of a round.
@@ -78,4 +78,4 @@ def _lots(node_ids: list[int]) -> list[Sequence[int]]:
 
 
 def _workers() -> int:
-    return max(1, workers.count(QUEUE))
+    return max(1, registries.worker_count(QUEUE))

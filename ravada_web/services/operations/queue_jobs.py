@@ -20,11 +20,12 @@ from ravada_web.extensions import queues
 from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
 from ravada_web.models import User, operation_of
-from ravada_web.services.operations import outbox, workers
+from ravada_web.services.operations import registries, workers
 from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.operations.limits import limit_of
 from ravada_web.services.paging import Page, cut
 from ravada_web.services.permissions import rights, scopes
+from ravada_web.services.redis_answers import answers, words
 
 # By RQ's own names; those with a registry come with it.
 REGISTRIES = {"started": StartedJobRegistry, "failed": FailedJobRegistry, "finished": FinishedJobRegistry}
@@ -73,7 +74,7 @@ def counts() -> dict[str, dict[str, int]]:
         for name, state in pairs:
             pipe.zcard(_registry(name, state))
         try:
-            numbers = dict(zip(pairs, pipe.execute(), strict=True))
+            numbers = dict(zip(pairs, (number or 0 for number in answers(pipe)), strict=True))
         except RedisError:
             return {}
     return {name: {state: numbers[name, state] for state in REGISTRIES} for name in QUEUES}
@@ -108,13 +109,15 @@ def get(viewer: User, job_id: str) -> JobRow:
 
 def _ids(queue: str, state: str) -> Sequence[str]:
     if state == "queued":
-        return outbox.queue(queue).get_job_ids(0, MOST_LISTED)
+        return registries.queued([queue])[queue][:MOST_LISTED]
     if state == "rate_limited":
         limits = workers.limits_on(queue)
         return [job_id for key, ids in workers.held_back().items() if limit_of(key) in limits for job_id in ids]
-    members: Any = queues.redis.zrange(_registry(queue, state), 0, MOST_LISTED - 1, desc=True)
+    with queues.redis.pipeline(transaction=False) as pipe:
+        pipe.zrange(_registry(queue, state), 0, MOST_LISTED - 1, desc=True)
+        (members,) = answers(pipe)
     # One that runs is named with its execution.
-    return [member.decode(errors="replace").partition(":")[0] for member in members]
+    return [member.partition(":")[0] for member in words(members)]
 
 
 def _rows(ids: Sequence[str]) -> list[JobRow]:

@@ -8,7 +8,6 @@ from functools import partial
 
 import structlog
 from rq.job import Job
-from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 
 from ravada_web.errors import RowsLocked
@@ -17,10 +16,11 @@ from ravada_web.guard import guarded
 from ravada_web.messages import Message, message
 from ravada_web.models import Operation, OperationState, now
 from ravada_web.services.audit import events
-from ravada_web.services.operations import left_behind, outbox
+from ravada_web.services.operations import left_behind, oddities, outbox, registries
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.operations.kinds import KINDS, QUEUES
 from ravada_web.services.operations.processes import process_start
+from ravada_web.services.redis_answers import answers
 from ravada_web.services.transaction import transaction
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 LOST_AFTER = 2.5
 STUCK_AFTER = 15.0
 MOST_DEATHS = 5
-# How often rows are looked for that were left in work.
+# How often rows are looked for that were left in work, and Redis for what cannot be read.
 SETTLE_SECONDS = 5.0
 ALIVE_SECONDS = 4
 
@@ -54,11 +54,14 @@ class Sweep:
 
     def run(self) -> int:
         """Hand back what was lost; returns how many operations. Raises RedisError when Redis does not answer."""
+        settles = time.monotonic() - self._settled >= SETTLE_SECONDS
+        if settles:
+            oddities.take_out()
         lost = [*self._lost_running(), *self._lost_waiting()]
         for one in lost:
             with guarded(partial(give_up, one.id), operation=one.id):
                 _hand_back(one)
-        if time.monotonic() - self._settled >= SETTLE_SECONDS:
+        if settles:
             left_behind.settle()
             self._settled = time.monotonic()
         return len(lost)
@@ -95,17 +98,15 @@ def _seen(job_ids: Collection[str]) -> dict[str, _Seen]:
         for job_id in job_ids:
             pipe.exists(heartbeat_key(job_id))
             pipe.hget(Job.key_for(job_id), "status")
-        answers = pipe.execute()
-    pairs = zip(job_ids, answers[::2], answers[1::2], strict=True)
+        given = answers(pipe)
+    pairs = zip(job_ids, given[::2], given[1::2], strict=True)
     return {job_id: _Seen(bool(beat) and status != b"failed", status == b"failed") for job_id, beat, status in pairs}
 
 
 def queued_jobs() -> set[str]:
     """The ids of all jobs that wait in a queue or for a node's limit."""
-    waiting = {job_id for name in QUEUES for job_id in outbox.queue(name).get_job_ids()}
-    for registry in RateLimitRegistry.all(queues.redis):
-        waiting.update(registry.get_rate_limited_job_ids())
-    return waiting
+    lists = [*registries.queued(QUEUES).values(), *(limit.held for limit in registries.limited().values())]
+    return {job_id for ids in lists for job_id in ids}
 
 
 def alive(row: Operation) -> bool:

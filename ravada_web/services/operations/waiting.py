@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from redis.exceptions import RedisError
-from rq.rate_limit import RateLimitRegistry
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from ravada_web.clock import not_recent
-from ravada_web.extensions import db, queues
+from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import Operation, OperationState, User, operation_of
-from ravada_web.services.operations import estimates, workers
+from ravada_web.services.operations import estimates, registries, workers
 from ravada_web.services.operations.kinds import QUEUES, held_by, queue_of
 from ravada_web.services.operations.limits import limit_key, limit_of
 from ravada_web.services.permissions import scopes
@@ -82,18 +81,11 @@ def _line(seen: _Queues, name: str) -> estimates.Line:
 
 
 def _read() -> _Queues:
-    keys = RateLimitRegistry.all(queues.redis)
-    with queues.redis.pipeline(transaction=False) as pipe:
-        for name in QUEUES:
-            pipe.lrange(f"rq:queue:{name}", 0, -1)
-        for registry in keys:
-            pipe.zrange(registry.rate_limited_key, 0, -1)
-            pipe.zrange(registry.allowed_key, 0, -1)
-        id_lists = [[job_id.decode() for job_id in ids] for ids in pipe.execute()]
-    held = {registry.key: id_lists[len(QUEUES) + 2 * at] for at, registry in enumerate(keys)}
-    through = {registry.key: id_lists[len(QUEUES) + 2 * at + 1] for at, registry in enumerate(keys)}
+    limited = registries.limited()
+    held = {key: limit.held for key, limit in limited.items()}
+    through = {key: limit.through for key, limit in limited.items()}
     served = {row.name: row for row in workers.queue_rows(workers.listing())}
-    return _Queues(dict(zip(QUEUES, id_lists, strict=False)), held, through, served)
+    return _Queues(registries.queued(QUEUES), held, through, served)
 
 
 def _titles(viewer: User, seen: _Queues) -> dict[str, Message]:

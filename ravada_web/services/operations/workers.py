@@ -5,27 +5,24 @@ all processes of this host, as their parent knows them.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
-from rq import Worker
-from rq.rate_limit import RateLimitRegistry
-from rq.serializers import JSONSerializer
 
 from ravada_web import beats
 from ravada_web.clock import is_recent
 from ravada_web.extensions import queues
+from ravada_web.messages.foreign import printable
 from ravada_web.models import now, operation_of
-from ravada_web.services.operations import outbox
+from ravada_web.services.operations import registries
 from ravada_web.services.operations.kinds import KINDS, QUEUES, held_by, queue_of
 from ravada_web.services.operations.limits import limit_of
+from ravada_web.services.redis_answers import answers
 
 # Workers send a heartbeat every 5 s while they wait, and every second while they work (jobs/worker.py).
 WORKER_TTL = 20
 ALIVE = timedelta(seconds=WORKER_TTL)
 ASKED_EVERY = 3.0
-# Where a worker's key keeps when it was heard of last, in seconds by the clock of Redis.
-HEARD = "heard"
 
 
 @dataclass(frozen=True)
@@ -65,20 +62,18 @@ class QueueRow:
 
 def listing() -> list[WorkerRow]:
     """All workers that Redis knows of, by queue and name. Raises RedisError."""
-    workers = Worker.all(connection=queues.redis, serializer=JSONSerializer)
-    ages = _ages([str(worker.key) for worker in workers])
     rows = [
         WorkerRow(
-            name=str(worker.name),
-            host=str(worker.hostname or ""),
-            pid=int(worker.pid or 0),
-            queues=tuple(worker.queue_names()),
-            state=str(worker.get_state()),
-            operation_id=operation_of(worker.get_current_job_id() or ""),
-            born_at=_aware(worker.birth_date),
-            heard_at=_aware(worker.last_heartbeat) if passed is None else now() - passed,
+            name=printable(one.name),
+            host=printable(one.hostname),
+            pid=one.pid,
+            queues=tuple(map(printable, one.queues)),
+            state=printable(one.state),
+            operation_id=operation_of(one.job_id),
+            born_at=one.birth,
+            heard_at=one.heartbeat if one.heard_ago is None else now() - one.heard_ago,
         )
-        for worker, passed in zip(workers, ages, strict=True)
+        for one in registries.worker_records()
     ]
     return sorted(rows, key=lambda row: (row.queues, row.name))
 
@@ -87,26 +82,7 @@ def say_alive(key: str) -> None:
     """Write that the worker of this key was heard of now, by the clock of Redis: hosts' clocks may disagree. Raises
     RedisError."""
     seconds, _microseconds = queues.redis.time()
-    queues.redis.hset(key, HEARD, seconds)
-
-
-def _ages(keys: Sequence[str]) -> list[timedelta | None]:
-    """How long ago each of these workers was heard of; None for one that has not said so by the clock of Redis."""
-    with queues.redis.pipeline(transaction=False) as pipe:
-        pipe.time()
-        for key in keys:
-            pipe.hget(key, HEARD)
-        (seconds, _microseconds), *heard = pipe.execute()
-    return [None if at is None else timedelta(seconds=max(0, seconds - int(at))) for at in heard]
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-def count(name: str) -> int:
-    """Returns how many workers Redis knows of on the queue of that name. Raises RedisError."""
-    return Worker.count(queue=outbox.queue(name))
+    queues.redis.hset(key, registries.HEARD, seconds)
 
 
 def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:
@@ -115,7 +91,7 @@ def queue_rows(workers: Sequence[WorkerRow]) -> list[QueueRow]:
     with queues.redis.pipeline(transaction=False) as pipe:
         for name in QUEUES:
             pipe.llen(f"rq:queue:{name}")
-        lengths = pipe.execute()
+        lengths = [length or 0 for length in answers(pipe)]
     rows = []
     for name, length in zip(QUEUES, lengths, strict=True):
         serving = [worker for worker in workers if name in worker.queues and worker.alive]
@@ -133,13 +109,7 @@ def limits_on(queue: str) -> set[str]:
 
 def held_back() -> dict[str, list[str]]:
     """The ids of the jobs that wait for a limit, in their order, by the limit's key ("node-N:build")."""
-    registries = RateLimitRegistry.all(queues.redis)
-    with queues.redis.pipeline(transaction=False) as pipe:
-        for registry in registries:
-            pipe.zrange(registry.rate_limited_key, 0, -1)
-        id_lists = pipe.execute()
-    pairs = zip(registries, id_lists, strict=True)
-    return {registry.key: [job_id.decode() for job_id in ids] for registry, ids in pairs}
+    return {key: limited.held for key, limited in registries.limited().items()}
 
 
 class _Known:
