@@ -3,6 +3,7 @@
 One that has not found room yet stays where it was, unreachable: it is back as it was if its node comes back first.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
@@ -13,6 +14,7 @@ from ravada_web.config import settings
 from ravada_web.messages import message
 from ravada_web.models import (
     OVER,
+    USING_MEMORY,
     Away,
     Base,
     Clone,
@@ -22,6 +24,7 @@ from ravada_web.models import (
     Operation,
     OperationState,
 )
+from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.requests import request
 from ravada_web.services.operations.subjects import CREATED_CLONES, LOST_CLONES, RESTARTED_CLONES
@@ -69,6 +72,15 @@ def request_where_lost(session: Session, node: Node) -> Operation | None:
     _tell(session, node)
     title = message("clones.title_remake", node=node.name)
     return request(session, "clones_remake", title, actor=None, node=node)
+
+
+def start_fallen(session: Session, clone_ids: Sequence[int]) -> None:
+    """Of these clones, which are off on a node that is back, start those that would have been made again elsewhere: the
+    node was quicker. Nobody has shut them down, so they are not thrown away."""
+    fell = (Clone.state == CloneState.STOPPED, Clone.state_before.in_(USING_MEMORY), Clone.volatile, Base.remakes)
+    ids = session.scalars(select(Clone.id).join(Clone.base).where(Clone.id.in_(clone_ids), *fell)).all()
+    if ids:
+        clone_actions.start_placed(session, None, ids, awaited=False)
 
 
 def _may_follow(last: Operation, node: Node) -> bool:

@@ -165,6 +165,8 @@ def _store_clone_states(session: Session, node: Node, health: NodeHealth, number
     news = [(clone.id, seen) for clone in ours if (seen := _news_of(clone, health.domains.get(clone.uuid, _VANISHED)))]
     for seen, alike in grouped(news, lambda pair: pair[1]).items():
         session.execute(_idle(node, number, [clone_id for clone_id, _seen in alike]).values(**dict(seen)))
+    lost = {clone.id for clone in ours if clone.state == CloneState.UNREACHABLE}
+    remaking.start_fallen(session, [id_ for id_, seen in news if id_ in lost and ("state", CloneState.STOPPED) in seen])
     off = (Clone.volatile, Clone.started_at.is_not(None), Clone.state == CloneState.STOPPED)
     ended = select(Clone.id).where(Clone.node_id == node.id, Clone.changed_round < number, *off)
     if ids := session.scalars(ended).all():

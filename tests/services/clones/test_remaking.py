@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from ravada_web.config import settings
 from ravada_web.extensions import db
+from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import text
 from ravada_web.models import (
     Away,
@@ -29,6 +30,7 @@ from ravada_web.models import (
     Role,
     now,
 )
+from ravada_web.remote.sampling import Sample
 from ravada_web.services.clones import remake_work
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.lifecycle import known_off
@@ -38,7 +40,7 @@ from ravada_web.services.monitoring.rounds import begin
 from ravada_web.services.operations.execution import run
 from ravada_web.services.operations.sweep import hand_back
 from ravada_web.services.transaction import transaction
-from tests.support.factories import change, make_base, make_nodes, make_user
+from tests.support.factories import POOL, change, make_base, make_nodes, make_user
 
 RUNNING = CloneState.RUNNING
 
@@ -194,6 +196,17 @@ def test_only_of_a_node_that_is_known_to_be_off_they_keep_their_addresses(world:
     world.remake()
     assert [nic.mac for clone in world.rows() for nic in clone.nics] == macs and not world.on(world.nodes[0])
     assert db.session.get_one(Node, world.nodes[0]).known_off_used
+
+
+def test_those_that_fell_with_a_node_that_is_back_first_are_started_and_not_thrown_away(world: World) -> None:
+    world.die(world.nodes[0])
+    off = {clone.uuid: DomainState(clone.name, "stopped") for clone in world.rows()}
+    seen = Sample(0.5, 16384, 9000, {POOL: (1 << 36, 1 << 35)}, 0.0)
+    number = begin([world.nodes[0]])[world.nodes[0]]
+    record([Answer(world.nodes[0], Observed.UP, sample=seen, health=NodeHealth(off), round=number)])
+    assert {clone.state for clone in world.rows()} == {CloneState.STARTING}
+    world.remake()
+    assert len(world.on(world.nodes[0])) == 6
 
 
 def test_a_worker_that_is_killed_and_two_at_once_do_it_once(world: World, migrated_app: Flask) -> None:
