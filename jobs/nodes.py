@@ -2,6 +2,7 @@
 
 from ravada_web.services.clones import return_work
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
+from ravada_web.services.lifecycle import giving_up_work
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
@@ -36,6 +37,11 @@ def verify(operation_id: int, attempt: int) -> None:
 def count_pools(operation_id: int, attempt: int) -> None:
     """Count what uses a node's pools."""
     run(operation_id, attempt, usage.count)
+
+
+def give_up(operation_id: int, attempt: int) -> None:
+    """End what was given up with a node."""
+    run(operation_id, attempt, giving_up_work.give_up)
 
 
 def reconcile(operation_id: int, attempt: int) -> None:

@@ -8,7 +8,7 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import removal, service_state
+from ravada_web.services.lifecycle import giving_up, removal, service_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 
@@ -117,6 +117,27 @@ def remove(name: str) -> None:
     """Remove a node that has no clones and no copies of bases."""
     actor = administrator()
     removal.remove(actor, node_list.by_name(actor, name))
+
+
+@group.command("give-up")
+@click.argument("name")
+@click.option("--volatile", type=click.Choice(giving_up.CHOICES), default=giving_up.GIVE_UP, show_default=True)
+@click.option("--persistent", type=click.Choice(giving_up.CHOICES), default=giving_up.WAIT, show_default=True)
+@click.option("--yes", is_flag=True, help="Do not ask for the name again.")
+def give_up(name: str, volatile: str, persistent: str, yes: bool) -> None:
+    """Give up a node that will not come back, and its desktops of each kind, or let them wait."""
+    actor = administrator()
+    typed = name if yes else click.prompt("Type the node's name to confirm")
+    node = node_list.by_name(actor, name)
+    wait([giving_up.give_up(actor, node, typed, volatile=volatile, persistent=persistent).id], timeout=1800)
+
+
+@group.command("take-back")
+@click.argument("name")
+def take_back(name: str) -> None:
+    """Take back a node that was given up: it is a node again, disabled."""
+    actor = administrator()
+    giving_up.take_back(actor, node_list.by_name(actor, name))
 
 
 @group.command("key")

@@ -20,6 +20,7 @@ TEXTS: dict[str, Template] = {
     "clones.why_state": N_("Not possible while %(state)s."),
     "clones.why_not_deletable": N_("Its base does not let users delete their desktops."),
     "clones.why_quarantined": N_("Node %(node)s presented a different host key from the accepted one."),
+    "clones.why_given_up": N_("Node %(node)s was given up: it will not come back."),
     "clones.why_away": N_("Node %(node)s is not responding. %(why)s"),
     "clones.why_closed": N_("Node %(node)s is disabled."),
     "clones.why_memory": N_(

@@ -3,6 +3,10 @@
 from ravada_web.messages.marks import N_, Template
 
 TEXTS: dict[str, Template] = {
+    "desktops.given_up": N_(
+        "%(name)s (%(base)s) was on a server that will not come back, and was given up on %(given_up_at)s. What was "
+        "saved on it is gone unless an administrator can bring that server back."
+    ),
     # On a card
     "desktops.failed": N_("This desktop can’t be started. Please show this message to your administrator:"),
     "desktops.last_start_failed": N_(

@@ -14,6 +14,25 @@ TEXTS: dict[str, Template] = {
         "%(count)s desktop that was left there is removed", "%(count)s desktops that were left there are removed"
     ),
     "nodes.double_runs": N_("A desktop that was deleted or made again elsewhere still runs there: %(why)s"),
+    # Given up
+    "nodes.title_give_up": N_("Give up %(node)s"),
+    "nodes.given_up_already": N_("%(node)s was given up. Take it back on its page if it is there again."),
+    "nodes.not_given_up": N_("%(node)s was not given up."),
+    "nodes.give_up_answers": N_("%(node)s is up. Disable it and delete its desktops instead."),
+    "nodes.give_up_master": N_("The master cannot be given up: the product runs there."),
+    "nodes.given_up_by": N_("by %(name)s: it will not come back"),
+    "nodes.given_up_with": N_("with its node %(node)s, which will not come back"),
+    "nodes.choose": N_("Choose one."),
+    "nodes.has_clones_away": Plural(
+        "Node %(node)s has %(count)s clone and is not responding. If it will not come back, give it up on its page.",
+        "Node %(node)s has %(count)s clones and is not responding. If it will not come back, give it up on its page.",
+    ),
+    "nodes.no_such_remains": N_("It is no longer listed there. Reload the page."),
+    "nodes.take_back_first": N_("%(node)s is not up. Desktops are brought back once it is taken back and up."),
+    "nodes.name_in_use": N_("Another desktop is named %(name)s by now. Delete or rename it first."),
+    "nodes.owner_gone": N_("The base or the owner of %(name)s no longer exists."),
+    "nodes.brought_back": N_("on %(node)s, where it was left"),
+    "nodes.to_be_deleted": N_("%(name)s, left there when the node was given up"),
     # Why a check found it so
     "nodes.check_hangs": N_("The check did not finish within %(deadline_seconds)s: something on the node hangs."),
     "nodes.link_starting": N_("SSH answers; the connection to libvirt is being set up, which takes a few seconds."),

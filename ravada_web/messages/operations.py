@@ -49,6 +49,7 @@ TEXTS: dict[str, Template] = {
     "operations.kind_node_key": N_("Install key on node"),
     "operations.kind_node_mend": N_("Fix node"),
     "operations.kind_node_prove": N_("Test node"),
+    "operations.kind_node_give_up": N_("Give up node"),
     "operations.kind_node_return": N_("Clean up returned node"),
     "operations.kind_alert_test": N_("Send test message"),
     "operations.kind_pools_count": N_("Scan storage pools"),

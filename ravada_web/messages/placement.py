@@ -12,6 +12,7 @@ _FIGURE = re.compile(r"%\((\w+)\)s")
 TEXTS: dict[str, Template] = {
     # Each follows the name of a node
     "placement.not_enabled": N_("is %(wanted)s: an administrator can enable it"),
+    "placement.given_up": N_("was given up: an administrator can take it back"),
     "placement.kept_free": N_("is set to run no desktops"),
     "placement.quarantined": N_("presents a different host key from the accepted one: an administrator must verify it"),
     "placement.not_up": N_("is %(observed)s"),

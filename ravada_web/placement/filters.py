@@ -15,6 +15,11 @@ def enabled(node: NodeState, _demand: Demand) -> Reason | None:
     return Reason("not_enabled", {"wanted": node.service_state})
 
 
+def kept(node: NodeState, _demand: Demand) -> Reason | None:
+    """Nothing is sent to a node that was given up, though it answers again."""
+    return Reason("given_up") if node.service_state == "given_up" else None
+
+
 def runs_clones(node: NodeState, _demand: Demand) -> Reason | None:
     """A node may be kept from running clones, as the master often is."""
     if node.runs_clones:

@@ -9,7 +9,7 @@ from ravada_web.placement.filters import Filter
 from ravada_web.placement.types import Demand, NodeState, Reason
 
 # What a node has to pass before any work is sent to it; the hardest to remove first, as in the next two.
-SERVING: tuple[Filter, ...] = (filters.trusted, filters.up)
+SERVING: tuple[Filter, ...] = (filters.kept, filters.trusted, filters.up)
 # One that is paused holds its memory and processors still, and goes on though its node is out of service; but like
 # any other it may write to its disk.
 RESUMING: tuple[Filter, ...] = (*SERVING, filters.disk)

@@ -86,7 +86,13 @@ def addresses(app: Flask, ids: dict[str, int]) -> list[str]:
     }  # fmt: skip
     values: dict[str, list[int | str]] = {name: [ids[one] for one in ones] for name, ones in known.items()}
     values |= {"operation_id": list(range(1, ids["last_work"] + 1)), "action": ["start", "delete"], "key": ["none"]}
-    values |= {"sign_in_id": [1], "filename": ["app.css"], "queue": ["batches", "bulk"], "state": ["waiting", "failed"]}
+    values |= {
+        "sign_in_id": [1],
+        "remains_id": [1],
+        "filename": ["app.css"],
+        "queue": ["batches", "bulk"],
+        "state": ["waiting", "failed"],
+    }
     values |= {"job_id": [f"op-{number}-1" for number in range(1, ids["last_work"] + 1)]}
     found = []
     for rule in app.url_map.iter_rules():

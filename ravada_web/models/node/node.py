@@ -24,6 +24,8 @@ class ServiceState(StrEnum):
     DRAINING = "draining"
     MAINTENANCE = "maintenance"
     DISABLED = "disabled"
+    # It will not come back. Its row is kept for its host key and machine id, by which it is known if it ever does.
+    GIVEN_UP = "given_up"
 
 
 class Node(Health, Absence, Joining, NodeSettings, Figures, db.Model):
@@ -48,3 +50,13 @@ class Node(Health, Absence, Joining, NodeSettings, Figures, db.Model):
     pools: Mapped[list[Pool]] = relationship(
         back_populates="node", cascade="all, delete-orphan", order_by=Pool.name, lazy="selectin"
     )
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether an administrator has said that it will not come back."""
+        return self.service_state == ServiceState.GIVEN_UP
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether work can be sent there now: seen up, with its pinned key, and not given up."""
+        return super().is_reachable and not self.is_given_up

@@ -50,6 +50,7 @@ class Obstacle(StrEnum):
 
 
 _OBSTACLES = {
+    "given_up": Obstacle.AWAY,
     "quarantined": Obstacle.QUARANTINED,
     "not_up": Obstacle.AWAY,
     "not_enabled": Obstacle.CLOSED,
@@ -116,6 +117,8 @@ def explain(node: Node, reason: Reason) -> Message:
     match reason.code:
         case "quarantined":
             return message("clones.why_quarantined", node=node.name)
+        case "given_up":
+            return message("clones.why_given_up", node=node.name)
         case "not_up":
             return message("clones.why_away", node=node.name, why=node.why)
         case "not_enabled":

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ravada_web.models import Base, Clone, User
+from sqlalchemy import select, update
+
+from ravada_web.extensions import db
+from ravada_web.messages import Message, message
+from ravada_web.models import Base, Cause, Clone, Remains, User
 from ravada_web.services.audit import events
 from ravada_web.services.audit.events import Line
 from ravada_web.services.clones import listing as clone_list
@@ -12,18 +16,22 @@ from ravada_web.services.desktops import cards
 from ravada_web.services.desktops.cards import Desktop
 from ravada_web.services.paging import Page
 from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
 
 # With fewer desktops than these everything is seen at a glance, and nothing needs to be searched.
 SEARCHED_FROM = 12
+_UNREAD = select(Remains).where(Remains.cause == Cause.GIVEN_UP, ~Remains.dismissed).order_by(Remains.name)
 
 
 @dataclass(frozen=True)
 class FrontPage:
-    """One page of the viewer's desktops, the bases that a new one can be made of, and whether to offer a search."""
+    """One page of the viewer's desktops, the bases that a new one can be made of, whether to offer a search, and what
+    became of desktops that were given up with their nodes."""
 
     page: Page[Desktop]
     offered: Sequence[Base]
     searches: bool
+    given_up: Sequence[Message]
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,21 @@ def front_page(viewer: User, search: str = "", number: int = 1) -> FrontPage:
     """The viewer's own desktops whose name or base is like the search; offers are on the first page of all."""
     page = cards.page_of(viewer, search, number)
     offered = [] if search or page.page > 1 else cards.new_offers(viewer)
-    return FrontPage(page, offered, bool(search) or page.total > SEARCHED_FROM)
+    return FrontPage(page, offered, bool(search) or page.total > SEARCHED_FROM, _given_up(viewer))
+
+
+def _given_up(viewer: User) -> list[Message]:
+    """What became of desktops of the viewer's that were given up with their nodes, until they have read it."""
+    return [
+        message("desktops.given_up", name=row.name, base=row.base_name, given_up_at=row.left_at)
+        for row in db.session.scalars(_UNREAD.where(Remains.owner_id == viewer.id))
+    ]
+
+
+def dismiss_given_up(viewer: User) -> None:
+    """Say no longer what became of the viewer's desktops that were given up."""
+    with transaction() as session:
+        session.execute(update(Remains).where(Remains.owner_id == viewer.id).values(dismissed=True))
 
 
 def clone_page(viewer: User, clone_id: int) -> ClonePage:

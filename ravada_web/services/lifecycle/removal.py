@@ -30,6 +30,9 @@ def remove(actor: User, node: Node) -> None:
             raise NotFound(message("nodes.no_such"))
         count = session.scalar(select(func.count()).select_from(Clone).where(Clone.node_id == node.id))
         if count:
+            away = node.observed == Observed.DOWN and not node.is_master
+            if away:
+                raise Conflict(message("nodes.has_clones_away", node=node.name, count=count))
             raise Conflict(message("nodes.has_clones", node=node.name, count=count))
         if node.is_master and session.scalar(select(Base.id).limit(1)):
             raise Conflict(message("nodes.master_has_bases"))

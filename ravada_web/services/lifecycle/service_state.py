@@ -27,6 +27,8 @@ def set_service_state(
         raise InvalidInput({"wanted": message("nodes.enabled_or_disabled")})
     outbox.require_queue()
     with transaction() as session:
+        if session.get_one(Node, node.id, with_for_update=True).is_given_up:
+            raise Conflict(message("nodes.given_up_already", node=node.name))
         if state == ServiceState.ENABLED:
             _require_enablable(node, unverified)
         node.service_state = state

@@ -17,7 +17,7 @@ from ravada_web.services.storage import pools as storage_pools
 # The worse, the higher; what is not named is well.
 RANK = {"degraded": 1, "warning": 1, "unknown": 1, "down": 2, "critical": 2, "quarantined": 3}
 # Nodes out of service raise no alerts.
-QUIET = (ServiceState.NEW, ServiceState.DISABLED, ServiceState.MAINTENANCE)
+QUIET = (ServiceState.NEW, ServiceState.DISABLED, ServiceState.MAINTENANCE, ServiceState.GIVEN_UP)
 
 
 def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:

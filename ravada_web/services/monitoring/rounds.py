@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import false, func, not_, select, update
 from sqlalchemy.orm import Session
 
+from ravada_web.clock import now
 from ravada_web.extensions import db
-from ravada_web.models import Access, Node, Observed
+from ravada_web.models import Access, Node, Observed, ServiceState
 from ravada_web.services.batches import batched
 from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import alerts
@@ -16,6 +18,8 @@ from ravada_web.services.operations import outbox, registries
 QUEUE = "checks"
 # So many nodes are worth a job of their own, and so many a part of a round.
 A_JOB, A_PART, MOST_PARTS = 50, 10, 10
+# How often it is seen whether a node that was given up answers again.
+GIVEN_UP_PAUSE = timedelta(minutes=1)
 
 
 class Rounds:
@@ -64,7 +68,11 @@ def part(number: int = 0, parts: int = 1) -> list[Sequence[int]]:
     part, and last: no healthy one waits for them.
     """
     db.session.rollback()
-    query = select(Node.id, Node.observed).where(Node.access != Access.NONE).order_by(Node.id)
+    # One that was given up is looked at now and then, and like any other once it answers.
+    given_up = (Node.service_state == ServiceState.GIVEN_UP) & (Node.seen == Observed.DOWN)
+    asleep = given_up & (Node.checked_at > now() - GIVEN_UP_PAUSE)
+    query = select(Node.id, Node.observed).where(Node.access != Access.NONE, not_(func.coalesce(asleep, false())))
+    query = query.order_by(Node.id)
     nodes = db.session.execute(query).all()
     parts = max(1, min(parts, len(nodes) // A_PART))
     well = [node_id for node_id, observed in nodes if observed == Observed.UP and node_id % parts == number]

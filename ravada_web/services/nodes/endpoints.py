@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import libvirt
-from sqlalchemy import select
+from sqlalchemy import not_, select
 
 from ravada_web.config import settings
 from ravada_web.extensions import db
@@ -15,6 +15,8 @@ from ravada_web.messages import Message
 from ravada_web.models import (
     Access,
     Node,
+    Observed,
+    ServiceState,
     Trust,
 )
 from ravada_web.remote.keys import ensure_keypair
@@ -52,8 +54,10 @@ class Linked:
 
 
 def targets_to_link() -> Linked:
-    """The nodes that are to have a link: all that are trusted and let us in."""
-    nodes = db.session.scalars(select(Node).where(Node.trust == Trust.PINNED, Node.access != Access.NONE)).all()
+    """The nodes that are to have a link: all that are trusted and let us in, but those given up that do not answer."""
+    gone = (Node.service_state == ServiceState.GIVEN_UP) & (Node.seen == Observed.DOWN)
+    query = select(Node).where(Node.trust == Trust.PINNED, Node.access != Access.NONE, not_(gone))
+    nodes = db.session.scalars(query).all()
     linked = Linked([], {})
     for node in nodes:
         with guarded(partial(linked.refused.__setitem__, node.id), node=node.name):

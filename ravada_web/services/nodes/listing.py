@@ -15,10 +15,13 @@ from ravada_web.models import (
     Node,
     Replica,
     ReplicaState,
+    ServiceState,
     User,
 )
 from ravada_web.services.paging import Page, cut, natural
 from ravada_web.services.permissions import scopes
+
+_GONE = Node.service_state == ServiceState.GIVEN_UP
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,14 @@ class NodeRow:
 
 
 def listing(viewer: User) -> list[NodeRow]:
-    """The nodes that the viewer may know of, the master first, with their counts."""
+    """The nodes that the viewer may know of, the master first, with their counts; also those given up."""
     return _rows(sorted(db.session.scalars(select(Node).where(scopes.nodes(viewer))), key=_order))
 
 
-def page(viewer: User, search: str = "", number: int = 1) -> Page[NodeRow]:
-    """One page of the nodes that the viewer may know of, whose name or address is like the search, the master first."""
-    query = select(Node.id, Node.name, Node.is_master).where(scopes.nodes(viewer))
+def page(viewer: User, search: str = "", number: int = 1, *, given_up: bool = False) -> Page[NodeRow]:
+    """One page of the nodes that the viewer may know of, whose name or address is like the search, the master first;
+    those alone that were given up, or all others."""
+    query = select(Node.id, Node.name, Node.is_master).where(scopes.nodes(viewer), _GONE if given_up else ~_GONE)
     if search:
         like = Node.name.icontains(search, autoescape=True) | Node.address.icontains(search, autoescape=True)
         query = query.where(like)
@@ -46,6 +50,11 @@ def page(viewer: User, search: str = "", number: int = 1) -> Page[NodeRow]:
     ids = [row.id for row in rows.items]
     nodes = sorted(db.session.scalars(select(Node).where(Node.id.in_(ids))), key=_order)
     return Page(_rows(nodes), rows.total, rows.page, rows.pages)
+
+
+def count_given_up(viewer: User) -> int:
+    """How many nodes that the viewer may know of were given up."""
+    return db.session.scalar(select(func.count()).select_from(Node).where(scopes.nodes(viewer), _GONE)) or 0
 
 
 def row_of(node: Node) -> NodeRow:

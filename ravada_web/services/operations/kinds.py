@@ -38,6 +38,9 @@ KINDS: dict[str, Kind] = {
     ),
     "node_mend": Kind(message("operations.kind_node_mend"), "default", "jobs.nodes.fix", 1800, subjects.JOINING_NODE),
     "node_prove": Kind(message("operations.kind_node_prove"), "setup", "jobs.nodes.verify", 180, subjects.JOINING_NODE),
+    "node_give_up": Kind(
+        message("operations.kind_node_give_up"), "setup", "jobs.nodes.give_up", 1800, subjects.NO_ROWS
+    ),
     "node_return": Kind(message("operations.kind_node_return"), "setup", "jobs.nodes.reconcile", 600, subjects.NO_ROWS),
     "alert_test": Kind(message("operations.kind_alert_test"), "default", "jobs.alerts.test", 60, subjects.NO_ROWS),
     "pools_count": Kind(

@@ -1,6 +1,6 @@
 """Request operations, retry and cancel them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed, NotFound
 from ravada_web.messages import NOTHING, Message, as_message, message, sentences
 from ravada_web.models import (
+    OVER,
     Node,
     Operation,
     OperationState,
@@ -153,6 +154,17 @@ def cancel(actor: User, operation_ids: Sequence[int]) -> int:
         for row in open_rows:
             _stop(session, row, actor)
         return len(open_rows)
+
+
+def stop_on(session: Session, actor: User, node: Node, spared: Collection[str]) -> int:
+    """Stop, in the present transaction, all operations of a node but those of the spared kinds; returns how many."""
+    open_now = select(Operation).where(
+        Operation.node_id == node.id, Operation.state.not_in(OVER), Operation.kind.not_in(spared)
+    )
+    rows = session.scalars(open_now.order_by(Operation.id).with_for_update(key_share=True)).all()
+    for row in rows:
+        _stop(session, row, actor)
+    return len(rows)
 
 
 def _stop(session: Session, row: Operation, actor: User) -> None:

@@ -32,3 +32,10 @@ def new(base_id: int) -> ResponseReturnValue:
     """Create a desktop from an offered base, and launch it."""
     clone = launching.launch_new(me(), base_id)
     return done(url_for("console.page", clone_id=clone.id))
+
+
+@blueprint.post("/desktops/given-up/dismiss")
+def dismiss_given_up() -> ResponseReturnValue:
+    """The user has read what became of desktops that were given up."""
+    desktop_list.dismiss_given_up(me())
+    return done(url_for("desktops.index"))

@@ -24,6 +24,7 @@ SERVICE_STATES = {
     "draining": Look(_l("Draining"), "orange", "clock"),
     "maintenance": Look(_l("Maintenance"), "orange", "settings"),
     "disabled": Look(_l("Disabled"), "secondary", "circle-off"),
+    "given_up": Look(_l("Given up"), "secondary", "circle-off"),
 }
 LINKS = {
     True: Look(_l("Up"), "green", "circle-check"),
@@ -43,6 +44,12 @@ FACTS = {
 }
 # What bases may need, by the kind of need.
 OFFERS = {"tpm": _l("Emulated TPM"), "bridge": _l("Bridges")}
+# What happens to what clones left on a node, by why they did.
+LEFT = {
+    "deleted": _l("Deleted there as soon as the node answers"),
+    "made_again": _l("Made again elsewhere: deleted there as soon as the node answers"),
+    "given_up": _l("Given up with the node: kept there until you decide"),
+}
 VIRTUALIZATION = {"kvm": _l("KVM"), "qemu": _l("emulated (QEMU)")}
 CHARTS = {
     "cpu_load": _l("CPU"),

@@ -10,7 +10,7 @@ from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys
-from ravada_web.services.lifecycle import known_off, removal, service_state
+from ravada_web.services.lifecycle import known_off, orphans, removal, service_state
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import settings as node_settings
@@ -38,8 +38,10 @@ def _back(node_id: int) -> str:
 def index() -> Response:
     """All nodes."""
     search = request.args.get("search", "").strip()
-    page = node_list.page(me(), search, parameters.page())
-    return show("nodes/index.html", "nodes/_table.html", page=page, search=search)
+    given_up = "given_up" in request.args
+    page = node_list.page(me(), search, parameters.page(), given_up=given_up)
+    gone = 0 if given_up or wants_fragment() else node_list.count_given_up(me())
+    return show("nodes/index.html", "nodes/_table.html", page=page, search=search, given_up=given_up, gone=gone)
 
 
 @blueprint.get("/<int:node_id>")
@@ -57,6 +59,7 @@ def node(node_id: int) -> Response:
         row=node_list.row_of(node),
         pools=storage_overview.of_node(node),
         replicas=replicas.on_node(me(), node),
+        left=orphans.listing(me(), node),
         events=history,
         span=span,
         ranges=[] if wants_fragment() else node_history.ranges(node_history.history(node, span)),

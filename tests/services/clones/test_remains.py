@@ -49,6 +49,9 @@ XML = (
     "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>65536</memory><os><type>hvm</type></os></domain>"
 )
 
+# What is not about rows that two may want at once is shown on one database.
+one = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def chief(migrated_app: Flask) -> User:
@@ -138,6 +141,7 @@ def test_deleted_while_its_node_is_away_it_is_gone_from_everywhere_and_noted(chi
     assert (event.object_name, event.actor) == ("desk-1", "chief")
 
 
+@one
 def test_its_name_is_free_again_and_its_mac_address_is_not(
     chief: User, desks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +173,7 @@ def test_a_return_with_a_double_is_closed_until_that_is_gone(
     assert db.session.scalars(select(Event.action).where(Event.action == "returned")).all() == ["returned"]
 
 
+@one
 def test_the_first_contact_ends_a_double_before_anything_is_read(
     chief: User, desks: list[int], host: libvirt.virConnect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +189,7 @@ def test_the_first_contact_ends_a_double_before_anything_is_read(
     assert sum(seen.state == "running" for name, seen in answer.health.domains.items() if name != double) >= 1
 
 
+@one
 def test_a_double_that_cannot_be_ended_keeps_its_node_from_being_up(
     chief: User, desks: list[int], host: libvirt.virConnect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +204,7 @@ def test_a_double_that_cannot_be_ended_keeps_its_node_from_being_up(
     assert (answer.observed, answer.reason.kind) == (Observed.DEGRADED, "nodes.double_runs")
 
 
+@one
 def test_interrupted_at_every_step_it_is_done_by_the_next_attempt(
     chief: User, desks: list[int], host: libvirt.virConnect, pool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +249,7 @@ def test_one_operation_at_a_time_and_after_a_failure_the_next_return_begins_one_
     assert len(to_do()) == 1
 
 
+@one
 def test_nothing_is_left_where_only_files_are_and_the_node_serves_meanwhile(
     chief: User, desks: list[int], pool: Path
 ) -> None:
@@ -250,6 +258,7 @@ def test_nothing_is_left_where_only_files_are_and_the_node_serves_meanwhile(
     assert node().observed == Observed.UP and len(to_do()) == 1
 
 
+@one
 def test_a_node_that_dies_while_clones_are_deleted_there_lets_them_go_too(
     chief: User, desks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +283,7 @@ def test_made_again_keeps_the_row_and_notes_the_old_uuid(chief: User, desks: lis
     assert len(db.session.scalars(select(Clone)).all()) == 2
 
 
+@one
 def test_a_node_is_removed_with_the_notes_of_what_stands_there(chief: User, desks: list[int]) -> None:
     (other, *_rest) = [Node(name="other", address="192.0.2.99")]
     with transaction() as session:

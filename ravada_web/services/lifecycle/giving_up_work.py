@@ -1,0 +1,63 @@
+"""Ending what was given up with a node: a batch at a time, so that what was interrupted goes on where it stood."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from ravada_web.config import settings
+from ravada_web.messages import message
+from ravada_web.models import AllowedNode, Base, BaseVersion, Cause, Clone, Node, Replica, ReplicaState
+from ravada_web.services.audit import events
+from ravada_web.services.clones import remains
+from ravada_web.services.lifecycle.giving_up import GIVE_UP
+from ravada_web.services.operations.execution import Handle
+
+
+def give_up(handle: Handle) -> None:
+    """End the desktops of the kinds that were given up, each with a line in the audit log and a word to its owner; then
+    the node's copies of bases that nobody stands on."""
+    for name, volatile in (("volatile", True), ("persistent", False)):
+        while handle.params[name] == GIVE_UP and _end_some(handle, volatile=volatile):
+            handle.check()
+    with handle.writing() as session:
+        _move_originals(session, handle.node_id)
+        _drop_copies(session, handle.node_id)
+
+
+def _end_some(handle: Handle, *, volatile: bool) -> int:
+    """End a batch of the node's desktops of one kind; returns how many."""
+    with handle.writing(lock="placement") as session:
+        query = select(Clone).where(Clone.node_id == handle.node_id, Clone.volatile == volatile)
+        batch = session.scalars(query.order_by(Clone.id).limit(settings().clone_batch).with_for_update(of=Clone)).all()
+        for clone in batch:
+            events.record(session, None, "given_up", clone, message("nodes.given_up_with", node=clone.node.name))
+        remains.leave(session, batch, Cause.GIVEN_UP)
+        session.execute(delete(Clone).where(Clone.id.in_([clone.id for clone in batch])))
+        return len(batch)
+
+
+def _move_originals(session: Session, node_id: int | None) -> None:
+    """A base whose original is there has it, from now on, where a whole copy of its newest version is."""
+    for base in session.scalars(select(Base).where(Base.node_id == node_id)):
+        ready = (
+            select(Replica.node_id)
+            .join(BaseVersion)
+            .where(BaseVersion.base_id == base.id, Replica.state == ReplicaState.READY, Replica.node_id != node_id)
+            .order_by(BaseVersion.number.desc(), Replica.node_id)
+        )
+        if (elsewhere := session.scalar(ready.limit(1))) is not None:
+            base.node_id = elsewhere
+            events.record(session, None, "edit", base, message("nodes.given_up_with", node=_name(session, node_id)))
+    session.flush()
+
+
+def _name(session: Session, node_id: int | None) -> str:
+    return session.get_one(Node, node_id).name
+
+
+def _drop_copies(session: Session, node_id: int | None) -> None:
+    """Forget the node's copies of bases and its ticks; those under desktops that wait stay, and only originals."""
+    session.execute(delete(AllowedNode).where(AllowedNode.node_id == node_id))
+    stood_on = select(Clone.version_id).where(Clone.node_id == node_id)
+    original = select(BaseVersion.id).join(Base).where(Base.node_id == node_id)
+    gone = (Replica.version_id.not_in(stood_on), Replica.version_id.not_in(original))
+    session.execute(delete(Replica).where(Replica.node_id == node_id, *gone))

@@ -1,0 +1,95 @@
+"""What was given up with a node, and stands there again when it answers: brought back as a desktop, or deleted."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ravada_web.errors import Conflict, NotFound
+from ravada_web.extensions import db
+from ravada_web.messages import message
+from ravada_web.models import (
+    Cause,
+    Clone,
+    CloneNic,
+    CloneState,
+    Node,
+    Remains,
+    Replica,
+    User,
+)
+from ravada_web.services.audit import events
+from ravada_web.services.bases import replicas
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import hold_lock, transaction
+
+
+def listing(viewer: User, node: Node) -> Sequence[Remains]:
+    """All that clones left on the node, for those who may change nodes; nothing for others."""
+    if not rights.can(viewer, "nodes.change"):
+        return ()
+    return db.session.scalars(select(Remains).where(Remains.node_id == node.id).order_by(Remains.name)).all()
+
+
+def get(viewer: User, node: Node, remains_id: int) -> Remains:
+    """One of them, if it was given up. Raises NotFound, and NotAllowed."""
+    rights.require(viewer, "nodes.change")
+    return _held(db.session(), node, remains_id)
+
+
+def _held(session: Session, node: Node, remains_id: int) -> Remains:
+    row = session.get(Remains, remains_id, populate_existing=True)
+    if row is None or row.node_id != node.id or row.cause != Cause.GIVEN_UP:
+        raise NotFound(message("nodes.no_such_remains"))
+    return row
+
+
+def bring_back(actor: User, node: Node, remains_id: int) -> Clone:
+    """Make a desktop again of what stands on the node: of its base, its owner and its MAC addresses. The next check
+    says how it is. Raises Conflict where the node is not up, or its name, base or owner is not to be had."""
+    rights.require(actor, "nodes.change")
+    with transaction() as session:
+        hold_lock(session, "placement")
+        row = _held(session, node, remains_id)
+        if not row.node.is_reachable:
+            raise Conflict(message("nodes.take_back_first", node=node.name))
+        if session.scalar(select(Clone.id).where(Clone.name == row.name)) is not None:
+            raise Conflict(message("nodes.name_in_use", name=row.name))
+        if row.version is None or row.owner_id is None:
+            raise Conflict(message("nodes.owner_gone", name=row.name))
+        clone = Clone(
+            name=row.name,
+            uuid=row.uuid,
+            base_id=row.version.base_id,
+            version_id=row.version.id,
+            node_id=row.node_id,
+            owner_id=row.owner_id,
+            volatile=row.volatile,
+            memory_mib=row.version.base.memory_mib,
+            state=CloneState.UNREACHABLE,
+            nics=[CloneNic(position=position, mac=mac) for position, mac in enumerate(row.macs)],
+        )
+        session.add(clone)
+        _have_its_base(session, row)
+        session.delete(row)
+        events.record(session, actor, "bring_back", clone, message("nodes.brought_back", node=node.name))
+        replicas.settle(session, node_id=node.id)
+        return clone
+
+
+def _have_its_base(session: Session, row: Remains) -> None:
+    """It stands on its base's files: the copy there is one of ours again, looked at before it is used."""
+    there = select(Replica.id).where(Replica.version_id == row.version_id, Replica.node_id == row.node_id)
+    if session.scalar(there) is None and row.version_id is not None:
+        directory = str(PurePosixPath(row.files[0]).parent) if row.files else ""
+        session.add(Replica(version_id=row.version_id, node_id=row.node_id, directory=directory))
+
+
+def delete(actor: User, node: Node, remains_id: int) -> None:
+    """Have it ended and removed as soon as the node answers. Raises NotFound."""
+    rights.require(actor, "nodes.change")
+    with transaction() as session:
+        row = _held(session, node, remains_id)
+        row.cause, row.attempts, row.retry_at = Cause.DELETED, 0, None
+        events.record(session, actor, "delete_remains", row.node, message("nodes.to_be_deleted", name=row.name))
