@@ -105,9 +105,7 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
         _store_checked_facts(session, node, answer.facts, answer.offers)
         node.facts_round = answer.round
     if answer.health:
-        # What stands on a node that was given up is nobody's desktop until it is taken back.
-        if not node.is_given_up:
-            _store_clone_states(session, node, answer.health, answer.round, {row.uuid for row in doomed})
+        _store_clone_states(session, node, answer.health, answer.round, {row.uuid for row in doomed})
         remains.note_seen(session, node, doomed, answer.health.domains, came_back=was != Observed.UP)
     elif answer.observed == Observed.DOWN:
         _lose_clones(session, node, answer.round)
@@ -160,6 +158,9 @@ def _holder_of(session: Session, node: Node, host_uuid: str) -> str | None:
 
 
 def _store_clone_states(session: Session, node: Node, health: NodeHealth, number: int, doomed: Collection[str]) -> None:
+    # What stands on a node that was given up is nobody's desktop until it is taken back.
+    if node.is_given_up:
+        return
     ours = session.execute(_CLONES.where(Clone.node_id == node.id)).all()
     known = {clone.uuid for clone in ours} | set(doomed)
     others = sorted(seen.name for uuid, seen in health.domains.items() if seen.name and uuid not in known)
