@@ -103,6 +103,8 @@ def read_again() -> None:
     db.session.rollback()
 
 
+# Locks are taken in one order, by whoever needs several: that of a choice, operations, nodes, clones and replicas, each
+# by their numbers; and last, in the commit, the end of the audit log's chain (services.audit.chain).
 def hold_lock(session: Session, name: str) -> None:
     """Make choices of one kind serial until the transaction's end (SQLite's write lock does so already)."""
     if session.get_bind().dialect.name != "sqlite":

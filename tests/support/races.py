@@ -36,10 +36,10 @@ def while_under_way(act: Callable[[], Result]) -> Iterator[Callable[[], Result]]
         yield lambda: begun[0].result(timeout=60)
         db.session.flush()
         begun.append(thread.submit(other))
-        wait_until(lambda: begun[0].done() or _somebody_waits(), 30, "the other is done, or waits for us")
+        wait_until(lambda: begun[0].done() or somebody_waits(), 30, "the other is done, or waits for us")
 
 
-def _somebody_waits() -> bool:
+def somebody_waits() -> bool:
     """Whether a session of this database waits for a lock of another one; asked on a connection of its own."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with db.engine.connect() as connection:

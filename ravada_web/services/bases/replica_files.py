@@ -100,7 +100,7 @@ def note(session: Session, findings: Sequence[Finding]) -> None:
     ids = {finding.expected.replica_id for finding in findings}
     if not ids:
         return
-    rows = session.scalars(select(Replica).where(Replica.id.in_(ids)).with_for_update()).all()
+    rows = session.scalars(select(Replica).where(Replica.id.in_(ids)).order_by(Replica.id).with_for_update()).all()
     for replica in rows:
         mine = [finding for finding in findings if finding.expected.replica_id == replica.id]
         _note_one(session, replica, [finding for finding in mine if _is_news(replica, finding)])

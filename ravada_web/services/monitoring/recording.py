@@ -25,6 +25,7 @@ from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.health import judge
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes.facts import store_facts, store_sample
+from ravada_web.services.transaction import hold_rows
 
 # Domains of a node that are none of ours and can be imported, of which so many are named.
 MOST_OTHERS = 1000
@@ -77,6 +78,8 @@ def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
     nodes = {node.id: node for node in rows}
     # Only where it is newer than what was written already.
     news = [answer for answer in answers if answer.node_id in nodes and nodes[answer.node_id].seen_round < answer.round]
+    # In the order in which people's actions lock them, and not node by node.
+    hold_rows(session, Clone, _moving(session, news))
     doomed = remains.doomed_on([answer.node_id for answer in news])
     for answer in news:
         _record_one(session, nodes[answer.node_id], answer, doomed.get(answer.node_id, []))
@@ -86,6 +89,19 @@ def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
     alerts.update(session, written, now())
     replica_files.note(session, [finding for answer in answers for finding in answer.findings])
     session.flush()
+
+
+def _moving(session: Session, answers: Sequence[Answer]) -> Collection[int]:
+    """The ids of the clones of which these answers say something new."""
+    seen = {answer.node_id: answer.health.domains for answer in answers if answer.health}
+    down = {answer.node_id for answer in answers if not answer.health and answer.observed == Observed.DOWN}
+    moving = []
+    for row in session.execute(_CLONES.where(Clone.node_id.in_({*seen, *down}))):
+        if row.node_id in down:
+            moving += [row.id] if row.state not in (*IN_WORK, CloneState.FAILED, CloneState.UNREACHABLE) else []
+        elif _news_of(row, seen[row.node_id].get(row.uuid, _VANISHED)):
+            moving.append(row.id)
+    return moving
 
 
 def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[Remains]) -> None:
@@ -176,11 +192,11 @@ def _store_clone_states(session: Session, node: Node, health: NodeHealth, number
         clone_actions.delete_volatile(session, node, ids)
 
 
-_CLONES = select(Clone.id, Clone.uuid, Clone.state, Clone.out_of_space)
+_CLONES = select(Clone.id, Clone.uuid, Clone.state, Clone.out_of_space, Clone.node_id)
 _VANISHED = DomainState("", CloneState.FAILED, message("clones.vanished"))
 
 
-def _news_of(clone: Row[int, str, str, bool], seen: DomainState) -> tuple[tuple[str, Any], ...]:
+def _news_of(clone: Row[int, str, str, bool, int], seen: DomainState) -> tuple[tuple[str, Any], ...]:
     """The columns that are to be written of a clone that was seen so, with their values; () where nothing is new."""
     if clone.state in IN_WORK or (seen is _VANISHED and clone.state == CloneState.FAILED):
         return ()

@@ -208,9 +208,9 @@ def why_stays(session: Session, actor: User | None, user: User) -> Message:
         return NOTHING
     if actor is not None and actor.id == user.id:
         return message("people.not_from_yourself")
-    others = select(User.id).where(User.role == Role.ADMINISTRATOR, User.active, User.id != user.id)
-    # Locked, so that two administrators do not take it away from each other at the same moment.
-    if not session.scalars(others.with_for_update()).all():
+    # All are locked, in one order, so that two do not take it away from each other at the same moment.
+    all_of_them = select(User.id).where(User.role == Role.ADMINISTRATOR, User.active).order_by(User.id)
+    if set(session.scalars(all_of_them.with_for_update())) <= {user.id}:
         return message("people.last_administrator", name=user.name)
     return NOTHING
 
