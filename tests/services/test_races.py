@@ -85,13 +85,13 @@ def test_an_accepted_delete_is_not_overwritten_by_a_check(chief: int, clone_ids:
     assert state(clone_ids[1]) == {"running": CloneState.RUNNING, "down": CloneState.UNREACHABLE}[what]
 
 
-def test_a_delete_that_comes_while_a_check_is_written_is_judged_by_what_it_saw(
+def test_a_start_that_comes_while_a_check_is_written_is_judged_by_what_it_saw(
     chief: int, clone_ids: Sequence[int]
 ) -> None:
     seen = answer("down")
-    with while_under_way(lambda: clone_actions.delete(actor(chief), clone_ids)) as deleted:
+    with while_under_way(lambda: clone_actions.start(actor(chief), clone_ids)) as started:
         record([seen])
-    assert not deleted().done and len(deleted().skipped) == 2
+    assert not started().done and len(started().skipped) == 2
     assert state(clone_ids[0]) == CloneState.UNREACHABLE
 
 
