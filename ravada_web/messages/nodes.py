@@ -66,6 +66,16 @@ TEXTS: dict[str, Template] = {
         "%(uuid)s, the same as node %(node)s. Their host keys differ, so both work; to move running VMs between them, "
         "set a different host_uuid in /etc/libvirt/libvirtd.conf on one of them."
     ),
+    # Its machine ID, likewise
+    "nodes.new_machine_id": N_(
+        "%(new)s instead of %(old)s, under the accepted host key. Either the system was installed anew and kept its "
+        "host keys, or another machine has a copy of them. If it is right, accept it on the page of the node."
+    ),
+    "nodes.same_machine_id": N_(
+        "%(id)s, the same as node %(node)s, as copies of a disk have. Their host keys differ, so both work; give one "
+        "of them its own: rm -f /etc/machine-id && systemd-machine-id-setup"
+    ),
+    "nodes.no_other_machine_id": N_("%(node)s reports no other machine ID than the accepted one."),
     "nodes.unstorable": N_("What the check saw cannot be stored: %(why)s"),
     # What a check saw, for the audit log
     "nodes.state_unknown": N_("not checked yet"),

@@ -1,5 +1,6 @@
 """How a node is: the one cheap command that checks SSH and reads load, memory and the disks' room."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,9 +18,11 @@ while read -r key value unit; do
     case $key in MemTotal:) echo "total $value" ;; MemAvailable:) echo "available $value"; break ;; esac
 done < /proc/meminfo
 date "+now %s.%N"
+id=; { read -r id < /etc/machine-id; } 2>/dev/null; echo "id $id"
 """
 # More than any host has: processes that wait, memory (1 PiB), and seconds since 1970 (the year 36812).
 MOST_LOAD, MOST_KIB, MOST_SECONDS = 1e7, 1 << 40, 1 << 40
+_MACHINE_ID = re.compile(rb"[0-9a-f]{32}")
 # A path that is not there costs its own line, not the others'.
 WITH_DISKS = f'{SCRIPT}{ROOM} "$@" 2>/dev/null || :\n'
 WITH_FILES = WITH_DISKS + STAT
@@ -30,7 +33,7 @@ class Sample:
     """What was seen of a node. `disks`: {path: (bytes in all, bytes free)}, without paths that are not there.
 
     `now` is the node's own clock, in seconds since the epoch. `files` are those that were asked about, without the
-    missing ones.
+    missing ones. `machine_id` is "" where the host has none.
     """
 
     load1: float
@@ -39,6 +42,7 @@ class Sample:
     disks: dict[str, tuple[int, int]]
     now: float
     files: Mapping[str, FileState] = field(default_factory=dict)
+    machine_id: str = ""
 
 
 def sample(
@@ -60,14 +64,20 @@ def sample(
 
 
 def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
-    lines = raw.split(b"\n", 4)
-    named = {key: value for key, _blank, value in (line.partition(b" ") for line in lines[:4])}
+    lines = raw.split(b"\n", 5)
+    named = {key: value for key, _blank, value in (line.partition(b" ") for line in lines[:5])}
     return Sample(
         load1=real(named[b"load"], MOST_LOAD),
         memory_total_mib=whole(named[b"total"], MOST_KIB) // 1024,
         memory_available_mib=whole(named[b"available"], MOST_KIB) // 1024,
-        disks=parse_room(lines[4], paths) if len(lines) > 4 else {},
+        disks=parse_room(lines[5], paths) if len(lines) > 5 else {},
         # busybox has no fractions of a second.
         now=real(named[b"now"].removesuffix(b".%N"), MOST_SECONDS),
-        files=parse_stat(lines[4]) if len(lines) > 4 else {},
+        files=parse_stat(lines[5]) if len(lines) > 5 else {},
+        machine_id=_machine_id(named[b"id"]),
     )
+
+
+def _machine_id(value: bytes) -> str:
+    """The machine ID, "" for what is none (machine-id(5))."""
+    return value.decode() if _MACHINE_ID.fullmatch(value) else ""

@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,15 +198,20 @@ class Fleet:
 
 
 @contextmanager
-def blackhole() -> Iterator[None]:
-    """Swallow without a word what is sent to every third node."""
-    rules = f"add table inet {TABLE}; add chain inet {TABLE} out {{ type filter hook output priority 0; }}; "
-    rules += f"add rule inet {TABLE} out ip daddr {HOLE}.0.0/16 drop"
+def dark(places: str, table: str = TABLE) -> Iterator[None]:
+    """Swallow without a word what is sent to these places, addresses or networks with commas between."""
+    rules = f"add table inet {table}; add chain inet {table} out {{ type filter hook output priority 0; }}; "
+    rules += f"add rule inet {table} out ip daddr {{ {places} }} drop"
     subprocess.run(["nft", rules], check=True)
     try:
         yield
     finally:
-        subprocess.run(["nft", "delete", "table", "inet", TABLE], check=True)
+        subprocess.run(["nft", "delete", "table", "inet", table], check=True)
+
+
+def blackhole() -> AbstractContextManager[None]:
+    """Swallow without a word what is sent to every third node."""
+    return dark(f"{HOLE}.0.0/16")
 
 
 @contextmanager

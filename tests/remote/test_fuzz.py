@@ -14,12 +14,14 @@ from tests.support.fuzzing import ODD, figures, fuzzed, soup, spoilt
 
 REFUSED = (ValueError, LookupError)
 PATH = "/pool"
-LOOK = "load {}\ntotal {}\navailable {}\nnow {}\nroom={}={}={}=/pool\n"
-SAMPLE = spoilt(LOOK, "0.5", "16", "9", "1.5", "4096", "9", "3").map(lambda said: said.encode(errors="replace"))
+LOOK = "load {}\ntotal {}\navailable {}\nnow {}\nid {}\nroom={}={}={}=/pool\n"
+SAMPLE = spoilt(LOOK, "0.5", "16", "9", "1.5", "a" * 32, "4096", "9", "3").map(
+    lambda said: said.encode(errors="replace")
+)
 
 
 @fuzzed(0.12)
-@given(SAMPLE | soup(b"load 0.5\n", b"total 16\n", b"available 9\n", b"now 1.5\n", b"room=1=2=", b"=/pool\n"))
+@given(SAMPLE | soup(b"load 0.5\n", b"total 16\n", b"available 9\n", b"now 1.5\n", b"id \n", b"room=1=2=", b"=/pool\n"))
 def test_the_look_at_a_host(raw: bytes) -> None:
     with suppress(*REFUSED):
         seen = sampling._parse(raw, [PATH])

@@ -14,7 +14,7 @@ from ravada_web.remote.target import Target, Workspace
 
 HERE = Target(1, "master", "", 0, "", "", local=True)
 PATH = "/pool"
-FINE = ["load 0.5", "total 16384", "available 9000", "now 1700000000.5"]
+FINE = ["load 0.5", "total 16384", "available 9000", "now 1700000000.5", "id "]
 
 
 def answer(*lines: str) -> bytes:

@@ -84,6 +84,7 @@ TABLE: dict[str, str] = {
     "GET /nodes/{node_id}/storage":                       "sign in | 403 | 403 | 200 | 200",
     "POST /nodes/{node_id}/storage/count":                "sign in | 403 | 403 | 303 | 303",
     "POST /nodes/{node_id}/storage/go-on":                "sign in | 403 | 403 | 303 | 303",
+    "POST /nodes/{node_id}/machine-id":                   "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/off":                           "sign in | 403 | 403 | 403 | 409",
     "POST /nodes/{node_id}/off":                          "sign in | 403 | 403 | 403 | 422",
     "POST /nodes/{node_id}/off/undo":                     "sign in | 403 | 403 | 403 | 409",

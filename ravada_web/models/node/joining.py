@@ -25,6 +25,8 @@ class Joining:
     # Our own address as the node sees it.
     source_address: Mapped[str] = mapped_column(String(64), default="")
     machine_id: Mapped[str] = mapped_column(String(32), default="")
+    # What the host reports now, where that is another one: under the accepted host key, and not accepted itself.
+    other_machine_id: Mapped[str] = mapped_column(String(32), default="")
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
     inspected_at: Mapped[Moment | None]
     proof: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)

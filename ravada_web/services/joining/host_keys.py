@@ -94,6 +94,8 @@ def _pinned(session: Session, actor: User, scanned: Operation) -> Node:
     if node is None:
         raise NotFound(message("nodes.no_such"))
     node.host_key, node.trust, node.reason = scanned.result["host_key"], Trust.PINNED, NOTHING
+    # A host that is accepted anew may be installed anew: its machine ID is what it reports first.
+    node.machine_id = node.other_machine_id = ""
     session.add(node)
     text = f"{node.address}:{node.port} {scanned.result['fingerprint']}"
     events.record(session, actor, "accept_key" if known else "join", node, text)

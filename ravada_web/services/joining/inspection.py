@@ -28,6 +28,7 @@ from ravada_web.remote.reach import reachable
 from ravada_web.remote.sampling import sample
 from ravada_web.remote.survey import Survey, survey
 from ravada_web.remote.target import Target, Workspace
+from ravada_web.services.joining import identity
 from ravada_web.services.joining.checks.findings import Finding, Needs, Peer, Seen, findings_of
 from ravada_web.services.joining.checks.run import findings
 from ravada_web.services.nodes import endpoints, offers
@@ -217,7 +218,8 @@ def _write(handle: Handle, seen: Seen) -> None:
         node = session.get_one(Node, handle.node_id)
         node.findings, node.inspected_at = [finding.to_dict() for finding in results], this_moment()
         if not is_other_node(results):
-            node.access, node.machine_id = seen.access, seen.survey.machine_id
+            node.access = seen.access
+            identity.note_machine_id(session, node, seen.survey.machine_id)
             node.source_address = seen.source or node.source_address
             if seen.facts is not None:
                 store_facts(node, seen.facts, seen.host)

@@ -19,6 +19,7 @@ from ravada_web.services.bases import replica_files
 from ravada_web.services.batches import grouped
 from ravada_web.services.clones import absence, remains, remaking
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.joining import identity
 from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.monitoring.answers import Answer
@@ -116,6 +117,7 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
     if answer.sample:
         node.last_seen_at = now()
         store_sample(node, answer.sample, asked_at)
+        identity.note_machine_id(session, node, answer.sample.machine_id)
         node.figures_round = answer.round
     if answer.facts:
         _store_checked_facts(session, node, answer.facts, answer.offers)
@@ -158,19 +160,8 @@ def _ms(seconds: float | None) -> float | None:
 
 def _store_checked_facts(session: Session, node: Node, facts: NodeFacts, host: HostOffers | None) -> None:
     """Keep new facts. The pinned key says who answers; a host UUID that is new, or another node's too, is only told."""
-    if node.host_uuid != facts.host_uuid:
-        if twin := _holder_of(session, node, facts.host_uuid):
-            events.record(session, None, "host_uuid", node, message("nodes.same_uuid", uuid=facts.host_uuid, node=twin))
-        elif node.host_uuid:
-            changed = message("nodes.new_uuid", old=node.host_uuid, new=facts.host_uuid)
-            events.record(session, None, "host_uuid", node, changed)
+    identity.note_host_uuid(session, node, facts.host_uuid)
     store_facts(node, facts, host)
-
-
-def _holder_of(session: Session, node: Node, host_uuid: str) -> str | None:
-    """The name of another node that has this host UUID."""
-    query = select(Node.name).where(Node.host_uuid == host_uuid, Node.id != node.id)
-    return session.scalar(query.order_by(Node.id).limit(1))
 
 
 def _store_clone_states(session: Session, node: Node, health: NodeHealth, number: int, doomed: Collection[str]) -> None:

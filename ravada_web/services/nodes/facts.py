@@ -18,7 +18,7 @@ def store_facts(node: Node, facts: NodeFacts, host: HostOffers | None) -> None:
     host = host or HostOffers.from_dict(node.facts.get("host"))
     offers = {"offers": offered(facts, host), "host": host.to_dict() if host else None}
     node.facts, node.facts_at = node.facts | facts.to_dict() | offers, now()
-    node.host_uuid = facts.host_uuid
+    node.host_uuid = facts.host_uuid or node.host_uuid
     node.cpus = facts.cpus
     # Where it was measured that counts: libvirt reports the memory of when it started, on some hosts of less.
     node.memory_total_mib = node.memory_total_mib or facts.memory_mib

@@ -34,6 +34,8 @@ ACTIONS = {
     "known_off": _l("recorded as off"),
     "known_off_ended": _l("is no longer known to be off:"),
     "known_off_taken_back": _l("no longer records as off"),
+    "machine_id": _l("reports machine ID"),
+    "accept_machine_id": _l("accepted new machine ID"),
     "host_uuid": _l("reports host UUID"),
     "import": _l("imported"),
     "enable_unproved": _l("enabled without a test"),

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
-from ravada_web.services.joining import host_keys
+from ravada_web.services.joining import host_keys, identity
 from ravada_web.services.lifecycle import known_off, orphans, removal, service_state
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
@@ -57,6 +57,7 @@ def node(node_id: int) -> Response:
         "nodes/_node.html",
         node=node,
         row=node_list.row_of(node),
+        shared=identity.shared(me(), node),
         pools=storage_overview.of_node(node),
         replicas=replicas.on_node(me(), node),
         left=orphans.listing(me(), node),
@@ -232,6 +233,15 @@ def undo_off(node_id: int) -> ResponseReturnValue:
     node = node_list.get(me(), node_id)
     known_off.take_back(me(), node)
     return done(_back(node_id), _("%(node)s is no longer recorded as off.", node=node.name))
+
+
+@blueprint.post("/<int:node_id>/machine-id")
+@needs("nodes.change")
+def accept_machine_id(node_id: int) -> ResponseReturnValue:
+    """Take the machine ID that the host reports now for the node's own."""
+    node = node_list.get(me(), node_id)
+    identity.accept_machine_id(me(), node)
+    return done(_page(node_id), _("Machine ID of %(node)s accepted.", node=node.name))
 
 
 @blueprint.post("/<int:node_id>/rekey")
