@@ -1,7 +1,7 @@
 """What a link tells of its node: one that breaks may be the first sign of a death, one that comes up of a return.
 
 Neither waits for the next round of checks. Two failures of different kinds make a death: the link is gone, and a
-connection of its own is refused, or not answered, for as long as a check would wait.
+connection of its own is refused, or not answered.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -16,11 +16,13 @@ from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.target import Target
 from ravada_web.services.monitoring import rounds
 from ravada_web.services.monitoring.answers import Answer
-from ravada_web.services.monitoring.probe import AGAIN_SECONDS, WAVE_SECONDS, manner_of
+from ravada_web.services.monitoring.probe import WAVE_SECONDS, manner_of
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.operations import outbox
 
 AT_ONCE = 512
+# So long an address may be silent, or refuse: time for a second try of TCP, and for an sshd to be restarted.
+SILENT_SECONDS = 1.5
 # The job that checks nodes, by its dotted name; what is not begun by then is done by a round of checks.
 JOB, JOB_SECONDS = "jobs.nodes.check", 10
 
@@ -63,7 +65,7 @@ def _asked(targets: Sequence[Target]) -> Iterator[list[Asked]]:
         return
     with ThreadPoolExecutor(min(len(targets), AT_ONCE)) as threads:
         pending: dict[Future[NodeUnreachable | None], Target] = {
-            threads.submit(presence.fault, target, AGAIN_SECONDS): target for target in targets
+            threads.submit(presence.fault, target, SILENT_SECONDS): target for target in targets
         }
         while pending:
             done, _left = wait(pending, WAVE_SECONDS)
