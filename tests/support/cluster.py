@@ -188,10 +188,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """A lab of three nodes with the product on it, a base ready on all three; all ends with the block."""
+def running_cluster(folder: Path, count: int = 3) -> Iterator[Cluster]:
+    """A lab of so many nodes with the product on it, a base ready on all of them; all ends with the block."""
     guest = build_guest(folder / "guest")
-    lab = Lab(folder / "lab", "rvt", 3)
+    lab = Lab(folder / "lab", "rvt", count)
     settings = Settings(data=folder / "d", port=free_port(), master="ssh", disk_reserve_mib=256)
     try:
         lab.up()
