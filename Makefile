@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test test-fast fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
+.PHONY: help run demo demo-up demo-down test test-fast fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door bench-failover pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -139,6 +139,9 @@ bench-rest: packages-test $(VENV)/tested ## memory, processes and CPU while nobo
 
 bench-door: packages-test $(VENV)/tested ## a page and consoles while 5,000 slow connections come; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.door $(BENCH_FLAGS)
+
+bench-failover: packages-lab $(VENV)/tested ## nodes die under 60 desktops: until down, until all run elsewhere; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.failover $(BENCH_FLAGS)
 
 pictures: packages-test $(VENV)/tested ## take the pictures of docs/nodes.md again
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k keyboard

@@ -1,5 +1,5 @@
-"""How soon a node's death is known: `python -m tests.benchmarks.failover`. JSON on standard output, what happens on
-standard error.
+"""What a node's death costs: `make bench-failover`. JSON on standard output, what happens on standard error. Deaths on
+the lab are in `deaths`; how soon those in large fleets are known is measured here.
 
 The nodes of `scale` are loopback addresses with one real sshd behind them, checked every 5 s by the product as it runs;
 a death is that nothing comes from an address any more, not even a refusal, on connections that are open neither.
@@ -8,15 +8,20 @@ a death is that nothing comes from an address any more, not even a refusal, on c
 
 import json
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
 from ravada_web.extensions import db
 from ravada_web.models import Node, Observed
+from tests.benchmarks import deaths
 from tests.benchmarks.fleet import HOLE, Fleet, address, blackhole, dark, running_fleet, say
 from tests.benchmarks.report import report
+from tests.lab import missing_requirements
+from tests.support.cluster import running_cluster
 from tests.support.servers import wait_until
 
 # So many nodes, of which so many die at once.
@@ -71,9 +76,22 @@ def scale(counts: list[int]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure; with numbers on the command line those sizes of fleet alone."""
+    """Measure deaths on the lab and in large fleets; with numbers on the command line those sizes of fleet alone."""
     chosen = [int(word) for word in sys.argv[1:] if word.isdecimal()]
-    report("bench-failover", {"scale": scale(chosen or list(SCALES))})
+    found = {} if chosen else on_the_lab()
+    report("bench-failover", {**found, "scale": scale(chosen or list(SCALES))})
+
+
+def on_the_lab() -> dict[str, Any]:
+    """Deaths of real nodes, and what becomes of the clones that ran there."""
+    if reason := missing_requirements():
+        sys.exit(reason)
+    say("Bringing up the lab and the product ...")
+    with (
+        tempfile.TemporaryDirectory(prefix="rvb-") as folder,
+        running_cluster(Path(folder), deaths.NODES) as cluster,
+    ):
+        return deaths.measure(cluster)
 
 
 if __name__ == "__main__":
