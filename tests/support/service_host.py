@@ -30,7 +30,15 @@ def prepare(host: BootedHost) -> None:
         (host.folder / folder.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
     place = host.folder / SOURCE.lstrip("/")
     subprocess.run(["git", "clone", "--quiet", "--bare", "--depth=1", f"file://{ROOT}", str(place)], check=True)
+    for name in ("passwd", "group", "shadow", "gshadow"):
+        _without_ours(host.folder / "etc" / name)
     host.bind(Path(sysconfig.get_path("purelib")), PACKAGES)
+
+
+def _without_ours(accounts: Path) -> None:
+    """Take the product's own users out of a file: this machine may have them of other tests."""
+    kept = [line for line in accounts.read_text().splitlines(keepends=True) if not line.startswith("ravada")]
+    accounts.write_text("".join(kept))
 
 
 def make_venv(host: BootedHost) -> None:
