@@ -19,6 +19,8 @@ from sqlalchemy.exc import DisconnectionError
 
 # By so much two readings of one clock may differ: asking it takes its time.
 SLACK = timedelta(seconds=2)
+# By so much a clock may have been ahead of others without what it wrote being worth nothing.
+SKEW = timedelta(hours=1)
 # Clocks that are set right while a process runs are followed that soon.
 ASK_AGAIN_SECONDS = 30.0
 
@@ -49,6 +51,17 @@ def is_recent(moment: datetime | None, span: timedelta) -> bool:
     """Whether it is known to be less than so long ago."""
     passed = age(moment)
     return passed is not None and passed < span
+
+
+def holds(moment: datetime, span: timedelta) -> bool:
+    """Whether what began then and holds for so long still does. It may have begun by a clock that was ahead, by SKEW at
+    most: nobody loses it for that, and nobody has it for longer than the span and SKEW."""
+    return -SKEW <= now() - moment < span
+
+
+def holds_no_more(column: SQLColumnExpression[Any], span: timedelta) -> ColumnElement[bool]:
+    """The contrary of `holds`, of a column."""
+    return (column <= now() - span) | (column > now() + SKEW)
 
 
 def has_come(moment: datetime, pause: timedelta) -> bool:

@@ -29,14 +29,19 @@ def picture(secret: str, name: str) -> str:
     return str(segno.make(address(secret, name), error="m").svg_data_uri(scale=5, border=2, light="#fff"))
 
 
-def matching_step(secret: str, code: str, moment: float, after: int) -> int | None:
-    """The time step whose code this is, if it is a new one: later than the step that was used last (`after`)."""
+def matching_step(secret: str, code: str, moment: float) -> int | None:
+    """The time step, of those about now, whose code this is."""
     now_step = int(moment) // STEP_SECONDS
     for step in range(now_step - DRIFT_STEPS, now_step + DRIFT_STEPS + 1):
         expected = pyotp.TOTP(secret).at(step * STEP_SECONDS)
-        if secrets.compare_digest(expected.encode(), code.encode()) and step > after:
+        if secrets.compare_digest(expected.encode(), code.encode()):
             return step
     return None
+
+
+def was_used_ahead(last: int, moment: float) -> bool:
+    """Whether the step that was used last is still to come: it was by a clock that was ahead."""
+    return last > int(moment) // STEP_SECONDS + DRIFT_STEPS
 
 
 def new_recovery_codes() -> list[str]:

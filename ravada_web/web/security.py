@@ -1,7 +1,8 @@
 """The headers on every answer: what a browser may load and run here, and what it may keep."""
 
 from flask import Flask, Response, current_app, request
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+
+from ravada_web.web.cookies import Sessions
 
 POLICY = "; ".join(
     (
@@ -26,15 +27,6 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 ONE_YEAR = 31_536_000
-
-
-class Sessions(SecureCookieSessionInterface):
-    """Flask's own, but static files are the same for everybody: a cookie that changes makes no cache doubt them."""
-
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Send the cookie with pages alone."""
-        if request.endpoint != "static":
-            super().save_session(app, session, response)
 
 
 def init_app(app: Flask) -> None:

@@ -10,6 +10,7 @@ from ravada_web.identity import second_factor
 from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import message
 from ravada_web.models import RecoveryCode, User, now
+from ravada_web.services import rate_limits
 from ravada_web.services.audit import events
 from ravada_web.services.sign_in import confirmation
 from ravada_web.services.transaction import transaction
@@ -62,9 +63,16 @@ def _unsealed(sealed: str) -> str | None:
 
 
 def _step(user: User, code: str) -> int | None:
+    """The code's time step, if it is a new one: later than the one that was used last. Where that one is still to come,
+    each step is good once an hour, so that nobody is kept out until then, and no code is taken twice."""
     secret = _unsealed(user.totp_secret) if user.totp_secret else None
-    plain = "".join(code.split())
-    return second_factor.matching_step(secret, plain, now().timestamp(), user.totp_step) if secret else None
+    moment = now().timestamp()
+    step = second_factor.matching_step(secret, "".join(code.split()), moment) if secret else None
+    if step is None or step > user.totp_step:
+        return step
+    if not second_factor.was_used_ahead(user.totp_step, moment):
+        return None
+    return step if rate_limits.first_in("hour", "code", str(user.id), str(step)) else None
 
 
 def _fresh_codes(session: Session, user: User) -> list[str]:
@@ -81,7 +89,7 @@ def accepts(user: User, code: str) -> bool:
         session.refresh(user, with_for_update=True)
         step = _step(user, code) if user.has_second_factor else None
         if step is not None:
-            user.totp_step = step
+            user.totp_step = max(step, user.totp_step)
             return True
         return user.has_second_factor and _use_recovery_code(session, user, code)
 

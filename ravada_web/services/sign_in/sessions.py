@@ -3,12 +3,12 @@
 import hashlib
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from ravada_web.clock import is_recent
+from ravada_web.clock import holds, holds_no_more, is_recent
 from ravada_web.config import settings
 from ravada_web.errors import NotFound
 from ravada_web.extensions import db
@@ -53,7 +53,7 @@ def _make_room(session: Session, user: User) -> None:
 
 def expired() -> ColumnElement[bool]:
     """The sessions that have ended by their age, or for want of use."""
-    return (UserSession.seen_at < now() - idle()) | (UserSession.created_at < now() - longest())
+    return holds_no_more(UserSession.seen_at, idle()) | holds_no_more(UserSession.created_at, longest())
 
 
 def idle() -> timedelta:
@@ -66,22 +66,21 @@ def longest() -> timedelta:
     return timedelta(days=settings().session_days)
 
 
-def valid(row: UserSession, moment: datetime) -> bool:
+def valid(row: UserSession) -> bool:
     """Whether the session is valid: neither expired nor its user deactivated."""
-    return row.user.active and moment - row.seen_at < idle() and moment - row.created_at < longest()
+    return row.user.active and holds(row.seen_at, idle()) and holds(row.created_at, longest())
 
 
 def find(token: str) -> UserSession | None:
     """The session of a cookie's token, if it is valid."""
     row = db.session.scalar(select(UserSession).where(UserSession.token_hash == digest(token)))
-    return row if row is not None and valid(row, now()) else None
+    return row if row is not None and valid(row) else None
 
 
 def still_valid(session_ids: Collection[int]) -> list[UserSession]:
     """Those of these sessions that are valid."""
-    moment = now()
     rows = db.session.scalars(select(UserSession).where(UserSession.id.in_(session_ids)))
-    return [row for row in rows if valid(row, moment)]
+    return [row for row in rows if valid(row)]
 
 
 def use(row: UserSession) -> None:
