@@ -13,6 +13,7 @@ from http.client import HTTPException
 import structlog
 from flask import Flask
 
+from jobs.accounts import Accounts
 from jobs.supervision import Child
 from ravada_web.config import Settings
 from ravada_web.messages import Message, message
@@ -46,8 +47,9 @@ class News:
 class Herald:
     """Looks at what the parent sees, and has told what is new of it."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, accounts: Accounts) -> None:
         self._app = app
+        self._accounts = accounts
         self._settings: Settings = app.extensions["settings"]
         self._host = socket.gethostname()
         self._news = News(self._settings.alert_settle)
@@ -57,7 +59,7 @@ class Herald:
         if lines := self._news.take(self._troubles(still), time.monotonic()):
             for line in lines:
                 log.warning("to be told", line=line.to_json())
-            Child("herald", partial(self._tell, lines)).start()
+            Child("herald", self._accounts.work(partial(self._tell, lines))).start()
 
     def _troubles(self, still: Collection[str]) -> dict[str, Message]:
         troubles = {name: message("alerts.process_still", process=name, host=self._host) for name in still}

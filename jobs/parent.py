@@ -8,13 +8,14 @@ import fcntl
 import gc
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from flask import Flask
 
 from jobs import links, ticker, worker
+from jobs.accounts import Accounts
 from jobs.herald import Herald
 from jobs.supervision import Child, Supervisor
 from jobs.warmup import warm
@@ -35,11 +36,12 @@ NICE = {"checks": 10}
 ANSWER_SECONDS = 0.2
 
 
-def run(app: Flask) -> None:
+def run(app: Flask, accounts: Accounts) -> None:
     """Run all processes until told to stop; to be called within `alone`."""
     set_name("parent")
-    load(app)
-    Supervisor(stages(app, app.extensions["settings"]), Herald(app).look).run()
+    with accounts.acting():
+        load(app)
+    Supervisor(stages(app, app.extensions["settings"], accounts), Herald(app, accounts).look).run()
 
 
 def load(app: Flask) -> None:
@@ -53,24 +55,27 @@ def load(app: Flask) -> None:
     gc.freeze()
 
 
-def stages(app: Flask, settings: Settings) -> list[list[Child]]:
+def stages(app: Flask, settings: Settings, accounts: Accounts) -> list[list[Child]]:
     """The processes, in the order in which they start; they are stopped from the last stage on."""
+    redis = partial(_redis, settings, accounts)
     return [
-        [Child("redis", partial(_redis, settings), answers=partial(_redis_answers, settings))]
-        if settings.has_own_redis
-        else [],
-        [Child("links", partial(links.run, app))],
+        [Child("redis", redis, answers=partial(_redis_answers, settings))] if settings.has_own_redis else [],
+        [Child("links", accounts.nodes(partial(links.run, app)))],
         [
-            Child("web", partial(serving.serve, app, settings.run_dir / "web.sock")),
-            Child("gateway", partial(gateway.run, app)),
-            Child("ticker", partial(ticker.run, app)),
+            Child("web", accounts.web(partial(serving.serve, app, settings.web_socket))),
+            Child("gateway", partial(gateway.run, app, accounts.step_down_to_web)),
+            Child("ticker", accounts.work(partial(ticker.run, app))),
             *(
-                Child(name, partial(worker.run, app, [*BEFORE.get(queue, []), queue]), NICE.get(queue, 0))
+                Child(name, accounts.nodes(_worker(app, queue)), NICE.get(queue, 0))
                 for queue, count in WORKERS.items()
                 for name in _names(f"worker {queue}", count)
             ),
         ],
     ]
+
+
+def _worker(app: Flask, queue: str) -> Callable[[], None]:
+    return partial(worker.run, app, [*BEFORE.get(queue, []), queue])
 
 
 def _names(name: str, count: int) -> list[str]:
@@ -89,12 +94,14 @@ def _redis_answers(settings: Settings) -> bool:
             return False
 
 
-def _redis(settings: Settings) -> None:
-    """Become Redis: on a private socket, keeping nothing on the disk."""
-    place = ("--port", "0", "--unixsocket", str(settings.redis_socket), "--unixsocketperm", "700")
-    storage = ("--dir", str(settings.data), "--save", "", "--appendonly", "no")
+def _redis(settings: Settings, accounts: Accounts) -> None:
+    """Become Redis: on a private socket, keeping nothing on the disk. Its user reaches that folder alone, and not by
+    its path."""
+    os.chdir(settings.redis_socket.parent)
+    place = ("--port", "0", "--unixsocket", settings.redis_socket.name, "--unixsocketperm", "770")
+    storage = ("--save", "", "--appendonly", "no")
     title = ("--proc-title-template", "ravada: redis", "--loglevel", "warning")
-    os.execvp("redis-server", ["redis-server", *place, *storage, *title])  # noqa: S606  no shell is wanted
+    accounts.redis(partial(os.execvp, "redis-server", ["redis-server", *place, *storage, *title]))()
 
 
 @contextmanager

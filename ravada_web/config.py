@@ -26,7 +26,8 @@ from ravada_web import addresses
 from ravada_web.errors import CannotRun
 
 # A unix socket's path holds 107 bytes (unix(7)); OpenSSH adds 17 of its own to a control socket while it binds it.
-LONGEST_RUN_DIR = 60
+LONGEST_RUN_DIR = 56
+DATABASE = "ravada.sqlite"
 # What Redis's client, OpenSSH and libvirt all read alike in the path of a socket: no blank, no percent sign.
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._@+-]+")
 
@@ -159,8 +160,7 @@ class Settings(BaseSettings):
     def model_post_init(self, _context: object) -> None:
         """Fill in what follows from the other settings."""
         self.data = self.data.resolve()
-        sqlite = URL.create("sqlite", database=str(self.data / "ravada.sqlite"))
-        self.database_url = self.database_url or sqlite.render_as_string()
+        self.database_url = self.database_url or self._own_database
         self.redis_url = self.redis_url or f"unix://{self.redis_socket}"
         self.https = self.https or self.tls_cert is not None
 
@@ -171,13 +171,23 @@ class Settings(BaseSettings):
 
     @property
     def run_dir(self) -> Path:
-        """The private folder of sockets (0700): in the data folder, or under /tmp where that path is too long, or has
-        letters that other programs would read differently."""
+        """The private folder of sockets: in the data folder, or under /tmp where that path is too long, or has letters
+        that other programs would read differently."""
         inside = self.data / "run"
         if len(str(inside)) <= LONGEST_RUN_DIR and PLAIN_PATH.fullmatch(str(inside)):
             return inside
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
-        return Path(f"/tmp/ravada-{os.getuid()}-{digest}")  # noqa: S108  made 0700 and its owner checked below
+        owner = self.data.stat().st_uid if self.data.exists() else os.getuid()
+        return Path(f"/tmp/ravada-{owner}-{digest}")  # noqa: S108  made 0700 and its owner checked below
+
+    @property
+    def _own_database(self) -> str:
+        return URL.create("sqlite", database=str(self.data / DATABASE)).render_as_string()
+
+    @property
+    def has_own_database(self) -> bool:
+        """Whether the database is the SQLite of the data folder."""
+        return self.database_url == self._own_database
 
     @property
     def has_own_redis(self) -> bool:
@@ -185,19 +195,40 @@ class Settings(BaseSettings):
         return self.redis_url == f"unix://{self.redis_socket}"
 
     @property
+    def foreign_redis_socket(self) -> Path | None:
+        """The socket of a Redis of this host that is not ours; None where ours runs, or one is reached otherwise."""
+        path = ConnectionPool.from_url(self.redis_url).connection_kwargs.get("path")
+        return Path(path) if path and not self.has_own_redis else None
+
+    @property
     def redis_socket(self) -> Path:
         """Where the private Redis listens, which runs unless the settings name another one."""
-        return self.run_dir / "redis.sock"
+        return self.run_dir / "redis" / "redis.sock"
+
+    @property
+    def web_socket(self) -> Path:
+        """Where the pages are served to the gateway."""
+        return self.run_dir / "web" / "web.sock"
+
+    @property
+    def links_dir(self) -> Path:
+        """The folder of the links' sockets, which are the nodes' for whoever may open them."""
+        return self.run_dir / "links"
 
     @property
     def displays_socket(self) -> Path:
         """Where the links process is asked for displays."""
-        return self.run_dir / "displays.sock"
+        return self.run_dir / "displays" / "displays.sock"
 
     @property
     def ssh_key(self) -> Path:
         """The product's own private key, made at setup."""
         return self.data / "ssh" / "id_ed25519"
+
+    @property
+    def public_key(self) -> Path:
+        """Its public part, beside which pages need nothing of it."""
+        return self.data / "public" / "id_ed25519.pub"
 
     def make_folders(self) -> None:
         """Make the data and run folders, for their owner alone.
@@ -205,7 +236,9 @@ class Settings(BaseSettings):
         Raises CannotRun where they cannot be made, or belong to somebody else.
         """
         with self._data_folder():
-            for folder in (self.data, self.run_dir, self.ssh_key.parent):
+            sockets = (self.redis_socket, self.web_socket, self.displays_socket)
+            private = (self.links_dir, self.ssh_key.parent, self.public_key.parent)
+            for folder in (self.data, self.run_dir, *(socket.parent for socket in sockets), *private):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             others = [folder for folder in (self.data, self.run_dir) if folder.stat().st_uid != os.getuid()]
         if others:

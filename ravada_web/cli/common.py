@@ -1,6 +1,7 @@
 """What the commands share: one-line errors, tables or JSON, waiting for operations with their progress shown."""
 
 import json
+import os
 import re
 import sys
 import time
@@ -8,10 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, ScriptInfo
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from ravada_web import ROOT, closed_homes, system_users
+from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
 from ravada_web.models import Operation, OperationState, User
 from ravada_web.services.operations import listing as operation_list
@@ -25,12 +28,13 @@ NONE, SOME = 1, 3
 Item = TypeVar("Item")
 
 
-class OneLineCommand(click.Command):
+class RootCommand(click.Command):
     """Answers what services refuse, and what the system lacks, with one line on standard error and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
+            self._begin(ctx)
             return super().invoke(ctx)
         except RavadaError as error:
             raise click.ClickException(str(error)) from error
@@ -44,9 +48,26 @@ class OneLineCommand(click.Command):
             where = f": {error.filename}" if error.filename else ""
             raise click.ClickException(f"{error.strerror or error}{where}") from error
 
+    def _begin(self, _ctx: click.Context) -> None:
+        """What is done first: here, nothing."""
 
-class Commands(OneLineCommand, AppGroup):
+
+class OneLineCommand(RootCommand):
+    """The same. Where root calls it on the data folder of system users, it steps down to the workers' one: so it leaves
+    nothing there that the processes cannot use, and opens nothing that somebody has planted."""
+
+    def _begin(self, ctx: click.Context) -> None:
+        present: Settings = ctx.ensure_object(ScriptInfo).load_app().extensions["settings"]
+        users = system_users.find() if os.geteuid() == 0 else None
+        if users and users.have(present.data):
+            closed_homes.hide(closed_homes.needs(present, ROOT))
+            users.work.become()
+
+
+class Commands(RootCommand, AppGroup):
     """A group of such commands."""
+
+    command_class = OneLineCommand
 
 
 def _first_line(error: Exception) -> str:

@@ -1,22 +1,29 @@
 """`flask setup`: make or bring up to date what a data folder needs before the processes start."""
 
+import os
 import socket
 
 import click
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
+from ravada_web import system_users
 from ravada_web.cli.common import OneLineCommand
 from ravada_web.services import schema
 from ravada_web.services.installation.setup import ensure_local_master
-from ravada_web.services.nodes.endpoints import public_key
+from ravada_web.services.nodes.endpoints import ensure_key
 from ravada_web.services.people.users import ensure_first_administrator
 
 
 @click.command("setup", cls=OneLineCommand)
 @with_appcontext
 def command() -> None:
-    """Create the database, the SSH key, the master node and the first administrator. Safe to repeat."""
+    """Create the database, the SSH key, the master node and the first administrator. Safe to repeat.
+
+    Run by root, it makes the system users of the processes, too: `flask up` hands all of it over to them.
+    """
+    if os.geteuid() == 0:
+        system_users.ensure(click.echo)
     set_up()
 
 
@@ -27,7 +34,7 @@ def set_up() -> None:
     """
     schema.require_known()
     upgrade()
-    public_key()
+    ensure_key()
     ensure_local_master(socket.gethostname())
     password = ensure_first_administrator()
     if password is not None:

@@ -5,6 +5,7 @@ import gc
 import resource
 import signal
 import sys
+from collections.abc import Callable
 
 import structlog
 from flask import Flask
@@ -17,7 +18,7 @@ from ravada_web.gateway.consoles import PING_SECONDS, Consoles
 from ravada_web.gateway.crowd import Crowd
 from ravada_web.gateway.front import Front
 from ravada_web.gateway.hub import Hub
-from ravada_web.gateway.listening import most_connections
+from ravada_web.gateway.listening import Door, bound, most_connections
 from ravada_web.gateway.live import Streams
 from ravada_web.gateway.proxy import Pages
 from ravada_web.gateway.rows import Rows
@@ -27,7 +28,7 @@ CHECK_SECONDS = 1.0
 LEAVE_SECONDS = 3.0
 
 
-async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> None:
+async def serve(settings: Settings, door: Door, rows: Rows, reach: Rows, checks: Rows) -> None:
     """Serve until SIGTERM or SIGINT. Raises what ended a background task: without those no console may stay open."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -37,8 +38,8 @@ async def serve(settings: Settings, rows: Rows, reach: Rows, checks: Rows) -> No
     streams = Streams(hub, rows, checks)
     await doors.begin()
     crowd = Crowd(most_connections())
-    front = Front(rows.app, crowd, streams, doors, Pages(settings.run_dir / "web.sock", crowd))
-    listener = await front.listen()
+    front = Front(rows.app, crowd, streams, doors, Pages(settings.web_socket, crowd))
+    listener = front.listen(door)
     background = (hub.run(), _check_periodically(doors, streams), _beat())
     work = [asyncio.create_task(each) for each in background]
     log.info("the gateway listens", host=settings.host, port=settings.port)
@@ -78,10 +79,16 @@ async def _check_periodically(doors: Consoles, streams: Streams) -> None:
             log.warning("rights not asked, asking again", error=str(error))
 
 
-def run(app: Flask) -> None:
-    """Serve, with as many open files as the system lets us have: one a stream, two a console."""
+def run(app: Flask, step_down: Callable[[], None] = lambda: None) -> None:
+    """Serve, with as many open files as the system lets us have: one a stream, two a console.
+
+    `step_down` is called once the port and the certificate's key are open, which another user may not have.
+    """
+    settings: Settings = app.extensions["settings"]
+    door = Door(bound(settings.host, settings.port), settings.tls_context())
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    step_down()
     # Threads that ask the database hand the interpreter back sooner than after Python's 5 ms: screens wait for it.
     sys.setswitchinterval(0.0005)
     # Looking through all objects for cycles would stop every screen for a tenth of a second, longer with each visitor.
@@ -92,7 +99,7 @@ def run(app: Flask) -> None:
     # Waiting for nodes has its own threads, and so have the checks: a node that hangs blocks neither.
     threads = [Rows(app, 6, "rows"), Rows(app, 6, "reach"), Rows(app, 1, "checks")]
     try:
-        asyncio.run(serve(app.extensions["settings"], *threads))
+        asyncio.run(serve(settings, door, *threads))
     finally:
         for rows in threads:
             rows.close()

@@ -11,7 +11,7 @@ from ravada_web.config import Settings
 from ravada_web.gateway import consoles, live
 from ravada_web.gateway.crowd import Crowd, Place, Stage
 from ravada_web.gateway.http import HEAD_SECONDS, BadRequest, Head, answer, read_begin, read_head
-from ravada_web.gateway.listening import Listener
+from ravada_web.gateway.listening import Door, Listener
 from ravada_web.gateway.proxy import TOO_MANY, Caller, Pages, unavailable
 from ravada_web.gateway.visitor import token
 
@@ -34,10 +34,10 @@ class Front:
         self._consoles = doors
         self._pages = pages
 
-    async def listen(self) -> Listener:
-        """Listen where the settings say, by HTTPS where they name a certificate."""
+    def listen(self, door: Door) -> Listener:
+        """Take in who comes to the door."""
         listener = Listener(self._crowd, self._serve, self._counted, LONGEST_HEAD)
-        await listener.listen(self._settings.host, self._settings.port, self._settings.tls_context())
+        listener.listen(door)
         return listener
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Place) -> None:

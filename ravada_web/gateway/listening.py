@@ -5,8 +5,9 @@ import errno
 import resource
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
@@ -32,6 +33,24 @@ def most_connections() -> int:
     return max(64, min(MOST, (soft - OWN_FILES) // 2))
 
 
+@dataclass(frozen=True)
+class Door:
+    """Where visitors come in: the listening sockets, and what HTTPS is served with."""
+
+    sockets: Sequence[socket.socket]
+    context: ssl.SSLContext | None
+
+
+def bound(host: str, port: int) -> list[socket.socket]:
+    """The listening sockets of all addresses of the host. Raises OSError where one cannot be had."""
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets = []
+    for family, address in dict.fromkeys((info[0], info[4]) for info in found):
+        sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+        sockets[-1].setblocking(False)
+    return sockets
+
+
 class Listener:
     """The listening sockets. `counted` says which address a peer's connection is counted with ("" for a proxy's)."""
 
@@ -44,16 +63,12 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._context: ssl.SSLContext | None = None
 
-    async def listen(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        """Begin. Raises OSError where the address cannot be had."""
-        self._context = context
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, address in dict.fromkeys((info[0], info[4]) for info in found):
-            listening = socket.create_server(address, family=family, backlog=BACKLOG)
-            listening.setblocking(False)
-            self._sockets.append(listening)
-            loop.add_reader(listening, self._accept, listening)
+    def listen(self, door: Door) -> None:
+        """Begin."""
+        self._context = door.context
+        self._sockets = list(door.sockets)
+        for listening in self._sockets:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
         """Take in no more; who is here stays."""

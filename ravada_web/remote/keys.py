@@ -25,6 +25,15 @@ def ensure_keypair(key_file: Path) -> str:
     return f"{kind} {blob} {COMMENT}"
 
 
+def publish(line: str, path: Path) -> None:
+    """Write the public line to a file that is never seen half-written."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w") as file:
+        os.fchmod(handle, 0o640)
+        file.write(f"{line}\n")
+    Path(temporary).replace(path)
+
+
 def _keygen(*arguments: str) -> str:
     command = ["ssh-keygen", "-q", *arguments]
     return subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, text=True).stdout

@@ -35,7 +35,9 @@ def append(kind: str, month: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Append rows to the file of the kind and the month (YYYY-MM), and wait for the disk. Raises OSError; then what was
     begun is not read, and the next call takes it away."""
     where = folder()
-    where.mkdir(mode=0o700, exist_ok=True)
+    if not where.exists():
+        where.mkdir(mode=0o700)
+        _give(where, where.parent)
     path = where / f"{kind}-{month}{_END}"
     text = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
     with open(path, "ab", opener=partial(os.open, mode=0o600)) as file:
@@ -47,8 +49,7 @@ def append(kind: str, month: str, rows: Iterable[Mapping[str, Any]]) -> None:
         file.write(gzip.compress(text.encode()))
         _settle(file)
         _begun(path).unlink()
-    for made in (path, where):
-        _give(made)
+    _give(path, where)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -100,8 +101,8 @@ def _settle(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _give(path: Path) -> None:
-    """What root has made on the command line is the product's own user's, who appends to it later."""
+def _give(path: Path, above: Path) -> None:
+    """What root has made is the product's own user's, who appends to it later: that of the folder above."""
     if os.geteuid() == 0:
-        owner = settings().data.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        owner = above.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -78,6 +78,9 @@ class _Server(BaseApplication):
         for name in self.cfg.settings.keys() & globals().keys():
             self.cfg.set(name, globals()[name])
         self.cfg.set("bind", f"unix:{self._socket}")
+        # Its own are those of when it was loaded.
+        self.cfg.set("user", os.geteuid())
+        self.cfg.set("group", os.getegid())
 
     def load(self) -> Flask:
         return self._app

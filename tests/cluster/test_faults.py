@@ -145,7 +145,7 @@ def caught_at_work(workers: list[int]) -> list[int]:
 @contextmanager
 def redis_away(cluster: Cluster) -> Iterator[None]:
     """Redis ends, and cannot come back while a folder is where its socket should be."""
-    socket = cluster.settings.run_dir / "redis.sock"
+    socket = cluster.settings.redis_socket
     socket.unlink()
     socket.mkdir()
     try:

@@ -1,8 +1,11 @@
 """The product as its user starts it, `flask up`: what runs, what comes back when killed, and how it ends."""
 
+import json
 import os
+import pwd
 import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -157,6 +160,84 @@ def test_each_process_has_its_name_in_ps(product: Product) -> None:
     assert shown.stdout.strip() == "ravada: web"
 
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="processes are users of their own where root starts them")
+
+
+@as_root
+def test_each_process_runs_as_a_user_of_its_own(product: Product) -> None:
+    users = {pid: pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid).pw_name for pid in tree(product.process.pid)}
+    assert users.pop(product.process.pid) == "root"
+    expected = {"redis": "ravada-redis", "web": "ravada-web", "web worker": "ravada-web", "gateway": "ravada-web"}
+    assert {name_of(pid): user for pid, user in users.items()} == {
+        name: expected.get(name, "ravada-work") for name in {name_of(pid) for pid in users}
+    }
+    assert set(users.values()) == {"ravada-web", "ravada-work", "ravada-redis"}
+
+
+REACHED = """
+import json, os, pathlib, socket, sys
+
+def tried(act):
+    try:
+        act()
+    except OSError as error:
+        return error.strerror
+    return "yes"
+
+def connect(path):
+    with socket.socket(socket.AF_UNIX) as plug:
+        plug.connect(path)
+
+data, links, redis, others = sys.argv[1:]
+print(json.dumps({
+    "key": tried(lambda: open(f"{data}/ssh/id_ed25519")),
+    "public key": tried(lambda: open(f"{data}/public/id_ed25519.pub")),
+    "list of links": tried(lambda: os.listdir(links)),
+    "a link": tried(lambda: connect(f"{links}/n1.ctl")),
+    "more in data": tried(lambda: open(f"{data}/planted", "w")),
+    "database": tried(lambda: open(f"{data}/ravada.sqlite", "r+b")),
+    "session key": tried(lambda: open(f"{data}/secret_key")),
+    "redis": tried(lambda: connect(redis)),
+    "home": [name for name in os.listdir(others)],
+}))
+"""
+DENIED = "Permission denied"
+
+
+def reached_by(product: Product, user: str, group: str) -> dict[str, str]:
+    """What somebody reaches who has taken over a process of that user: in its view of the system, with its rights."""
+    settings, closed = product.settings, product.log.parents[1]
+    within = ["nsenter", f"--mount=/proc/{product.processes['web']}/ns/mnt", "setpriv", f"--reuid={user}"]
+    within += [f"--regid={group}", "--clear-groups", sys.executable, "-c", REACHED, str(settings.data)]
+    places = (settings.links_dir, settings.redis_socket, closed)
+    done = subprocess.run([*within, *map(str, places)], cwd="/", capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+@as_root
+def test_who_takes_the_pages_or_the_gateway_over_reaches_no_node(product: Product) -> None:
+    (product.log.parents[1] / "somebody's").touch()
+    web = reached_by(product, "ravada-web", "ravada")
+    assert {web.pop(name) for name in ("key", "list of links", "a link", "more in data")} == {DENIED}
+    assert web.pop("home") == [product.log.parent.name], "nothing but what is needed is to be seen of a closed folder"
+    assert set(web.values()) == {"yes"}, "what it needs it has"
+    work = reached_by(product, "ravada-work", "ravada")
+    assert (work["key"], work["list of links"], work["more in data"]) == ("yes", "yes", DENIED)
+    redis = reached_by(product, "ravada-redis", "ravada-redis")
+    redis.pop("home")
+    assert set(redis.values()) == {DENIED}
+
+
+@as_root
+def test_a_command_of_root_leaves_nothing_that_the_processes_cannot_write(product: Product) -> None:
+    command = [*up()[:-1], "users", "create", "carla"]
+    subprocess.run(command, cwd=ROOT, env=environment(product.settings), capture_output=True, check=True)
+    for path in (product.settings.data / "database").iterdir():
+        assert (path.owner(), path.group(), stat.S_IMODE(path.stat().st_mode)) == ("ravada-work", "ravada", 0o660)
+    wait_until(lambda: product.get("/readyz") == 200, 30, "all goes on")
+
+
 def test_checks_come_after_pages(product: Product) -> None:
     nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in product.processes.items()}
     own = os.getpriority(os.PRIO_PROCESS, 0)
@@ -181,7 +262,7 @@ def test_at_rest_all_processes_together_take_at_most_400_mib(product: Product) -
 
 
 def test_pages_wait_for_no_disk(product: Product) -> None:
-    log = product.settings.data / "ravada.sqlite-wal"
+    log = product.settings.data / "database" / "ravada.sqlite-wal"
     kept = log.stat().st_ino
     for _time in range(20):
         assert product.get("/login") == 200

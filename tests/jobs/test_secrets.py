@@ -52,6 +52,7 @@ def product(tmp_path: Path, server: Postgresql, monkeypatch: pytest.MonkeyPatch)
     with redis_server(socket):
         with somebody(socket) as redis:
             redis.config_set("requirepass", REDIS)
+        socket.chmod(0o777)  # the processes are users of their own
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(up(), cwd=ROOT, stdout=log, stderr=log)
         yield from running(Product(read_settings(), process, tmp_path / "log", []))

@@ -82,7 +82,7 @@ class House:
 
     def start_web(self) -> None:
         """The pages, as `flask up` runs them."""
-        where = f"unix:{self.settings.run_dir}/web.sock"
+        where = f"unix:{self.settings.web_socket}"
         gunicorn = (sys.executable, "-m", "gunicorn", "--threads", "4", "--no-control-socket", "--bind", where)
         self.start("web", *gunicorn, "app:app")
 

@@ -165,7 +165,7 @@ def _facts_through_a_link(where: Target) -> NodeFacts:
     if where.local:
         with open_connection(endpoints.libvirt_uri(where)) as connection:
             return read_facts(connection)
-    with tempfile.TemporaryDirectory(dir=settings().run_dir, prefix="j") as folder:
+    with tempfile.TemporaryDirectory(dir=settings().links_dir, prefix="j") as folder:
         apart = Workspace(run_dir=Path(folder), key_file=settings().ssh_key)
         keeper = LinkKeeper(apart)
         try:

@@ -19,7 +19,7 @@ from ravada_web.models import (
     ServiceState,
     Trust,
 )
-from ravada_web.remote.keys import ensure_keypair
+from ravada_web.remote.keys import ensure_keypair, publish
 from ravada_web.remote.ssh import fingerprint_of
 from ravada_web.remote.target import Target, Workspace
 
@@ -31,12 +31,22 @@ def fingerprint(host_key: str) -> str:
 
 def public_key() -> str:
     """The product's own public key: a node that has it in its authorized_keys lets us in."""
-    return ensure_keypair(settings().ssh_key)
+    try:
+        return settings().public_key.read_text().strip()
+    except FileNotFoundError:
+        return ensure_key()
+
+
+def ensure_key() -> str:
+    """Make our key where there is none, and the file of its public part, which is enough for pages; returns that."""
+    line = ensure_keypair(settings().ssh_key)
+    publish(line, settings().public_key)
+    return line
 
 
 def workspace() -> Workspace:
     """Where the links' sockets and our key are."""
-    return Workspace(run_dir=settings().run_dir, key_file=settings().ssh_key)
+    return Workspace(run_dir=settings().links_dir, key_file=settings().ssh_key)
 
 
 def target(node: Node) -> Target:
