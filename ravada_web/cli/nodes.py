@@ -8,7 +8,7 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import giving_up, removal, service_state
+from ravada_web.services.lifecycle import giving_up, known_off, removal, service_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 
@@ -28,6 +28,7 @@ def list_nodes(as_json: bool) -> None:
             "wanted": row.node.service_state,
             "state": row.node.observed,
             "trust": row.node.trust,
+            "away": row.node.away,
             "reason": row.node.why,
             "last_seen": row.node.last_seen_at,
             "memory_free_mib": row.node.memory_free_mib,
@@ -117,6 +118,21 @@ def remove(name: str) -> None:
     """Remove a node that has no clones and no copies of bases."""
     actor = administrator()
     removal.remove(actor, node_list.by_name(actor, name))
+
+
+@group.command("off")
+@click.argument("name")
+@click.option("--undo", is_flag=True, help="It may be running after all.")
+@click.option("--yes", is_flag=True, help="Do not ask for the name again.")
+def off(name: str, undo: bool, yes: bool) -> None:
+    """Vouch that a node that does not answer is off: its desktops may be started elsewhere."""
+    actor = administrator()
+    node = node_list.by_name(actor, name)
+    if undo:
+        known_off.take_back(actor, node)
+        return
+    typed = name if yes else click.prompt("Type the node's name to confirm that it has no power")
+    known_off.say(actor, node, typed)
 
 
 @group.command("give-up")

@@ -89,12 +89,12 @@ TEXTS: dict[str, Template] = {
     "nodes.state_because": N_("%(state)s: %(why)s"),
     # What may be done now while it is away
     "nodes.now_refuses": N_(
-        "The host is on but does not let Ravada in: its desktops may still be running, so persistent ones are not "
-        "started anywhere else, and nothing there can be changed until SSH answers again."
+        "The host is on and its desktops may still be running: persistent ones are not started anywhere else, and "
+        "nothing there can be changed until SSH answers again."
     ),
     "nodes.now_silent": N_(
-        "Nothing answers at its address: it may be off, or cut off with its desktops still running, so persistent ones "
-        "are not started anywhere else until it answers or is known to be off."
+        "Its desktops may still be running, so persistent ones are not started anywhere else until it answers or is "
+        "known to be off."
     ),
     "nodes.now_off": N_(
         "Known to be off since %(since_at)s (%(by)s): nothing runs there, so persistent desktops may be started "

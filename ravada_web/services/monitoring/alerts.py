@@ -65,7 +65,8 @@ def _trouble(node: Node) -> Trouble:
         return "quarantined", node.reason
     if node.seen in (Observed.UP, Observed.UNKNOWN):
         return "", NOTHING
-    return node.seen, sentences(node.reason, node.what_now)
+    # What it was known to be before it was known to be off says no more.
+    return node.seen, node.what_now if node.is_known_off else sentences(node.reason, node.what_now)
 
 
 def _pool_trouble(node: Node, pool: Pool) -> Trouble:
