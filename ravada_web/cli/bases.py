@@ -139,6 +139,7 @@ def allow(name: str, nodes: tuple[str, ...], forbid: bool, waits: bool) -> None:
 @click.option("--volatile", is_flag=True, help="Delete their desktops on shutdown.")
 @click.option("--may-delete", is_flag=True, help="Users can delete their own desktops.")
 @click.option("--may-refuse", is_flag=True, help="Users can block screen viewing.")
+@click.option("--restart", is_flag=True, help="Start persistent desktops that ran again when their node is back.")
 @click.option("--no-remake", is_flag=True, help="Do not make volatile desktops again when their node fails.")
 def offer(
     name: str,
@@ -148,6 +149,7 @@ def offer(
     volatile: bool,
     may_delete: bool,
     may_refuse: bool,
+    restart: bool,
     no_remake: bool,
 ) -> None:
     """Let these users and groups, and nobody else, create desktops from a base. Without any, withdraw the offer."""
@@ -162,4 +164,5 @@ def offer(
         users_may_delete=may_delete,
         users_may_refuse=may_refuse,
         remakes=not no_remake,
+        restarts=restart,
     )

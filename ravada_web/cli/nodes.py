@@ -137,7 +137,7 @@ def off(name: str, undo: bool, yes: bool) -> None:
 
 @group.command("give-up")
 @click.argument("name")
-@click.option("--volatile", type=click.Choice(giving_up.CHOICES), default=giving_up.GIVE_UP, show_default=True)
+@click.option("--volatile", type=click.Choice(giving_up.CHOICES), default=giving_up.WAIT, show_default=True)
 @click.option("--persistent", type=click.Choice(giving_up.CHOICES), default=giving_up.WAIT, show_default=True)
 @click.option("--yes", is_flag=True, help="Do not ask for the name again.")
 def give_up(name: str, volatile: str, persistent: str, yes: bool) -> None:

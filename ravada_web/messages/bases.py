@@ -92,6 +92,8 @@ TEXTS: dict[str, Template] = {
     "bases.offered_to_groups": Plural("%(count)s group", "%(count)s groups"),
     "bases.offered_to_users": Plural("%(count)s user", "%(count)s users"),
     "bases.offered_to_nobody": N_("nobody"),
+    "bases.restarts_on": N_("persistent desktops that ran are started again when their node is back"),
+    "bases.restarts_off": N_("persistent desktops stay off when their node is back"),
     "bases.remakes_on": N_("volatile desktops are made again elsewhere when their node fails"),
     "bases.remakes_off": N_("volatile desktops are not made again when their node fails"),
 }

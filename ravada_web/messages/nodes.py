@@ -7,6 +7,7 @@ TEXTS: dict[str, Template] = {
     "nodes.returning": N_(
         "It answers again. Desktops that were deleted or made again elsewhere meanwhile are being removed there first."
     ),
+    "nodes.started_again": N_("%(names)s: off after the host had been away, started again"),
     "nodes.title_return": Plural(
         "Remove %(count)s desktop that was left on %(node)s", "Remove %(count)s desktops that were left on %(node)s"
     ),

@@ -68,6 +68,8 @@ class Base(db.Model):
     users_may_refuse: Mapped[bool] = mapped_column(default=False)
     # Whether its volatile clones are made again on other nodes when theirs dies.
     remakes: Mapped[bool] = mapped_column(default=True)
+    # Whether its persistent clones that fell with their node are started again when that is back.
+    restarts: Mapped[bool] = mapped_column(default=False)
 
     offers: Mapped[list["BaseOffer"]] = relationship(cascade="all, delete-orphan")
     node: Mapped[Node] = relationship()

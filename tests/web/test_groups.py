@@ -200,5 +200,6 @@ def test_a_user_sees_what_is_offered_as_soon_as_it_is(world: World, people: Peop
     offers.set_offers(
         people.administrator, base, to_all=True, group_ids=(), user_ids=(),
         volatile=False, users_may_delete=False, users_may_refuse=False, remakes=True,
+        restarts=False,
     )  # fmt: skip
     assert f"/desktops/new/{world.base}" in sign_in(third).get("/").text

@@ -57,11 +57,12 @@ def set_offers(
     users_may_delete: bool,
     users_may_refuse: bool,
     remakes: bool,
+    restarts: bool,
 ) -> None:
     """Offer the base to exactly these, or to everybody as well. `user_names` is a text of names to add to the users.
     `volatile`: what they create is deleted when it stops; `users_may_delete`: they may delete it themselves;
     `users_may_refuse`: they may keep onlookers out; `remakes`: volatile ones are made again elsewhere when their node
-    dies.
+    dies; `restarts`: persistent ones that ran are started again when their node is back.
 
     Raises InvalidInput for a group or a user that does not exist.
     """
@@ -79,6 +80,9 @@ def set_offers(
         if base.remakes != remakes:
             base.remakes = remakes
             events.record(session, actor, "edit", base, message(f"bases.remakes_{'on' if remakes else 'off'}"))
+        if base.restarts != restarts:
+            base.restarts = restarts
+            events.record(session, actor, "edit", base, message(f"bases.restarts_{'on' if restarts else 'off'}"))
         events.record(session, actor, "offer", base, _offered_to(to_all, len(set(group_ids)), len(user_ids)))
 
 

@@ -18,7 +18,8 @@ from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
-# What may be done with a group of desktops: they stay as they are, or are given up with their node.
+# What may be done with a group of desktops: they wait, volatile ones until they are made again on another node, or are
+# given up with their node.
 WAIT, GIVE_UP = "wait", "give_up"
 CHOICES = (WAIT, GIVE_UP)
 # What goes on though the node is given up: its desktops are made again elsewhere.

@@ -1,6 +1,6 @@
 """Ending what was given up with a node: a batch at a time, so that what was interrupted goes on where it stood."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, false, or_, select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
@@ -15,18 +15,19 @@ from ravada_web.services.operations.execution import Handle
 def give_up(handle: Handle) -> None:
     """End the desktops of the kinds that were given up, each with a line in the audit log and a word to its owner; then
     the node's copies of bases that nobody stands on."""
-    for name, volatile in (("volatile", True), ("persistent", False)):
-        while handle.params[name] == GIVE_UP and _end_some(handle, volatile=volatile):
-            handle.check()
+    all_volatile = Clone.volatile if handle.params["volatile"] == GIVE_UP else and_(Clone.volatile, ~Base.remakes)
+    all_persistent = ~Clone.volatile if handle.params["persistent"] == GIVE_UP else false()
+    while _end_some(handle, or_(all_volatile, all_persistent)):
+        handle.check()
     with handle.writing() as session:
         _move_originals(session, handle.node_id)
         _drop_copies(session, handle.node_id)
 
 
-def _end_some(handle: Handle, *, volatile: bool) -> int:
-    """End a batch of the node's desktops of one kind; returns how many."""
+def _end_some(handle: Handle, which: ColumnElement[bool]) -> int:
+    """End a batch of these desktops of the node; returns how many."""
     with handle.writing(lock="placement") as session:
-        query = select(Clone).where(Clone.node_id == handle.node_id, Clone.volatile == volatile)
+        query = select(Clone).join(Clone.base).where(Clone.node_id == handle.node_id, which)
         batch = session.scalars(query.order_by(Clone.id).limit(settings().clone_batch).with_for_update(of=Clone)).all()
         for clone in batch:
             events.record(session, None, "given_up", clone, message("nodes.given_up_with", node=clone.node.name))

@@ -35,6 +35,9 @@ class Question:
     firmware: tuple[str, ...] = ()
     # The UUIDs of domains that must not run there any more.
     doomed: frozenset[str] = frozenset()
+    # The networks and pools that desktops of ours stand on, by name.
+    used_networks: frozenset[str] = frozenset()
+    used_pools: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -61,6 +64,8 @@ class Answer:
     libvirt_silent: bool = False
     # The files of replicas that are not as they were.
     findings: Sequence[Finding] = ()
+    # Networks and pools that were off after the host was away, and were started.
+    started: Sequence[str] = ()
 
     @property
     def proves_life(self) -> bool:

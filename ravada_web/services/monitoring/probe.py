@@ -19,7 +19,7 @@ from sqlalchemy import select
 from ravada_web.clock import is_recent
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
-from ravada_web.hypervisor import domains
+from ravada_web.hypervisor import domains, starting
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError, HypervisorUnreachable
 from ravada_web.hypervisor.facts import read_active_pools, read_facts, read_networks
@@ -41,6 +41,7 @@ from ravada_web.services.monitoring import rounds
 from ravada_web.services.monitoring.answers import Answer, Question
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes import endpoints, offers
+from ravada_web.services.storage import pools
 
 # Death must be known within 10 s of it: one interval of 5 s, and these two.
 FIRST_SECONDS = 1.0
@@ -85,6 +86,7 @@ def _questions(
     wanted = {node.id for node in nodes if with_facts or _wants_facts(node)}
     firmware = offers.firmware_files(db.session()) if wanted else ()
     doomed = remains.doomed_on(numbers)
+    networks = offers.networks_used(db.session()) if wanted else frozenset()
     questions: list[Question] = []
     unasked: list[Answer] = []
     for node in nodes:
@@ -92,7 +94,8 @@ def _questions(
         with guarded(partial(setattr, answer, "reason"), node=node.name):
             question = _question(node, numbers[node.id], files.get(node.id, []), firmware, node.id in wanted)
             ended = frozenset(row.uuid for row in doomed.get(node.id, ()))
-            questions.append(replace(question, doomed=ended))
+            used_pools = pools_used(node, question.files)
+            questions.append(replace(question, doomed=ended, used_networks=networks, used_pools=used_pools))
         if answer.reason:
             unasked.append(answer)
     return questions, unasked
@@ -116,6 +119,12 @@ def _question(
         pools=tuple(node.facts.get("active_pools", ())),
         firmware=firmware,
     )
+
+
+def pools_used(node: Node, files: Sequence[Expected]) -> frozenset[str]:
+    """The names of the node's pools that we use: the one for desktops, and those with copies of bases."""
+    folders = {file.path.rpartition("/")[0] for file in files}
+    return frozenset({pools.POOL} | {pool.name for pool in node.pools if pool.path in folders})
 
 
 def _wants_facts(node: Node) -> bool:
@@ -268,6 +277,7 @@ def _query_libvirt(question: Question, answer: Answer, workspace: Workspace) -> 
     try:
         with open_connection(question.uri, deadline=LIBVIRT_SECONDS, within=ROUND_SECONDS) as connection:
             _end_doomed(question, answer, connection)
+            _start_again(question, answer, connection)
             answer.health = read_health(connection)
             answer.libvirt_seconds = time.monotonic() - started
             if question.want_facts or answer.observed != Observed.UP or _is_news(question, connection):
@@ -286,6 +296,14 @@ def _end_doomed(question: Question, answer: Answer, connection: libvirt.virConne
             raise
         except HypervisorError as error:
             answer.degrade(message("nodes.double_runs", why=error.message))
+
+
+def _start_again(question: Question, answer: Answer, connection: libvirt.virConnect) -> None:
+    """On a host that was away: what our desktops stand on and was active before is started."""
+    if question.before != Observed.UP:
+        networks = starting.start_networks(connection, question.used_networks & set(question.networks))
+        pools = starting.start_pools(connection, question.used_pools & set(question.pools))
+        answer.started = tuple(sorted([*networks, *pools]))
 
 
 def _measure_new_pools(question: Question, answer: Answer, workspace: Workspace) -> None:

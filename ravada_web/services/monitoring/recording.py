@@ -111,6 +111,7 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
     node.seen_round, node.checked_at = answer.round, asked_at
     judge(node, answer)
     _note_absence(session, node, answer)
+    _note_started(session, node, answer)
     node.ssh_ms, node.libvirt_ms = _ms(answer.ssh_seconds), _ms(answer.libvirt_seconds)
     if answer.pinned_again:
         node.trust = Trust.PINNED
@@ -162,6 +163,11 @@ def _store_checked_facts(session: Session, node: Node, facts: NodeFacts, host: H
     """Keep new facts. The pinned key says who answers; a host UUID that is new, or another node's too, is only told."""
     identity.note_host_uuid(session, node, facts.host_uuid)
     store_facts(node, facts, host)
+
+
+def _note_started(session: Session, node: Node, answer: Answer) -> None:
+    if answer.started:
+        events.record(session, None, "mend", node, message("nodes.started_again", names=list(answer.started)))
 
 
 def _store_clone_states(session: Session, node: Node, health: NodeHealth, number: int, doomed: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.hardware.analysis import analyse
 from ravada_web.messages import Message
 from ravada_web.models import Base, Node
-from ravada_web.needs import Need, Offers
+from ravada_web.needs import Need, NeedKind, Offers
 from ravada_web.remote.offers import HostOffers
 
 # Firmware files of so many bases at most are looked for on each node.
@@ -52,9 +52,18 @@ def _none_of_it(_reason: Message) -> None:
 
 def firmware_files(session: Session) -> tuple[str, ...]:
     """The files of UEFI firmware that bases need, for nodes to be asked about."""
+    return tuple(sorted(file for file in _needed(session, "firmware") if file.startswith("/")))[:MOST_FILES]
+
+
+def networks_used(session: Session) -> frozenset[str]:
+    """The names of the networks that bases need."""
+    return frozenset(_needed(session, "network"))
+
+
+def _needed(session: Session, kind: NeedKind) -> set[str]:
+    """What bases need of one kind."""
     needs: set[Need] = set()
     for base in session.scalars(select(Base).options(load_only(Base.needs, Base.template_xml))):
         with guarded(_none_of_it, base=base.id):
             needs.update(needs_of(base))
-    files = {need.value for need in needs if need.kind == "firmware" and need.value.startswith("/")}
-    return tuple(sorted(files))[:MOST_FILES]
+    return {need.value for need in needs if need.kind == kind}

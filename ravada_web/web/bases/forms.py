@@ -54,4 +54,5 @@ class OffersForm(Form):
     )
     users_may_delete = BooleanField(_l("Users can delete their own desktops"))
     users_may_refuse = BooleanField(_l("Users can block screen viewing"))
+    restarts = BooleanField(_l("Start persistent desktops again after a crash of their node"))
     remakes = BooleanField(_l("Make volatile desktops again when their node fails"))

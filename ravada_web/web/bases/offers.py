@@ -28,6 +28,7 @@ def tab(base_id: int) -> Response:
         "users_may_delete": base.users_may_delete,
         "users_may_refuse": base.users_may_refuse,
         "remakes": base.remakes,
+        "restarts": base.restarts,
     }
     return _form(base, OffersForm(formdata=None, data=values))
 
@@ -54,6 +55,7 @@ def _set_offers(base: Base, form: OffersForm) -> None:
         users_may_delete=form.users_may_delete.data,
         users_may_refuse=form.users_may_refuse.data,
         remakes=form.remakes.data,
+        restarts=form.restarts.data,
     )
 
 

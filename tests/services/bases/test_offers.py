@@ -23,6 +23,7 @@ NOBODY = {
     "users_may_delete": False,
     "users_may_refuse": False,
     "remakes": True,
+    "restarts": False,
 }
 
 

@@ -298,3 +298,25 @@ def test_a_node_is_removed_with_the_notes_of_what_stands_there(chief: User, desk
     actions.delete(chief, desks)
     removal.remove(chief, there)
     assert not left()
+
+
+@one
+@pytest.mark.parametrize(("seen", "started"), [(Observed.DOWN, ("default",)), (Observed.UP, ())])
+def test_a_network_that_was_active_is_started_at_the_return_and_not_while_the_node_is_up(
+    chief: User, desks: list[int], host: libvirt.virConnect, seen: Observed, started: tuple[str, ...]
+) -> None:
+    change(Node, observed=seen, facts={"networks": ["default"], "active_pools": []}, facts_at=None)
+    network = host.networkLookupByName("default")
+    network.destroy()
+    try:
+        (question,), _unasked = probe._questions([node()], {node().id: 1}, {})
+        answer = Answer(node().id, Observed.UP, round=1)
+        probe._query_libvirt(question, answer, endpoints.workspace())
+        assert (answer.started, bool(network.isActive())) == (started, bool(started))
+    finally:
+        if not network.isActive():
+            network.create()
+    answer.facts = None
+    record([answer])
+    events = db.session.scalars(select(Event.text).where(Event.action == "mend")).all()
+    assert [event.figures["names"] for event in events] == [list(started)] * bool(started)

@@ -209,6 +209,21 @@ def test_those_that_fell_with_a_node_that_is_back_first_are_started_and_not_thro
     assert len(world.on(world.nodes[0])) == 6
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_persistent_ones_that_ran_are_started_again_where_their_base_says_so(world: World, again: bool) -> None:
+    change(Clone, volatile=False)
+    change(Base, restarts=again)
+    stays_off = world.rows()[0].id
+    change(Clone, Clone.id == stays_off, state=CloneState.STOPPED)
+    world.die(world.nodes[0])
+    off = {clone.uuid: DomainState(clone.name, "stopped") for clone in world.rows()}
+    number = begin([world.nodes[0]])[world.nodes[0]]
+    record([Answer(world.nodes[0], Observed.UP, health=NodeHealth(off), round=number)])
+    states = {clone.id: clone.state for clone in world.rows()}
+    assert states.pop(stays_off) == CloneState.STOPPED
+    assert set(states.values()) == {CloneState.STARTING if again else CloneState.STOPPED}
+
+
 def test_a_worker_that_is_killed_and_two_at_once_do_it_once(world: World, migrated_app: Flask) -> None:
     world.die(world.nodes[0])
     operation = last().id

@@ -251,3 +251,10 @@ def test_one_that_waits_there_can_still_be_deleted(chief: User, node_id: int) ->
     work(give_up(chief, node_id, "wait", "wait"))
     ids = db.session.scalars(select(Clone.id).where(Clone.node_id == node_id)).all()
     assert len(actions.delete(chief, ids).done) == len(ids) and not there(node_id)
+
+
+@one
+def test_volatile_ones_that_are_not_made_again_do_not_wait(chief: User, node_id: int) -> None:
+    change(Base, remakes=False)
+    work(give_up(chief, node_id, "wait", "wait"))
+    assert there(node_id) == {"pc"}
