@@ -2,7 +2,7 @@
 
 from ravada_web.services.clones import return_work
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
-from ravada_web.services.lifecycle import giving_up_work
+from ravada_web.services.lifecycle import fencing, giving_up_work
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
@@ -47,6 +47,16 @@ def give_up(operation_id: int, attempt: int) -> None:
 def reconcile(operation_id: int, attempt: int) -> None:
     """End and remove what must not live again on a node that has returned."""
     run(operation_id, attempt, return_work.reconcile)
+
+
+def test_fence(operation_id: int, attempt: int) -> None:
+    """Ask a node's fence agent whether the node is on."""
+    run(operation_id, attempt, fencing.test)
+
+
+def turn_off(operation_id: int, attempt: int) -> None:
+    """Turn a node off by its fence agent."""
+    run(operation_id, attempt, fencing.turn_off)
 
 
 def thin() -> None:

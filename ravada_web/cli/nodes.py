@@ -8,7 +8,7 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import giving_up, known_off, removal, service_state
+from ravada_web.services.lifecycle import fencing, giving_up, known_off, removal, service_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 
@@ -110,6 +110,23 @@ def disable(name: str, shut_down: bool) -> None:
     """Disable a node: nothing new is placed or started there."""
     actor = administrator()
     service_state.set_service_state(actor, node_list.by_name(actor, name), "disabled", shut_down=shut_down)
+
+
+@group.command("fence")
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Turn it off: the power is cut. Ends when it is known to be off.")
+@click.option("--yes", is_flag=True, help="Do not ask for the node's name.")
+def fence(name: str, off: bool, yes: bool) -> None:
+    """Ask a node's fence agent for the power state, or turn the node off."""
+    actor = administrator()
+    node = node_list.by_name(actor, name)
+    if off:
+        typed = name if yes else click.prompt(f"{fencing.running_clones(node)} desktops run there. Name of the node")
+        operation = fencing.request_off(actor, node, typed)
+    else:
+        operation = fencing.request_test(actor, node)
+    (done,) = wait([operation.id], timeout=600)
+    click.echo(done.result["power"])
 
 
 @group.command("remove")

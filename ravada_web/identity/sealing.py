@@ -15,6 +15,7 @@ class Purpose(StrEnum):
     NODE_PASSWORD = "node password"  # noqa: S105  a purpose
     VIEWER_FILE = "viewer file"
     LINK_STATES = "link states"
+    FENCE = "fence agent"
     USERS_TABLE = "users table"
 
 

@@ -25,6 +25,7 @@ from ravada_web.models.clone import (
     Roster,
 )
 from ravada_web.models.console import Console, Ticket
+from ravada_web.models.fence import Fence
 from ravada_web.models.node import Access, Away, Level, Node, Observed, Pool, ServiceState, Trust
 from ravada_web.models.operation import (
     OVER,
@@ -64,6 +65,7 @@ __all__ = [
     "Console",
     "Decision",
     "Event",
+    "Fence",
     "FileKind",
     "Group",
     "GroupMember",

@@ -16,7 +16,7 @@ from ravada_web.web.installation import first_steps
 from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
 from ravada_web.web.monitoring import alerts
-from ravada_web.web.nodes import giving_up
+from ravada_web.web.nodes import fencing, giving_up
 from ravada_web.web.nodes import views as nodes
 from ravada_web.web.operations import jobs, probes, workers
 from ravada_web.web.operations import views as operations
@@ -35,6 +35,7 @@ TOPICS = (
     account,
     desktops,
     nodes,
+    fencing,
     joining,
     guide,
     pools,

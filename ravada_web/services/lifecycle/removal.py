@@ -7,6 +7,7 @@ from ravada_web.messages import message
 from ravada_web.models import (
     Base,
     Clone,
+    Fence,
     Node,
     Observed,
     Remains,
@@ -41,6 +42,7 @@ def remove(actor: User, node: Node) -> None:
                 raise Conflict(message("nodes.has_replicas", node=node.name))
             for replica in session.scalars(select(Replica).where(Replica.node_id == node.id)):
                 session.delete(replica)
+        session.execute(delete(Fence).where(Fence.node_id == node.id))
         session.execute(delete(Remains).where(Remains.node_id == node.id))
         events.record(session, actor, "remove", node, f"{node.address}:{node.port}")
         session.delete(node)

@@ -165,7 +165,16 @@ class PreparedBase(Subject):
         session.get_one(Base, operation.base_id).state = BaseState.PREPARING
 
 
+class Once(Subject):
+    """A node's power: what a person asked for at one moment is not done at another."""
+
+    def resume(self, _session: Session, _operation: Operation) -> None:
+        """Raises Conflict: it is asked for anew, by who may."""
+        raise Conflict(message("fencing.no_retry"))
+
+
 NO_ROWS = Subject()
+ONCE = Once()
 # A node before it serves: one operation works on it at a time.
 JOINING_NODE = Subject()
 PREPARED_BASE = PreparedBase()

@@ -10,7 +10,7 @@ from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys, identity
-from ravada_web.services.lifecycle import known_off, orphans, removal, service_state
+from ravada_web.services.lifecycle import fencing, known_off, orphans, removal, service_state
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import settings as node_settings
@@ -61,6 +61,7 @@ def node(node_id: int) -> Response:
         pools=storage_overview.of_node(node),
         replicas=replicas.on_node(me(), node),
         left=orphans.listing(me(), node),
+        fence=fencing.fence_of(me(), node),
         events=history,
         span=span,
         ranges=[] if wants_fragment() else node_history.ranges(node_history.history(node, span)),
