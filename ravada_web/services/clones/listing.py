@@ -47,7 +47,7 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
         if value:
             query = query.where(column == value)
     if filters.owner:
-        query = query.where(Clone.owner.has(user_names.named_like(filters.owner)))
+        query = query.where(Clone.owner.has(user_names.named_like(viewer, filters.owner)))
     if filters.search:
         query = query.where(Clone.name.icontains(filters.search, autoescape=True))
     # A line of the list shows nothing of these.

@@ -69,7 +69,7 @@ def place_and_write(session: Session, actor: User, request: Request, among: Sele
     `among` are the ids of the nodes that may be chosen, where not all are.
     """
     hold_lock(session, "placement")
-    base, owner = _checked(session, request)
+    base, owner = _checked(session, actor, request)
     _require_within_quota(session, actor, owner, base, request)
     version = _version(session, base)
     choice = placement_choice.choose(session, base, version, request.count, request.start_after, among)
@@ -83,7 +83,7 @@ def place_and_write(session: Session, actor: User, request: Request, among: Sele
     return decision
 
 
-def _checked(session: Session, request: Request) -> tuple[Base, User]:
+def _checked(session: Session, actor: User, request: Request) -> tuple[Base, User]:
     wrong = {}
     most = settings().clones_per_request
     base = session.get(Base, request.base_id)
@@ -94,7 +94,8 @@ def _checked(session: Session, request: Request) -> tuple[Base, User]:
         wrong["prefix"] = message("clones.prefix_malformed")
     if base is None or base.current is None:
         wrong["base_id"] = _no_base()
-    if owner is None or not owner.active:
+    # One whom the actor may not know of is as one who does not exist.
+    if owner is None or not owner.active or not users.knows(actor, owner.id):
         wrong["owner"] = message("clones.no_active_user")
     if wrong or base is None or owner is None:
         raise InvalidInput(wrong)

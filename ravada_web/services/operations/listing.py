@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select, true
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import NotFound
@@ -46,7 +46,7 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Operation]:
         if value:
             query = query.where(column == value)
     if filters.user:
-        query = query.where(Operation.user.has(and_(user_names.named_like(filters.user), scopes.people(viewer))))
+        query = query.where(Operation.user.has(user_names.named_like(viewer, filters.user)))
     if filters.search:
         query = query.where(mentions(Operation.title, filters.search))
     return paginate(query.order_by(Operation.id.desc()), page)

@@ -22,7 +22,9 @@ def suggestions(viewer: User, text: str) -> Sequence[str]:
     return db.session.scalars(query).all()
 
 
-def named_like(text: str) -> ColumnElement[bool]:
-    """The user of that name; where there is none, those with the text in their name."""
-    exact = select(User.id).where(meant_by(text)).correlate(None)
-    return meant_by(text) | (~exact.exists() & User.name.icontains(text, autoescape=True))
+def named_like(viewer: User, text: str) -> ColumnElement[bool]:
+    """Of the users that the viewer may know of the one of that name; where there is none, those with the text in their
+    name. One whom the viewer may not know of makes no difference."""
+    known = scopes.people(viewer)
+    exact = select(User.id).where(meant_by(text), known).correlate(None)
+    return known & (meant_by(text) | (~exact.exists() & User.name.icontains(text, autoescape=True)))

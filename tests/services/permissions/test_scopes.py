@@ -385,3 +385,20 @@ def test_a_nodes_bases_are_those_that_the_operator_is_given(people: People) -> N
     operator_scopes.set_scope(people.administrator, people.operator, [], [right])
     assert [row.replica.version.base_id for row in replicas.on_node(people.operator, first)] == [right]
     assert replicas.on_node(people.operator, second) == []
+
+
+def test_whether_a_user_outside_of_the_scope_exists_is_not_told(people: People, house: House) -> None:
+    """Neither by a request for them, nor by what a list filtered by their name leaves out."""
+    operator = give(people, base_ids=(house.left,))
+    name = people.user.name
+    stranger = users.create(None, name[:2], Role.USER)[0].name
+    said = []
+    for owner in (stranger, stranger.upper(), "nobody-at-all"):
+        with pytest.raises(InvalidInput) as refused:
+            clone_requests.request_clones(operator, Request(house.left, 1, "mine", owner))
+        said.append(refused.value.fields)
+    assert said[0] == said[1] == said[2]
+    assert clone_requests.request_clones(operator, Request(house.left, 1, "mine", name))
+    for text in (stranger, name[:3]):
+        found = clone_list.listing(operator, clone_list.Filters(owner=text)).items
+        assert {clone.owner.name for clone in found} == {name}
