@@ -163,3 +163,16 @@ class CloneNic(db.Model):
     clone_id: Mapped[int] = mapped_column(ForeignKey("clones.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     mac: Mapped[str] = mapped_column(String(17), unique=True)
+
+
+class CloneCopy(db.Model):
+    """A copy of a persistent clone's disks on another node than its own, as old as `made_at`. Its own ones stay the
+    only ones that it is started from, until somebody who knows its node to be off decides otherwise."""
+
+    __tablename__ = "clone_copies"
+    id: Mapped[Id]
+    clone_id: Mapped[int] = mapped_column(ForeignKey("clones.id", ondelete="CASCADE"), index=True)
+    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    made_at: Mapped[Moment] = mapped_column(default=now)
+
+    node: Mapped[Node] = relationship()

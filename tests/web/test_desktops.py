@@ -10,10 +10,26 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import Base, Clone, CloneState, Node, Observed, Operation, Pool, Trust, User, now
+from ravada_web.messages import NOTHING, message
+from ravada_web.models import (
+    Away,
+    Base,
+    Clone,
+    CloneCopy,
+    CloneState,
+    Decision,
+    Node,
+    Observed,
+    Operation,
+    Pool,
+    Trust,
+    User,
+    now,
+)
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.consoles import screenshots
+from ravada_web.services.transaction import transaction
 from ravada_web.web.filters import ago
 from tests.conftest import People
 from tests.support.factories import change
@@ -272,3 +288,29 @@ def test_the_screen_of_a_paused_one_says_so_and_resumes_it(world: World, sign_in
     assert text.count('data-state="paused"') == 2 and "Resume" in text and "Paused" in text
     client.post(f"/desktops/{world.mine}/launch")
     assert db.session.get_one(Clone, world.mine).state == CloneState.STARTING
+
+
+def test_a_persistent_one_says_what_copies_there_are_and_how_old(world: World, sign_in: SignIn) -> None:
+    client = sign_in("user")
+    assert "None: it exists on its host alone" in client.get(f"/clones/{world.mine}").text
+    with transaction() as session:
+        made = {"clone_id": world.mine, "node_id": world.nodes[1]}
+        session.add_all(CloneCopy(**made, made_at=now() - timedelta(hours=age)) for age in (5, 2))
+    text = client.get(f"/clones/{world.mine}").text
+    assert text.index("2 h ago</time>") < text.index("5 h ago</time>")
+    change(Clone, volatile=True)
+    assert "Copies elsewhere" not in client.get(f"/clones/{world.mine}").text
+
+
+def test_one_that_is_made_again_says_so_before_and_after(world: World, sign_in: SignIn) -> None:
+    client, why = sign_in("user"), message("clones.being_made_again", node="n1")
+    change(Clone, state=CloneState.UNREACHABLE, volatile=True, reason=why)
+    change(Node, observed=Observed.DOWN, away=Away.SILENT)
+    for address in ("/", f"/clones/{world.mine}", f"/console/{world.mine}"):
+        assert "Host n1 failed. This desktop is being made again" in client.get(address).text, address
+    assert "Your data is safe" not in client.get(f"/console/{world.mine}").text.split('id="console-card"')[1]
+    change(Node, observed=Observed.UP, away=Away.NONE)
+    change(Clone, state=CloneState.RUNNING, reason=NOTHING)
+    change(Decision, why=message("clones.made_again", node="n1", died_at=now()))
+    for address in ("/", f"/clones/{world.mine}", f"/console/{world.mine}"):
+        assert "Made again on another host since host n1 failed" in client.get(address).text, address

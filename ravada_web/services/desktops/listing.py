@@ -8,9 +8,10 @@ from sqlalchemy import select, update
 
 from ravada_web.extensions import db
 from ravada_web.messages import Message, message
-from ravada_web.models import Base, Cause, Clone, Remains, User
+from ravada_web.models import Base, Cause, Clone, CloneCopy, Remains, User
 from ravada_web.services.audit import events
 from ravada_web.services.audit.events import Line
+from ravada_web.services.clones import copies
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.desktops import cards
 from ravada_web.services.desktops.cards import Desktop
@@ -36,11 +37,12 @@ class FrontPage:
 
 @dataclass(frozen=True)
 class ClonePage:
-    """A clone and its card; `decision` placed it (None where it is not known, or not for the viewer), `events` are
-    what has happened, for those alone who see everybody's clones."""
+    """A clone and its card; `copies` of it on other nodes, the newest first; `decision` placed it (None where it is not
+    known, or not for the viewer), `events` are what has happened, for those alone who see everybody's clones."""
 
     clone: Clone
     desktop: Desktop
+    copies: Sequence[CloneCopy]
     decision: dict[str, Any] | None
     events: Sequence[Line]
 
@@ -73,6 +75,7 @@ def clone_page(viewer: User, clone_id: int) -> ClonePage:
     return ClonePage(
         clone=clone,
         desktop=cards.card(viewer, clone),
+        copies=() if clone.volatile else copies.copies_of(clone),
         decision=clone_list.why(viewer, clone) if manages else None,
         events=events.recent(viewer, "clone", clone_id) if manages else (),
     )
