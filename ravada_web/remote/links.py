@@ -14,7 +14,8 @@ from ravada_web.clock import now
 from ravada_web.guard import guarded
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.remote import failures, ssh
-from ravada_web.remote.errors import LinksTaken, RemoteError
+from ravada_web.remote.errors import DeadlineExceeded, LinksTaken, NodeUnreachable, RemoteError
+from ravada_web.remote.knock import Knock
 from ravada_web.remote.ssh_log import SshLog
 from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
 
@@ -54,6 +55,9 @@ class Link:
         self._delay = 0.0
         self._log: SshLog | None = None
         self._said = b""
+        # Nothing answered the last time: no ssh is started for it before anything does.
+        self._silent = False
+        self._knock: Knock | None = None
 
     @property
     def starting(self) -> bool:
@@ -64,6 +68,27 @@ class Link:
     def due(self) -> bool:
         """Whether it has no process and may have one now."""
         return self._process is None and time.monotonic() >= self.retry_at
+
+    def is_answered(self) -> bool:
+        """Whether starting it is worth an ssh, and a place among those that start: not while its node is silent. It
+        returns at once."""
+        if not self._silent:
+            return True
+        self._knock = self._knock or Knock(self.target.host, self.target.port)
+        answer = self._knock.answer
+        if answer is None:
+            return False
+        self._end_knock()
+        self._silent = not answer
+        if not answer:
+            node = self.target
+            self._set_state(False, message("remote.no_answer", name=node.name, host=node.host, port=node.port))
+        return answer
+
+    def _end_knock(self) -> None:
+        if self._knock is not None:
+            self._knock.close()
+            self._knock = None
 
     def start(self) -> None:
         """Start the connection; returns at once."""
@@ -118,6 +143,7 @@ class Link:
         self._delay = 0.0 if good else self._delay
         self._put_off()
         error = error or failures.classify(self.target, self._reported(), self._said)
+        self._silent = error is not None and _is_silence(error)
         self._set_state(False, (error or failures.closed(self.target, self._said)).message)
         self.stop()
 
@@ -137,6 +163,7 @@ class Link:
 
     def stop(self) -> None:
         """End the process, if any, and remove its sockets."""
+        self._end_knock()
         if self._process is not None:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -202,7 +229,8 @@ class LinkKeeper:
 
     def _start_some(self) -> None:
         room = STARTING_AT_ONCE - sum(link.starting for link in self._links.values())
-        due = sorted((link for link in self._links.values() if link.due), key=lambda link: link.retry_at)
+        waiting = (link for link in self._links.values() if link.due and link.is_answered())
+        due = sorted(waiting, key=lambda link: link.retry_at)
         for link in due[: max(0, room)]:
             with guarded(link.fail, node=link.target.name):
                 link.start()
@@ -213,6 +241,13 @@ class LinkKeeper:
             link.stop()
         self._links.clear()
         self._lock.close()
+
+
+def _is_silence(error: RemoteError) -> bool:
+    """Whether a connection ended since nothing answered any more."""
+    if isinstance(error, NodeUnreachable):
+        return error.code == "timeout" or error.message.kind == "remote.stopped_answering"
+    return isinstance(error, DeadlineExceeded)
 
 
 def renew_link(workspace: Workspace, target: Target, after: float = RENEW_SECONDS) -> None:

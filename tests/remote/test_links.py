@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from ravada_web.remote import links
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import DeadlineExceeded, LinksTaken
 from ravada_web.remote.links import LinkKeeper, LinkState, link_is_up
@@ -139,6 +141,42 @@ def test_a_node_that_falls_silent_is_given_up_by_keepalive(keeper: LinkKeeper, p
     state = wait_for(keeper, place, False)
     assert time.monotonic() - began < 8
     assert "stopped answering" in str(state.reason)
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port whose queue is full: it answers no knock."""
+    with ExitStack() as held:
+        server = held.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        port = int(server.getsockname()[1])
+        for _filler in range(4):
+            filler = held.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+def test_silent_nodes_keep_no_other_from_its_link(
+    place: Place, far_socket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "STARTING_AT_ONCE", 1)
+    keeper = LinkKeeper(place.workspace, remote_socket=far_socket)
+    try:
+        with silent_port() as port:
+            dark = [replace(place.target, node_id=number, name=f"dark{number}", port=port) for number in (11, 12, 13)]
+            with monkeypatch.context() as hasty:
+                hasty.setattr(links, "START_SECONDS", 0.2)
+
+                def all_tried() -> bool:
+                    return all("Connecting" not in str(state.reason) for state in keeper.reconcile(dark).values())
+
+                wait_until(all_tried, 30, "all were tried once")
+            wait_until(lambda: keeper.reconcile([*dark, place.target])[7].up, 15, "the other one is up")
+            assert len(processes_of(place.workspace.run_dir)) == 1, "and no ssh waits for the silent ones"
+    finally:
+        keeper.close()
 
 
 def test_retries_are_spaced_out(keeper: LinkKeeper, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
