@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from sqlalchemy import make_url
 
 from jobs.handing_over import hand_over
 from ravada_web import ROOT, closed_homes, system_users
@@ -78,6 +79,15 @@ def _require_access(user: SystemUser, settings: Settings, needed: Sequence[Path]
         folders = certificate | {each.parent for each in certificate if each}
         if path not in folders and path != socket and not os.access(path, READ, effective_ids=True):
             raise CannotRun(f"The user {user.name} cannot read {path}. To let others: chmod -R o+rX {path}")
+    database = make_url(settings.database_url)
+    if database.drivername.startswith("sqlite") and database.database and not settings.has_own_database:
+        file = Path(database.database)
+        for path in (file.parent, *([file] if file.exists() else [])):
+            if not os.access(path, os.W_OK, effective_ids=True):
+                raise CannotRun(
+                    f"The user {user.name} cannot write {path}, where RAVADA_DATABASE_URL has the database. "
+                    f"To let it: chgrp {system_users.GROUP} {path}; chmod g+rwX {path}"
+                )
     if socket and socket.exists() and not os.access(socket, os.W_OK, effective_ids=True):
         raise CannotRun(
             f"The user {user.name} may not use the socket {socket}. To let it, and the workers: "

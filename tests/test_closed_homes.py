@@ -75,6 +75,16 @@ def test_the_topmost_closed_folder_is_found(home: Path) -> None:
     assert closed_above([Path("/usr/bin"), Path("/")]) == {}
 
 
+def test_a_system_that_lets_nobody_hide_a_home_says_what_to_do(home: Path) -> None:
+    bare = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    command = [*bare, sys.executable, "-c", SEEN, str(home), str(home / "product")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "CannotRun: Only its owner may enter" in last, done.stderr
+    assert "Operation not permitted" in last and f"Move what is below it elsewhere ({home / 'product'})" in last
+    assert "chmod o+x" in last
+
+
 def test_a_home_that_is_needed_itself_is_refused_in_one_sentence(home: Path) -> None:
     command = [sys.executable, "-c", SEEN, str(home), str(home), str(home / "product")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
