@@ -172,6 +172,12 @@ def test_each_process_runs_as_a_user_of_its_own(product: Product) -> None:
         name: expected.get(name, "ravada-work") for name in {name_of(pid) for pid in users}
     }
     assert set(users.values()) == {"ravada-web", "ravada-work", "ravada-redis"}
+    for pid in users:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        assert (status["NoNewPrivs"], int(status["CapEff"], 16), int(status["CapPrm"], 16)) == ("1", 0, 0)
+        assert 0 not in map(int, status["Groups"].split())
+        assert len(set(status["Uid"].split())) == len(set(status["Gid"].split())) == 1, "there is no way back"
 
 
 REACHED = """
