@@ -222,10 +222,10 @@ def test_what_is_in_one_links_way_is_its_own_state_and_no_other_suffers(
     def states() -> dict[int, LinkState]:
         return keeper.reconcile([odd, place.target])
 
-    wait_until(lambda: states()[7].up and states()[8].reason.kind != "remote.link_starting", 15, "the other one is up")
+    wait_until(lambda: states()[7].up and states()[8].reason.kind != "remote.link_starting", 60, "the other one is up")
     assert not states()[8].up
     in_the_way.rmdir()
-    wait_until(lambda: states()[8].up, 15, "it is up once nothing is in its way")
+    wait_until(lambda: states()[8].up, 60, "it is up once nothing is in its way")
 
 
 def test_this_host_needs_no_link(keeper: LinkKeeper, place: Place) -> None:

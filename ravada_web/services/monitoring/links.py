@@ -14,6 +14,7 @@ from ravada_web.models import Node, Observed
 from ravada_web.remote import presence
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.target import Target
+from ravada_web.services.batches import batched
 from ravada_web.services.monitoring import rounds
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.probe import WAVE_SECONDS, manner_of
@@ -21,6 +22,8 @@ from ravada_web.services.monitoring.recording import record
 from ravada_web.services.operations import outbox
 
 AT_ONCE = 512
+# So many deaths are written by one transaction: others want to write, too.
+LOT = 50
 # So long an address may be silent, or refuse: time for a second try of TCP, and for an sshd to be restarted.
 SILENT_SECONDS = 1.5
 # The job that checks nodes, by its dotted name; what is not begun by then is done by a round of checks.
@@ -34,8 +37,9 @@ def broke(lost: Collection[Target]) -> None:
     here = [target for target in lost if target.node_id in numbers]
     alive: list[int] = []
     for lot in _asked(here):
-        if dead := [_death(target, fault, numbers[target.node_id]) for target, fault in lot if fault is not None]:
-            record(dead)
+        dead = [_death(target, fault, numbers[target.node_id]) for target, fault in lot if fault is not None]
+        for some in batched(dead, LOT):
+            record(some)
         alive += [target.node_id for target, fault in lot if fault is None]
     check_first(alive)
 
