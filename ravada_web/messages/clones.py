@@ -56,7 +56,7 @@ TEXTS: dict[str, Template] = {
         "%(place)s of %(count)s waiting."
     ),
     "clones.made_again": N_(
-        "Made again on another host since host %(node)s failed on %(died_at)s. What was in the former one is gone."
+        "Made again on another host because host %(node)s failed on %(died_at)s. What was in the former one is gone."
     ),
     "clones.title_remake": N_("Make the volatile clones of %(node)s again on other nodes"),
     "clones.remade_so_far": N_("%(done)s of %(count)s made again; %(waiting)s waiting for room."),

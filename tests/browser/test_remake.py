@@ -22,11 +22,11 @@ def test_a_user_is_in_the_new_desktop_without_a_click(open_as: Opener, cluster: 
     died.kill()
     expect(page.locator(".console.is-connected")).not_to_be_attached(timeout=30_000)
     told = page.locator("[data-state=made-again]")
-    expect(told).to_contain_text(f"since host {died.name} failed", timeout=60_000)
+    expect(told).to_contain_text(f"because host {died.name} failed", timeout=60_000)
     expect(page.locator(".console.is-connected")).to_be_attached(timeout=60_000)
     wait_shown(page, f"name: {clone.name}")
     card = listed.locator(f"#desktop-{clone.id}")
-    expect(card).to_contain_text(f"since host {died.name} failed")
+    expect(card).to_contain_text(f"because host {died.name} failed")
     expect(card).to_have_attribute("data-state", "running")
     assert axe(page) == []
     page.get_by_role("button", name="OK").click()

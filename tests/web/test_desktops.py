@@ -313,4 +313,4 @@ def test_one_that_is_made_again_says_so_before_and_after(world: World, sign_in: 
     change(Clone, state=CloneState.RUNNING, reason=NOTHING)
     change(Decision, why=message("clones.made_again", node="n1", died_at=now()))
     for address in ("/", f"/clones/{world.mine}", f"/console/{world.mine}"):
-        assert "Made again on another host since host n1 failed" in client.get(address).text, address
+        assert "Made again on another host because host n1 failed" in client.get(address).text, address

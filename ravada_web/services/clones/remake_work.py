@@ -212,10 +212,10 @@ def _settle(session: Session, row: Operation) -> None:
     of_ours = Clone.decision_id.in_(row.result["decisions"])
     coming = Clone.state.in_(MAKING) | ((Clone.state == CloneState.STOPPED) & Clone.start_after)
     making = session.scalar(select(func.count()).select_from(Clone).where(of_ours, coming)) or 0
+    done, count = placed - making, placed + waiting
+    row.message = message("clones.remade_so_far", done=done, count=count, waiting=waiting) if count else NOTHING
     if waiting or making:
-        done, count = placed - making, placed + waiting
         row.progress = 100 * done // count
-        row.message = message("clones.remade_so_far", done=done, count=count, waiting=waiting)
         if waiting and row.watched_until and has_come(row.watched_until, WAITS):
             end(session, row, OperationState.FAILED, message("clones.no_room_for_long", count=waiting))
         return

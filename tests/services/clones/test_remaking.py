@@ -105,7 +105,7 @@ def test_they_are_the_same_rows_elsewhere_with_nothing_of_the_former_ones(world:
     assert not former & {clone.uuid for clone in rows}
     assert not macs & {nic.mac for clone in rows for nic in clone.nics} and all(len(row.nics) == 1 for row in rows)
     assert {(clone.state, clone.start_after, clone.started_at) for clone in rows} == {("requested", True, None)}
-    assert all("since host n1 failed" in str(clone.decision and clone.decision.why) for clone in rows)
+    assert all("because host n1 failed" in str(clone.decision and clone.decision.why) for clone in rows)
     left = db.session.scalars(select(Remains)).all()
     assert {(row.uuid, row.node_id, row.cause) for row in left} == {
         (one, world.nodes[0], Cause.MADE_AGAIN) for one in former
