@@ -111,6 +111,7 @@ test-others:
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
 
 test-labs:
+	$(BIN)/python -m tests.lab.trees
 	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2
 
 clock-others:

@@ -87,10 +87,17 @@ def _join(place: Place, options: Options) -> None:
     elif not _node(place).access:
         # Where we are not let in, this says why.
         wait([inspection.request_inspection(administrator(), _node(place)).id], timeout=120)
-    codes = [finding.code for finding in remedies.remedies(_node(place))]
-    if options.install and codes:
-        wait([remedies.request_fix(administrator(), _node(place), codes).id], timeout=1800)
+    if options.install:
+        _fix(place)
     _verify(_node(place), options)
+
+
+def _fix(place: Place) -> None:
+    """Fix what can be fixed, each once: a host that has just been given its libvirt lacks a pool and a network."""
+    tried: set[str] = set()
+    while codes := [item.code for item in remedies.remedies(_node(place)) if item.code not in tried]:
+        wait([remedies.request_fix(administrator(), _node(place), codes).id], timeout=1800)
+        tried.update(codes)
 
 
 def _known(place: Place) -> Node | None:

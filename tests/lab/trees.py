@@ -1,16 +1,26 @@
-"""Debian's files, for hosts that boot: this machine's own, which is a Debian 12."""
+"""Debian's files, for hosts that boot: this machine's own, which is a Debian 12, and Debian 13 from its mirror.
 
+`python -m tests.lab.trees` fetches the latter; it is kept in var/trees.
+"""
+
+import fcntl
+import hashlib
 import os
 import shutil
+import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from ravada_web import ROOT
+from ravada_web.services.joining.checks.commands import _PACKAGES
 from tests.lab.files import QEMU_CONF
+from tests.lab.lab import missing_requirements
 from tests.lab.node import shell
 
 # Marks a folder of an overlay that hides what is below it.
 OPAQUE = "trusted.overlay.opaque"
+TREES = ROOT / "var" / "trees"
 UNITS = Path("etc/systemd/system")
 NO_UNITS = ("console-getty.service", "getty@tty1.service", "systemd-resolved.service", "systemd-timesyncd.service")
 DEFAULT_NETWORK = Path("usr/share/libvirt/networks/default.xml")
@@ -45,7 +55,7 @@ class Tree:
         for unit in NO_UNITS:
             (root / UNITS / unit).symlink_to("/dev/null")
         shell("chroot", root, "systemctl", "--quiet", "enable", *self.units)
-        if (root / "etc/libvirt").is_dir():
+        if (self.folder / "var/lib/libvirt").is_dir():
             self._furnish_libvirt(root)
 
     def _furnish_libvirt(self, root: Path) -> None:
@@ -74,3 +84,50 @@ DEBIAN_12 = Tree(
      "var/log", "var/tmp"),
     ("ssh.service", "systemd-networkd.service", "libvirtd.service", "libvirt-guests.service"),
 )  # fmt: skip
+
+# What the bare Debian 13 has, and what it is to install when it is joined: packages that lie ready, for want
+# of a mirror. Fast writes, and nothing that only people read: it is all thrown away.
+BARE = "systemd,systemd-sysv,dbus,iproute2,openssh-server,libpam-systemd"
+TO_INSTALL = " ".join(_PACKAGES["debian"][what] for what in ("libvirt", "tools", "firewall"))
+APT = 'Acquire::Retries "0";\nBinary::apt-get::APT::Keep-Downloaded-Packages "true";\n'
+DPKG = "force-unsafe-io\nforce-confold\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n"
+DPKG += "path-exclude=/usr/share/locale/*\n"
+RECIPE = (BARE, TO_INSTALL, APT, DPKG, QEMU_CONF)
+
+
+def debian_13() -> Tree:
+    """A bare Debian 13. Raises FileNotFoundError where it has not been fetched."""
+    folder = TREES / f"debian-13-{hashlib.sha256(repr(RECIPE).encode()).hexdigest()[:12]}"
+    return Tree(folder, ("var/log",), ("ssh.service", "systemd-networkd.service"))
+
+
+def fetch() -> None:
+    """Have the Debian 13 there, once for all who ask at the same time."""
+    TREES.mkdir(parents=True, exist_ok=True)
+    with (TREES / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not debian_13().folder.is_dir():
+            _make(debian_13().folder)
+
+
+def _make(folder: Path) -> None:
+    half = folder.with_name("half")
+    shutil.rmtree(half, ignore_errors=True)
+    shell("mmdebstrap", "--quiet", "--variant=minbase", f"--include={BARE}", "trixie", half)
+    (half / "etc/apt/apt.conf.d/90lab").write_text(APT)
+    (half / "etc/dpkg/dpkg.cfg.d/90lab").write_text(DPKG)
+    (half / "etc/resolv.conf").unlink(missing_ok=True)
+    shutil.copy("/etc/resolv.conf", half / "etc/resolv.conf")
+    shell("chroot", half, "apt-get", "update", "-qq")
+    shell(
+        "chroot", half, "apt-get", "install", "-qq", "--download-only", "--no-install-recommends", *TO_INSTALL.split()
+    )
+    (half / "etc/libvirt").mkdir()
+    (half / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+    half.rename(folder)
+
+
+if __name__ == "__main__":
+    if reason := missing_requirements():
+        sys.exit(f"The lab cannot run here: {reason}")
+    fetch()
