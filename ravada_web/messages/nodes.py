@@ -23,6 +23,9 @@ TEXTS: dict[str, Template] = {
     "nodes.give_up_master": N_("The master cannot be given up: the product runs there."),
     "nodes.given_up_by": N_("by %(name)s: it will not come back"),
     "nodes.given_up_with": N_("with its node %(node)s, which will not come back"),
+    "nodes.title_orphans": N_("Look for orphans on %(node)s"),
+    "nodes.ignored": N_("%(name)s, an orphan there"),
+    "nodes.not_up_now": N_("%(node)s is not up. Try again once it is."),
     "nodes.choose": N_("Choose one."),
     "nodes.has_clones_away": Plural(
         "Node %(node)s has %(count)s clone and is not responding. If it will not come back, give it up on its page.",

@@ -38,7 +38,7 @@ from ravada_web.models.operation import (
     attempt_id,
     operation_of,
 )
-from ravada_web.models.remains import DOOMED, Cause, Remains
+from ravada_web.models.remains import DOOMED, UNDECIDED, Cause, Remains
 from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession, name_key
 
@@ -48,6 +48,7 @@ __all__ = [
     "IN_WORK",
     "OVER",
     "ROUND_NOW",
+    "UNDECIDED",
     "USING_MEMORY",
     "Access",
     "Alert",

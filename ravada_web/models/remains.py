@@ -14,13 +14,16 @@ from ravada_web.models.types import Id, Moment, Name, Word, Words
 
 class Cause(StrEnum):
     """Why a clone lives on no more where it stood: it was deleted, or made again on another node, while its node was
-    away; or it was given up with its node."""
+    away; or it was given up with its node; or no row knows it any more (an orphan)."""
 
     DELETED = "deleted"
     MADE_AGAIN = "made_again"
     GIVEN_UP = "given_up"
+    UNKNOWN = "unknown"
 
 
+# Those that an administrator decides about, by hand.
+UNDECIDED = (Cause.GIVEN_UP, Cause.UNKNOWN)
 # Those that are ended and removed as soon as their node answers; what was given up is left to an administrator.
 DOOMED = (Cause.DELETED, Cause.MADE_AGAIN)
 
@@ -30,7 +33,7 @@ class Remains(db.Model):
     back to life. `files` are absolute paths; what the clone was is kept in words too.
 
     `attempts` to remove them were begun; after a failed one the next begins at `retry_at` (None: at the next check), or
-    when the node returns. `dismissed`: the owner has read what became of the desktop.
+    when the node returns. `dismissed`: the owner has read what became of the desktop; an orphan is to be ignored.
     """
 
     __tablename__ = "remains"

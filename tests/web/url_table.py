@@ -100,6 +100,8 @@ TABLE: dict[str, str] = {
     "GET /nodes/{node_id}/take-back":                     "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/take-back":                    "sign in | 403 | 403 | 403 | 409",
     "POST /nodes/{node_id}/left/{remains_id}/bring-back": "sign in | 403 | 403 | 403 | 404",
+    "POST /nodes/{node_id}/left/{remains_id}/ignore":     "sign in | 403 | 403 | 403 | 404",
+    "POST /nodes/{node_id}/left/look":                    "sign in | 403 | 403 | 403 | 303",
     "GET /nodes/{node_id}/left/{remains_id}/delete":      "sign in | 403 | 403 | 403 | 404",
     "POST /nodes/{node_id}/left/{remains_id}/delete":     "sign in | 403 | 403 | 403 | 404",
     "POST /nodes/{node_id}/rekey":                        "sign in | 403 | 403 | 403 | 409",

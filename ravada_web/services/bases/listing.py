@@ -21,6 +21,7 @@ from ravada_web.models import (
     OperationState,
     Replica,
     ReplicaState,
+    ServiceState,
     User,
 )
 from ravada_web.needs import Need, lacking
@@ -154,9 +155,9 @@ def listed(inspection: Operation) -> list[ListedLine]:
 
 
 def tab(viewer: User, base: Base) -> list[TabRow]:
-    """The Base tab: a line for every node that the viewer may know of, the master first."""
+    """The Base tab: a line for every node that the viewer may know of, the master first; none for one given up."""
     nodes = sorted(
-        db.session.scalars(select(Node).where(scopes.nodes(viewer))),
+        db.session.scalars(select(Node).where(scopes.nodes(viewer), Node.service_state != ServiceState.GIVEN_UP)),
         key=lambda node: (not node.is_master, natural(node.name)),
     )
     allowed = set(db.session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))

@@ -12,6 +12,7 @@ from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.facts import NodeFacts, read_networks
+from ravada_web.hypervisor.marks import Mark, marked
 from ravada_web.messages import message
 from ravada_web.models import BaseDisk, Clone, CloneState, FileKind, Operation, User
 from ravada_web.remote import overlays
@@ -42,6 +43,7 @@ class Plan:
     template_xml: str
     # By the clones' ids.
     identities: Mapping[int, CloneIdentity]
+    marks: Mapping[int, Mark]
     # For each of the base's files: the template, and the clones' files that are to be copies of it, by their ids.
     copies: Mapping[str, Mapping[int, str]]
 
@@ -65,7 +67,8 @@ def create(handle: Handle) -> None:
         handle.check()
         for clone_id, identity in _without(plan.identities, failures).items():
             with failures.guard(clone_id):
-                domains.define_all(connection, [for_clone(plan.template_xml, identity, facts)])
+                document = marked(for_clone(plan.template_xml, identity, facts), plan.marks[clone_id])
+                domains.define_all(connection, [document])
     made = [clone_id for clone_id in plan.clone_ids if clone_id not in failures]
     set_state(handle, made, CloneState.STOPPED)
     if to_start := [clone_id for clone_id in plan.to_start if clone_id not in failures]:
@@ -105,6 +108,7 @@ def _plan(handle: Handle) -> Plan | None:
             )
             for clone in batch
         },
+        marks={clone.id: Mark(version.base.name, version.id, clone.owner.name, clone.volatile) for clone in batch},
         copies={
             pools.in_pool(directory, template_name(file)): {clone.id: own(clone, file) for clone in batch}
             for file in version.files

@@ -1,4 +1,5 @@
-"""What was given up with a node, and stands there again when it answers: brought back as a desktop, or deleted."""
+"""What stands on a node and is nobody's desktop: given up with the node, or known by no row (an orphan). It is brought
+back as a desktop, ignored, or deleted."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -10,17 +11,22 @@ from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import (
+    UNDECIDED,
     Cause,
     Clone,
     CloneNic,
     CloneState,
     Node,
+    Observed,
+    Operation,
     Remains,
     Replica,
     User,
 )
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
@@ -29,18 +35,20 @@ def listing(viewer: User, node: Node) -> Sequence[Remains]:
     """All that clones left on the node, for those who may change nodes; nothing for others."""
     if not rights.can(viewer, "nodes.change"):
         return ()
-    return db.session.scalars(select(Remains).where(Remains.node_id == node.id).order_by(Remains.name)).all()
+    ignored = (Remains.cause == Cause.UNKNOWN) & Remains.dismissed
+    query = select(Remains).where(Remains.node_id == node.id, ~ignored)
+    return db.session.scalars(query.order_by(Remains.name)).all()
 
 
 def get(viewer: User, node: Node, remains_id: int) -> Remains:
-    """One of them, if it was given up. Raises NotFound, and NotAllowed."""
+    """One of them, if it is to be decided about. Raises NotFound, and NotAllowed."""
     rights.require(viewer, "nodes.change")
     return _held(db.session(), node, remains_id)
 
 
 def _held(session: Session, node: Node, remains_id: int) -> Remains:
     row = session.get(Remains, remains_id, populate_existing=True)
-    if row is None or row.node_id != node.id or row.cause != Cause.GIVEN_UP:
+    if row is None or row.node_id != node.id or row.cause not in UNDECIDED:
         raise NotFound(message("nodes.no_such_remains"))
     return row
 
@@ -93,3 +101,23 @@ def delete(actor: User, node: Node, remains_id: int) -> None:
         row = _held(session, node, remains_id)
         row.cause, row.attempts, row.retry_at = Cause.DELETED, 0, None
         events.record(session, actor, "delete_remains", row.node, message("nodes.to_be_deleted", name=row.name))
+
+
+def ignore(actor: User, node: Node, remains_id: int) -> None:
+    """Show an orphan no longer, as long as it stands there. Raises NotFound."""
+    rights.require(actor, "nodes.change")
+    with transaction() as session:
+        row = _held(session, node, remains_id)
+        row.dismissed = True
+        events.record(session, actor, "ignore_remains", row.node, message("nodes.ignored", name=row.name))
+
+
+def request_look(actor: User, node: Node) -> Operation:
+    """Have orphans looked for on the node. Raises Conflict where it does not answer."""
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    with transaction() as session:
+        if node.observed != Observed.UP:
+            raise Conflict(message("nodes.not_up_now", node=node.name))
+        title = message("nodes.title_orphans", node=node.name)
+        return operation_requests.request(session, "node_orphans", title, actor=actor, node=node)

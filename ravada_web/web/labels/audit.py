@@ -29,6 +29,7 @@ ACTIONS = {
     "given_up": _l("was given up"),
     "take_back": _l("took back"),
     "bring_back": _l("brought back"),
+    "ignore_remains": _l("chose to ignore"),
     "delete_remains": _l("requested deletion of"),
     "give_part": _l("limited access to:"),
     "known_off": _l("recorded as off"),

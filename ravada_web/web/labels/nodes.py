@@ -49,6 +49,7 @@ LEFT = {
     "deleted": _l("Deleted there as soon as the node answers"),
     "made_again": _l("Made again elsewhere: deleted there as soon as the node answers"),
     "given_up": _l("Given up with the node: kept there until you decide"),
+    "unknown": _l("An orphan: no desktop is known for it. Kept there until you decide"),
 }
 VIRTUALIZATION = {"kvm": _l("KVM"), "qemu": _l("emulated (QEMU)")}
 CHARTS = {

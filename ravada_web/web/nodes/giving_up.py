@@ -92,6 +92,22 @@ def bring_back(node_id: int, remains_id: int) -> ResponseReturnValue:
     return done(url_for("nodes.node", node_id=node_id), _("%(name)s is a desktop again.", name=clone.name))
 
 
+@blueprint.post("/<int:node_id>/left/<int:remains_id>/ignore")
+@needs("nodes.change")
+def ignore(node_id: int, remains_id: int) -> ResponseReturnValue:
+    """Show it no longer."""
+    orphans.ignore(me(), node_list.get(me(), node_id), remains_id)
+    return done(url_for("nodes.node", node_id=node_id), _("It is no longer listed."))
+
+
+@blueprint.post("/<int:node_id>/left/look")
+@needs("nodes.change")
+def look(node_id: int) -> ResponseReturnValue:
+    """Look for orphans."""
+    operation = orphans.request_look(me(), node_list.get(me(), node_id))
+    return done(url_for("operations.operation", operation_id=operation.id))
+
+
 @blueprint.get("/<int:node_id>/left/<int:remains_id>/delete")
 @needs("nodes.change")
 def confirm_delete(node_id: int, remains_id: int) -> Response:

@@ -15,6 +15,7 @@ from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.health import DomainState, NodeHealth
+from ravada_web.hypervisor.marks import Mark, marked
 from ravada_web.models import (
     Base,
     Cause,
@@ -26,6 +27,7 @@ from ravada_web.models import (
     Observed,
     Operation,
     OperationState,
+    Pool,
     Remains,
     Replica,
     Role,
@@ -34,7 +36,7 @@ from ravada_web.models import (
 from ravada_web.placement.starting import unserved
 from ravada_web.services.clones import actions, deletion_work, remains, return_work
 from ravada_web.services.clones.requests import Request, free_macs, free_names, request_clones
-from ravada_web.services.lifecycle import removal
+from ravada_web.services.lifecycle import orphan_work, orphans, removal
 from ravada_web.services.monitoring import probe
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.recording import record
@@ -320,3 +322,51 @@ def test_a_network_that_was_active_is_started_at_the_return_and_not_while_the_no
     record([answer])
     events = db.session.scalars(select(Event.text).where(Event.action == "mend")).all()
     assert [event.figures["names"] for event in events] == [list(started)] * bool(started)
+
+
+DESK = """<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>65536</memory><os><type>hvm</type></os>
+<devices><disk type='file' device='disk'><source file='{path}'/><target dev='vda'/></disk>
+<interface type='network'><mac address='52:54:00:00:00:0{number}'/><source network='default'/></interface></devices>
+</domain>"""
+
+
+def test_orphans_are_listed_and_are_brought_back_ignored_or_deleted_and_others_are_left(
+    chief: User, desks: list[int], host: libvirt.virConnect, pool: Path
+) -> None:
+    version = db.session.scalars(select(Replica.version_id)).one()
+    change(Pool, path=str(pool))
+    change(Node, observed=Observed.UP)
+    made = {}
+    for number, name in enumerate(["lost-1", "lost-2", "old-1", "foreign"]):
+        uuid = f"{number}0000000-0000-0000-0000-000000000000"
+        path = pool / (f"{name}.{uuid[:8]}.vda.qcow2" if name != "foreign" else "disk.qcow2")
+        xml = DESK.format(name=name, uuid=uuid, path=path, number=number)
+        made[name] = uuid
+        domains.define_all(host, [marked(xml, Mark("linux", version, "chief", False)) if "lost" in name else xml])
+    try:
+        operation = orphans.request_look(chief, node())
+        execution.run(operation.id, 1, orphan_work.look)
+        found = left()
+        assert {name: (row.cause, row.base_name, row.owner_name) for name, row in found.items()} == {
+            "lost-1": (Cause.UNKNOWN, "linux", "chief"),
+            "lost-2": (Cause.UNKNOWN, "linux", "chief"),
+            "old-1": (Cause.UNKNOWN, "", ""),
+        }
+        ids = {name: row.id for name, row in found.items()}
+        clone = orphans.bring_back(chief, node(), ids["lost-1"])
+        assert (clone.uuid, [nic.mac for nic in clone.nics]) == (made["lost-1"], ["52:54:00:00:00:00"])
+        orphans.ignore(chief, node(), ids["lost-2"])
+        with pytest.raises(Conflict):
+            orphans.bring_back(chief, node(), ids["old-1"])
+        orphans.delete(chief, node(), ids["old-1"])
+        assert [row.name for row in orphans.listing(chief, node())] == ["old-1"]
+        returns(host)
+        assert reconcile().state == OperationState.DONE
+        again = orphans.request_look(chief, node())
+        execution.run(again.id, 1, orphan_work.look)
+        assert set(left()) == {"lost-2"} and not orphans.listing(chief, node())
+        assert {"foreign", "lost-1", "lost-2"} <= set(domains.existing(host).values())
+        assert "old-1" not in domains.existing(host).values()
+    finally:
+        for uuid in made.values():
+            domains.undefine(host, uuid)
