@@ -11,7 +11,7 @@ import libvirt
 from ravada_web.hypervisor.domain_xml import read_disks, read_nvram
 from ravada_web.hypervisor.errors import HypervisorError, reading
 from ravada_web.hypervisor.tree import drop, parse
-from ravada_web.messages.foreign import is_name, printable
+from ravada_web.messages.foreign import is_name, printable, whole
 
 NAMESPACE = "urn:ravada-web:clone"
 ET.register_namespace("ravada", NAMESPACE)
@@ -89,4 +89,4 @@ def _mark(root: ET.Element) -> Mark | None:
     if element is None or not re.fullmatch(r"[0-9]{1,9}", element.get("version", "")):
         return None
     base, owner = (printable(element.get(name, ""))[:LONGEST_NAME] for name in ("base", "owner"))
-    return Mark(base, int(element.get("version", "")), owner, element.get("volatile") == "yes")
+    return Mark(base, whole(element.get("version", "")), owner, element.get("volatile") == "yes")
