@@ -14,7 +14,7 @@ from jobs.handing_over import hand_over
 from ravada_web import ROOT, closed_homes, system_users
 from ravada_web.config import Settings
 from ravada_web.errors import CannotRun
-from ravada_web.process import die_with
+from ravada_web.process import die_with, forgo_privileges
 from ravada_web.system_users import SystemUser, SystemUsers
 
 Run = Callable[[], None]
@@ -34,12 +34,17 @@ class Accounts:
         return partial(_run_as, self.users.web, run) if self.users else run
 
     def work(self, run: Run) -> Run:
-        """`run`, as the user of the ticker and all that touches no node."""
+        """`run`, as the user of the links, the ticker and the workers."""
         return partial(_run_as, self.users.work, run) if self.users else run
 
-    def nodes(self, run: Run) -> Run:
-        """`run`, as who reaches the nodes. The libvirt and the files of this very host are root's."""
-        return partial(_run_on_host, self.host, run) if self.local_master else self.work(run)
+    @property
+    def helped(self) -> SystemUser | None:
+        """Whom root helps where this host is a node itself; None where it is not, or everything is one's."""
+        return self.users.work if self.users and self.local_master else None
+
+    def root(self, run: Run) -> Run:
+        """`run`, as root, with the system in view as it is."""
+        return partial(_run_on_host, self.host, run)
 
     def redis(self, run: Run) -> Run:
         """`run`, as the user of the private Redis."""
@@ -102,6 +107,7 @@ def _run_as(user: SystemUser, run: Run) -> None:
 
 def _run_on_host(host: int | None, run: Run) -> None:
     closed_homes.leave(host)
+    forgo_privileges()
     run()
 
 

@@ -23,6 +23,7 @@ from ravada_web.config import Settings
 from ravada_web.errors import CannotRun
 from ravada_web.extensions import db, queues
 from ravada_web.gateway import __main__ as gateway
+from ravada_web.helper import serving as helper
 from ravada_web.process import set_name
 from ravada_web.web import serving
 
@@ -57,16 +58,17 @@ def load(app: Flask) -> None:
 
 def stages(app: Flask, settings: Settings, accounts: Accounts) -> list[list[Child]]:
     """The processes, in the order in which they start; they are stopped from the last stage on."""
-    redis = partial(_redis, settings, accounts)
+    redis, helped = partial(_redis, settings, accounts), accounts.helped
     return [
         [Child("redis", redis, answers=partial(_redis_answers, settings))] if settings.has_own_redis else [],
-        [Child("links", accounts.nodes(partial(links.run, app)))],
+        [Child("helper", accounts.root(partial(helper.run, settings.helper_dir, helped.uid)))] if helped else [],
+        [Child("links", accounts.work(partial(links.run, app)))],
         [
             Child("web", accounts.web(partial(serving.serve, app, settings.web_socket))),
             Child("gateway", partial(gateway.run, app, accounts.step_down_to_web)),
             Child("ticker", accounts.work(partial(ticker.run, app))),
             *(
-                Child(name, accounts.nodes(_worker(app, queue)), NICE.get(queue, 0))
+                Child(name, accounts.work(_worker(app, queue)), NICE.get(queue, 0))
                 for queue, count in WORKERS.items()
                 for name in _names(f"worker {queue}", count)
             ),

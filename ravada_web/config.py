@@ -221,6 +221,11 @@ class Settings(BaseSettings):
         return self.run_dir / "displays" / "displays.sock"
 
     @property
+    def helper_dir(self) -> Path:
+        """The folder of the sockets of the helper, which is root where this very host is a node."""
+        return self.run_dir / "helper"
+
+    @property
     def ssh_key(self) -> Path:
         """The product's own private key, made at setup."""
         return self.data / "ssh" / "id_ed25519"

@@ -79,6 +79,11 @@ def _cut(uri: str, cut: threading.Event) -> None:
     """End this process's connections to a libvirt behind a local socket: libvirt itself has no way to give up a call.
     Of another one nothing is cut."""
     cut.set()
+    cut_connections(uri)
+
+
+def cut_connections(uri: str) -> None:
+    """End this process's connections to the libvirt behind that local socket, also those that were never answered."""
     for path in parse_qs(urlsplit(uri).query).get("socket", []):
         cut_sockets(path)
 

@@ -94,7 +94,7 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
             machines=machines,
             firmwares=_firmwares(domain),
             networks=read_networks(connection),
-            pools=tuple(sorted(_pools(connection), key=lambda pool: pool.name)),
+            pools=tuple(sorted(read_pools(connection), key=lambda pool: pool.name)),
             displays=_enum(domain, "./devices/graphics/enum[@name='type']"),
             active_pools=read_active_pools(connection),
             offers=read_offers(connection, virt_type, machines, host, domain),
@@ -159,8 +159,8 @@ def _mib(size: int) -> int:
     return whole(min(size, MOST_BYTES)) // MIB
 
 
-def _pools(connection: libvirt.virConnect) -> list[PoolFacts]:
-    """The pools that are folders; one whose name or folder cannot be used again is passed over."""
+def read_pools(connection: libvirt.virConnect) -> list[PoolFacts]:
+    """The storage pools that are folders; one whose name or folder cannot be used again is passed over."""
     facts: dict[str, PoolFacts] = {}
     for pool in connection.listAllStoragePools():
         try:

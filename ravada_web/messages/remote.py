@@ -52,6 +52,8 @@ TEXTS: dict[str, Template] = {
     "remote.step_copy_within": N_("copying a file"),
     "remote.step_write_copy": N_("writing the copy"),
     "remote.unreadable": N_("%(step)s: the answer of %(name)s cannot be read."),
+    "remote.helper_away": N_("The helper that acts on %(name)s, this very host, does not answer: %(said)s"),
+    "remote.helper_unknown": N_("Ravada Web runs no such command on its own host. Run it there yourself, as root."),
     "remote.no_folder": N_("no such folder: %(paths)s"),
     "remote.too_much_output": N_("%(step)s on %(name)s wrote more than %(most_bytes)s and was stopped."),
     "remote.incomplete": N_("%(step)s: the answer of %(name)s ends early; it lacks %(parts)s."),

@@ -1,4 +1,5 @@
-"""Running a command on a node: over its link where there is one; a plain process where the node is this host."""
+"""Running a command on a node: over its link where there is one. Where the node is this very host, the helper runs it,
+which is root, or it is a plain process where there is no helper."""
 
 import math
 import os
@@ -10,12 +11,14 @@ from typing import IO
 
 from ravada_web.messages import Message, message
 from ravada_web.messages.foreign import printable
-from ravada_web.remote import failures, ssh
+from ravada_web.remote import failures, helper, ssh
 from ravada_web.remote.errors import CommandFailed, RemoteError, UnreadableAnswer
+from ravada_web.remote.helper import REFUSED, HelperProcess
 from ravada_web.remote.login_shells import after_mark, line_for
 from ravada_web.remote.pipes import Kept, Output, TooMuch, talk
 from ravada_web.remote.ssh_log import SshLog
 from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import Call
 
 # The far side stops a command by itself this much after we have given it up, so that none piles up there.
 GRACE_SECONDS = 2
@@ -38,6 +41,9 @@ class Process(subprocess.Popen[bytes]):
         super().__exit__(*error)  # type: ignore[arg-type]
         if self.log:
             self.log.close()
+
+
+Running = Process | HelperProcess
 
 
 def run(
@@ -93,13 +99,20 @@ def popen(
     stdout: int = subprocess.PIPE,
     bulk: bool = False,
     deadline: float | None = None,
-) -> Process:
+) -> Running:
     """Start a command on the node, with pipes for its output, in a process group of its own.
+
+    A helper of this host runs those that it knows, and what needs no right runs without it.
 
     Over SSH its output begins after login_shells.MARK. `bulk` gives it a connection of its own, so that a copy never
     delays the consoles on the link. With a `deadline` (seconds) the far side ends it by itself soon after, whatever
     becomes of us.
     """
+    asked = workspace.helper_socket if target.local and target.root else None
+    if asked:
+        if not isinstance(argv, Call):
+            raise CommandFailed(target.name, argv[0], REFUSED, message("remote.helper_unknown"))
+        return helper.start(asked, target, argv, stdin, stdout, deadline)
     control = None if bulk else workspace.control(target)
     log = None if target.local else SshLog()
     if log is None:
@@ -126,14 +139,17 @@ def far_words(target: Target, argv: Sequence[str], deadline: float | None) -> li
     return [*as_root, *IN_ENGLISH, *bound, *argv]
 
 
-def kill(process: "subprocess.Popen[bytes]") -> None:
+def kill(process: "subprocess.Popen[bytes] | HelperProcess") -> None:
     """End a process started here and all of its group; nothing happens to one that has ended."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        if isinstance(process, HelperProcess):
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def failure(target: Target, step: Message | str, process: Process, stderr: bytes, greeting: bytes = b"") -> RemoteError:
+def failure(target: Target, step: Message | str, process: Running, stderr: bytes, greeting: bytes = b"") -> RemoteError:
     """The error for a process that has ended with another status than 0, or whose login shell has not run the command.
 
     `greeting` is what was on its standard output before the command's own.

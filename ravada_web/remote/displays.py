@@ -11,6 +11,7 @@ from ravada_web.messages import message
 from ravada_web.messages.foreign import printable
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import DisplayGone, NodeUnreachable
+from ravada_web.remote.helper import open_display
 from ravada_web.remote.links import link_is_up
 from ravada_web.remote.target import Target, Workspace, checked_path
 
@@ -35,7 +36,7 @@ def display_opened(workspace: Workspace, target: Target, display: str) -> Iterat
     """
     checked_path(display)
     if target.local:
-        yield _connected(Path(display))
+        yield _here(workspace, target, display)
         return
     if not link_is_up(workspace, target):
         raise NodeUnreachable("lost", message("remote.link_down", name=target.name))
@@ -49,6 +50,16 @@ def display_opened(workspace: Workspace, target: Target, display: str) -> Iterat
         with suppress(NodeUnreachable):  # then it has ended by itself
             _mux(workspace, target, "cancel", local, display)
         local.unlink(missing_ok=True)
+
+
+def _here(workspace: Workspace, target: Target, display: str) -> socket.socket:
+    helper = workspace.helper_socket
+    if helper is None:
+        return _connected(Path(display))
+    try:
+        return open_display(helper, target, display)
+    except OSError as error:
+        raise DisplayGone(error) from error
 
 
 def _connected(path: Path) -> socket.socket:

@@ -11,7 +11,8 @@ from ravada_web.messages.foreign import LONGEST_PATH, MOST_BYTES, Nonsense, prin
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.reading import reading
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import FILE, FOLDER, IMAGE, SEEN, Kind, Place, Verb, known, matching, script
 
 FILES_SECONDS = 60.0
 # A path that is not there costs its own line, not the others'.
@@ -20,17 +21,29 @@ BLOCK = 512
 MOST_LISTED, MOST_FILES = 32 << 20, 200_000
 LONGEST_STAMP = 120
 _ENTRY = re.compile(rb"(?<![^\0])([0-9]{1,20}) ([0-9]{1,20}) ([^\0]+)")
-TREE = r'find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
-TEMPORARY = r'find "$@" -maxdepth 1 -name ".*op-[0-9]*" -print0 2>/dev/null || :'
+# Without a folder, find would list all that is there.
+TREE = r'[ $# = 0 ] || find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
+TEMPORARY = r'[ $# = 0 ] || find "$@" -maxdepth 1 -name ".*op-[0-9]*" -print0 2>/dev/null || :'
 # A block's size, the blocks in all and those that are free to use: by GNU's stat and busybox's alike.
 ROOM = "stat -f -c room=%S=%b=%a=%n --"
 # In a time zone of its own: a host may be given another one.
 STAT = 'TZ=UTC0 stat -L -c "file %s %i %y %n" -- "$@" 2>/dev/null || :'
+# What an attempt of an operation has begun: ".FILE.op-ID-ATTEMPT.part", or the folder ".op-ID-ATTEMPT.XXXXXXXX".
+LEFTOVER = re.compile(r"/(?:.*/)?\.(?:[^/]+\.)?op-(\d+)-(\d+)\.(?:part|[A-Za-z0-9]{8})", re.DOTALL)
+
+SIZE = known(Verb("size", ("stat", "-L", "-c", "%s", "--", IMAGE)))
+REMOVE = known(Verb("remove", ("rm", "-f", "--"), each=FILE))
+LIST = known(Verb("list", ("find", FOLDER, "-maxdepth", "1", "-type", "f", "-printf", r"%s %b %f\0")))
+LIST_TREE = script("list_tree", TREE, each=SEEN)
+LIST_TEMPORARY = script("list_temporary", TEMPORARY, each=SEEN)
+REMOVE_LEFTOVERS = known(Verb("remove_leftovers", ("rm", "-rf", "--"), each=Kind(matching(LEFTOVER), Place.FILE)))
+STATES = script("states", STAT, each=SEEN)
+MEASURE_ROOM = known(Verb("room", tuple(ROOM.split()), each=SEEN))
 
 
 def file_size(workspace: Workspace, target: Target, path: str, deadline: float = FILES_SECONDS) -> int:
     """The file's length in bytes. Raises CommandFailed where it is missing."""
-    raw = run(workspace, target, ["stat", "-L", "-c", "%s", "--", checked_path(path)], deadline=deadline)
+    raw = run(workspace, target, SIZE(path), deadline=deadline)
     with reading(target.name, "stat"):
         return whole(raw.strip())
 
@@ -38,15 +51,14 @@ def file_size(workspace: Workspace, target: Target, path: str, deadline: float =
 def remove_files(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS) -> None:
     """Delete these files; those that are missing are fine. Raises CommandFailed where one cannot go."""
     if paths:
-        run(workspace, target, ["rm", "-f", "--", *map(checked_path, paths)], deadline=deadline)
+        run(workspace, target, REMOVE(*paths), deadline=deadline)
 
 
 def list_files(
     workspace: Workspace, target: Target, directory: str, prefix: str = "", deadline: float = FILES_SECONDS
 ) -> list[tuple[str, int]]:
     """The plain files of a folder whose names begin with `prefix`: (name, bytes), by name."""
-    find = ["find", checked_path(directory), "-maxdepth", "1", "-type", "f", "-printf", r"%s %b %f\0"]
-    raw = run(workspace, target, find, deadline=deadline, most=MOST_LISTED)
+    raw = run(workspace, target, LIST(directory), deadline=deadline, most=MOST_LISTED)
     with reading(target.name, "find"):
         return sorted((file.path, file.size) for file in parse_list(raw) if file.path.startswith(prefix))
 
@@ -66,9 +78,8 @@ def list_tree(workspace: Workspace, target: Target, directories: Sequence[str], 
     there has none. Raises what `run` raises."""
     if not directories:
         return []
-    argv = ["sh", "-c", TREE, "sh", *map(checked_path, directories)]
     step = message("remote.step_list_pools")
-    raw = run(workspace, target, argv, deadline=deadline, step=step, most=MOST_LISTED)
+    raw = run(workspace, target, LIST_TREE(*directories), deadline=deadline, step=step, most=MOST_LISTED)
     with reading(target.name, step):
         return list(parse_list(raw))
 
@@ -84,16 +95,15 @@ def parse_list(raw: bytes) -> Iterator[FileSeen]:
 
 def list_temporary(workspace: Workspace, target: Target, directories: Sequence[str]) -> list[str]:
     """The paths of what attempts of operations have begun in these folders: files and folders named after them."""
-    argv = ["sh", "-c", TEMPORARY, "sh", *map(checked_path, directories)]
     step = message("remote.step_list_leftovers")
-    raw = run(workspace, target, argv, deadline=FILES_SECONDS, step=step)
+    raw = run(workspace, target, LIST_TEMPORARY(*directories), deadline=FILES_SECONDS, step=step)
     return [path for path in os.fsdecode(raw).split("\0") if path]
 
 
-def remove_trees(workspace: Workspace, target: Target, paths: Sequence[str]) -> None:
-    """Delete these files and folders; those that are missing are fine."""
+def remove_leftovers(workspace: Workspace, target: Target, paths: Sequence[str]) -> None:
+    """Delete these files and folders, each a LEFTOVER; those that are missing are fine."""
     if paths:
-        run(workspace, target, ["rm", "-rf", "--", *map(checked_path, paths)], deadline=FILES_SECONDS)
+        run(workspace, target, REMOVE_LEFTOVERS(*paths), deadline=FILES_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -110,9 +120,8 @@ def file_states(
     """These files as they stand, by path; those that are missing are left out."""
     if not paths:
         return {}
-    argv = ["sh", "-c", STAT, "sh", *map(checked_path, paths)]
     step = message("remote.step_look_at_files")
-    raw = run(workspace, target, argv, deadline=deadline, step=step)
+    raw = run(workspace, target, STATES(*paths), deadline=deadline, step=step)
     with reading(target.name, step):
         return parse_stat(raw)
 
@@ -135,8 +144,8 @@ def free_space(
 
     Raises CommandFailed where one of them cannot be looked at, with what is said of it there.
     """
-    argv = [*ROOM.split(), *map(checked_path, paths)]
-    sizes = parse_room(run(workspace, target, argv, deadline=deadline, step=message("remote.step_room")), paths)
+    raw = run(workspace, target, MEASURE_ROOM(*paths), deadline=deadline, step=message("remote.step_room"))
+    sizes = parse_room(raw, paths)
     if missing := [path for path in paths if path not in sizes]:
         raise CommandFailed(target.name, message("remote.step_room"), 1, message("remote.no_folder", paths=missing))
     return sizes

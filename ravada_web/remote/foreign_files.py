@@ -10,7 +10,8 @@ from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.files import BLOCK
 from ravada_web.remote.reading import reading
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import FILE, IMAGE, NUMBER, script
 
 # Opens "$1" as 3 and shifts: a plain file that has this name alone. What takes its place meanwhile is seen.
 OPEN = """
@@ -27,6 +28,8 @@ exec 3< "$image" || exit 1
 _REFUSALS: Mapping[int, str] = {21: "link", 22: "kind", 23: "names"}
 _HEAD = OPEN + "stat -L -c '%s %b' /proc/self/fd/3 && head -c \"$1\" <&3"
 _COPY = OPEN + 'umask 077; exec head -c "$2" <&3 > "$1"'
+READ_HEAD = script("read_head", _HEAD, IMAGE, NUMBER)
+COPY_WITHIN = script("copy_within", _COPY, IMAGE, FILE, NUMBER)
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,9 @@ def refusing(path: str) -> Iterator[None]:
 def read_head(workspace: Workspace, target: Target, path: str, most: int, *, deadline: float) -> Head:
     """Read a file's first bytes, `most` at most. Raises ImageRefused for what is no plain file of one name, and
     CommandFailed where it is missing."""
-    argv = ["sh", "-c", _HEAD, "sh", checked_path(path), str(most)]
     step = message("remote.step_read_header")
     with refusing(path):
-        raw = run(workspace, target, argv, deadline=deadline, step=step)
+        raw = run(workspace, target, READ_HEAD(path, most), deadline=deadline, step=step)
     line, _newline, head = raw.partition(b"\n")
     size, _blank, blocks = line.partition(b" ")
     with reading(target.name, step):
@@ -65,6 +67,6 @@ def read_head(workspace: Workspace, target: Target, path: str, most: int, *, dea
 def copy_within(workspace: Workspace, target: Target, source: str, dest: str, most: int, *, deadline: float) -> None:
     """Copy a file, or its first `most` bytes, to another place of the same node, for its owner alone; `dest`, a
     temporary name, is overwritten. Raises ImageRefused for what is no plain file of one name."""
-    argv = ["sh", "-c", _COPY, "sh", checked_path(source), checked_path(dest), str(most)]
+    call, step = COPY_WITHIN(source, dest, most), message("remote.step_copy_within")
     with refusing(source):
-        run(workspace, target, argv, deadline=deadline, step=message("remote.step_copy_within"))
+        run(workspace, target, call, deadline=deadline, step=step)

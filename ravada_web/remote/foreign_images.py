@@ -13,8 +13,9 @@ from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.foreign_files import read_head
 from ravada_web.remote.image_headers import HEADER_BYTES, LUKS, MOST_VIRTUAL
 from ravada_web.remote.reading import reading
-from ravada_web.remote.sandbox import OUT, TOOL_FAILED, Writing, blocks, run_on
+from ravada_web.remote.sandbox import OUT, TOOL_FAILED, Writing, blocks, run_on, tool
 from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import Argument, Kind, known
 
 INSPECT_SECONDS = 30.0
 # Measuring reads all tables of an image; those of some TiB on a slow disk take minutes.
@@ -26,6 +27,19 @@ READ = ("qcow2", "raw", "vmdk", "vdi", "vhdx")
 FLATTEN_SECONDS = 12 * 3600.0
 # The processor's time for a conversion: that of a slow one, at so many bytes a second, and some.
 LEAST_CPU_SECONDS, LEAST_RATE = 600, 1_000_000
+
+
+def _opened(image_format: Argument) -> str:
+    if image_format not in READ:
+        raise ValueError(f"not a format that is read: {image_format!r}")
+    return blocks(str(image_format))
+
+
+FORMAT = Kind(_opened)
+INFO = known(tool("image_info", "qemu-img", "info", "--output=json", FORMAT))
+BEGINNING = known(tool("image_beginning", "qemu-io", "-r", "-c", f"read -v 0 {len(LUKS)}", FORMAT))
+MEASURE = known(tool("image_measure", "qemu-img", "measure", "--output=json", "-O", "qcow2", FORMAT))
+CONVERT = known(tool("image_convert", "qemu-img", "convert", "-p", "-O", "qcow2", FORMAT, OUT, writes=True))
 PERCENT = re.compile(rb"\(([0-9]{1,3}(?:\.[0-9]{1,4})?)/100%\)")
 
 
@@ -95,9 +109,8 @@ def _not_of_format(target: Target, path: str, image_format: str, error: CommandF
 
 
 def _seen(workspace: Workspace, target: Target, path: str, image_format: str, deadline: float) -> dict[str, object]:
-    argv = ["qemu-img", "info", "--output=json", blocks(image_format)]
     try:
-        raw = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-img info")
+        raw = run_on(workspace, target, path, INFO, image_format, deadline=deadline, step="qemu-img info")
     except CommandFailed as error:
         if error.status != TOOL_FAILED:
             raise
@@ -148,8 +161,7 @@ def has_encrypted_content(workspace: Workspace, target: Target, path: str, info:
     """Whether what the guest sees of a self-contained image begins as a LUKS volume."""
     if info.virtual_size < len(LUKS):
         return False
-    argv = ["qemu-io", "-r", "-c", f"read -v 0 {len(LUKS)}", blocks(info.format)]
-    dump = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-io")
+    dump = run_on(workspace, target, path, BEGINNING, info.format, deadline=deadline, step="qemu-io")
     return LUKS.hex(" ") in dump.decode(errors="replace").partition("\n")[0]
 
 
@@ -158,8 +170,7 @@ def measure(
 ) -> int:
     """How many bytes the whole of an image takes at most as one qcow2: compressed or empty, what counts is what is to
     be written."""
-    argv = ["qemu-img", "measure", "--output=json", "-O", "qcow2", blocks(image_format)]
-    raw = run_on(workspace, target, path, argv, deadline=deadline, step="qemu-img measure")
+    raw = run_on(workspace, target, path, MEASURE, image_format, deadline=deadline, step="qemu-img measure")
     with reading(target.name, "qemu-img measure"):
         return whole(json_object(raw)["required"])
 
@@ -189,7 +200,8 @@ def flatten(
         workspace,
         target,
         source,
-        ["qemu-img", "convert", "-p", "-O", "qcow2", blocks(source_format), OUT],
+        CONVERT,
+        source_format,
         deadline=deadline,
         cpu_seconds=LEAST_CPU_SECONDS + most / LEAST_RATE,
         step="qemu-img convert",

@@ -16,9 +16,10 @@ from ravada_web.remote.foreign_images import (
     measure,
     read_header,
 )
-from ravada_web.remote.overlays import make_overlays, make_template
+from ravada_web.remote.overlays import make_empty, make_overlays, make_template
 from ravada_web.remote.sampling import Sample, sample
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import DIGEST, FILE, NUMBER, script
 
 __all__ = [
     "INSPECT_SECONDS",
@@ -32,6 +33,7 @@ __all__ = [
     "has_encrypted_content",
     "inspect",
     "list_files",
+    "make_empty",
     "make_overlays",
     "make_template",
     "measure",
@@ -79,6 +81,12 @@ chmod 0444 -- "$1" && sync -- "$1" && mv -f -T -- "$1" "$2" && sync -- "$(dirnam
 """
 
 
+WHOLE_HASH = script("hash", HASH_FILE, FILE)
+BLOCK_HASHES = script("hash_blocks", HASH_BLOCKS, FILE, NUMBER)
+PUBLISHING = script("publish", PUBLISH, FILE, FILE, DIGEST)
+REPLACING = script("replace", REPLACE, FILE, FILE)
+
+
 def hash_seconds(size: int) -> float:
     """A deadline for reading and hashing `size` bytes on a slow disk (10 MB/s)."""
     return 60 + size / 10_000_000
@@ -86,8 +94,8 @@ def hash_seconds(size: int) -> float:
 
 def sha256(workspace: Workspace, target: Target, path: str, deadline: float = HASH_SECONDS) -> str:
     """The file's SHA-256, in hex."""
-    argv = ["sh", "-c", HASH_FILE, "sh", checked_path(path)]
-    return _digests(target, run(workspace, target, argv, deadline=deadline, step=message("remote.step_hash")))[0]
+    raw = run(workspace, target, WHOLE_HASH(path), deadline=deadline, step=message("remote.step_hash"))
+    return _digests(target, raw)[0]
 
 
 def block_manifest(
@@ -99,8 +107,8 @@ def block_manifest(
     deadline: float = HASH_SECONDS,
 ) -> list[str]:
     """The SHA-256, in hex, of each block of `block_size` bytes, the last one being what is left."""
-    argv = ["sh", "-c", HASH_BLOCKS, "sh", checked_path(path), str(block_size)]
-    raw = run(workspace, target, argv, deadline=deadline, step=message("remote.step_hash"), most=MOST_DIGESTS)
+    call, step = BLOCK_HASHES(path, block_size), message("remote.step_hash")
+    raw = run(workspace, target, call, deadline=deadline, step=step, most=MOST_DIGESTS)
     return _digests(target, raw) if raw else []
 
 
@@ -124,10 +132,9 @@ def publish(
     Where the name is taken, the file there is hashed: is it `digest` (hex SHA-256), the work was done before
     and the temporary file goes; is it not, ImageRefused is raised and both files stay.
     """
-    paths = [checked_path(temporary), checked_path(final)]
-    argv = ["sh", "-c", PUBLISH, "sh", *paths, digest]
+    call = PUBLISHING(temporary, final, digest)
     try:
-        run(workspace, target, argv, deadline=deadline, step=message("remote.step_publish"))
+        run(workspace, target, call, deadline=deadline, step=message("remote.step_publish"))
     except CommandFailed as error:
         if error.status != TAKEN:
             raise
@@ -136,5 +143,4 @@ def publish(
 
 def replace(workspace: Workspace, target: Target, temporary: str, final: str, deadline: float = HASH_SECONDS) -> None:
     """Give a verified file its name, read-only and synced to disk, in place of a damaged file of ours."""
-    argv = ["sh", "-c", REPLACE, "sh", checked_path(temporary), checked_path(final)]
-    run(workspace, target, argv, deadline=deadline, step=message("remote.step_publish"))
+    run(workspace, target, REPLACING(temporary, final), deadline=deadline, step=message("remote.step_publish"))

@@ -7,7 +7,8 @@ from ravada_web.messages import message
 from ravada_web.messages.foreign import names
 from ravada_web.remote.commands import run
 from ravada_web.remote.reading import reading
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import OFFERED, script
 
 # Far more than a host has; guests' own cards are passed over.
 MOST_NAMES = 500
@@ -23,6 +24,7 @@ if command -v ovs-vsctl >/dev/null; then
 fi
 for file; do [ ! -f "$file" ] || printf 'file\\0%s\\0' "$file"; done
 """
+OFFERS = script("offers", SCRIPT, each=OFFERED)
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,8 @@ def read_offers(
     workspace: Workspace, target: Target, paths: Sequence[str], deadline: float, fresh: bool = False
 ) -> HostOffers:
     """Look what the host offers; `paths` are the files to look for. Raises what `run` raises; `fresh` as there."""
-    argv = ["sh", "-c", SCRIPT, "sh", *map(checked_path, paths)]
     step = message("remote.step_offers")
-    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=step)
+    raw = run(workspace, target, OFFERS(*paths), deadline=deadline, fresh=fresh, step=step)
     with reading(target.name, step):
         return parse_offers(raw, paths)
 

@@ -5,7 +5,8 @@ from posixpath import basename, dirname
 
 from ravada_web.messages import message
 from ravada_web.remote.commands import run
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import FILE, FOLDER, NAME, NUMBER, TOKEN, Verb, known, script
 
 FILES_SECONDS = 60.0
 
@@ -37,6 +38,15 @@ for name; do
 done
 """
 
+MAKE_TEMPLATE = script("make_template", TEMPLATE, FILE, FILE, TOKEN, NUMBER)
+MAKE_OVERLAYS = script("make_overlays", OVERLAYS, FILE, FOLDER, TOKEN, each=NAME)
+MAKE_EMPTY = known(Verb("make_empty", ("qemu-img", "create", "-q", "-f", "qcow2", FILE, NUMBER)))
+
+
+def make_empty(workspace: Workspace, target: Target, path: str, virtual_size: int, deadline: float) -> None:
+    """Make an empty qcow2 of `virtual_size` bytes; `path`, a temporary name, is overwritten."""
+    run(workspace, target, MAKE_EMPTY(path, virtual_size), deadline=deadline, step="qemu-img create")
+
 
 def make_template(
     workspace: Workspace,
@@ -49,8 +59,8 @@ def make_template(
 ) -> None:
     """Make (or make again) the empty overlay of `backing`, a qcow2 of `virtual_size` bytes. `token` marks what is made
     under a temporary name beside it as this operation's."""
-    argv = ["sh", "-c", TEMPLATE, "sh", checked_path(backing), checked_path(template), token, str(virtual_size)]
-    run(workspace, target, argv, deadline=deadline, step=message("remote.step_make_template"))
+    call = MAKE_TEMPLATE(backing, template, token, virtual_size)
+    run(workspace, target, call, deadline=deadline, step=message("remote.step_make_template"))
 
 
 def make_overlays(
@@ -68,9 +78,8 @@ def make_overlays(
     """
     if not paths:
         return
-    directories = {dirname(checked_path(path)) for path in paths}
-    if len(directories) != 1 or "/" in token:
-        raise ValueError("overlays are made in one folder, under a token that is a plain name")
-    names = [basename(path) for path in paths]
-    argv = ["sh", "-c", OVERLAYS, "sh", checked_path(template), directories.pop(), token, *names]
-    run(workspace, target, argv, deadline=deadline, step=message("remote.step_make_overlays"))
+    directories = {dirname(path) for path in paths}
+    if len(directories) != 1:
+        raise ValueError("overlays are made in one folder")
+    call = MAKE_OVERLAYS(template, directories.pop(), token, *map(basename, paths))
+    run(workspace, target, call, deadline=deadline, step=message("remote.step_make_overlays"))

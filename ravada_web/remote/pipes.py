@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
+from ravada_web.remote.helper import HelperProcess
 from ravada_web.remote.login_shells import LONGEST_GREETING, after_mark
 
 BLOCK = 65536
@@ -64,7 +65,10 @@ class Kept:
 
 
 def talk(
-    process: "subprocess.Popen[bytes]", stdin: bytes | None, output: Callable[[bytes], object], deadline: float
+    process: "subprocess.Popen[bytes] | HelperProcess",
+    stdin: bytes | None,
+    output: Callable[[bytes], object],
+    deadline: float,
 ) -> bytes:
     """Give the process its input and take its output, until it ends; returns the end of its standard error.
 

@@ -9,7 +9,8 @@ from ravada_web.messages.foreign import real, whole
 from ravada_web.remote.commands import run
 from ravada_web.remote.files import ROOM, STAT, FileState, parse_room, parse_stat
 from ravada_web.remote.reading import reading
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import SEEN, script
 
 # The shell's own `read` where it will do: each program started costs a node a millisecond, every 5 s.
 SCRIPT = """
@@ -26,6 +27,9 @@ _MACHINE_ID = re.compile(rb"[0-9a-f]{32}")
 # A path that is not there costs its own line, not the others'.
 WITH_DISKS = f'{SCRIPT}{ROOM} "$@" 2>/dev/null || :\n'
 WITH_FILES = WITH_DISKS + STAT
+SAMPLE = script("sample", SCRIPT)
+SAMPLE_DISKS = script("sample_disks", WITH_DISKS, each=SEEN)
+SAMPLE_FILES = script("sample_files", WITH_FILES, each=SEEN)
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,9 @@ def sample(
 ) -> Sample:
     """Sample a node; `paths` are its pools' folders, `files` what is looked at beside them. Raises what `run` raises;
     `fresh` as there."""
-    script = WITH_FILES if files else WITH_DISKS if paths else SCRIPT
-    argv = ["sh", "-c", script, "sh", *map(checked_path, (*paths, *files))]
+    verb = SAMPLE_FILES if files else SAMPLE_DISKS if paths else SAMPLE
     step = message("remote.step_check")
-    raw = run(workspace, target, argv, deadline=deadline, fresh=fresh, step=step)
+    raw = run(workspace, target, verb(*paths, *files), deadline=deadline, fresh=fresh, step=step)
     with reading(target.name, step):
         return _parse(raw, paths)
 

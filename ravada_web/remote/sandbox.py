@@ -9,7 +9,7 @@ made, it reaches nothing of the host.
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from signal import SIGABRT, SIGKILL, SIGSEGV, SIGXCPU, SIGXFSZ
 
@@ -17,7 +17,8 @@ from ravada_web.messages import Message, message
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.foreign_files import OPEN, refusing
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import FILE, IMAGE, NUMBER, Kind, Verb
 
 MEMORY_KIB = 2 << 20
 # Threads included, of all that is read at the same time: QEMU's tools take some 70 each.
@@ -88,6 +89,12 @@ def blocks(image_format: str) -> str:
     return "json:" + json.dumps({"driver": image_format, **backing, "file": server})
 
 
+def tool(name: str, *words: str | Kind, writes: bool = False) -> Verb:
+    """One of QEMU's tools, to be run on an image by `run_on`; one that writes does so to OUT."""
+    place = ("off", FILE, str(MEMORY_KIB), NUMBER, NUMBER) if writes else ("on", "", str(MEMORY_KIB), NUMBER, "0")
+    return Verb(name, ("sh", "-c", _RUN, "sh", IMAGE, _INSIDE, *place, *words))
+
+
 @dataclass(frozen=True)
 class Writing:
     """What a command writes, to OUT in the sandbox: the file's path on the node, a temporary name that is overwritten,
@@ -101,26 +108,26 @@ def run_on(
     workspace: Workspace,
     target: Target,
     path: str,
-    argv: Sequence[str],
-    *,
+    verb: Verb,
+    *formats: str,
     deadline: float,
     step: Message | str,
     cpu_seconds: float | None = None,
     writing: Writing | None = None,
     on_output: Callable[[bytes], object] | None = None,
 ) -> bytes:
-    """Run one of QEMU's tools on the image at `path`; returns its output. What only reads may do so while another
-    process has the image open.
+    """Run one of QEMU's tools (see `tool`) on the image at `path`, with what it is told of formats; returns its output.
+    What only reads may do so while another process has the image open.
 
     `deadline` in seconds, and `cpu_seconds` of the processor, by default as many. Raises ImageRefused for what is no
     plain file of one name, or goes beyond the limits, and what `run` raises.
     """
-    shared, out, most = ("off", checked_path(writing.path), writing.most) if writing else ("on", "", 0)
-    limits = [str(MEMORY_KIB), str(math.ceil(cpu_seconds or deadline)), str(math.ceil(most / 512))]
-    words = ["sh", "-c", _RUN, "sh", checked_path(path), _INSIDE, shared, out, *limits, *argv]
+    out: list[str] = [writing.path] if writing else []
+    blocks_written = [math.ceil(writing.most / 512)] if writing else []
+    call = verb(path, *out, math.ceil(cpu_seconds or deadline), *blocks_written, *formats)
     try:
         with refusing(path):
-            return run(workspace, target, words, deadline=deadline, step=step, on_output=on_output)
+            return run(workspace, target, call, deadline=deadline, step=step, on_output=on_output)
     except CommandFailed as error:
         if error.status in _STOPPED:
             raise ImageRefused(message("remote.beyond_limits", path=path, step=step)) from error

@@ -15,6 +15,7 @@ from ravada_web.remote.libvirt_daemon import LibvirtDaemon
 from ravada_web.remote.reading import reading
 from ravada_web.remote.sampling import MOST_SECONDS
 from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import script
 
 SURVEY_SECONDS = 15.0
 # What the product runs on nodes, beside the shell's own.
@@ -73,6 +74,7 @@ part firewalld firewalld
 """
 # What every host answers, be it with nothing: the names of the parts above.
 PARTS = tuple(re.findall(r"^part (\w+)", _SCRIPT, re.MULTILINE))
+SURVEY = script("survey", _SCRIPT)
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,8 @@ class Survey:
 def survey(workspace: Workspace, target: Target, deadline: float = SURVEY_SECONDS) -> Survey:
     """Survey a host. Raises what `run` raises."""
     sent, started = now().timestamp(), time.monotonic()
-    argv = ["sh", "-c", _SCRIPT]
     step = message("remote.step_survey")
-    raw = run(workspace, target, argv, deadline=deadline, fresh=True, step=step)
+    raw = run(workspace, target, SURVEY(), deadline=deadline, fresh=True, step=step)
     took = time.monotonic() - started
     parts = parse_parts(raw)
     if missing := [name for name in PARTS if name not in parts]:

@@ -1,6 +1,7 @@
 """A node as SSH reaches it, and the private folder of what belongs to its link."""
 
 import re
+import socket
 from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from ravada_web.remote.errors import InvalidTarget
 
 HOST_KEY = re.compile(r"[a-z][a-z0-9@.-]* [A-Za-z0-9+/]+={0,2}")
 LIBVIRT_SOCKET = "/run/libvirt/libvirt-sock"
+# What the helper listens at: where it is asked for commands and displays, and the way to this host's libvirt.
+COMMANDS, LIBVIRT = "commands", "libvirt"
 
 # unix(7): a socket's path holds 107 bytes; "/n<id>.ctl" may take 16, and OpenSSH adds 17 while it binds one.
 LONGEST_RUN_DIR = 72
@@ -53,10 +56,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of sockets (0700, its path short) and our private key. Raises ValueError for a long path."""
+    """The folder of sockets (0700, its path short), our private key, and the folder of the helper's sockets where this
+    host may have one. Raises ValueError for a long path."""
 
     run_dir: Path
     key_file: Path
+    helper: Path | None = None
 
     def __post_init__(self) -> None:
         if len(bytes(self.run_dir)) > LONGEST_RUN_DIR:
@@ -66,13 +71,35 @@ class Workspace:
         """The socket over which commands share the node's link."""
         return self.run_dir / f"n{target.node_id}.ctl"
 
+    @property
+    def helper_socket(self) -> Path | None:
+        """Where the helper is asked, which is root and does for us what is done on this very host; None where none
+        runs that answers us."""
+        return self.helper / COMMANDS if self.helper and accepts(self.helper / COMMANDS) else None
+
     def libvirt_socket(self, target: Target) -> Path:
         """The local end of the node's libvirt."""
-        return Path(LIBVIRT_SOCKET) if target.local else self.run_dir / f"n{target.node_id}.lv"
+        if not target.local:
+            return self.run_dir / f"n{target.node_id}.lv"
+        asked = self.helper_socket
+        return asked.with_name(LIBVIRT) if asked else Path(LIBVIRT_SOCKET)
 
     def known_hosts(self, target: Target) -> Path:
         """The file with the node's pinned key, and no other."""
         return self.run_dir / f"n{target.node_id}.kh"
+
+
+def accepts(path: Path) -> bool:
+    """Whether somebody takes connections at a local socket, and lets us."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:  # others wait before us
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def _is_host_key(line: str) -> bool:

@@ -10,17 +10,19 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from ravada_web.messages import Message, message
-from ravada_web.remote.commands import Process, failure, kill, popen
+from ravada_web.remote.commands import Running, failure, kill, popen
 from ravada_web.remote.errors import CopyFailed
 from ravada_web.remote.login_shells import after_mark
 from ravada_web.remote.pipes import TAIL_BYTES, Output, TooMuch
-from ravada_web.remote.target import Target, Workspace, checked_path
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import FILE, Verb, known, script
 
 BLOCK = 1024 * 1024
 REPORT_SECONDS = 0.5
 # A copy that brings less than this (bytes a second) over the time of a stall stands still, however often a byte comes.
 LEAST_RATE = 16384
-WRITE = 'umask 077; exec cat > "$1"'
+WRITE = script("write", 'umask 077; exec cat > "$1"', FILE)
+READ = known(Verb("read", ("cat", "--", FILE)))
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,14 @@ def copy_file(
     Raises CopyFailed when nothing moves for `stall` seconds or the length is another, and the errors of `run`
     when one of the two ends fails. What was written is left to the caller to remove.
     """
-    read = ["cat", "--", checked_path(source_path)]
-    write = ["sh", "-c", WRITE, "sh", checked_path(dest_path)]
+    read, write = READ(source_path), WRITE(dest_path)
     with ExitStack() as ends:
-        reader = ends.enter_context(popen(workspace, source, read, bulk=True))
+        reader = popen(workspace, source, read, bulk=True)
+        ends.push(reader)
         ends.callback(kill, reader)
         to_it = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
-        writer = ends.enter_context(popen(workspace, dest, write, **to_it, bulk=True))
+        writer = popen(workspace, dest, write, **to_it, bulk=True)
+        ends.push(writer)
         ends.callback(kill, writer)
         copy = _Copy(source_path, source.name, dest.name, size, stall)
         copied = _pump(reader, writer, on_progress, copy, marked=not source.local)
@@ -96,7 +99,7 @@ def copy_file(
     on_progress(copied)
 
 
-def _pump(reader: Process, writer: Process, on_progress: Callable[[int], None], copy: _Copy, *, marked: bool) -> int:
+def _pump(reader: Running, writer: Running, on_progress: Callable[[int], None], copy: _Copy, *, marked: bool) -> int:
     """Move all bytes; return how many. Ends early, without an error of its own, when the writer ends. Raises CopyFailed
     where more comes than there is to be."""
     assert reader.stdout and writer.stdin
@@ -153,7 +156,7 @@ def _wait(pipe: int, event: int, copy: _Copy) -> None:
         raise copy.stalled()
 
 
-def _end(process: Process, target: Target, step: Message, copy: _Copy) -> None:
+def _end(process: Running, target: Target, step: Message, copy: _Copy) -> None:
     """Wait for an end of the copy to finish; raise its error if it failed by itself."""
     try:
         process.wait(copy.stall)

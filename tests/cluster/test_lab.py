@@ -71,7 +71,7 @@ def test_a_hung_libvirtd_accepts_and_does_not_answer(lab: Lab) -> None:
     node.hang()
     try:
         with pytest.raises(subprocess.TimeoutExpired):
-            subprocess.run(node._enter("virsh", "list"), timeout=2, capture_output=True, check=False)
+            subprocess.run(node.entering("virsh", "list"), timeout=2, capture_output=True, check=False)
         assert node.run(["true"]).returncode == 0
     finally:
         node.resume()

@@ -91,7 +91,7 @@ class BootedHost(LabNode):
         until(self._is_up, seconds, f"systemd of {self.name}; see {self.log}")
 
     def _is_up(self) -> bool:
-        said = subprocess.run(self._enter("systemctl", "is-system-running"), capture_output=True, text=True).stdout
+        said = subprocess.run(self.entering("systemctl", "is-system-running"), capture_output=True, text=True).stdout
         return said.strip() in ("running", "degraded")
 
     def _inside(self) -> int:

@@ -127,7 +127,9 @@ class LabNode:
             return False
 
     def _libvirt_answers(self) -> bool:
-        done = subprocess.run(self._enter("virsh", "net-info", "default"), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self.entering("virsh", "net-info", "default"), capture_output=True, text=True, check=False
+        )
         return done.returncode == 0 and "Active:         yes" in done.stdout
 
     def _make_network(self) -> None:
@@ -265,7 +267,7 @@ class LabNode:
         self, argv: Sequence[str], stdin: str | None = None, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command inside the node. Raises CalledProcessError, with what the command said as a note."""
-        done = subprocess.run(self._enter(*argv), input=stdin, capture_output=True, text=True)
+        done = subprocess.run(self.entering(*argv), input=stdin, capture_output=True, text=True)
         if check:
             try:
                 done.check_returncode()
@@ -274,8 +276,9 @@ class LabNode:
                 raise
         return done
 
-    def _enter(self, *argv: str) -> list[str]:
-        return ["nsenter", "-t", str(self._inside()), "-m", "-u", "-i", "-n", "-p", "--", *argv]
+    def entering(self, *argv: str, at: Path = Path("/")) -> list[str]:
+        """The words that run a command inside the node, in this folder of it."""
+        return ["nsenter", "-t", str(self._inside()), "-m", "-u", "-i", "-n", "-p", f"--wdns={at}", "--", *argv]
 
     def virsh(self, *arguments: str) -> str:
         """What virsh says inside the node."""

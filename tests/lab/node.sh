@@ -25,8 +25,9 @@ ln -s fd/0 "$folder/dev/stdin"
 mount -t tmpfs -o mode=1777 tmpfs "$folder/dev/shm"
 mount --rbind "$folder/dev" /dev
 
+# What it has no folder for is the host's own: homes, for a node that runs the product itself.
 for private in etc/libvirt etc/ssh etc/sudoers.d var/lib/libvirt var/log/libvirt root home; do
-    mount --rbind "$folder/$private" "/$private"
+    [ ! -d "$folder/$private" ] || mount --rbind "$folder/$private" "/$private"
 done
 for file in etc/hosts etc/resolv.conf etc/machine-id etc/passwd etc/group etc/shadow etc/os-release; do
     [ -e "/$file" ] && mount --bind "$folder/$file" "/$file"

@@ -108,18 +108,18 @@ def test_even_unchecked_the_tools_reach_no_file_but_the_image(
         "qed": lambda: overlay(image, "qed", secret),
         "plain": lambda: overlay(image, "qcow2", secret),
     }[name]()
-    argv = ["qemu-img", "convert", "-O", "raw", sandbox.blocks(image_format), sandbox.OUT]
+    words = ("qemu-img", "convert", "-O", "raw", sandbox.blocks(image_format), sandbox.OUT)
     writing = sandbox.Writing(str(flat), 16 * MIB)
     with suppress(CommandFailed):
         run = partial(sandbox.run_on, deadline=30, step="qemu-img convert", writing=writing)
-        run(place.workspace, place.local, str(image), argv)
+        run(place.workspace, place.local, str(image), sandbox.tool("unchecked", *words, writes=True))
     assert SECRET[:20] not in (flat.read_bytes() if flat.exists() else b"")
 
 
 def inside(place: Place, node: Target, image: Path, script: str, **limits: float) -> str:
-    argv = ["sh", "-c", script]
+    tool = sandbox.tool("a script", "sh", "-c", script)
     return sandbox.run_on(
-        place.workspace, node, str(image), argv, deadline=30, step="a script", **limits
+        place.workspace, node, str(image), tool, deadline=30, step="a script", **limits
     ).decode()  # fmt: skip
 
 
@@ -161,7 +161,8 @@ def test_it_writes_no_more_than_it_may(place: Place, tmp_path: Path, secret: Pat
     out = tmp_path / "out"
     run = partial(sandbox.run_on, deadline=30, step="x", writing=sandbox.Writing(str(out), 4096))
     with pytest.raises(RemoteError):
-        run(place.workspace, place.local, str(secret), ["sh", "-c", "cat /usr/bin/env > /out"])
+        tool = sandbox.tool("too much", "sh", "-c", "cat /usr/bin/env > /out", writes=True)
+        run(place.workspace, place.local, str(secret), tool)
     assert (out.stat().st_size, out.stat().st_uid) == (4096, 0)
 
 

@@ -11,6 +11,7 @@ from ravada_web.remote.files import free_space, parse_room
 from ravada_web.remote.sampling import _parse, sample
 from ravada_web.remote.survey import PARTS, _survey
 from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import Verb
 
 HERE = Target(1, "master", "", 0, "", "", local=True)
 PATH = "/pool"
@@ -67,7 +68,7 @@ def test_the_room_of_a_folder_of_any_name_is_known(tmp_path: Path, name: str) ->
 
 
 def test_a_survey_that_ends_early_names_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surveys, "_SCRIPT", "printf 'clock\\0001\\0os\\000'")
+    monkeypatch.setattr(surveys, "SURVEY", Verb("cut short", ("printf", "clock\\0001\\0os\\000")))
     with pytest.raises(UnreadableAnswer, match="it lacks machine_id, arch"):
         surveys.survey(Workspace(Path("/run"), tmp_path / "key"), HERE)
 

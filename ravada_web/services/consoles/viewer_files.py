@@ -20,8 +20,8 @@ from ravada_web.hypervisor import displays
 from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Clone, CloneState, Operation, User
-from ravada_web.remote.commands import run
 from ravada_web.remote.reading import reading
+from ravada_web.remote.spice import read_authority
 from ravada_web.remote.target import Target
 from ravada_web.services.audit import events
 from ravada_web.services.clones import listing as clone_list
@@ -32,12 +32,6 @@ from ravada_web.services.operations.requests import request
 from ravada_web.services.transaction import transaction
 
 TICKET_SECONDS = 120
-# The authority behind the node's certificates for SPICE, where its libvirt is configured to find them, or by default.
-CA_SCRIPT = """
-folder=$(sed -n 's/^ *spice_tls_x509_cert_dir *= *"\\(.*\\)".*/\\1/p' /etc/libvirt/qemu.conf)
-exec cat "${folder:-/etc/pki/libvirt-spice}/ca-cert.pem"
-"""
-CA_SECONDS, MOST_CA = 5.0, 1 << 16
 
 
 def impossible(viewer: User, clone: Clone) -> Message:
@@ -87,8 +81,8 @@ def admit(handle: Handle) -> None:
 
 def _authority(where: Target) -> str:
     """The certificates of the authority, in PEM, and nothing else of what is in that file. Raises RemoteError."""
-    read, step = ["sh", "-c", CA_SCRIPT], "SPICE's authority"
-    raw = run(endpoints.workspace(), where, read, deadline=CA_SECONDS, step=step, most=MOST_CA)
+    step = "SPICE's authority"
+    raw = read_authority(endpoints.workspace(), where, step)
     with reading(where.name, step):
         return certificates(raw)
 

@@ -14,11 +14,11 @@ from ravada_web.hypervisor.verification import boot, end, machine_xml
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Node, Observed, Operation, ServiceState, User
 from ravada_web.models import now as this_moment
-from ravada_web.remote.commands import run
 from ravada_web.remote.displays import display_opened
 from ravada_web.remote.errors import NodeUnreachable, RemoteError
 from ravada_web.remote.files import remove_files
 from ravada_web.remote.links import link_is_up
+from ravada_web.remote.overlays import make_empty
 from ravada_web.remote.screens import first_frame
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.audit import events
@@ -34,7 +34,7 @@ from ravada_web.services.storage.file_names import temporary_name
 from ravada_web.services.transaction import transaction
 
 LINK_SECONDS, DISK_SECONDS, FRAME_SECONDS = 15.0, 20.0, 30.0
-DISK_SIZE = "16M"
+DISK_BYTES = 16 << 20
 
 
 def request_verification(actor: User, node: Node) -> Operation:
@@ -106,8 +106,7 @@ def verify(handle: Handle) -> None:
     leftovers.sweep(where, [directory])
     try:
         with progress.step("disk"):
-            argv = ["qemu-img", "create", "-q", "-f", "qcow2", disk, DISK_SIZE]
-            run(endpoints.workspace(), where, argv, deadline=DISK_SECONDS)
+            make_empty(endpoints.workspace(), where, disk, DISK_BYTES, deadline=DISK_SECONDS)
         _run_machine(progress, where, name, machine_xml(name, disk, facts))
     finally:
         with suppress(RemoteError):

@@ -45,8 +45,8 @@ def ensure_key() -> str:
 
 
 def workspace() -> Workspace:
-    """Where the links' sockets and our key are."""
-    return Workspace(run_dir=settings().links_dir, key_file=settings().ssh_key)
+    """Where the links' sockets, our key and the helper's sockets are."""
+    return Workspace(run_dir=settings().links_dir, key_file=settings().ssh_key, helper=settings().helper_dir)
 
 
 def target(node: Node) -> Target:

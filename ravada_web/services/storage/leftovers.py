@@ -1,6 +1,5 @@
 """What ended attempts of operations have left in pools: part-made files and folders, named after their attempt."""
 
-import re
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import partial
@@ -20,8 +19,6 @@ from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import read_again
 
 log = structlog.get_logger()
-# ".FILE.op-ID-ATTEMPT.part", and the folders ".op-ID-ATTEMPT.XXXXXXXX" that overlays are made in.
-NAME = re.compile(r"\.(?:.+\.)?op-(\d+)-(\d+)\.(?:part|[A-Za-z0-9]{8})")
 # How often nodes are swept where operations have ended early since: each is swept a few times.
 SWEEP_SECONDS = 60.0
 LOOK_BACK = timedelta(seconds=3 * SWEEP_SECONDS)
@@ -33,14 +30,12 @@ def sweep(where: Target, directories: Sequence[str]) -> None:
     """Delete what ended attempts have left in these folders of a node. What a live attempt makes is left to it, and so
     is what no operation of ours accounts for. Raises RemoteError."""
     paths = files.list_temporary(endpoints.workspace(), where, directories)
-    files.remove_trees(endpoints.workspace(), where, ended(paths))
+    files.remove_leftovers(endpoints.workspace(), where, ended(paths))
 
 
 def ended(paths: Collection[str]) -> list[str]:
     """Those of these paths whose attempts have ended, or were handed to another."""
-    attempts = {
-        path: (int(match[1]), int(match[2])) for path in paths if (match := NAME.fullmatch(path.rpartition("/")[2]))
-    }
+    attempts = {path: (int(match[1]), int(match[2])) for path in paths if (match := files.LEFTOVER.fullmatch(path))}
     ids = {operation_id for operation_id, _attempt in attempts.values() if operation_id < 1 << 31}
     read_again()
     rows = {row.id: row for row in db.session.scalars(select(Operation).where(Operation.id.in_(ids)))}

@@ -16,6 +16,7 @@ from ravada_web.remote.sampling import Sample
 from ravada_web.remote.survey import PROGRAMS, Survey
 from ravada_web.services.joining.checks import host, libvirt
 from ravada_web.services.joining.checks.findings import Finding, Needs, Peer, Seen
+from ravada_web.services.joining.checks.run import findings
 from tests.support.factories import FACTS
 
 LIBVIRTD, VIRTQEMUD, PROXY = frozenset({"libvirtd"}), frozenset({"virtqemud"}), frozenset({"virtproxyd"})
@@ -337,3 +338,10 @@ def test_the_name_of_a_pool_is_one_word_of_a_command() -> None:
     seen = replace(SEEN, facts=here, needs=replace(SEEN.needs, pools={name: "/there"}))
     (finding,) = libvirt.pools(seen)
     assert shlex.split(finding.remedy)[:3] == ["virsh", "pool-destroy", f"{name};"]
+
+
+def test_on_this_very_host_no_remedy_is_run_by_the_product() -> None:
+    lacking = with_survey(programs=frozenset(PROGRAMS) - {"qemu-img"})
+    there, here = findings(lacking), findings(replace(lacking, local=True))
+    assert any(each.remedy and each.applied for each in there)
+    assert any(each.remedy for each in here) and not any(each.applied for each in here)

@@ -1,12 +1,15 @@
 """All the checks, in the order in which they are read."""
 
+from dataclasses import replace
+
 from ravada_web.services.joining.checks import firewall, host, libvirt
 from ravada_web.services.joining.checks.findings import Finding, Seen
 
 
 def findings(seen: Seen) -> list[Finding]:
-    """What every check found; those that libvirt's silence leaves without an answer are left out."""
-    return [
+    """What every check found; those that libvirt's silence leaves without an answer are left out. On this very host no
+    remedy is run by the product: it is for a person to read."""
+    found = [
         host.ssh(seen),
         host.access(seen),
         host.twice(seen),
@@ -22,3 +25,4 @@ def findings(seen: Seen) -> list[Finding]:
         host.clock(seen),
         firewall.firewall(seen),
     ]
+    return [replace(each, applied=False) for each in found] if seen.local else found

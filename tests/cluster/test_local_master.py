@@ -1,0 +1,84 @@
+"""The product as `make run` starts it: on a host that is a node itself, root's part being the helper's alone."""
+
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from ravada_web import ROOT, create_app, system_users
+from ravada_web.cli.common import wait
+from ravada_web.config import Settings
+from ravada_web.extensions import db
+from ravada_web.models import CloneState, Node, Observed
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.joining import inspection, verification
+from tests.lab import Lab, build_guest, missing_requirements
+from tests.lab.files import make_files
+from tests.support.cluster import GUEST, Cluster, make_base
+from tests.support.processes import children_by_name, name_of, tree
+from tests.support.servers import wait_until
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A host with libvirt, and the product on it."""
+    if reason := missing_requirements():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("l")
+    guest, lab = build_guest(folder / "guest"), Lab(folder / "lab", "rvl", 1)
+    settings = Settings(data=folder / "d", master="local", disk_reserve_mib=256)
+    system_users.ensure(print)  # the host gets a copy of the files that they are in, and cannot add to it
+    make_files(lab.master.folder, lab.master.name, {lab.master.name: lab.master.address})
+    for home in ("root", "home"):  # the product's own Python may be there
+        shutil.rmtree(lab.master.folder / home)
+    process = None
+    try:
+        lab.up()
+        lab.master.put(guest, GUEST)
+        words = ["env", f"RAVADA_DATA={settings.data}", "RAVADA_MASTER=local", sys.executable, "-m", "flask", "up"]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(lab.master.entering(*words, at=ROOT), stdout=log, stderr=log)
+        app = create_app(settings)
+        with app.app_context():
+            cluster = Cluster(lab, settings, app, process)
+            wait_until(settings.web_socket.exists, 60, f"it is up; its log is {folder / 'log'}")
+            yield cluster
+            db.session.remove()
+    finally:
+        lab.down(purge=True)
+        if process:
+            process.wait(30)
+
+
+def test_root_is_the_parent_and_the_helper_alone(host: Cluster) -> None:
+    users = {user: pwd.getpwnam(user).pw_uid for user in (system_users.WEB, system_users.WORK, system_users.REDIS)}
+    (parent,) = [pid for pid in tree(host.process.pid) if name_of(pid) == "parent"]
+    owners = {name: Path(f"/proc/{pid}").stat().st_uid for name, pid in children_by_name(parent).items()}
+    assert {name for name, uid in owners.items() if uid == 0} == {"helper"}
+    workers = {uid for name, uid in owners.items() if name.startswith("worker") or name in ("links", "ticker")}
+    assert workers == {users[system_users.WORK]}
+
+
+def test_a_base_and_clones_are_made_run_shown_and_deleted(host: Cluster) -> None:
+    (master,) = [row.name for row in db.session.scalars(select(Node))]
+    wait_until(lambda: host.node(master).observed == Observed.UP, 30, "the host is seen up")
+    wait([inspection.request_inspection(host.admin, host.node(master)).id], 60)
+    # Its disk is made, its display is looked at.
+    wait([verification.request_verification(host.admin, host.node(master)).id], 120)
+    base_id = make_base(host, "linux", [GUEST])
+    actor = host.admin
+    wanted = clone_requests.Request(
+        base_id=base_id, count=2, prefix="here", owner=actor.name, volatile=False, start_after=True
+    )
+    clone_requests.request_clones(actor, wanted)
+    rows = host.wait_state("here", CloneState.RUNNING, 120)
+    assert {row.name for row in rows} <= host.domains(host.lab.master)
+    clone_actions.delete(host.admin, [row.id for row in rows])
+    wait_until(lambda: not host.clones("here"), 60, "they are deleted")
+    assert not host.disks(host.lab.master, "here")
