@@ -146,6 +146,8 @@ def _give_up(session: Session, row: Operation, left: Sequence[Clone], seen: Seen
         why = _why_not(row, [clone], seen)
         is_now = seen.domains[clone.uuid] if seen else DomainState("", CloneState.UNREACHABLE)
         written = {"state": CloneState(is_now.state), "out_of_space": is_now.out_of_space}
+        if is_now.state == CloneState.UNREACHABLE:
+            written["state_before"] = ""  # somebody wanted it off: it is not started again with its node, or elsewhere
         owned = update(Clone).where(Clone.id == clone.id, *_asked(row.id))
         session.execute(owned.values(reason=is_now.reason or clone.reason or why, changed_round=ROUND_NOW, **written))
     state = OperationState.CANCELLED if row.cancel_asked else OperationState.FAILED

@@ -31,7 +31,7 @@ from ravada_web.models import (
     now,
 )
 from ravada_web.remote.sampling import Sample
-from ravada_web.services.clones import remake_work
+from ravada_web.services.clones import remake_work, shutdowns
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.lifecycle import known_off
 from ravada_web.services.monitoring.answers import Answer
@@ -40,7 +40,7 @@ from ravada_web.services.monitoring.rounds import begin
 from ravada_web.services.operations.execution import run
 from ravada_web.services.operations.sweep import hand_back
 from ravada_web.services.transaction import transaction
-from tests.support.factories import POOL, change, make_base, make_nodes, make_user
+from tests.support.factories import POOL, change, make_base, make_nodes, make_operation, make_user
 
 RUNNING = CloneState.RUNNING
 
@@ -222,6 +222,23 @@ def test_persistent_ones_that_ran_are_started_again_where_their_base_says_so(wor
     states = {clone.id: clone.state for clone in world.rows()}
     assert states.pop(stays_off) == CloneState.STOPPED
     assert set(states.values()) == {CloneState.STARTING if again else CloneState.STOPPED}
+
+
+def test_one_that_was_being_shut_down_is_made_again_and_stays_off(world: World) -> None:
+    asked = make_operation(
+        "clones_stop", state=OperationState.WATCHED, watched_until=now() - timedelta(hours=1), node_id=world.nodes[0]
+    )
+    change(Operation, Operation.id == asked.id, result={"off": 0, "asked": 1})
+    change(Clone, Clone.id == world.clones[0], state="stopping", state_before=RUNNING, operation_id=asked.id)
+    world.die(world.nodes[0])
+    world.remake()
+    assert [clone.id for clone in world.on(world.nodes[0])] == world.clones[:1]
+    shutdowns.settle(asked.id, None)
+    remake_work.watch([last().id])
+    assert {clone.id: clone.start_after for clone in world.rows()} == {
+        one: one != world.clones[0] for one in world.clones
+    }
+    assert not world.on(world.nodes[0])
 
 
 def test_a_worker_that_is_killed_and_two_at_once_do_it_once(world: World, migrated_app: Flask) -> None:
