@@ -108,6 +108,9 @@ def ignore(actor: User, node: Node, remains_id: int) -> None:
     rights.require(actor, "nodes.change")
     with transaction() as session:
         row = _held(session, node, remains_id)
+        # Of what was given up, `dismissed` is its owner's to say.
+        if row.cause != Cause.UNKNOWN:
+            raise NotFound(message("nodes.no_such_remains"))
         row.dismissed = True
         events.record(session, actor, "ignore_remains", row.node, message("nodes.ignored", name=row.name))
 

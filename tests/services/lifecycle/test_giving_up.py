@@ -226,6 +226,8 @@ def test_what_stands_there_again_is_brought_back_or_deleted(chief: User, node_id
     assert (clone.uuid, clone.owner.name, clone.state) == (uuid, "alice", CloneState.RUNNING)
     assert db.session.scalars(select(CloneNic.mac).where(CloneNic.clone_id == clone.id)).all() == macs
     assert db.session.scalars(select(Replica).where(Replica.node_id == node_id)).one().version_id == clone.version_id
+    with pytest.raises(NotFound):
+        orphans.ignore(chief, node(node_id), left()[0].id)
     orphans.delete(chief, node(node_id), left()[0].id)
     record([Answer(node_id, Observed.UP, health=running, round=3)])
     assert node(node_id).returning, "it is ended and removed first"
