@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from ravada_web.extensions import db
 from ravada_web.models import Base, Clone, Group, Node, Pool, User, UserSession
+from ravada_web.services.lifecycle import fence_agents
 from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.translations import LANGUAGES, Catalogues
 from tests.conftest import People
@@ -49,7 +50,7 @@ def data() -> set[str]:
     columns = (Node.name, Node.user, Base.name, Clone.name, User.name, Group.name, UserSession.agent, Pool.name)
     names = [str(name) for column in columns for name in db.session.scalars(select(column))]
     domains = [name for names in db.session.scalars(select(Node.other_domains)) for name in names]
-    known = [*names, *domains, *QUEUES, *LANGUAGES.values(), PROPER, TITLES]
+    known = [*names, *domains, *fence_agents.installed(), *QUEUES, *LANGUAGES.values(), PROPER, TITLES]
     return {word.lower() for name in known for word in WORD.findall(name)}
 
 
