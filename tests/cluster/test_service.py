@@ -15,6 +15,13 @@ from tests.support.servers import wait_until
 UNIT = "ravada-web.service"
 # Of systemd-analyze security, which counts from 0 (all is forbidden) to 10.
 MOST_EXPOSED = 5.0
+OWNERS = {
+    "parent": "root",
+    "web": "ravada-web",
+    "gateway": "ravada-web",
+    "ticker": "ravada-work",
+    "redis": "ravada-redis",
+}
 
 
 @pytest.fixture
@@ -65,6 +72,10 @@ def processes(host: BootedHost) -> dict[str, int]:
     return {match[2]: int(match[1]) for match in found if match}
 
 
+def owner(host: BootedHost, pid: int) -> str:
+    return host.run(["ps", "-o", "user:32=", "-p", str(pid)]).stdout.strip()
+
+
 def test_a_service_of_systemd(host: BootedHost) -> None:
     said = service_host.install(host)
     assert re.search(r"name: admin   password: \S+", said), said
@@ -91,6 +102,7 @@ def forbidden_is_forbidden(host: BootedHost) -> None:
     assert host.run(["stat", "-c", "%a %U", "/etc/ravada-web.env"]).stdout == "600 root\n"
     running = processes(host)
     assert {"parent", "web", "gateway", "links", "redis"} <= running.keys()
+    assert {name: owner(host, running[name]) for name in OWNERS} == OWNERS
     for name, pid in running.items():
         status = host.run(["cat", f"/proc/{pid}/status"]).stdout
         assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE), name
