@@ -61,7 +61,7 @@ def untranslated(html: str, known: set[str]) -> list[str]:
         words = [
             word
             for part in text.split()
-            if not set(part) & set("/@") and ".qcow2" not in part and not part.startswith("fence_")  # names of programs
+            if not set(part) & set("/@") and ".qcow2" not in part
             for word in WORD.findall(part)
         ]
         if any(word.lower() not in known for word in words):
