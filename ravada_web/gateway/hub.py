@@ -8,6 +8,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from ravada_web import beats
 from ravada_web.gateway.rows import Rows
 from ravada_web.guard import guarded
 from ravada_web.messages import Message
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 # A topic is sent to pages at most this often; changes in between are sent together.
 EVENT_SECONDS = 0.8
 RECONNECT_SECONDS = 1.0
+STANDSTILLS = frozenset({subscriptions.STANDSTILL, subscriptions.STANDS_STILL})
+STANDSTILL_SECONDS = 1.0
 # What digests are taken of: a change of these kinds of rows makes them stale.
 DIGESTED = {name for kind in ("desktops", "clone") for name in subscriptions.HEARS[kind]}
 
@@ -53,6 +56,8 @@ class Hub:
         self._digests: dict[str, str] = {}
         self._watchers: dict[str, int] = {}
         self._stale = asyncio.Event()
+        self._still: tuple[str, ...] = ()
+        self._away = False
         self.number = 0
         self.step = 0
         self.wakers: set[Callable[[], None]] = set()
@@ -67,6 +72,8 @@ class Hub:
         """The same for a new page: by the rows that concern it, as there is no earlier digest. A number higher than the
         last one is from before Redis was restarted.
         """
+        if topic in STANDSTILLS:
+            return bool(self._still) == (topic == subscriptions.STANDSTILL)
         names = (topic, *hears(topic))
         return number > self.number or any(self._numbers.get(name, 0) > number for name in names)
 
@@ -92,11 +99,13 @@ class Hub:
         """Listen until cancelled; without Redis, try again and again: what was missed is read then."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_digests())
+            tasks.create_task(self._watch_standstill())
             while True:
                 try:
                     await self._listen()
                 except (RedisError, OSError) as error:
                     log.warning("redis is away, open pages ask by themselves", error=str(error))
+                    self._away = True
                 except Exception:
                     log.warning("changes cannot be read, subscribing again", exc_info=True)
                 await asyncio.sleep(RECONNECT_SECONDS)
@@ -106,6 +115,7 @@ class Hub:
             await subscription.subscribe(changes.CHANNEL)
             async for message in subscription.listen():
                 if message["type"] == "subscribe":  # at first, and whenever the client has reconnected by itself
+                    self._away = False
                     await self._read_all()
                 elif message["type"] == "message":
                     with guarded(_passed_over, said=message["data"][:200]):
@@ -132,6 +142,16 @@ class Hub:
         self._steps.update(dict.fromkeys(topics, self.step))
         for wake in self.wakers:
             wake()
+
+    async def _watch_standstill(self) -> None:
+        """Tell all pages of what stands still, and no more: by the host's own memory, whatever else is away."""
+        while True:
+            names = [process.name for process in beats.processes() if process.still]
+            still = (*names, "redis") if self._away else tuple(names)
+            if still != self._still:
+                self._still = still
+                self._wake(STANDSTILLS)
+            await asyncio.sleep(STANDSTILL_SECONDS)
 
     async def _read_digests(self) -> None:
         """After changes, compare what people's desktops look like with what they looked like."""

@@ -15,7 +15,7 @@ from ravada_web.web.desktops import views as desktops
 from ravada_web.web.installation import first_steps
 from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
-from ravada_web.web.monitoring import alerts
+from ravada_web.web.monitoring import alerts, standstill
 from ravada_web.web.nodes import fencing, giving_up
 from ravada_web.web.nodes import views as nodes
 from ravada_web.web.operations import jobs, probes, workers
@@ -31,6 +31,7 @@ from ravada_web.web.storage import views as storage
 
 TOPICS = (
     probes,
+    standstill,
     sign_in,
     account,
     desktops,

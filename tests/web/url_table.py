@@ -23,6 +23,7 @@ TABLE: dict[str, str] = {
     "GET /alerts":                                        "sign in | 403 | 403 | 200 | 200",
     "POST /alerts/test":                                  "sign in | 403 | 403 | 403 | 409",
     "GET /alerts/banner":                                 "sign in | 403 | 403 | 200 | 200",
+    "GET /standstill":                                    "sign in | 200 | 200 | 200 | 200",
     "GET /audit":                                         "sign in | 403 | 403 | 403 | 200",
     "GET /audit/export":                                  "sign in | 403 | 403 | 403 | 200",
     "GET /bases":                                         "sign in | 403 | 403 | 200 | 200",

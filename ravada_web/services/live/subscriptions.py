@@ -25,6 +25,9 @@ _RIGHTS = {
     "people": "users.see",
     "audit": "audit.see",
 }
+# What stands still is on everybody's pages. A page that says nothing of it asks for STANDSTILL, one that does for
+# STANDS_STILL: each is told at once where that is no longer so.
+STANDSTILL, STANDS_STILL = "standstill", "stands_still"
 # The kinds of rows whose changes concern one object's topic, or one person's desktops.
 HEARS: Mapping[str, tuple[str, ...]] = {
     "node": ("nodes", "clones"),
@@ -61,6 +64,8 @@ def _listener(row: UserSession) -> Listener:
 def _granted(viewer: User, topic: str) -> str:
     if topic == "desktops":
         return f"desktops-{viewer.id}"
+    if topic in (STANDSTILL, STANDS_STILL):
+        return topic
     if topic in _RIGHTS:
         rights.require(viewer, _RIGHTS[topic])
         return topic
