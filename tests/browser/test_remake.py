@@ -1,5 +1,6 @@
 """A user sits in a volatile desktop whose node dies, in a real browser: the page leads to the new one by itself."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NARROW, Opener, axe
@@ -7,6 +8,7 @@ from tests.browser.test_console import wait_shown
 from tests.support.cluster import Cluster
 
 
+@pytest.mark.long
 def test_a_user_is_in_the_new_desktop_without_a_click(open_as: Opener, cluster: Cluster) -> None:
     rows = cluster.create("sit", 2, "--owner", "alice", "--volatile")
     clone = next(clone for clone in rows if clone.node.name != cluster.lab.master.name)

@@ -58,6 +58,7 @@ def test_without_json_the_reasons_are_lines_on_standard_error(app: Flask, three:
 @pytest.mark.parametrize("command", ["start", "stop", "restart", "delete"])
 def test_the_exit_code_tells_all_some_or_none(app: Flask, three: list[str], command: str) -> None:
     change(Clone, Clone.name == "pc-1", state=CloneState.STOPPED if command in ("start", "delete") else "running")
+    change(Clone, Clone.name == "pc-3", state=CloneState.CREATING)
     assert run(app, command, "pc-2", "pc-3").exit_code == 1
     assert run(app, command, "ghost").exit_code == 1
     assert run(app, command, *three).exit_code == 3

@@ -59,6 +59,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_root_is_the_parent_and_the_helper_alone(host: Cluster) -> None:
     users = {user: pwd.getpwnam(user).pw_uid for user in (system_users.WEB, system_users.WORK, system_users.REDIS)}
     (parent,) = [pid for pid in tree(host.process.pid) if name_of(pid) == "parent"]
+    # One that has only just been forked has neither its name nor its user.
+    wait_until(lambda: "parent" not in children_by_name(parent), 30, "each process has its name")
     owners = {name: Path(f"/proc/{pid}").stat().st_uid for name, pid in children_by_name(parent).items()}
     assert {name for name, uid in owners.items() if uid == 0} == {"helper"}
     workers = {uid for name, uid in owners.items() if name.startswith("worker") or name in ("links", "ticker")}

@@ -55,6 +55,7 @@ def leave(cluster: Cluster, made: list[BootedHost]) -> None:
         removal.remove(cluster.admin, cluster.node(host.name))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_cluster_of_two_debians(cluster: Cluster, hosts: list[BootedHost], tmp_path: Path) -> None:
     debian_12, bare = hosts

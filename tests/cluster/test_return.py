@@ -29,6 +29,7 @@ def left() -> list[str]:
     return list(db.session.scalars(select(Remains.name)))
 
 
+@pytest.mark.long
 def test_deleted_while_its_node_was_dead_it_is_ended_and_removed_at_the_return(cluster: Cluster, blank: str) -> None:
     node = cluster.lab.nodes[1]
     rows = cluster.create("ghost", 6, "--start", base=blank)

@@ -76,6 +76,7 @@ def owner(host: BootedHost, pid: int) -> str:
     return host.run(["ps", "-o", "user:32=", "-p", str(pid)]).stdout.strip()
 
 
+@pytest.mark.long
 def test_a_service_of_systemd(host: BootedHost) -> None:
     said = service_host.install(host)
     assert re.search(r"name: admin   password: \S+", said), said

@@ -192,6 +192,11 @@ class OneHouse(LoadScopeScheduling):
         return nodeid.partition("::")[0] if nodeid.startswith(together) else nodeid
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first: one that began last would have the machine for itself."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneHouse:
     """How a parallel run is divided."""
     return OneHouse(config, log)

@@ -242,7 +242,8 @@ def test_card_launch_and_start_of_many_say_the_same(
     change(table, **values)
     assert {card.obstacle for card in cards.page_of(people.user).items} == {obstacle}
     assert {skipped.obstacle for skipped in actions.start(people.administrator, desks).skipped} == {obstacle}
-    with refused(Conflict, "desktops.not_launched", why=cards.explain(obstacle)):
+    node = db.session.get_one(Clone, desks[0]).node
+    with refused(Conflict, "desktops.not_launched", why=cards.explain(obstacle, node)):
         launch(people.user, desks[0])
 
 

@@ -67,7 +67,7 @@ def test_she_is_found_wherever_a_name_is_typed(people: People, ana: User) -> Non
     base_id = make_base(make_nodes(1))
     request_clones(people.administrator, Request(base_id, 1, "desk", typed))
     assert db.session.scalars(select(Clone)).one().owner == ana
-    assert db.session.scalars(select(User).where(named_like(typed))).all() == [ana]
+    assert db.session.scalars(select(User).where(named_like(people.administrator, typed))).all() == [ana]
     make_offer(base_id, ana)
     assert offers.users_of(people.administrator, db.session.get_one(Base, base_id)) == [ana]
 
