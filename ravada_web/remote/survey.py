@@ -24,8 +24,14 @@ PROGRAMS = (
     "unshare", "setpriv", "mount", "chroot",
 )  # fmt: skip
 FIREWALLS = ("nft", "ufw", "firewall-cmd")
-# Of our own making; see services/inspection/firewall.py.
+# Of our own making; see services/joining/checks/firewall_rules.py.
 TABLE = "ravada"
+FIREWALLD_CLOSED = 'rule priority="-1100" drop'
+# The zones of a host's own interfaces, its guests' bridges left out: what has no zone is in the default one.
+FIREWALLD_ZONES = """zones() {
+    { firewall-cmd --get-default-zone
+    firewall-cmd --get-active-zones | awk '/^[^ ]/ { zone = $1 } /^ +interfaces:/ { print zone }'
+    } | grep -v '^libvirt' | sort -u; }"""
 LONGEST, LONGEST_LINE, MOST_PORT = 200, 1000, 65535
 # Before the name of a program that is there, but of another kind: busybox's, without what is used of GNU's.
 OTHER = "other/"
@@ -54,7 +60,10 @@ sshd_rules() {{ PATH=$PATH:/usr/sbin; sshd -T -C "user=${{SUDO_USER:-$(id -un)}}
 nft_rules() {{ command -v nft >/dev/null && nft list table inet {TABLE}; }}
 nft_other() {{ command -v nft >/dev/null && nft list ruleset; }}
 ufw_status() {{ command -v ufw >/dev/null && ufw status; }}
-firewalld() {{ command -v firewall-cmd >/dev/null && firewall-cmd --state && firewall-cmd --list-all; }}
+{FIREWALLD_ZONES}
+firewalld() {{ command -v firewall-cmd >/dev/null && firewall-cmd --state || return
+    for zone in $(zones); do firewall-cmd --zone="$zone" --list-rich-rules | grep -xF '{FIREWALLD_CLOSED}' || echo open
+    done; }}
 part clock date +%s.%N
 part os os
 part machine_id cat /etc/machine-id
@@ -171,17 +180,12 @@ def _forwards(rules: str) -> bool | None:
 
 def _firewall(parts: Mapping[str, str]) -> tuple[str, bool]:
     if "running" in parts["firewalld"]:
-        return "firewalld", _only_rich_ssh(parts["firewalld"])
+        return "firewalld", FIREWALLD_CLOSED in parts["firewalld"] and "open" not in parts["firewalld"]
     if "Status: active" in parts["ufw"]:
         return "ufw", bool(re.search(r"ALLOW(?: IN)?\s+\S+.*# ravada", parts["ufw"]))
     if "chain" in parts["nft_rules"]:
         return "nft", True
     return ("nft" if re.search(r"hook input .*policy drop", parts["nft_other"]) else ""), False
-
-
-def _only_rich_ssh(listed: str) -> bool:
-    services = re.search(r"^\s*services:(.*)$", listed, re.MULTILINE)
-    return "rule family" in listed and not (services and "ssh" in services[1].split())
 
 
 def _listeners(listed: str) -> list[Listener]:

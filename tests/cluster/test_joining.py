@@ -302,6 +302,8 @@ def test_the_firewall_leaves_only_ssh_from_the_master(cluster: Cluster, host: La
         assert "policy drop" in host.run(["nft", "list", "table", "inet", "ravada"]).stdout
     finally:
         host.run(["nft", "delete", "table", "inet", "ravada"], check=False)
+        # A node of the lab has its /etc in common with this machine.
+        host.run(["sh", "-c", "rm -f /etc/nftables.ravada.nft; sed -i /ravada/d /etc/nftables.conf"], check=False)
 
 
 def test_a_host_by_two_addresses_is_found_and_never_enabled(cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ from ravada_web.remote.target import Target
 from ravada_web.services.audit import events
 from ravada_web.services.joining import inspection
 from ravada_web.services.joining.checks.findings import Finding, findings_of
-from ravada_web.services.joining.checks.firewall import KEPT, TRIAL_SECONDS
+from ravada_web.services.joining.checks.firewall_rules import KEPT, LOCK, TRIAL_SECONDS
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.execution import Handle
@@ -24,6 +24,7 @@ from ravada_web.services.transaction import transaction
 # An installation of packages over a slow line.
 FIX_SECONDS = 900.0
 LOGIN_SECONDS = 8.0
+KEEP_SECONDS = 60.0
 
 
 def remedies(node: Node, codes: Collection[str] = ()) -> list[Finding]:
@@ -74,9 +75,10 @@ def _run(where: Target, finding: Finding) -> None:
 
 
 def _confirm_rules(where: Target) -> None:
-    """Log in again past the rules; only then do they stay."""
+    """Log in again past the rules; only then do they stay. Returns when they are permanent."""
     try:
         examine_login(endpoints.workspace(), where, deadline=LOGIN_SECONDS)
         run(endpoints.workspace(), where, ["touch", KEPT], deadline=LOGIN_SECONDS, fresh=True)
     except RemoteError as error:
         raise Conflict(message("joining.locked_out", why=error.message, trial_seconds=TRIAL_SECONDS)) from error
+    run(endpoints.workspace(), where, ["flock", LOCK, "true"], deadline=KEEP_SECONDS, fresh=True)

@@ -11,7 +11,7 @@ import pytest
 
 from ravada_web.remote.reach import reachable
 from ravada_web.remote.survey import Listener
-from ravada_web.services.joining.checks import firewall
+from ravada_web.services.joining.checks import firewall, firewall_rules
 from ravada_web.services.joining.checks.findings import Seen
 from tests.services.joining.test_checks import DEBIAN, SEEN
 from tests.support.servers import wait_until
@@ -52,14 +52,14 @@ def test_ports_that_answer_are_found_by_connecting() -> None:
 @pytest.mark.parametrize("tool", ["", "nft", "ufw", "firewalld"])
 @pytest.mark.parametrize("source", ["192.0.2.1", "2001:db8::1"])
 def test_rules_are_shell_that_is_tried_first(tool: str, source: str) -> None:
-    command = firewall.rules(tool, source, 2222)
+    command = firewall_rules.rules(tool, source, 2222)
     subprocess.run(["sh", "-n", "-c", command], check=True)
-    assert source in command and "2222" in command and f"left={firewall.TRIAL_SECONDS}" in command
+    assert source in command and "2222" in command and f"left={firewall_rules.TRIAL_SECONDS}" in command
 
 
 @pytest.mark.parametrize("source", ["192.0.2.1", "2001:db8::1"])
 def test_nft_takes_the_rules_and_guests_reach_dns_and_dhcp_alone(source: str) -> None:
-    rules = firewall.table(source, 22)
+    rules = firewall_rules.table(source, 22)
     guests = [line for line in rules.splitlines() if "virbr" in line]
     assert [line.split()[-1] for line in guests] == ["accept", "accept", "drop"]
     assert "53, 67" in guests[0] and "dport 53 " in guests[1] and rules.index(guests[2]) < rules.index(source)
@@ -73,9 +73,10 @@ def test_nft_takes_the_rules_and_guests_reach_dns_and_dhcp_alone(source: str) ->
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_trial_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
     in_force, permanent, confirmed = tmp_path / "in force", tmp_path / "permanent", tmp_path / "kept"
-    monkeypatch.setattr(firewall, "KEPT", str(confirmed))
-    monkeypatch.setattr(firewall, "TRIAL_SECONDS", 60 if kept else 1)
-    command = firewall.on_trial(f"touch '{in_force}'", f"rm '{in_force}'", f"touch '{permanent}'")
+    monkeypatch.setattr(firewall_rules, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(firewall_rules, "KEPT", str(confirmed))
+    monkeypatch.setattr(firewall_rules, "TRIAL_SECONDS", 60 if kept else 1)
+    command = firewall_rules.on_trial(f"touch '{in_force}'", f"rm '{in_force}'", f"touch '{permanent}'")
     subprocess.run(["sh", "-c", command], check=True)
     assert in_force.exists() and not permanent.exists()
     if kept:
@@ -88,8 +89,20 @@ def test_a_trial_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_rules_that_cannot_be_applied_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firewall, "KEPT", str(tmp_path / "kept"))
+    monkeypatch.setattr(firewall_rules, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(firewall_rules, "KEPT", str(tmp_path / "kept"))
     half = tmp_path / "half"
-    command = firewall.on_trial(f"touch '{half}'; false", f"rm '{half}'", "true")
+    command = firewall_rules.on_trial(f"touch '{half}'; false", f"rm '{half}'", "true")
     assert subprocess.run(["sh", "-c", command], check=False).returncode == 1
+    assert not half.exists()
+
+
+def test_a_shell_killed_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firewall_rules, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(firewall_rules, "KEPT", str(tmp_path / "kept"))
+    monkeypatch.setattr(firewall_rules, "TRIAL_SECONDS", 0)
+    half, undone = tmp_path / "half", tmp_path / "undone"
+    command = firewall_rules.on_trial(f"touch '{half}'; kill -9 $$", f"rm '{half}'; touch '{undone}'", "true")
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == -9
+    wait_until(undone.exists, 30, "the rules are gone")
     assert not half.exists()
