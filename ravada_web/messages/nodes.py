@@ -38,6 +38,7 @@ TEXTS: dict[str, Template] = {
     "nodes.brought_back": N_("on %(node)s, where it was left"),
     "nodes.to_be_deleted": N_("%(name)s, left there when the node was given up"),
     # Why a check found it so
+    "nodes.no_login": N_("The host is starting up or shutting down (/run/nologin is there)."),
     "nodes.check_hangs": N_("The check did not finish within %(deadline_seconds)s: something on the node hangs."),
     "nodes.link_starting": N_("SSH answers; the connection to libvirt is being set up, which takes a few seconds."),
     "nodes.libvirt_silent": N_("SSH answers, libvirt does not: %(why)s"),

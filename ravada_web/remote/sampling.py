@@ -19,7 +19,9 @@ while read -r key value unit; do
     case $key in MemTotal:) echo "total $value" ;; MemAvailable:) echo "available $value"; break ;; esac
 done < /proc/meminfo
 date "+now %s.%N"
-id=; { read -r id < /etc/machine-id; } 2>/dev/null; echo "id $id"
+id=; { read -r id < /etc/machine-id; } 2>/dev/null
+nologin=; [ ! -e /run/nologin ] || nologin=nologin
+echo "id $id $nologin"
 """
 # More than any host has: processes that wait, memory (1 PiB), and seconds since 1970 (the year 36812).
 MOST_LOAD, MOST_KIB, MOST_SECONDS = 1e7, 1 << 40, 1 << 40
@@ -37,7 +39,8 @@ class Sample:
     """What was seen of a node. `disks`: {path: (bytes in all, bytes free)}, without paths that are not there.
 
     `now` is the node's own clock, in seconds since the epoch. `files` are those that were asked about, without the
-    missing ones. `machine_id` is "" where the host has none.
+    missing ones. `machine_id` is "" where the host has none. `nologin`: the host is starting up or shutting down, as
+    systemd marks it (systemd-user-sessions.service(8)): a connection of before may go on all that time.
     """
 
     load1: float
@@ -47,6 +50,7 @@ class Sample:
     now: float
     files: Mapping[str, FileState] = field(default_factory=dict)
     machine_id: str = ""
+    nologin: bool = False
 
 
 def sample(
@@ -69,6 +73,7 @@ def sample(
 def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
     lines = raw.split(b"\n", 5)
     named = {key: value for key, _blank, value in (line.partition(b" ") for line in lines[:5])}
+    machine_id, _blank, mark = named[b"id"].partition(b" ")
     return Sample(
         load1=real(named[b"load"], MOST_LOAD),
         memory_total_mib=whole(named[b"total"], MOST_KIB) // 1024,
@@ -77,7 +82,8 @@ def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
         # busybox has no fractions of a second.
         now=real(named[b"now"].removesuffix(b".%N"), MOST_SECONDS),
         files=parse_stat(lines[5]) if len(lines) > 5 else {},
-        machine_id=_machine_id(named[b"id"]),
+        machine_id=_machine_id(machine_id),
+        nologin=mark == b"nologin",
     )
 
 

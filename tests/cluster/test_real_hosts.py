@@ -119,6 +119,7 @@ def while_it_shuts_down_its_guests_run_on(cluster: Cluster, host: BootedHost) ->
     """A host that is shut down refuses first; that its guests are off is known only when it is back."""
     guests = running(host)
     host.switch_off()
+    wait_until(lambda: not cluster.node(host.name).is_reachable, 60, "it is given nothing more")
     wait_until(lambda: cluster.node(host.name).away == Away.REFUSES, 120, "it refuses")
     assert running(host) == guests, "the host waits for guests that do not heed the power button"
     host.kill()

@@ -27,6 +27,13 @@ def test_a_plain_answer_is_read() -> None:
     assert (seen.load1, seen.memory_total_mib, seen.disks, seen.now) == (0.5, 16, {PATH: (100, 40)}, 1700000000.5)
 
 
+@pytest.mark.parametrize("machine_id", ["", "0123456789abcdef" * 2])
+@pytest.mark.parametrize("mark", ["", "nologin"])
+def test_a_host_that_starts_up_or_shuts_down_says_so(machine_id: str, mark: str) -> None:
+    seen = _parse(answer(*FINE[:-1], f"id {machine_id} {mark}", f"room=10=10=4={PATH}"), [PATH])
+    assert (seen.machine_id, seen.nologin) == (machine_id, bool(mark))
+
+
 @pytest.mark.parametrize(
     "line",
     ["load -inf", "load nan", "load -1", "load 1e300", "load", "load much", f"total {1 << 80}",

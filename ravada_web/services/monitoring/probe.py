@@ -221,6 +221,8 @@ def probe_node(question: Question, workspace: Workspace, answer: Answer) -> None
         answer.ssh_seconds = time.monotonic() - started
         answer.pinned_again = question.quarantined
         answer.findings = replica_files.compare(question.files, answer.sample.files)
+        if answer.sample.nologin:
+            answer.degrade(message("nodes.no_login"))
     if not link_is_up(workspace, question.target):
         answer.degrade(message("nodes.link_starting"))
         return
