@@ -103,7 +103,7 @@ fuzz: packages-fast $(VENV)/tested ## a million random answers of nodes, other o
 translations: $(VENV)/tested ## gather the texts for the catalogues; says how much of each language is there
 	@$(BIN)/python -m ravada_web.translations
 
-test: packages-test $(VENV)/tested ## all tests: the fast ones beside those on three labs, then what promises a time, which mostly waits
+test: packages-test $(VENV)/tested ## all tests: the fast ones beside those on two labs, then what promises a time, which mostly waits
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-others test-labs
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target clock-others clock-labs
 
@@ -112,7 +112,7 @@ test-others:
 
 test-labs:
 	$(BIN)/python -m tests.lab.trees
-	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 3 --no-loadscope-reorder
+	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2 --no-loadscope-reorder
 
 clock-others:
 	$(BIN)/python -m pytest $(NO_LAB) -m clock

@@ -88,10 +88,7 @@ def forward(user: str, source: str) -> str:
 def make_pool(name: str, path: str) -> str:
     """Define a folder as a storage pool and start it, now and after each boot."""
     pool, folder = shlex.quote(name), shlex.quote(path)
-    return (
-        f"virsh pool-define-as {pool} dir --target {folder} && virsh pool-build {pool} && "
-        f"virsh pool-start {pool} && virsh pool-autostart {pool}"
-    )
+    return f"virsh pool-define-as {pool} dir --target {folder} && virsh pool-build {pool} && {{ {start_pool(name)}; }}"
 
 
 def move_pool(name: str, path: str) -> str:
@@ -101,9 +98,10 @@ def move_pool(name: str, path: str) -> str:
 
 
 def start_pool(name: str) -> str:
-    """Start a pool that is defined."""
+    """Start a pool that is defined; one that was started meanwhile will do."""
     pool = shlex.quote(name)
-    return f"virsh pool-start {pool} && virsh pool-autostart {pool}"
+    runs = f"LC_ALL=C virsh pool-info {pool} | grep -q 'State: *running'"
+    return f"virsh pool-start {pool}; virsh pool-autostart {pool} && {runs}"
 
 
 def start_network(name: str) -> str:
