@@ -94,6 +94,7 @@ format: $(VENV)/tested ## put the code into ruff's format
 	$(BIN)/ruff format .
 
 test-fast: packages-fast $(VENV)/tested ## the tests that need no root, lab or browser, two a processor: half of their time is waiting
+	-@$(BIN)/python -m tests.support.walled_host
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses $$((2 * $$(nproc)))
 	$(BIN)/python -m pytest $(NO_LAB) -m clock
 
@@ -108,6 +109,7 @@ test: packages-test $(VENV)/tested ## all tests: the fast ones beside those on t
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target clock-others clock-labs
 
 test-others:
+	$(BIN)/python -m tests.support.walled_host
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
 
 test-labs:

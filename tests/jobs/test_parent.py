@@ -152,6 +152,12 @@ def gone(pids: list[int]) -> bool:
     return not [pid for pid in pids if name_of(pid)]
 
 
+def test_at_rest_all_processes_together_take_at_most_400_mib(product: Product) -> None:
+    """At rest: nobody has asked anything yet, so this comes first; and no job is done just now, in a process of its own."""
+    taken = lambda: sum(pss_mib(pid) for pid in tree(product.process.pid))  # noqa: E731
+    wait_until(lambda: taken() <= 400, 30, "all together take at most 400 MiB")
+
+
 def test_each_process_has_its_name_in_ps(product: Product) -> None:
     assert name_of(product.process.pid) == "parent"
     web = product.processes["web"]
@@ -261,12 +267,6 @@ def test_where_memory_runs_out_the_parent_is_not_the_first_to_go(product: Produc
 
 def test_the_parent_forks_with_one_thread_alone(product: Product) -> None:
     assert len(list(Path(f"/proc/{product.process.pid}/task").iterdir())) == 1
-
-
-def test_at_rest_all_processes_together_take_at_most_400_mib(product: Product) -> None:
-    """At rest: not while a job is done, which has a process of its own."""
-    taken = lambda: sum(pss_mib(pid) for pid in tree(product.process.pid))  # noqa: E731
-    wait_until(lambda: taken() <= 400, 30, "all together take at most 400 MiB")
 
 
 def test_pages_wait_for_no_disk(product: Product) -> None:

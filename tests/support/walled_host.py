@@ -1,4 +1,8 @@
-"""A host with a firewall of its own, in namespaces that need no root: what its network and its guests reach of it."""
+"""A host with a firewall of its own, in namespaces that need no root: what its network and its guests reach of it.
+
+`python -m tests.support.walled_host` fetches the packages that it needs into var/walls: tests themselves have no
+network.
+"""
 
 import shutil
 import subprocess
@@ -9,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ravada_web import ROOT
 from tests.support.servers import wait_until
 
+FETCHED = ROOT / "var" / "walls"
 HERE = Path(__file__).parent
 PORTS = HERE / "walled_host_ports.py"
 # Taken apart and not installed: Debian would start them on this machine.
@@ -110,13 +116,10 @@ def _fetch(tool: str, folder: Path) -> None:
     for program in {"nft": ("nft",), "ufw": ("iptables",), "firewalld": ("nft", "dbus-daemon")}[tool]:
         if not shutil.which(program, path="/usr/sbin:/usr/bin"):
             pytest.skip(f"{program} is not installed")
-    if not PACKAGES[tool]:
-        return
-    try:
-        subprocess.run(["apt-get", "download", "-qq", *PACKAGES[tool]], cwd=folder, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip(f"the packages of {tool} are not to be had")
-    for package in folder.glob("*.deb"):
+    packages = [file for name in PACKAGES[tool] for file in FETCHED.glob(f"{name}_*.deb")]
+    if len(packages) < len(PACKAGES[tool]):
+        pytest.skip(f"not fetched: {tool} (python -m tests.support.walled_host)")
+    for package in packages:
         subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
     if (folder / "lib").is_dir():
         shutil.copytree(folder / "lib", folder / "usr/lib", dirs_exist_ok=True)
@@ -130,3 +133,18 @@ def _start(tool: str, host: WalledHost) -> None:
 dbus-daemon --config-file=/run/bus --fork </dev/null >/dev/null 2>&1
 firewalld --nofork --nopid >/run/firewalld.log 2>&1 </dev/null &
 until firewall-cmd --state 2>/dev/null; do sleep 0.1; done""")
+
+
+def fetch() -> None:
+    """Have the packages of all firewalls in FETCHED. Raises CalledProcessError."""
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    wanted = sorted({name for names in PACKAGES.values() for name in names})
+    missing = [name for name in wanted if not any(FETCHED.glob(f"{name}_*.deb"))]
+    if missing:
+        # Whoever apt-get would become may not write there.
+        own = ["-o", "APT::Sandbox::User=root"]
+        subprocess.run(["apt-get", "download", "-qq", *own, *missing], cwd=FETCHED, check=True)
+
+
+if __name__ == "__main__":
+    fetch()
