@@ -189,6 +189,7 @@ BREAKS = {
 @pytest.mark.parametrize("code", BREAKS)
 def test_what_is_missing_is_found_and_mended(cluster: Cluster, host: LabNode, code: str) -> None:
     node = let_in(cluster, host)
+    cluster.check_until_up("new")  # what is off as it comes up is started for it
     host.run(["sh", "-c", BREAKS[code]])
     inspected(cluster, node)
     assert finding(node, code).state == "fail" and finding(node, code).remedy
@@ -200,6 +201,7 @@ def test_what_is_missing_is_found_and_mended(cluster: Cluster, host: LabNode, co
 
 def test_a_pool_that_is_off_is_started(cluster: Cluster, host: LabNode) -> None:
     node = let_in(cluster, host)
+    cluster.check_until_up("new")  # what is off as it comes up is started for it
     host.virsh("pool-destroy", "default")
     inspected(cluster, node)
     assert finding(node, "pool:default").text.kind == "joining.pool_inactive"
@@ -209,6 +211,7 @@ def test_a_pool_that_is_off_is_started(cluster: Cluster, host: LabNode) -> None:
 
 def test_a_pool_at_another_place_is_shown_beside_the_masters(cluster: Cluster, host: LabNode) -> None:
     node = let_in(cluster, host)
+    cluster.check_until_up("new")  # what is off as it comes up is started for it
     make = "virsh pool-define-as default dir --target"
     script = f"virsh pool-destroy default; virsh pool-undefine default; mkdir -p /home/pool; {make} /home/pool"
     host.run(["sh", "-c", f"{script}; virsh pool-start default"])

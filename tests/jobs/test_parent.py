@@ -153,7 +153,7 @@ def gone(pids: list[int]) -> bool:
 
 
 def test_at_rest_all_processes_together_take_at_most_400_mib(product: Product) -> None:
-    """At rest: nobody has asked anything yet, so this comes first; and no job is done just now, in a process of its own."""
+    """At rest: nobody has asked anything yet, so this comes first; and no job is done just now, by its own process."""
     taken = lambda: sum(pss_mib(pid) for pid in tree(product.process.pid))  # noqa: E731
     wait_until(lambda: taken() <= 400, 30, "all together take at most 400 MiB")
 
