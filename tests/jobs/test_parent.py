@@ -319,11 +319,16 @@ def test_what_every_page_needs_is_told_when_it_stands_still_and_comes_back(produ
         for name in names:
             stop(before[name])
         wait_until(lambda names=names: all(name in str(product.told) for name in names), 30, f"{names} are told")
-        wait_until(lambda: product.get("/readyz") == 200, 60, "pages are there and work is done again")
         # One that has only just begun, as by the first tests here, is given a minute.
-        wait_until(lambda: not product.still(), 75, "the page says so no more")
-        after = product.processes
-        assert {name for name in NAMES if after[name] != before[name]} >= names
+        wait_until(lambda names=names: replaced(product, before, names), 90, f"{names} are started again")
+        wait_until(lambda: product.get("/readyz") == 200, 60, "pages are there and work is done again")
+        wait_until(lambda: not product.still(), 30, "the page says so no more")
+
+
+def replaced(product: Product, before: dict[str, int], names: set[str]) -> bool:
+    """Whether each of these is another process than before."""
+    after = product.processes
+    return all(after.get(name, before[name]) != before[name] for name in names)
 
 
 def test_a_killed_work_horse_leaves_its_worker(product: Product) -> None:
