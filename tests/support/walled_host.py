@@ -143,7 +143,11 @@ def fetch() -> None:
     if missing:
         # Whoever apt-get would become may not write there.
         own = ["-o", "APT::Sandbox::User=root"]
-        subprocess.run(["apt-get", "download", "-qq", *own, *missing], cwd=FETCHED, check=True)
+        download = ["apt-get", "download", "-qq", *own, *missing]
+        if subprocess.run(download, cwd=FETCHED, check=False).returncode:
+            # apt's lists may be old, or not there yet.
+            subprocess.run(["apt-get", "update", "-qq"], check=True)
+            subprocess.run(download, cwd=FETCHED, check=True)
 
 
 if __name__ == "__main__":
