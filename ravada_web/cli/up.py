@@ -3,18 +3,16 @@
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from ravada_web import ROOT
 from ravada_web.cli import local_libvirt
 from ravada_web.cli.common import RootCommand
 from ravada_web.cli.setup import set_up
 from ravada_web.config import Settings
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @click.command(cls=RootCommand)

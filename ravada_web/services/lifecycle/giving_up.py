@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import joinedload
 
-from ravada_web.errors import Conflict, InvalidInput, NotFound
+from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import OVER, Base, Clone, Node, Observed, Operation, ServiceState, User
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.bases.replicas import ReplicaRow
+from ravada_web.services.lifecycle.held import held
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.permissions import rights
@@ -71,7 +72,7 @@ def give_up(actor: User, node: Node, typed: str, *, volatile: str, persistent: s
     with transaction() as session:
         # Nothing is placed on it meanwhile.
         hold_lock(session, "placement")
-        row = _held(session, node.id)
+        row = held(session, node.id)
         _require_gone(row)
         row.service_state = ServiceState.GIVEN_UP
         events.record(session, actor, "give_up_node", row, message("nodes.given_up_by", name=actor.name))
@@ -94,16 +95,8 @@ def take_back(actor: User, node: Node) -> None:
     removed once it answers. Raises Conflict for one that was not given up."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
-        row = _held(session, node.id)
+        row = held(session, node.id)
         if not row.is_given_up:
             raise Conflict(message("nodes.not_given_up", node=row.name))
         row.service_state = ServiceState.DISABLED
         events.record(session, actor, "take_back", row)
-
-
-def _held(session: Session, node_id: int) -> Node:
-    """The row as it stands now, locked: of two administrators the second sees what the first did."""
-    row = session.get(Node, node_id, with_for_update=True, populate_existing=True)
-    if row is None:
-        raise NotFound(message("nodes.no_such"))
-    return row

@@ -2,11 +2,12 @@
 
 from sqlalchemy.orm import Session
 
-from ravada_web.errors import Conflict, InvalidInput, NotFound
+from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.messages import Message, message
 from ravada_web.models import Away, Node, Observed, User, now
 from ravada_web.services.audit import events
 from ravada_web.services.clones import absence
+from ravada_web.services.lifecycle.held import held
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
@@ -20,7 +21,7 @@ def say(actor: User, node: Node, typed: str) -> None:
     if typed.strip() != node.name:
         raise InvalidInput({"typed": message("nodes.type_name", node=node.name)})
     with transaction() as session:
-        row = _held(session, node.id)
+        row = held(session, node.id)
         require_silent(row)
         _keep(session, row, message("nodes.vouched", name=actor.name))
         events.record(session, actor, "known_off", row)
@@ -36,7 +37,7 @@ def require_silent(node: Node) -> None:
 
 def record(session: Session, node: Node, by: Message) -> None:
     """Keep, in the present transaction, that the node is off: it was fenced. `by` says how, as words after "off"."""
-    row = _held(session, node.id)
+    row = held(session, node.id)
     _keep(session, row, by)
     events.record(session, None, "known_off", row, by)
 
@@ -44,7 +45,7 @@ def record(session: Session, node: Node, by: Message) -> None:
 def use(session: Session, node: Node) -> None:
     """Build on it, in the present transaction: from now on it cannot be taken back. Raises Conflict where the node is
     not known to be off."""
-    row = _held(session, node.id)
+    row = held(session, node.id)
     if not row.is_known_off:
         raise Conflict(message("nodes.off_not_known", node=row.name))
     row.known_off_used = True
@@ -54,7 +55,7 @@ def take_back(actor: User, node: Node) -> None:
     """Know no longer that the node is off. Raises Conflict once something was built on it."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
-        row = _held(session, node.id)
+        row = held(session, node.id)
         if not row.is_known_off:
             raise Conflict(message("nodes.off_not_known", node=row.name))
         if row.known_off_used:
@@ -66,14 +67,6 @@ def take_back(actor: User, node: Node) -> None:
         else:
             row.away = Away.NONE
         events.record(session, actor, "known_off_taken_back", row)
-
-
-def _held(session: Session, node_id: int) -> Node:
-    """The row as it stands now, locked: a check may write it at the same time."""
-    row = session.get(Node, node_id, with_for_update=True, populate_existing=True)
-    if row is None:
-        raise NotFound(message("nodes.no_such"))
-    return row
 
 
 def _keep(session: Session, node: Node, by: Message) -> None:
