@@ -2,7 +2,6 @@
 of each language is there."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
