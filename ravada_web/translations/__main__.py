@@ -2,14 +2,15 @@
 of each language is there."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from ravada_web import ROOT
 from ravada_web.translations import LANGUAGES, catalogue
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 METHODS = [("ravada_web/**.py", "python"), ("jobs/**.py", "python"), ("templates/**.html", "jinja2")]
 HEADER = "# `make translations` keeps the texts up to date; what stands in msgstr is written by people."
 KEYWORDS: dict[str, tuple[int, ...] | None] = {
