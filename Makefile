@@ -17,7 +17,7 @@ SETTINGS := $(subst $(BLANK),$(COMMA),$(strip $(filter RAVADA_%,$(.VARIABLES))))
 RUN_PACKAGES := libvirt-daemon-system libvirt-clients dnsmasq-base dmidecode qemu-system-x86 qemu-utils ovmf \
 	redis-server openssh-client openssl util-linux \
 	python3-venv python3-dev libvirt-dev pkg-config gcc
-FAST_PACKAGES := fence-agents openssh-server postgresql libfaketime nginx-light nftables busybox-static tcsh fish zsh ksh
+FAST_PACKAGES := fence-agents ipmitool openipmi openssh-server postgresql libfaketime nginx-light nftables busybox-static tcsh fish zsh ksh
 LAB_PACKAGES := openssh-server iproute2 mtools dosfstools syslinux syslinux-common busybox-static cpio xz-utils kmod \
 	linux-image-cloud-amd64 procps sudo nftables acl swtpm swtpm-tools systemd-container dbus mmdebstrap git curl
 TEST_PACKAGES := chromium fonts-dejavu-core
