@@ -23,6 +23,7 @@ from ravada_web.config import Settings
 from ravada_web.extensions import db, queues
 from ravada_web.identity import passwords
 from ravada_web.models import Role, User
+from ravada_web.services.nodes import trust
 from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.people import users
 from tests.lab import missing_requirements
@@ -48,6 +49,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"would be skipped, which CI does not accept: {report.longrepr}"
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A test's own folder. Its path is short, whatever the test is named: there are sockets in some."""
+    return tmp_path_factory.mktemp("t")
 
 
 @pytest.fixture(scope="session")
@@ -182,8 +189,9 @@ def whole_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]
 @pytest.fixture
 def cluster(whole_cluster: Cluster) -> Iterator[Cluster]:
     """The cluster, healthy before the test; afterwards healed, and rid of the clones that the test made."""
-    # Other tests made applications since, with a Redis of their own.
+    # Other tests made applications since, with a Redis and a database of their own.
     queues.init_app(whole_cluster.app)
+    trust.listen(whole_cluster.app)
     wait_healthy(whole_cluster)
     yield whole_cluster
     for node in whole_cluster.lab.nodes:

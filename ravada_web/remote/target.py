@@ -4,6 +4,7 @@ import re
 import socket
 from base64 import b64decode
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from ravada_web.messages import message
@@ -85,8 +86,10 @@ class Workspace:
         return asked.with_name(LIBVIRT) if asked else Path(LIBVIRT_SOCKET)
 
     def known_hosts(self, target: Target) -> Path:
-        """The file with the node's pinned key, and no other."""
-        return self.run_dir / f"n{target.node_id}.kh"
+        """The file with the node's pinned key, and no other. Each key has its own: a process that still holds a key
+        from before a new one was accepted never writes it where others read the new one."""
+        key = sha256(target.host_key.encode()).hexdigest()[:16]
+        return self.run_dir / f"n{target.node_id}-{key}.kh"
 
 
 def accepts(path: Path) -> bool:

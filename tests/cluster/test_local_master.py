@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,15 +57,27 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             process.wait(30)
 
 
+def owners(parent: int) -> dict[str, int]:
+    """The users of the processes, by name. One that has only just been forked has neither its own yet."""
+    found = {}
+    for name, pid in children_by_name(parent).items():
+        with suppress(FileNotFoundError):
+            found[name] = Path(f"/proc/{pid}").stat().st_uid
+    return found
+
+
 def test_root_is_the_parent_and_the_helper_alone(host: Cluster) -> None:
     users = {user: pwd.getpwnam(user).pw_uid for user in (system_users.WEB, system_users.WORK, system_users.REDIS)}
-    (parent,) = [pid for pid in tree(host.process.pid) if name_of(pid) == "parent"]
-    # One that has only just been forked has neither its name nor its user.
-    wait_until(lambda: "parent" not in children_by_name(parent), 30, "each process has its name")
-    owners = {name: Path(f"/proc/{pid}").stat().st_uid for name, pid in children_by_name(parent).items()}
-    assert {name for name, uid in owners.items() if uid == 0} == {"helper"}
-    workers = {uid for name, uid in owners.items() if name.startswith("worker") or name in ("links", "ticker")}
-    assert workers == {users[system_users.WORK]}
+    parent = next(pid for pid in tree(host.process.pid) if name_of(pid) == "parent")
+    workers = {f"worker {queue}" for queue in ("default", "bulk")}
+    expected = {"helper": 0, "redis": users[system_users.REDIS], "web": users[system_users.WEB]}
+    expected |= dict.fromkeys({"links", "ticker", *workers}, users[system_users.WORK])
+
+    def are_settled() -> bool:
+        seen = owners(parent)
+        return expected.items() <= seen.items() and [name for name, uid in seen.items() if uid == 0] == ["helper"]
+
+    wait_until(are_settled, 30, "each process has its name and its user, and only the helper is root")
 
 
 def test_a_base_and_clones_are_made_run_shown_and_deleted(host: Cluster) -> None:

@@ -1,5 +1,6 @@
 """What may reach OpenSSH's command line, and what its messages mean."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,23 +97,22 @@ def test_the_far_side_ends_a_command_soon_after_its_deadline() -> None:
 
 
 def test_the_host_comes_after_the_end_of_options_and_the_key_is_pinned(tmp_path: Path) -> None:
-    workspace = Workspace(_short(tmp_path), tmp_path / "key")
-    log = SshLog()
-    words = command(workspace, NODE, log=log, control=None)
+    workspace = Workspace(tmp_path, tmp_path / "key")
+    with closing(SshLog()) as log:
+        words = command(workspace, NODE, log=log, control=None)
     assert words[-2:] == ["--", "10.0.0.7"]
     assert {"StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null", "ControlPath=none"} < set(words)
     assert workspace.known_hosts(NODE).read_text() == f"node-7 {KEY}\n"
-    other = replace(NODE, host_key=KEY.replace("uIxO", "uIxP"))
-    command(workspace, other, log=log, control=None)
-    log.close()
-    assert workspace.known_hosts(NODE).read_text() == f"node-7 {other.host_key}\n"
-    assert len(list(workspace.run_dir.iterdir())) == 1
 
 
-def _short(tmp_path: Path) -> Path:
-    """The test's folder, or as much of it as a run folder's path may have."""
-    assert len(bytes(tmp_path)) <= 72, "run pytest with a shorter --basetemp"
-    return tmp_path
+def test_who_still_holds_the_old_key_does_not_unpin_the_new_one(tmp_path: Path) -> None:
+    workspace, new = Workspace(tmp_path, tmp_path / "key"), replace(NODE, host_key=KEY.replace("uIxO", "uIxP"))
+    with closing(SshLog()) as log:
+        for target in (NODE, new, NODE):  # a check that began before the new key was accepted asks once more
+            words = command(workspace, target, log=log, control=None)
+            assert f'UserKnownHostsFile="{workspace.known_hosts(target)}"' in words
+    assert workspace.known_hosts(new).read_text() == f"node-7 {new.host_key}\n"
+    assert len(list(workspace.run_dir.iterdir())) == 2
 
 
 def test_what_a_node_says_is_made_printable_and_short() -> None:
