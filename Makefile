@@ -114,6 +114,7 @@ test-others:
 
 test-labs:
 	$(BIN)/python -m tests.lab.trees
+	$(BIN)/python -m tests.lab.wheels
 	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2 --no-loadscope-reorder
 
 clock-others:

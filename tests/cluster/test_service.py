@@ -1,4 +1,4 @@
-"""The product as a service of systemd, on a host that boots: installed by the commands of docs/production.md."""
+"""The product on a host that boots: by `make run`, then as a service of systemd, as docs/production.md says."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.lab.trees import DEBIAN_12
 from tests.support import service_host
 from tests.support.servers import wait_until
 
-UNIT = "ravada-web.service"
+UNIT, TRIAL = "ravada-web.service", "trial.service"
 # Of systemd-analyze security, which counts from 0 (all is forbidden) to 10.
 MOST_EXPOSED = 5.0
 OWNERS = {
@@ -54,9 +54,9 @@ def answers(host: BootedHost, page: str = "login") -> bool:
     return told.stdout == "200"
 
 
-def shown(host: BootedHost, name: str) -> str:
+def shown(host: BootedHost, name: str, unit: str = UNIT) -> str:
     """A property of the service."""
-    return host.run(["systemctl", "show", "--value", "--property", name, UNIT]).stdout.strip()
+    return host.run(["systemctl", "show", "--value", "--property", name, unit]).stdout.strip()
 
 
 def within(host: BootedHost, *argv: str) -> "tuple[int, str]":
@@ -78,6 +78,7 @@ def owner(host: BootedHost, pid: int) -> str:
 
 @pytest.mark.long
 def test_a_service_of_systemd(host: BootedHost) -> None:
+    make_run_on_a_fresh_clone(host)
     said = service_host.install(host)
     assert re.search(r"name: admin   password: \S+", said), said
     wait_until(lambda: answers(host, "readyz"), 60, "the product is ready")
@@ -91,6 +92,29 @@ def test_a_service_of_systemd(host: BootedHost) -> None:
     a_node_is_served(host)
     what_stands_still_is_started_again(host)
     it_ends_in_order(host)
+
+
+def make_run_on_a_fresh_clone(host: BootedHost) -> None:
+    """It makes the virtual environment, with libvirt's bindings built for this host, and runs until it is stopped."""
+    service_host.make_run(host, TRIAL)
+    try:
+        wait_until(lambda: shown(host, "ActiveState", TRIAL) != "active" or answers(host, "readyz"), 180, "it is ready")
+        assert shown(host, "ActiveState", TRIAL) == "active"
+    except AssertionError as error:
+        error.add_note(host.run(["journalctl", "--unit", TRIAL, "--no-pager"]).stdout)
+        raise
+    said = host.run(["journalctl", "--unit", TRIAL, "--output=cat", "--no-pager"]).stdout
+    assert re.search(r"name: admin   password: \S+", said), said
+    running = processes(host)
+    assert {name: owner(host, running[name]) for name in OWNERS} == OWNERS
+    assert re.search(r"default +active", host.virsh("pool-list"))
+    it_ends(host, TRIAL)
+    service_host.put_aside(host)
+
+
+def it_ends(host: BootedHost, unit: str) -> None:
+    host.run(["systemctl", "stop", unit])
+    assert processes(host) == {}
 
 
 def forbidden_is_forbidden(host: BootedHost) -> None:
@@ -134,7 +158,6 @@ def what_stands_still_is_started_again(host: BootedHost) -> None:
 
 
 def it_ends_in_order(host: BootedHost) -> None:
-    host.run(["systemctl", "stop", UNIT])
-    assert processes(host) == {}
+    it_ends(host, UNIT)
     assert (shown(host, "Result"), shown(host, "ExecMainStatus")) == ("success", "0")
     assert "Read-only" not in host.run(["journalctl", "--unit", UNIT, "--no-pager"]).stdout

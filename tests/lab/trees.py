@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,17 +103,25 @@ def debian_13() -> Tree:
 
 
 def fetch() -> None:
-    """Have the Debian 13 there, once for all who ask at the same time."""
+    """Have the Debian 13 there."""
+    have(debian_13().folder, _make)
+
+
+def have(folder: Path, make: Callable[[Path], None]) -> None:
+    """Have a folder of var/trees there, made once for all who ask at the same time; `make` fills an empty one."""
     TREES.mkdir(parents=True, exist_ok=True)
     with (TREES / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not debian_13().folder.is_dir():
-            _make(debian_13().folder)
+        if folder.is_dir():
+            return
+        half = TREES / "half"
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir()
+        make(half)
+        half.rename(folder)
 
 
-def _make(folder: Path) -> None:
-    half = folder.with_name("half")
-    shutil.rmtree(half, ignore_errors=True)
+def _make(half: Path) -> None:
     shell("mmdebstrap", "--quiet", "--variant=minbase", f"--include={BARE}", "trixie", half)
     (half / "etc/apt/apt.conf.d/90lab").write_text(APT)
     (half / "etc/dpkg/dpkg.cfg.d/90lab").write_text(DPKG)
@@ -124,7 +133,6 @@ def _make(folder: Path) -> None:
     )
     (half / "etc/libvirt").mkdir()
     (half / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
-    half.rename(folder)
 
 
 if __name__ == "__main__":

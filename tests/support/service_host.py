@@ -1,20 +1,25 @@
-"""A host on which the product is installed as docs/production.md says, by its own commands.
+"""A host on which the product is installed: by `make run` on a fresh clone, then as docs/production.md says, by the
+commands of those pages.
 
-Python's packages come from this machine, for Debian's own Python: in a lab's network there is no registry.
+In a lab's network there is no registry: pip takes its files, with the same hashes, from a folder.
 """
 
-import shutil
 import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
 from ravada_web import ROOT
 from tests.docs import markdown
 from tests.lab.booted import BootedHost
+from tests.lab.wheels import wheels
 
-PYTHON, PACKAGES, SOURCE, VENV = "/usr/bin/python3", "/opt/packages", "/srv/ravada-web.git", "/srv/venv"
-PLACE = "/opt/ravada-web"
+WHEELS, SOURCE, PLACE, TRIED = "/srv/wheels", "/srv/ravada-web.git", "/opt/ravada-web", "/srv/tried"
+# Debian's own Python comes first, and no pip.conf of this machine counts.
+OFFLINE = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "PIP_CONFIG_FILE": "/dev/null",
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": WHEELS,
+}
 
 
 def commands(heading: str) -> str:
@@ -25,14 +30,18 @@ def commands(heading: str) -> str:
 
 
 def prepare(host: BootedHost) -> None:
-    """Lay out what the commands need and cannot fetch: the repository, and a virtual environment. Before it starts."""
-    for folder in (SOURCE, VENV):
-        (host.folder / folder.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+    """Lay out what the commands need and cannot fetch: the repository, and what pip installs. Before it starts.
+
+    Raises FileNotFoundError where `python -m tests.lab.wheels` has not been run.
+    """
+    if not wheels().is_dir():
+        raise FileNotFoundError(f"{wheels()}: python -m tests.lab.wheels fetches it")
     place = host.folder / SOURCE.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "clone", "--quiet", "--bare", "--depth=1", f"file://{ROOT}", str(place)], check=True)
     for name in ("passwd", "group", "shadow", "gshadow"):
         _without_ours(host.folder / "etc" / name)
-    host.bind(Path(sysconfig.get_path("purelib")), PACKAGES)
+    host.bind(wheels(), WHEELS)
 
 
 def _without_ours(accounts: Path) -> None:
@@ -41,26 +50,23 @@ def _without_ours(accounts: Path) -> None:
     accounts.write_text("".join(kept))
 
 
-def make_venv(host: BootedHost) -> None:
-    """A virtual environment with this machine's packages, and the one program that the service starts."""
-    host.run([PYTHON, "-m", "venv", "--without-pip", VENV])
-    venv = host.folder / VENV.lstrip("/")
-    (packages,) = venv.glob("lib/python*/site-packages")
-    assert packages.parent.name == Path(sysconfig.get_path("stdlib")).name, (
-        "this machine's packages are for Debian's Python"
+def make_run(host: BootedHost, unit: str) -> None:
+    """Run the README's `make run` on a fresh clone, as a unit of systemd: it installs the product, and runs it."""
+    host.run(["git", "clone", "--quiet", SOURCE, PLACE])
+    environment = [f"--setenv={name}={value}" for name, value in OFFLINE.items()]
+    place = f"--working-directory={PLACE}"
+    host.run(
+        ["systemd-run", "--quiet", f"--unit={unit}", "--property=KillMode=mixed", place, *environment, "make", "run"]
     )
-    shutil.rmtree(packages)
-    packages.symlink_to(PACKAGES)
-    flask = (Path(sys.prefix) / "bin" / "flask").read_text().partition("\n")[2]
-    (venv / "bin" / "flask").write_text(f"#!{PLACE}/.venv/bin/python\n{flask}")
-    (venv / "bin" / "flask").chmod(0o755)
+
+
+def put_aside(host: BootedHost) -> None:
+    """Keep what was installed, since that takes its time; what it ran on is another place."""
+    host.run(["mv", PLACE, TRIED])
 
 
 def install(host: BootedHost) -> str:
-    """Run the page's commands; returns what they said."""
-    make_venv(host)
+    """Run the page's commands, with the virtual environment that `make` has made before; returns what they said."""
     told = commands("Installation").replace("<this repository>", SOURCE)
-    fetched = told.replace(
-        "make .venv/installed", f"cp -a {VENV} .venv && touch .venv/installed && make .venv/installed"
-    )
-    return host.run(["sh", "-exc", fetched]).stdout
+    kept = f"mv {TRIED}/.venv .venv && touch .venv/installed && make .venv/installed"
+    return host.run(["sh", "-exc", told.replace("make .venv/installed", kept)]).stdout
