@@ -1,6 +1,6 @@
 """What is said while a host becomes a node: its host key, access, checks, fixes and test."""
 
-from ravada_web.messages.marks import N_, Template
+from ravada_web.messages.marks import N_, Plural, Template
 
 TEXTS: dict[str, Template] = {
     # The host key
@@ -12,6 +12,36 @@ TEXTS: dict[str, Template] = {
     "joining.place_taken": N_("Another node took this name or address in the meantime."),
     "joining.quarantined": N_(
         "%(node)s presents a different host key from the accepted one. Verify and accept it first."
+    ),
+    # Who answers with another host key
+    "joining.newcomer_gone": N_("%(node)s presents its accepted host key again, or yet another one. Reload the page."),
+    "joining.nothing_to_decide": N_(
+        "There is nothing to decide about the host at the address of %(node)s any more: somebody else may have decided "
+        "it, or the accepted host key is back. Reload the page."
+    ),
+    "joining.cannot_look": N_(
+        "Ravada cannot tell which host answers at the address of %(name)s: looking at its files takes root or sudo, "
+        "and find from GNU findutils."
+    ),
+    "joining.host_emptied": N_(
+        "By its machine ID it may be %(node)s, but the files of its desktops and bases are missing. Either its storage "
+        "is not mounted, or it was installed anew from an image that has this machine ID."
+    ),
+    "joining.host_anew": N_(
+        "It has another machine ID than %(node)s, and none of its files: the system was installed anew, or this is "
+        "another machine."
+    ),
+    "joining.host_kept": N_(
+        "It has another machine ID than %(node)s, but holds %(desktops)s files of its desktops and %(bases)s files of "
+        "bases: the system was installed anew, and its storage was kept."
+    ),
+    "joining.host_other": N_("This is node %(other)s, or a copy of its disk."),
+    "joining.host_former": N_("This was node %(other)s until another host took its place."),
+    "joining.host_holds": Plural(
+        "It holds %(count)s file of desktops of %(other)s.", "It holds %(count)s files of desktops of %(other)s."
+    ),
+    "joining.host_twin": N_(
+        "It has the same machine ID as node %(other)s, as hosts installed from one image have; give it its own."
     ),
     # Access
     "joining.install_key": N_("Install key on %(node)s"),
@@ -39,6 +69,9 @@ TEXTS: dict[str, Template] = {
     # Identity
     "joining.is_master": N_("This host is the master itself, node %(node)s, under another address. Remove this entry."),
     "joining.is_node": N_("This host is already node %(node)s, under another address. Remove this entry."),
+    "joining.is_former": N_(
+        "This host was node %(node)s until another host took its place. Install it anew, or remove this entry."
+    ),
     "joining.host_key_shared": N_(
         "It has the same host key as node %(node)s, as copies of a disk do: SSH cannot tell them apart. Create new "
         "host keys on it, then accept the new key here."

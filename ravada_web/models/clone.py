@@ -105,6 +105,8 @@ class Clone(db.Model):
     state_before: Mapped[Word] = mapped_column(default="")
     reason: Mapped[Words]
     start_after: Mapped[bool] = mapped_column(default=False)
+    # Its disks are gone: another host took its node's place. No check of that one says anything of it.
+    lost: Mapped[bool] = mapped_column(default=False)
     operation_id: Mapped[int | None] = mapped_column(ForeignKey("operations.id", ondelete="SET NULL"), index=True)
     created_at: Mapped[Moment] = mapped_column(default=now)
     # When its start was last asked for.

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, String
+from sqlalchemy import JSON, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ravada_web.models.types import Moment, Word
@@ -19,7 +19,12 @@ class Access(StrEnum):
 
 
 class Joining:
-    """What our login may do, the findings of the last inspection, and the last verification that a guest runs there."""
+    """What our login may do, the findings of the last inspection, and the last verification that a guest runs there.
+
+    A host that shows another key than the accepted one is a newcomer: once a person has accepted its key
+    (`new_host_key`), it is looked at under that, and `newcomer` says what it is (services/joining/identification.py);
+    until it is known to be the node, or takes its place, the node stays quarantined under its former key.
+    """
 
     access: Mapped[Word] = mapped_column(default=Access.ROOT)
     # Our own address as the node sees it.
@@ -31,6 +36,17 @@ class Joining:
     inspected_at: Mapped[Moment | None]
     proof: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list, deferred=True)
     proved_at: Mapped[Moment | None]
+
+    new_host_key: Mapped[str] = mapped_column(Text, default="")
+    newcomer: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # The hosts that were the node before: [{"host_key", "machine_id"}], in the order in which others took their place.
+    former_hosts: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list, deferred=True)
+    # The service state of one that took a node's place, once its test has passed; "" is enabled.
+    serves_as: Mapped[Word] = mapped_column(default="")
+
+    def forget_newcomer(self) -> None:
+        """No host but the node's own is looked at any more."""
+        self.new_host_key, self.newcomer = "", {}
 
     @property
     def allows_root(self) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, message
+from ravada_web.messages import message
 from ravada_web.models import Access, Node, Observed, Operation, OperationState, ServiceState, Trust, User
 from ravada_web.remote.errors import NodeUnreachable
 from ravada_web.remote.trust import fetch_host_key
@@ -68,10 +68,11 @@ def scan(handle: Handle) -> None:
 
 
 def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operation:
-    """Accept the key that was read, by its fingerprint: write the node's row, or pin its new key; returns the
-    inspection that follows at once.
+    """Accept the key that was read, by its fingerprint: write the node's row; or, of a node that is there already, have
+    the host with the new key looked at, which need not be the node. Returns the inspection that follows at once.
 
-    Raises InvalidInput when the fingerprint is not the one that was read, or name or address were taken meanwhile.
+    Raises InvalidInput when the fingerprint is not the one that was read, or name or address were taken meanwhile,
+    and Conflict where the node shows its accepted key again.
     """
     rights.require(actor, "nodes.change")
     outbox.require_queue()
@@ -82,24 +83,35 @@ def accept_join(actor: User, scan_operation_id: int, fingerprint: str) -> Operat
         raise InvalidInput({"fingerprint": message("joining.other_fingerprint")})
     try:
         with transaction() as session:
-            node = _pinned(session, actor, scanned)
+            known = scanned.params.get("node_id")
+            node = _with_newcomer(session, actor, scanned, known) if known else _joined(session, actor, scanned)
             return inspection.request_in_transaction(session, actor, node)
     except IntegrityError as error:
         raise InvalidInput({"name": message("joining.place_taken")}) from error
 
 
-def _pinned(session: Session, actor: User, scanned: Operation) -> Node:
-    known = scanned.params.get("node_id")
-    node = session.get(Node, known) if known else _new_node(scanned)
+def _with_newcomer(session: Session, actor: User, scanned: Operation, node_id: int) -> Node:
+    node = session.get(Node, node_id, with_for_update=True, populate_existing=True)
     if node is None:
         raise NotFound(message("nodes.no_such"))
-    node.host_key, node.trust, node.reason = scanned.result["host_key"], Trust.PINNED, NOTHING
-    # A host that is accepted anew may be installed anew: its machine ID is what it reports first.
-    node.machine_id = node.other_machine_id = ""
-    session.add(node)
-    text = f"{node.address}:{node.port} {scanned.result['fingerprint']}"
-    events.record(session, actor, "accept_key" if known else "join", node, text)
+    if node.trust != Trust.CHANGED:
+        raise Conflict(message("joining.key_unchanged", node=node.name))
+    node.forget_newcomer()
+    node.new_host_key = scanned.result["host_key"]
+    events.record(session, actor, "accept_key", node, _shown(node, scanned))
     return node
+
+
+def _joined(session: Session, actor: User, scanned: Operation) -> Node:
+    node = _new_node(scanned)
+    node.host_key = scanned.result["host_key"]
+    session.add(node)
+    events.record(session, actor, "join", node, _shown(node, scanned))
+    return node
+
+
+def _shown(node: Node, scanned: Operation) -> str:
+    return f"{node.address}:{node.port} {scanned.result['fingerprint']}"
 
 
 def _new_node(scanned: Operation) -> Node:

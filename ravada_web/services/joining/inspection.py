@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
-from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection, socket_uri
@@ -20,17 +20,18 @@ from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Access, Base, Node, Operation, OperationState, Trust, User
 from ravada_web.models import now as this_moment
 from ravada_web.needs import Need
-from ravada_web.remote.errors import KeyRefused, NodeUnreachable, RemoteError
+from ravada_web.remote.errors import NodeUnreachable, RemoteError
 from ravada_web.remote.links import LinkKeeper
-from ravada_web.remote.login import Login, examine_login
+from ravada_web.remote.login import Login
 from ravada_web.remote.offers import read_offers
 from ravada_web.remote.reach import reachable
 from ravada_web.remote.sampling import sample
 from ravada_web.remote.survey import Survey, survey
 from ravada_web.remote.target import Target, Workspace
-from ravada_web.services.joining import identity
+from ravada_web.services.joining import identification, identity
 from ravada_web.services.joining.checks.findings import Finding, Needs, Peer, Seen, findings_of
 from ravada_web.services.joining.checks.run import findings
+from ravada_web.services.joining.login import log_in
 from ravada_web.services.nodes import endpoints, offers
 from ravada_web.services.nodes.facts import store_facts, store_sample
 from ravada_web.services.operations import outbox
@@ -41,7 +42,7 @@ from ravada_web.services.operations.subjects import JOINING_NODE
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
-LOGIN_SECONDS, LINK_SECONDS, SAMPLE_SECONDS = 8.0, 10.0, 10.0
+LINK_SECONDS, SAMPLE_SECONDS = 10.0, 10.0
 
 
 def request_inspection(actor: User, node: Node) -> Operation:
@@ -60,8 +61,9 @@ def request_in_transaction(session: Session, actor: User, node: Node) -> Operati
 
 
 def require_idle(session: Session, node: Node) -> None:
-    """Raise Conflict while an operation of its joining works on the node, or its host key is not to be trusted."""
-    if node.trust != Trust.PINNED:
+    """Raise Conflict while an operation of its joining works on the node, or nobody has accepted the key that it
+    shows."""
+    if node.trust != Trust.PINNED and not node.new_host_key:
         raise Conflict(message("joining.quarantined", node=node.name))
     busy = select(Operation.title).where(
         Operation.node_id == node.id,
@@ -73,7 +75,9 @@ def require_idle(session: Session, node: Node) -> None:
 
 
 def require_own_host(node: Node) -> None:
-    """Raise Conflict for a host that is another node already."""
+    """Raise Conflict for a host that is another node already, or is not known to be this one."""
+    if node.trust != Trust.PINNED:
+        raise Conflict(message("joining.quarantined", node=node.name))
     if is_other_node(findings_of(node)):
         raise Conflict(message("joining.duplicate"))
 
@@ -84,31 +88,18 @@ def is_other_node(results: Iterable[Finding]) -> bool:
 
 
 def inspect(handle: Handle) -> None:
-    """The job's part. A host that is not reached, or gives us no access, is left as it was."""
+    """The job's part. A host that is not reached, or gives us no access, is left as it was. One with another key than
+    the node's is inspected only where it turns out to be the node."""
     node = db.session.get_one(Node, handle.node_id)
+    if node.new_host_key and not identification.identify(handle):
+        return
     where = endpoints.target(node)
     db.session.rollback()
-    login, took = log_in(where)
+    login, took = log_in(endpoints.workspace(), where)
     where = replace(where, root=login.power != "libvirt")
     seen = _survey_host(where, login, took)
     handle.check()
     _write(handle, seen)
-
-
-def log_in(where: Target) -> tuple[Login, float]:
-    """Log in; returns the login and the seconds it took.
-
-    Raises InvalidInput for the field `user` where we have no access, `address` where nobody answers.
-    """
-    if where.local:
-        return Login("root", "", socket=True), 0.0
-    started = time.monotonic()
-    try:
-        return examine_login(endpoints.workspace(), where, deadline=LOGIN_SECONDS), time.monotonic() - started
-    except KeyRefused as error:
-        raise InvalidInput({"user": error.message}) from error
-    except NodeUnreachable as error:
-        raise InvalidInput({"address": error.message}) from error
 
 
 def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
@@ -185,11 +176,13 @@ def _wait_for_link(keeper: LinkKeeper, where: Target) -> None:
 
 
 def _peers(node_id: int) -> Iterable[Peer]:
-    columns = (Node.name, Node.host_key, Node.host_uuid, Node.machine_id, Node.facts, Node.is_master)
-    for name, host_key, host_uuid, machine_id, facts, is_master in db.session.execute(
+    columns = (Node.name, Node.host_key, Node.host_uuid, Node.machine_id, Node.facts, Node.is_master, Node.former_hosts)
+    for name, host_key, host_uuid, machine_id, facts, is_master, former in db.session.execute(
         select(*columns).where(Node.id != node_id)
     ):
         yield Peer(name, host_key, host_uuid or "", machine_id, str(facts.get("processor", "")), is_master)
+        for host in former:
+            yield Peer(name, host["host_key"], "", host["machine_id"], "", is_master=False, is_former=True)
 
 
 def _needs(node: Node) -> Needs:

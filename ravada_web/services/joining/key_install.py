@@ -64,7 +64,7 @@ def install_key(handle: Handle) -> None:
     if password is None:
         raise InvalidInput({"password": message("joining.password_expired", kept_seconds=PASSWORD_SECONDS)})
     node = db.session.get_one(Node, handle.node_id)
-    where, line = endpoints.target(node), command(node)
+    where, line = endpoints.newcomer(node) if node.new_host_key else endpoints.target(node), command(node)
     db.session.rollback()
     try:
         run_with_password(where, password, line, INSTALL_SECONDS)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.messages import Message
 from ravada_web.models import Access, Node, Operation, OperationState, Trust, User
-from ravada_web.services.joining import key_install, remedies
+from ravada_web.services.joining import identification, key_install, remedies
 from ravada_web.services.joining.checks.findings import Finding, findings_of
+from ravada_web.services.joining.recognition import MAY_BE_NODE, MAY_TAKE_PLACE, Who
 from ravada_web.services.joining.verification import Step, steps
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import JOINING_NODE
@@ -30,12 +32,34 @@ class Guide:
 
     @property
     def trusted(self) -> bool:
-        """Whether the key is the accepted one."""
-        return self.node.trust == Trust.PINNED
+        """Whether the key that it shows was accepted."""
+        return self.node.trust == Trust.PINNED or bool(self.node.new_host_key)
+
+    @property
+    def newcomer(self) -> Who | None:
+        """Who the host with the node's new key is; None where there is none, or it was not looked at yet."""
+        return Who(self.node.newcomer["who"]) if self.node.newcomer else None
+
+    @property
+    def said_of_newcomer(self) -> Message:
+        """The same in words."""
+        return identification.said_of(self.node)
+
+    @property
+    def may_take_place(self) -> bool:
+        """Whether that host may be joined as a new one in the node's place."""
+        return self.newcomer in MAY_TAKE_PLACE
+
+    @property
+    def may_be_node(self) -> bool:
+        """Whether a person may say that it is the node."""
+        return self.newcomer in MAY_BE_NODE
 
     @property
     def has_access(self) -> bool:
         """Whether our login works."""
+        if self.node.new_host_key:
+            return self.newcomer is not None
         return self.node.access != Access.NONE
 
     @property
@@ -61,6 +85,8 @@ class Guide:
     @property
     def sound(self) -> bool:
         """Whether every check passed, or only warns."""
+        if self.node.new_host_key:
+            return False
         return bool(self.node.findings) and all(finding.state != "fail" for finding in findings_of(self.node))
 
     @property

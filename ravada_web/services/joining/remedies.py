@@ -44,6 +44,7 @@ def request_fix(actor: User, node: Node, codes: Collection[str]) -> Operation:
     with transaction() as session:
         if not node.allows_root:
             raise Conflict(message("joining.fix_needs_root", node=node.name))
+        inspection.require_own_host(node)
         inspection.require_idle(session, node)
         chosen = remedies(node, codes)
         if not codes or not chosen:

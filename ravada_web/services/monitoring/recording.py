@@ -115,6 +115,7 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
     node.ssh_ms, node.libvirt_ms = _ms(answer.ssh_seconds), _ms(answer.libvirt_seconds)
     if answer.pinned_again:
         node.trust = Trust.PINNED
+        node.forget_newcomer()
     if answer.sample:
         node.last_seen_at = now()
         store_sample(node, answer.sample, asked_at)

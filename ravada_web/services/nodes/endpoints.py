@@ -1,7 +1,7 @@
 """From a node's row to what reaches it: its SSH target, its libvirt, our key."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import libvirt
@@ -53,6 +53,11 @@ def target(node: Node) -> Target:
     """The node as SSH reaches it."""
     root = node.access != Access.LIBVIRT
     return Target(node.id, node.name, node.address, node.port, node.user, node.host_key, local=node.local, root=root)
+
+
+def newcomer(node: Node) -> Target:
+    """The host that shows the node's new key, which was accepted; it need not be the node."""
+    return replace(target(node), host_key=node.new_host_key, root=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ravada_web.services.joining import inspection, key_install, remedies, verification
+from ravada_web.services.joining import identification, inspection, key_install, remedies, verification
 from ravada_web.services.joining import progress as joining_progress
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.web.confirm import Question, show_question
@@ -87,4 +87,34 @@ def fix(node_id: int) -> ResponseReturnValue:
 def verify(node_id: int) -> ResponseReturnValue:
     """Run a test VM on the node, then enable it."""
     verification.request_verification(me(), node_list.get(me(), node_id))
+    return done(_steps(node_id))
+
+
+@blueprint.get("/node")
+@needs("nodes.change")
+def confirm_node(node_id: int) -> Response:
+    """What it means to take the host with another key for the node."""
+    node = node_list.get(me(), node_id)
+    question = Question(
+        title=_("Is this host %(node)s?", node=node.name),
+        effects=[
+            str(identification.said_of(node)),
+            _(
+                "Its new host key and machine ID become those of the node, and it is checked. Desktops that are not "
+                "defined there are shown as failed; nothing is deleted."
+            ),
+        ],
+        action=url_for("guide.accept_node", node_id=node_id),
+        button=_("It is %(node)s", node=node.name),
+        back=_steps(node_id),
+    )
+    return show_question(question)
+
+
+@blueprint.post("/node")
+@needs("nodes.change")
+def accept_node(node_id: int) -> ResponseReturnValue:
+    """Take the host with another key for the node, and check it."""
+    identification.accept_as_node(me(), node_list.get(me(), node_id))
+    inspection.request_inspection(me(), node_list.get(me(), node_id))
     return done(_steps(node_id))

@@ -36,6 +36,8 @@ ACTIONS = {
     "known_off_ended": _l("is no longer known to be off:"),
     "known_off_taken_back": _l("no longer records as off"),
     "machine_id": _l("reports machine ID"),
+    "accept_host": _l("accepted the host as this node:"),
+    "recognised": _l("looked at the host with a new key:"),
     "accept_machine_id": _l("accepted new machine ID"),
     "host_uuid": _l("reports host UUID"),
     "import": _l("imported"),

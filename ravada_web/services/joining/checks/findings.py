@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another node, as far as the checks compare with it."""
+    """Another node, as far as the checks compare with it; or a host that was a node before another took its place."""
 
     name: str
     host_key: str
@@ -48,6 +48,7 @@ class Peer:
     machine_id: str
     processor: str
     is_master: bool
+    is_former: bool = False
 
 
 @dataclass(frozen=True)

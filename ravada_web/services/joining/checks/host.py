@@ -120,9 +120,10 @@ def twice(seen: Seen) -> Finding:
     """It must not be a node already, by another address, nor the master; and what it shares with another is said."""
     for peer in seen.peers:
         if _same_machine(*_signs(seen, peer)):
-            master, node = message("joining.is_master", node=peer.name), message("joining.is_node", node=peer.name)
-            return Finding("twice", "fail", master if peer.is_master else node)
-    shared = [sign for peer in seen.peers for sign in _signs(seen, peer) if sign.agrees]
+            kind = "former" if peer.is_former else "master" if peer.is_master else "node"
+            return Finding("twice", "fail", message(f"joining.is_{kind}", node=peer.name))
+    nodes = [peer for peer in seen.peers if not peer.is_former]
+    shared = [sign for peer in nodes for sign in _signs(seen, peer) if sign.agrees]
     if shared:
         return Finding("twice", "warn", shared[0].shared, shared[0].remedy, applied=False)
     return Finding("twice", "pass", message("joining.unique"))
