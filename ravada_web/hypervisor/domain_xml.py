@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from ravada_web.hypervisor.errors import HypervisorError, reading
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.hardware import analysis
-from ravada_web.hypervisor.hardware.machine import machine_family
 from ravada_web.hypervisor.tree import drop, parse, put
 from ravada_web.messages import message
 from ravada_web.messages.foreign import is_path, whole, word
+from ravada_web.platforms import machine_family
 
 # libvirt's units, whatever their case: of a thousand where they end in a B alone, else of 1024.
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}

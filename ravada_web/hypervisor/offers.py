@@ -7,9 +7,9 @@ from contextlib import suppress
 import libvirt
 
 from ravada_web.hypervisor.errors import reading
-from ravada_web.hypervisor.hardware.machine import machine_family
 from ravada_web.hypervisor.tree import parse
 from ravada_web.messages.foreign import names, word
+from ravada_web.platforms import machine_family
 
 # Far more than a host has of each kind.
 MOST_OFFERS = 2000

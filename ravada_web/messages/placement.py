@@ -35,6 +35,31 @@ TEXTS: dict[str, Template] = {
     "placement.pool_off": N_("its storage pool is not active: start it there with virsh pool-start"),
     "placement.disk_unknown": N_("the free space of its storage pool is not known, which counts as full"),
     "placement.clone_limit": N_("has %(clones)s clones, its limit is %(limit)s"),
+    # Why a clone cannot move there, or only while it is off
+    "placement.move_same_node": N_("is where it already is"),
+    "placement.move_host_devices": N_("cannot have it: %(devices)s of its own host is passed through to it"),
+    "placement.move_host_unknown": N_(
+        "takes it only while it is off: the machine types and processors that it offers are not known yet"
+    ),
+    "placement.move_clone_unknown": N_("takes it only while it is off: its machine type is not known"),
+    "placement.move_virtualization": N_(
+        "takes it only while it is off: it runs with %(virtualization)s, this node has %(instead)s"
+    ),
+    "placement.move_machine": N_(
+        "takes it only while it is off: it has the machine type %(machine)s, the newest here is %(newest)s"
+    ),
+    "placement.move_machine_brief": N_("takes it only while it is off: the machine type %(machine)s is not offered"),
+    "placement.move_processor": N_(
+        "takes it only while it is off: it has the processor model %(processor)s, which is not offered here"
+    ),
+    "placement.move_processor_of_host": N_(
+        "takes it only while it is off: it has the processor of its own host passed through"
+    ),
+    "placement.move_processor_unknown": N_("takes it only while it is off: its processor model is not known"),
+    "placement.virtualization_kvm": N_("hardware virtualization (KVM)"),
+    "placement.virtualization_qemu": N_("emulation"),
+    "placement.instead_kvm": N_("hardware virtualization (KVM)"),
+    "placement.instead_qemu": N_("emulation"),
     # Many nodes at once, without what is each one's own
     "placement.lacks_brief": N_("lacks what this base needs"),
     "placement.memory_brief": N_("needs %(need_mib)s of memory for each clone, and has less free"),

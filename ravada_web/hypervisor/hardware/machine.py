@@ -6,14 +6,9 @@ from ravada_web.hypervisor.hardware.rules import Place, Rule, attribute, command
 from ravada_web.hypervisor.tree import drop
 from ravada_web.messages import Figure
 from ravada_web.needs import Need
+from ravada_web.platforms import machine_family
 
 _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
-FAMILIES = ("q35", "microvm", "virt", "s390-ccw-virtio", "pseries", "pc")
-
-
-def machine_family(machine: str) -> str:
-    """The family that a machine type is of: "q35" of "pc-q35-7.2"."""
-    return next((family for family in FAMILIES if family in machine.split("-") or machine.startswith(family)), machine)
 
 
 def boots_by_uefi(system: Place) -> bool:
