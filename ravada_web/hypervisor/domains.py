@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import libvirt
@@ -140,11 +141,17 @@ def _end(domain: libvirt.virDomain) -> None:
 
 
 def undefine(connection: libvirt.virConnect, uuid: str) -> None:
-    """Remove the domain's definition and what libvirt keeps with it; never its disks. One that is gone is left."""
+    """Remove the domain's definition and what libvirt keeps with it; never its disks. One that is gone is left.
+
+    Something on its host may have started it meanwhile: then it is ended, or it would run on without a definition.
+    """
     with translated():
         domain = _find(connection, uuid)
+        if domain is not None and domain.isPersistent():
+            _ensure(partial(domain.undefineFlags, _REMOVE_FLAGS), lambda: _find(connection, uuid) is None)
+        domain = _find(connection, uuid)
         if domain is not None:
-            _ensure(lambda: domain.undefineFlags(_REMOVE_FLAGS), lambda: _find(connection, uuid) is None)
+            _ensure(domain.destroy, lambda: _find(connection, uuid) is None)
 
 
 def _go_on(domain: libvirt.virDomain) -> None:

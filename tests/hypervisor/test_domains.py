@@ -54,6 +54,22 @@ def test_what_is_so_already_is_no_error(connection: libvirt.virConnect, defined:
     domains.undefine(connection, gone)
 
 
+def test_one_that_was_started_meanwhile_does_not_run_on_without_its_definition(
+    connection: libvirt.virConnect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domains, "_REMOVE_FLAGS", 0)  # the test driver knows none
+    own = str(uuid.uuid4())
+    xml = XML.format(name=f"t-{own[:8]}", uuid=own)
+    domains.define_all(connection, [xml])
+    domains.start(connection, own)
+    domains.undefine(connection, own)
+    assert domains.states(connection, [own]) == {}
+    # So it was left by a process that was killed in between.
+    connection.createXML(xml)
+    domains.undefine(connection, own)
+    assert domains.states(connection, [own]) == {}
+
+
 def test_defining_again_keeps_one(connection: libvirt.virConnect, defined: str) -> None:
     domains.define_all(connection, [domains.domain_xml(connection, domains.existing(connection)[defined])])
     assert list(domains.existing(connection)).count(defined) == 1
