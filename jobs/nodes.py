@@ -70,8 +70,9 @@ def thin() -> None:
 
 
 def count(*node_ids: int) -> None:
-    """Count what uses the pools of these nodes."""
+    """Count what uses the pools of these nodes, and look for orphans there."""
     usage.count_nodes(node_ids)
+    orphan_work.look_at_nodes(node_ids)
 
 
 def sweep(*node_ids: int) -> None:

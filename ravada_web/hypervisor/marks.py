@@ -31,14 +31,23 @@ class Mark:
 
 @dataclass(frozen=True)
 class Found:
-    """A domain that is one of ours: its files and MAC addresses, and what it says it is (None of one made before
-    domains were marked)."""
+    """A domain that is one of ours: its files and MAC addresses, what it says it is (None of one made before domains
+    were marked), and whether it runs."""
 
     uuid: str
     name: str
     files: tuple[str, ...]
     macs: tuple[str, ...]
     mark: Mark | None
+    runs: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The domains that are ours, and the files that others have, each with the name of one of those."""
+
+    ours: list[Found]
+    used: dict[str, str]
 
 
 def marked(xml: str, mark: Mark) -> str:
@@ -51,37 +60,52 @@ def marked(xml: str, mark: Mark) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def find_ours(connection: libvirt.virConnect, known: Collection[str], folders: Collection[str]) -> list[Found]:
-    """The domains that are ours, by their files in these folders, and whose UUIDs are not known. Others are left out,
-    and so is what cannot be read."""
+def find(connection: libvirt.virConnect, known: Collection[str], folders: Collection[str]) -> Seen:
+    """The domains that are ours, by their files in these folders, and whose UUIDs are not known; and what others use.
+    What cannot be read is nobody's."""
     with reading():
         unknown = [domain for domain in connection.listAllDomains() if domain.UUIDString() not in known]
-    found = []
+    seen = Seen([], {})
     for domain in unknown:
         try:
             with reading():
                 xml = str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-                one = _read(domain.UUIDString(), domain.name(), xml, folders)
+                one = _read(domain.UUIDString(), domain.name(), xml, folders, bool(domain.isActive()))
+                seen.used.update(dict.fromkeys(_files(xml), printable(domain.name())) if one is None else {})
         except HypervisorError:
             continue  # not to be known for ours
         if one is not None:
-            found.append(one)
-    return found
+            seen.ours.append(one)
+    return seen
 
 
-def _read(uuid: str, name: str, xml: str, folders: Collection[str]) -> Found | None:
+def used_files(connection: libvirt.virConnect) -> dict[str, str]:
+    """The files that any domain has, each with the name of one of those. Raises HypervisorError."""
+    used = {}
+    with reading():
+        for domain in connection.listAllDomains():
+            xml = str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+            used.update(dict.fromkeys(_files(xml), printable(domain.name())))
+    return used
+
+
+def _files(xml: str) -> list[str]:
+    """The paths of its disks and of its NVRAM."""
+    nvram = read_nvram(xml)
+    return [disk.source for disk in read_disks(xml)] + ([nvram.path] if nvram else [])
+
+
+def _read(uuid: str, name: str, xml: str, folders: Collection[str], runs: bool) -> Found | None:
     if not is_name(name) or len(name) > LONGEST_NAME:
         return None
-    nvram = read_nvram(xml)
-    paths = [disk.source for disk in read_disks(xml)] + ([nvram.path] if nvram else [])
     own = f"{name}.{uuid[:8]}."
-    files = tuple(p for p in map(PurePosixPath, paths) if str(p.parent) in folders and p.name.startswith(own))
+    files = tuple(p for p in map(PurePosixPath, _files(xml)) if str(p.parent) in folders and p.name.startswith(own))
     if not files:
         return None
     root = parse(xml)
     said = [card.get("address", "") for card in root.findall("./devices/interface/mac")]
     macs = tuple(address for address in said if _MAC.fullmatch(address))
-    return Found(uuid, name, tuple(map(str, files)), macs, _mark(root))
+    return Found(uuid, name, tuple(map(str, files)), macs, _mark(root), runs)
 
 
 def _mark(root: ET.Element) -> Mark | None:

@@ -25,6 +25,12 @@ TEXTS: dict[str, Template] = {
     "nodes.given_up_with": N_("with its node %(node)s, which will not come back"),
     "nodes.title_orphans": N_("Look for orphans on %(node)s"),
     "nodes.ignored": N_("%(name)s, an orphan there"),
+    "nodes.deleted_by": N_("A desktop of this name was deleted by %(actor)s at %(deleted_at)s."),
+    "nodes.file_in_use": N_("%(path)s is used by %(name)s."),
+    "nodes.watched_again": N_("%(name)s, an orphan there that was ignored"),
+    "nodes.not_ignored": N_("%(name)s is not ignored."),
+    "nodes.no_base_known": N_("The base of %(name)s no longer exists."),
+    "nodes.no_machine": N_("%(name)s is files without a virtual machine. Export or delete them."),
     "nodes.not_up_now": N_("%(node)s is not up. Try again once it is."),
     "nodes.choose": N_("Choose one."),
     "nodes.has_clones_away": Plural(
@@ -34,7 +40,6 @@ TEXTS: dict[str, Template] = {
     "nodes.no_such_remains": N_("It is no longer listed there. Reload the page."),
     "nodes.take_back_first": N_("%(node)s is not up. Desktops are brought back once it is taken back and up."),
     "nodes.name_in_use": N_("Another desktop is named %(name)s by now. Delete or rename it first."),
-    "nodes.owner_gone": N_("The base or the owner of %(name)s no longer exists."),
     "nodes.brought_back": N_("on %(node)s, where it was left"),
     "nodes.to_be_deleted": N_("%(name)s, left there when the node was given up"),
     # Why a check found it so

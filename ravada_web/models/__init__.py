@@ -38,7 +38,7 @@ from ravada_web.models.operation import (
     attempt_id,
     operation_of,
 )
-from ravada_web.models.remains import DOOMED, UNDECIDED, Cause, Remains
+from ravada_web.models.remains import DOOMED, UNDECIDED, Cause, Remains, RemainsKind
 from ravada_web.models.sample import NodeSample, PoolSample
 from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession, name_key
 
@@ -84,6 +84,7 @@ __all__ = [
     "PoolSample",
     "RecoveryCode",
     "Remains",
+    "RemainsKind",
     "Replica",
     "ReplicaState",
     "Role",

@@ -9,7 +9,7 @@ from ravada_web.clock import now
 from ravada_web.extensions import db
 from ravada_web.models.base import BaseVersion
 from ravada_web.models.node import Node
-from ravada_web.models.types import Id, Moment, Name, Word, Words
+from ravada_web.models.types import Id, Moment, Name, Size, Word, Words
 
 
 class Cause(StrEnum):
@@ -28,18 +28,31 @@ UNDECIDED = (Cause.GIVEN_UP, Cause.UNKNOWN)
 DOOMED = (Cause.DELETED, Cause.MADE_AGAIN)
 
 
+class RemainsKind(StrEnum):
+    """What is left: a virtual machine with its files; or files alone, that were a clone's, a base's, or were being made
+    by an operation."""
+
+    MACHINE = "machine"
+    CLONE_FILES = "clone_files"
+    BASE_FILES = "base_files"
+    UNFINISHED = "unfinished"
+
+
 class Remains(db.Model):
-    """A clone's domain and files on a node, after its row went or moved to another node. The node must not bring them
-    back to life. `files` are absolute paths; what the clone was is kept in words too.
+    """A clone's domain and files on a node, after its row went or moved to another node, and other files of ours that
+    no row knows. The node must not bring them back to life. `files` are absolute paths; what it was is kept in words
+    too. `uuid` is the domain's; None of files alone.
 
     `attempts` to remove them were begun; after a failed one the next begins at `retry_at` (None: at the next check), or
-    when the node returns. `dismissed`: the owner has read what became of the desktop; an orphan is to be ignored.
+    when the node returns. `dismissed`: the owner has read what became of the desktop; an orphan is to be ignored, by
+    whom and since when, until it changes: until its `stamp` is another one.
     """
 
     __tablename__ = "remains"
     id: Mapped[Id]
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"), index=True)
-    uuid: Mapped[str] = mapped_column(String(36), unique=True)
+    kind: Mapped[Word] = mapped_column(default=RemainsKind.MACHINE)
+    uuid: Mapped[str | None] = mapped_column(String(36), unique=True)
     name: Mapped[Name]
     files: Mapped[list[str]] = mapped_column(JSON)
     macs: Mapped[list[str]] = mapped_column(JSON)
@@ -54,6 +67,14 @@ class Remains(db.Model):
     retry_at: Mapped[Moment | None]
     reason: Mapped[Words]
     dismissed: Mapped[bool] = mapped_column(default=False)
+    ignored_by: Mapped[Name] = mapped_column(default="")
+    ignored_at: Mapped[Moment | None]
+    # As it was last seen: what its files take of the disk, in bytes, and when they were last written to, by its node's
+    # clock; whether it ran; and a hash of all that.
+    size: Mapped[Size | None]
+    written_at: Mapped[Moment | None]
+    runs: Mapped[bool] = mapped_column(default=False)
+    stamp: Mapped[str] = mapped_column(String(64), default="")
 
     node: Mapped[Node] = relationship()
     version: Mapped[BaseVersion | None] = relationship()

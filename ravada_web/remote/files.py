@@ -20,9 +20,15 @@ BLOCK = 512
 # A list of files may take so many bytes, and have so many names: a pool of ours has some thousands.
 MOST_LISTED, MOST_FILES = 32 << 20, 200_000
 LONGEST_STAMP = 120
+_DATED = re.compile(rb"(?<![^\0])([0-9]{1,20}) ([0-9]{1,20}) (-?[0-9]{1,20})[.0-9]* ([^\0]+)")
+# The last moment that a row can have, in seconds since the epoch.
+_LAST_MOMENT = 253_402_300_799
 _ENTRY = re.compile(rb"(?<![^\0])([0-9]{1,20}) ([0-9]{1,20}) ([^\0]+)")
 # Without a folder, find would list all that is there.
 TREE = r'[ $# = 0 ] || find "$@" -xdev -maxdepth 6 -type f -printf "%s %b %p\0" 2>/dev/null || :'
+# What may be called as files of ours are (storage/file_names.py), in the folders themselves.
+OURS = r"""[ $# = 0 ] || find "$@" -maxdepth 1 -type f \( -name "*.*.qcow2" -o -name "*.nvram.fd" -o -name "ravada-*" \
+    -o -name ".*.op-*.part" \) -printf "%s %b %T@ %p\0" 2>/dev/null || :"""
 TEMPORARY = r'[ $# = 0 ] || find "$@" -maxdepth 1 -name ".*op-[0-9]*" -print0 2>/dev/null || :'
 # A block's size, the blocks in all and those that are free to use: by GNU's stat and busybox's alike.
 ROOM = "stat -f -c room=%S=%b=%a=%n --"
@@ -35,6 +41,7 @@ SIZE = known(Verb("size", ("stat", "-L", "-c", "%s", "--", IMAGE)))
 REMOVE = known(Verb("remove", ("rm", "-f", "--"), each=FILE))
 LIST = known(Verb("list", ("find", FOLDER, "-maxdepth", "1", "-type", "f", "-printf", r"%s %b %f\0")))
 LIST_TREE = script("list_tree", TREE, each=SEEN)
+LIST_OURS = script("list_ours", OURS, each=SEEN)
 LIST_TEMPORARY = script("list_temporary", TEMPORARY, each=SEEN)
 REMOVE_LEFTOVERS = known(Verb("remove_leftovers", ("rm", "-rf", "--"), each=Kind(matching(LEFTOVER), Place.FILE)))
 STATES = script("states", STAT, each=SEEN)
@@ -91,6 +98,38 @@ def parse_list(raw: bytes) -> Iterator[FileSeen]:
         if number == MOST_FILES or len(entry[3]) > LONGEST_PATH:
             raise Nonsense("more, or with longer names, than there are")
         yield FileSeen(os.fsdecode(entry[3]), whole(entry[1]), whole(entry[2], MOST_BYTES // BLOCK) * BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDated:
+    """A plain file: its path, its length and what it takes of the disk, in bytes, and when it was last written to, in
+    seconds since the epoch by the node's clock."""
+
+    path: str
+    size: int
+    allocated: int
+    written: int
+
+
+def list_ours(
+    workspace: Workspace, target: Target, directories: Sequence[str], deadline: float = FILES_SECONDS
+) -> list[FileDated]:
+    """The plain files in these folders, not below, that may be called as ours are, by path; a folder that is not there
+    has none. Raises what `run` raises."""
+    step = message("remote.step_list_pools")
+    raw = run(workspace, target, LIST_OURS(*directories), deadline=deadline, step=step, most=MOST_LISTED)
+    with reading(target.name, step):
+        return sorted(parse_dated(raw), key=lambda file: file.path)
+
+
+def parse_dated(raw: bytes) -> Iterator[FileDated]:
+    """Read find's lines of "SIZE BLOCKS SECONDS PATH" as `parse_list` does; no moment is one that a row cannot have."""
+    for number, entry in enumerate(_DATED.finditer(raw)):
+        if number == MOST_FILES or len(entry[4]) > LONGEST_PATH:
+            raise Nonsense("more, or with longer names, than there are")
+        written = min(max(0, int(entry[3])), _LAST_MOMENT)
+        allocated = whole(entry[2], MOST_BYTES // BLOCK) * BLOCK
+        yield FileDated(os.fsdecode(entry[4]), whole(entry[1]), allocated, written)
 
 
 def list_temporary(workspace: Workspace, target: Target, directories: Sequence[str]) -> list[str]:

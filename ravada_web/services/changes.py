@@ -20,6 +20,7 @@ _CHANGES = Pending[str]("changes")
 _TOPIC_OF = {
     "nodes": "nodes",
     "pools": "nodes",
+    "remains": "nodes",
     "alerts": "nodes",
     "bases": "bases",
     "base_versions": "bases",

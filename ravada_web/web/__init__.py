@@ -16,7 +16,7 @@ from ravada_web.web.installation import first_steps
 from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
 from ravada_web.web.monitoring import alerts, standstill
-from ravada_web.web.nodes import fencing, giving_up
+from ravada_web.web.nodes import fencing, giving_up, left
 from ravada_web.web.nodes import views as nodes
 from ravada_web.web.operations import jobs, probes, workers
 from ravada_web.web.operations import views as operations
@@ -44,6 +44,7 @@ TOPICS = (
     alerts,
     bases,
     giving_up,
+    left,
     importing,
     clones,
     operations,

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import libvirt
 from sqlalchemy import delete, update
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
-from ravada_web.hypervisor import domains
+from ravada_web.hypervisor import domains, marks
 from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Node, Remains
 from ravada_web.remote import files
@@ -22,6 +23,7 @@ from ravada_web.services.clones.batch import AWAY
 from ravada_web.services.clones.outcomes import by_reason
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
+from ravada_web.services.storage import usage
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class _Left:
     """What is left of one clone."""
 
     id: int
-    uuid: str
+    uuid: str | None
     name: str
     files: tuple[str, ...]
 
@@ -46,18 +48,35 @@ def reconcile(handle: Handle) -> None:
     failures: dict[int, Message] = {}
     with endpoints.connect(node) as connection:
         handle.check()
-        domains.end_all(connection, [one.uuid for one in left])
+        domains.end_all(connection, [one.uuid for one in left if one.uuid])
         for one in left:
-            handle.check()
-            with guarded(partial(failures.__setitem__, one.id), AWAY, remains=one.id):
-                domains.force_off(connection, one.uuid)
-                domains.undefine(connection, one.uuid)
-    if not failures:
+            if one.uuid is not None:
+                handle.check()
+                with guarded(partial(failures.__setitem__, one.id), AWAY, remains=one.id):
+                    domains.force_off(connection, one.uuid)
+                    domains.undefine(connection, one.uuid)
+        failures |= _taken(connection, handle.node_id, [one for one in left if one.uuid is None])
+    if not any(one.uuid for one in left if one.id in failures):
         with handle.writing() as session:
             session.execute(update(Node).where(Node.id == handle.node_id).values(returning=False))
     handle.check()
     _remove_files(handle, where, [one for one in left if one.id not in failures], failures)
     _write(handle, left, failures)
+
+
+def _taken(connection: libvirt.virConnect, node_id: int, left: Sequence[_Left]) -> dict[int, Message]:
+    """Why files without a machine of their own stay: a machine uses them, or they are a base's or a desktop's again."""
+    if not left:
+        return {}
+    used, owners, why = marks.used_files(connection), usage.owners_on(node_id), {}
+    db.session.rollback()
+    for one in left:
+        for path in one.files:
+            if path in used:
+                why[one.id] = message("nodes.file_in_use", path=path, name=used[path])
+            elif path in owners:
+                why[one.id] = message("nodes.file_in_use", path=path, name=owners[path].name)
+    return why
 
 
 def _remove_files(handle: Handle, where: Target, left: Sequence[_Left], failures: dict[int, Message]) -> None:

@@ -139,7 +139,8 @@ def _owners(session: Session, names: Sequence[str]) -> Iterator[str]:
         for table in (Remains, Clone):
             rows = select(table.name, table.uuid, Node.name).join(Node, Node.id == table.node_id)
             for name, uuid, node in session.execute(rows.where(table.name.in_(wanted))):
-                nodes[name, uuid[:8]] = node
+                if uuid is not None:
+                    nodes[name, uuid[:8]] = node
         yield from (nodes[key] for match in lot if (key := (match["name"], match["uuid"])) in nodes)
 
 

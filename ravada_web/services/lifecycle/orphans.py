@@ -1,13 +1,12 @@
-"""What stands on a node and is nobody's desktop: given up with the node, or known by no row (an orphan). It is brought
-back as a desktop, ignored, or deleted."""
+"""What stands on a node and is nobody's: given up with the node, or known by no row (an orphan). It is brought back as
+a desktop, exported, ignored until it changes, or deleted."""
 
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from sqlalchemy import select
+from sqlalchemy import false, func, select
 from sqlalchemy.orm import Session
 
-from ravada_web.errors import Conflict, NotFound
+from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import (
@@ -22,22 +21,36 @@ from ravada_web.models import (
     Remains,
     Replica,
     User,
+    now,
 )
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.paging import PER_PAGE, Page, paginate
+from ravada_web.services.people import users
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
+_IGNORED = (Remains.cause == Cause.UNKNOWN) & Remains.dismissed
 
-def listing(viewer: User, node: Node) -> Sequence[Remains]:
-    """All that clones left on the node, for those who may change nodes; nothing for others."""
+
+def page(
+    viewer: User, node: Node, number: int = 1, *, ignored: bool = False, per_page: int = PER_PAGE
+) -> Page[Remains]:
+    """A page of what is left on the node, or of the orphans that are ignored, for those who may change nodes; nothing
+    for others."""
+    query = select(Remains).where(Remains.node_id == node.id, _IGNORED if ignored else ~_IGNORED)
     if not rights.can(viewer, "nodes.change"):
-        return ()
-    ignored = (Remains.cause == Cause.UNKNOWN) & Remains.dismissed
-    query = select(Remains).where(Remains.node_id == node.id, ~ignored)
-    return db.session.scalars(query.order_by(Remains.name)).all()
+        query = query.where(false())
+    return paginate(query.order_by(Remains.name, Remains.id), number, per_page)
+
+
+def count_ignored(viewer: User, node: Node) -> int:
+    """How many orphans there are ignored."""
+    if not rights.can(viewer, "nodes.change"):
+        return 0
+    return db.session.scalar(select(func.count(Remains.id)).where(Remains.node_id == node.id, _IGNORED)) or 0
 
 
 def get(viewer: User, node: Node, remains_id: int) -> Remains:
@@ -53,9 +66,10 @@ def _held(session: Session, node: Node, remains_id: int) -> Remains:
     return row
 
 
-def bring_back(actor: User, node: Node, remains_id: int) -> Clone:
-    """Make a desktop again of what stands on the node: of its base, its owner and its MAC addresses. The next check
-    says how it is. Raises Conflict where the node is not up, or its name, base or owner is not to be had."""
+def bring_back(actor: User, node: Node, remains_id: int, owner: str) -> Clone:
+    """Make a desktop again of what stands on the node: of its base and with its MAC addresses, for the user of that
+    name. The next check says how it is. Raises InvalidInput for a name that is nobody's, and Conflict where the node is
+    not up, or its name or base is not to be had."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
         hold_lock(session, "placement")
@@ -64,15 +78,20 @@ def bring_back(actor: User, node: Node, remains_id: int) -> Clone:
             raise Conflict(message("nodes.take_back_first", node=node.name))
         if session.scalar(select(Clone.id).where(Clone.name == row.name)) is not None:
             raise Conflict(message("nodes.name_in_use", name=row.name))
-        if row.version is None or row.owner_id is None:
-            raise Conflict(message("nodes.owner_gone", name=row.name))
+        if row.uuid is None:
+            raise Conflict(message("nodes.no_machine", name=row.name))
+        if row.version is None:
+            raise Conflict(message("nodes.no_base_known", name=row.name))
+        whose = users.find(owner.strip())
+        if whose is None or not whose.active:
+            raise InvalidInput({"owner": message("clones.no_active_user")})
         clone = Clone(
             name=row.name,
             uuid=row.uuid,
             base_id=row.version.base_id,
             version_id=row.version.id,
             node_id=row.node_id,
-            owner_id=row.owner_id,
+            owner_id=whose.id,
             volatile=row.volatile,
             memory_mib=row.version.base.memory_mib,
             state=CloneState.UNREACHABLE,
@@ -104,15 +123,31 @@ def delete(actor: User, node: Node, remains_id: int) -> None:
 
 
 def ignore(actor: User, node: Node, remains_id: int) -> None:
-    """Show an orphan no longer, as long as it stands there. Raises NotFound."""
+    """List an orphan no longer until it changes. Raises NotFound."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
-        row = _held(session, node, remains_id)
-        # Of what was given up, `dismissed` is its owner's to say.
-        if row.cause != Cause.UNKNOWN:
-            raise NotFound(message("nodes.no_such_remains"))
-        row.dismissed = True
+        row = _orphan(session, node, remains_id)
+        row.dismissed, row.ignored_by, row.ignored_at = True, actor.name, now()
         events.record(session, actor, "ignore_remains", row.node, message("nodes.ignored", name=row.name))
+
+
+def list_again(actor: User, node: Node, remains_id: int) -> None:
+    """List an ignored orphan again. Raises NotFound, and Conflict where it is not ignored."""
+    rights.require(actor, "nodes.change")
+    with transaction() as session:
+        row = _orphan(session, node, remains_id)
+        if not row.dismissed:
+            raise Conflict(message("nodes.not_ignored", name=row.name))
+        row.dismissed, row.ignored_by, row.ignored_at = False, "", None
+        events.record(session, actor, "list_remains", row.node, message("nodes.watched_again", name=row.name))
+
+
+def _orphan(session: Session, node: Node, remains_id: int) -> Remains:
+    """Of what was given up, `dismissed` is its owner's to say."""
+    row = _held(session, node, remains_id)
+    if row.cause != Cause.UNKNOWN:
+        raise NotFound(message("nodes.no_such_remains"))
+    return row
 
 
 def request_look(actor: User, node: Node) -> Operation:

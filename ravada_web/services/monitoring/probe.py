@@ -93,7 +93,7 @@ def _questions(
         answer = Answer(node.id, Observed.DOWN, round=numbers[node.id])
         with guarded(partial(setattr, answer, "reason"), node=node.name):
             question = _question(node, numbers[node.id], files.get(node.id, []), firmware, node.id in wanted)
-            ended = frozenset(row.uuid for row in doomed.get(node.id, ()))
+            ended = frozenset(row.uuid for row in doomed.get(node.id, ()) if row.uuid)
             used_pools = pools_used(node, question.files)
             questions.append(replace(question, doomed=ended, used_networks=networks, used_pools=used_pools))
         if answer.reason:

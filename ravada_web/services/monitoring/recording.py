@@ -125,7 +125,7 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
         _store_checked_facts(session, node, answer.facts, answer.offers)
         node.facts_round = answer.round
     if answer.health:
-        _store_clone_states(session, node, answer.health, answer.round, {row.uuid for row in doomed})
+        _store_clone_states(session, node, answer.health, answer.round, {row.uuid for row in doomed if row.uuid})
         remains.note_seen(session, node, doomed, answer.health.domains, came_back=was != Observed.UP)
     elif answer.observed == Observed.DOWN:
         _lose_clones(session, node, answer.round)

@@ -1,6 +1,5 @@
 """What uses a node's pools: every file is a base's, a clone's, an orphan of ours, or somebody else's; biggest first."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from ravada_web.services.operations.execution import Handle
 from ravada_web.services.operations.requests import request
 from ravada_web.services.permissions import rights
 from ravada_web.services.storage import leftovers, pools
-from ravada_web.services.storage.file_names import template_name
+from ravada_web.services.storage.file_names import named, template_name
 from ravada_web.services.transaction import transaction
 
 log = structlog.get_logger()
@@ -39,8 +38,6 @@ COUNT_SECONDS = 60.0
 COUNTED_SECONDS = 600.0
 # So many nodes are worth a job of their own.
 A_JOB = 50
-# The names that we give: templates and temporary files, clones' files (Clone.own_file), and the test's disk.
-OURS = re.compile(r"(\..+\.op-\d+-\d+\.part|.+\.[0-9a-f]{8}\.([a-z]{3}\.qcow2|nvram\.fd)|ravada-(base|proof)-.+)")
 
 
 @dataclass(frozen=True)
@@ -182,8 +179,7 @@ def summed(files: Iterable[FileSeen], owners: Mapping[str, Owner]) -> dict[str, 
 
 
 def _stranger(path: str) -> Owner:
-    name = path.rpartition("/")[2]
-    return Owner("orphan" if OURS.fullmatch(name) else "other", "", 0)
+    return Owner("orphan" if named(path.rpartition("/")[2]) else "other", "", 0)
 
 
 def _shown(path: str) -> str:

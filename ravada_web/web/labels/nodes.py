@@ -1,6 +1,6 @@
 """States, facts and figures of nodes."""
 
-from ravada_web.models import Away, Node, Observed, ServiceState, Trust
+from ravada_web.models import Away, Node, Observed, Remains, ServiceState, Trust
 from ravada_web.services.nodes.link_states import Shown
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -49,7 +49,13 @@ LEFT = {
     "deleted": _l("Deleted there as soon as the node answers"),
     "made_again": _l("Made again elsewhere: deleted there as soon as the node answers"),
     "given_up": _l("Given up with the node: kept there until you decide"),
-    "unknown": _l("An orphan: no desktop is known for it. Kept there until you decide"),
+}
+# What orphans are.
+ORPHANS = {
+    "machine": _l("Orphan: a virtual machine that no desktop is known for"),
+    "clone_files": _l("Orphan: disks of a desktop, without a virtual machine"),
+    "base_files": _l("Orphan: files of a base that has no copy here"),
+    "unfinished": _l("Orphan: a file that was never finished"),
 }
 VIRTUALIZATION = {"kvm": _l("KVM"), "qemu": _l("emulated (QEMU)")}
 CHARTS = {
@@ -77,3 +83,8 @@ def of_service(node: Node) -> Look | None:
 def of_link(link: Shown | None) -> Look:
     """A node's link as last published by the links process."""
     return LINKS[link.up if link is not None else None]
+
+
+def of_left(row: Remains) -> str:
+    """What something that is left on a node is, or what happens to it."""
+    return str(LEFT.get(row.cause) or ORPHANS[row.kind])

@@ -1,4 +1,4 @@
-"""A node that will not come back: the page that gives it up, taking it back, and what stands there when it answers."""
+"""A node that will not come back: the page that gives it up, and taking it back."""
 
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import RadioField, StringField
 from wtforms.fields.choices import SelectChoice
 
-from ravada_web.services.lifecycle import giving_up, orphans
+from ravada_web.services.lifecycle import giving_up
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.forms import Form
@@ -82,51 +82,3 @@ def take_back(node_id: int) -> ResponseReturnValue:
     return done(
         url_for("nodes.node", node_id=node_id), _("%(node)s is a node again. Enable it when it is up.", node=node.name)
     )
-
-
-@blueprint.post("/<int:node_id>/left/<int:remains_id>/bring-back")
-@needs("nodes.change")
-def bring_back(node_id: int, remains_id: int) -> ResponseReturnValue:
-    """Make a desktop again of what stands there."""
-    clone = orphans.bring_back(me(), node_list.get(me(), node_id), remains_id)
-    return done(url_for("nodes.node", node_id=node_id), _("%(name)s is a desktop again.", name=clone.name))
-
-
-@blueprint.post("/<int:node_id>/left/<int:remains_id>/ignore")
-@needs("nodes.change")
-def ignore(node_id: int, remains_id: int) -> ResponseReturnValue:
-    """Show it no longer."""
-    orphans.ignore(me(), node_list.get(me(), node_id), remains_id)
-    return done(url_for("nodes.node", node_id=node_id), _("It is no longer listed."))
-
-
-@blueprint.post("/<int:node_id>/left/look")
-@needs("nodes.change")
-def look(node_id: int) -> ResponseReturnValue:
-    """Look for orphans."""
-    operation = orphans.request_look(me(), node_list.get(me(), node_id))
-    return done(url_for("operations.operation", operation_id=operation.id))
-
-
-@blueprint.get("/<int:node_id>/left/<int:remains_id>/delete")
-@needs("nodes.change")
-def confirm_delete(node_id: int, remains_id: int) -> Response:
-    """What deleting it there means."""
-    node = node_list.get(me(), node_id)
-    row = orphans.get(me(), node, remains_id)
-    question = Question(
-        title=_("Delete %(name)s on %(node)s?", name=row.name, node=node.name),
-        effects=[_("Its virtual machine and its disks are permanently deleted there as soon as the node answers.")],
-        action=url_for("giving_up.delete", node_id=node_id, remains_id=remains_id),
-        button=_("Delete"),
-        back=url_for("nodes.node", node_id=node_id),
-    )
-    return show_question(question)
-
-
-@blueprint.post("/<int:node_id>/left/<int:remains_id>/delete")
-@needs("nodes.change")
-def delete(node_id: int, remains_id: int) -> ResponseReturnValue:
-    """Have it deleted there."""
-    orphans.delete(me(), node_list.get(me(), node_id), remains_id)
-    return done(url_for("nodes.node", node_id=node_id), _("It is deleted there as soon as the node answers."))

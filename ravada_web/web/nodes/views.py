@@ -23,6 +23,9 @@ from ravada_web.web.nodes.forms import NodeSettingsForm, TypedNameForm
 
 blueprint = Blueprint("nodes", __name__, url_prefix="/nodes")
 
+# So many of what is left on a node are on its page; the others have a page of their own.
+LEFT_SHOWN = 5
+
 
 def _page(node_id: int) -> str:
     return url_for("nodes.node", node_id=node_id)
@@ -60,7 +63,8 @@ def node(node_id: int) -> Response:
         shared=identity.shared(me(), node),
         pools=storage_overview.of_node(node),
         replicas=replicas.on_node(me(), node),
-        left=orphans.listing(me(), node),
+        left=orphans.page(me(), node, per_page=LEFT_SHOWN),
+        ignored_count=orphans.count_ignored(me(), node),
         fence=fencing.fence_of(me(), node),
         events=history,
         span=span,

@@ -353,18 +353,18 @@ def test_orphans_are_listed_and_are_brought_back_ignored_or_deleted_and_others_a
             "old-1": (Cause.UNKNOWN, "", ""),
         }
         ids = {name: row.id for name, row in found.items()}
-        clone = orphans.bring_back(chief, node(), ids["lost-1"])
+        clone = orphans.bring_back(chief, node(), ids["lost-1"], "chief")
         assert (clone.uuid, [nic.mac for nic in clone.nics]) == (made["lost-1"], ["52:54:00:00:00:00"])
         orphans.ignore(chief, node(), ids["lost-2"])
         with pytest.raises(Conflict):
-            orphans.bring_back(chief, node(), ids["old-1"])
+            orphans.bring_back(chief, node(), ids["old-1"], "chief")
         orphans.delete(chief, node(), ids["old-1"])
-        assert [row.name for row in orphans.listing(chief, node())] == ["old-1"]
+        assert [row.name for row in orphans.page(chief, node()).items] == ["old-1"]
         returns(host)
         assert reconcile().state == OperationState.DONE
         again = orphans.request_look(chief, node())
         execution.run(again.id, 1, orphan_work.look)
-        assert set(left()) == {"lost-2"} and not orphans.listing(chief, node())
+        assert set(left()) == {"lost-2"} and not orphans.page(chief, node()).total
         assert {"foreign", "lost-1", "lost-2"} <= set(domains.existing(host).values())
         assert "old-1" not in domains.existing(host).values()
     finally:

@@ -206,7 +206,7 @@ def test_if_it_answers_again_nothing_is_sent_there_until_it_is_taken_back(chief:
     assert reason is not None and reason.code == "given_up"
     assert node_id in {one for lot in part() for one in lot}
     with pytest.raises(Conflict):
-        orphans.bring_back(chief, node(node_id), left()[0].id)
+        orphans.bring_back(chief, node(node_id), left()[0].id, "alice")
     giving_up.take_back(chief, node(node_id))
     assert node(node_id).service_state == ServiceState.DISABLED and node(node_id).is_reachable
     with pytest.raises(Conflict):
@@ -220,7 +220,7 @@ def test_what_stands_there_again_is_brought_back_or_deleted(chief: User, node_id
     name, uuid, macs, gone = first.name, first.uuid, first.macs, second.uuid
     running = NodeHealth({row.uuid: DomainState(row.name, "running") for row in left()})
     record([Answer(node_id, Observed.UP, health=running, round=1)])
-    orphans.bring_back(chief, node(node_id), left()[0].id)
+    orphans.bring_back(chief, node(node_id), left()[0].id, "alice")
     record([Answer(node_id, Observed.UP, health=running, round=2)])
     clone = db.session.scalars(select(Clone).where(Clone.name == name)).one()
     assert (clone.uuid, clone.owner.name, clone.state) == (uuid, "alice", CloneState.RUNNING)
@@ -244,7 +244,7 @@ def test_a_name_that_was_given_again_is_said(chief: User, node_id: int) -> None:
     (other, *_rest) = db.session.scalars(select(Clone.id).order_by(Clone.id))
     change(Clone, Clone.id == other, name=left()[0].name)
     with pytest.raises(Conflict) as taken:
-        orphans.bring_back(chief, node(node_id), left()[0].id)
+        orphans.bring_back(chief, node(node_id), left()[0].id, "alice")
     assert taken.value.message.kind == "nodes.name_in_use"
 
 
