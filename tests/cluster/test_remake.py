@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ravada_web.extensions import db
 from ravada_web.models import CloneState, Operation, OperationState
@@ -24,10 +24,12 @@ def test_volatile_clones_run_elsewhere_and_persistent_ones_wait_for_their_node(c
     lost = {clone.id for clone in cluster.clones("gone") if clone.node.name == dies.name}
     assert len(lost) == 1
     before_it = [row.id for row in remade()]
+    started_before = started()
     dies.kill()
     wait_until(lambda: cluster.spread("gone")[dies.name] == 0, 30, "they have other places")
     after = cluster.wait_state("gone", CloneState.RUNNING)
     assert {clone.id: clone.name for clone in after} == {number: name for number, (name, _uuid) in before.items()}
+    assert started() == started_before, "what makes them again starts them, and no wave comes after it"
     assert {clone.id for clone in after if clone.uuid != before[clone.id][1]} == lost
     assert cluster.spread("gone")[dies.name] == 0
     there = [name for node in others for name in cluster.domains(node) if name.startswith("gone-")]
@@ -44,6 +46,12 @@ def test_volatile_clones_run_elsewhere_and_persistent_ones_wait_for_their_node(c
     cluster.wait_state("kept", CloneState.STOPPED)
     dies.run(["sha256sum", "--quiet", "--check", "/root/mark"])
     assert not cluster.disks(dies, "gone-")
+
+
+def started() -> int | None:
+    """The newest operation that starts clones."""
+    db.session.rollback()
+    return db.session.scalar(select(func.max(Operation.id)).where(Operation.kind == "clones_start"))
 
 
 def remade() -> Sequence[Operation]:

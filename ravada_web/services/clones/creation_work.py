@@ -14,14 +14,15 @@ from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.facts import NodeFacts, read_networks
 from ravada_web.hypervisor.marks import Mark, marked
 from ravada_web.messages import message
-from ravada_web.models import BaseDisk, Clone, CloneState, FileKind, Operation, User
+from ravada_web.models import ROUND_NOW, BaseDisk, Clone, CloneState, FileKind, Operation, User, now
 from ravada_web.remote import overlays
 from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.target import Target
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.clones import base_files
+from ravada_web.services.clones import base_files, power_work
 from ravada_web.services.clones.batch import Failures, claimed_clones, replica_directory, set_state
 from ravada_web.services.clones.hastening import waited_for
+from ravada_web.services.clones.requests import STARTS
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Handle
@@ -36,7 +37,6 @@ class Plan:
     """All that making a batch needs, read at once: later queries for the operation's row make objects load again."""
 
     clone_ids: Sequence[int]
-    to_start: Sequence[int]
     where: Target
     uri: str
     facts: NodeFacts
@@ -49,10 +49,21 @@ class Plan:
 
 
 def create(handle: Handle) -> None:
-    """Make the files of a batch with one command each, then define its domains over one connection."""
+    """Make a batch of clones, and have those started that are to run: by waves of their own, or here and now where
+    people have lost them."""
     plan = _plan(handle)
-    if plan is None:
-        return
+    failures = _make(handle, plan) if plan else Failures({})
+    start_made(handle)
+    try:
+        if handle.params.get(STARTS):
+            power_work.start(handle)
+    finally:
+        failures.write(handle)
+
+
+def _make(handle: Handle, plan: Plan) -> Failures:
+    """Make the files of a batch with one command each, then define its domains over one connection; returns what went
+    wrong with which."""
     set_state(handle, plan.clone_ids, CloneState.CREATING)
     failures = Failures({clone_id: identity.name for clone_id, identity in plan.identities.items()})
     if handle.attempt > 1:
@@ -71,9 +82,7 @@ def create(handle: Handle) -> None:
                 domains.define_all(connection, [document])
     made = [clone_id for clone_id in plan.clone_ids if clone_id not in failures]
     set_state(handle, made, CloneState.STOPPED)
-    if to_start := [clone_id for clone_id in plan.to_start if clone_id not in failures]:
-        start_made(handle, to_start)
-    failures.write(handle)
+    return failures
 
 
 def _plan(handle: Handle) -> Plan | None:
@@ -93,7 +102,6 @@ def _plan(handle: Handle) -> Plan | None:
 
     return Plan(
         clone_ids=[clone.id for clone in batch],
-        to_start=[clone.id for clone in batch if clone.start_after],
         where=where,
         uri=endpoints.libvirt_uri(where),
         facts=facts_of(node),
@@ -140,16 +148,22 @@ def _refuse_foreign(connection: libvirt.virConnect, plan: Plan, failures: Failur
                 raise Conflict(message("clones.name_taken_on_node", node=plan.where.name, name=identity.name))
 
 
-def start_made(handle: Handle, clone_ids: Sequence[int]) -> None:
-    """Start new clones: those for which somebody waits by now before the others. What was started since is left."""
+def start_made(handle: Handle) -> None:
+    """Have the new clones started that are to run: those for which somebody waits by now before the others. What was
+    started since is left."""
     with handle.writing() as session:
         operation = session.get_one(Operation, handle.operation_id, with_for_update=True, populate_existing=True)
         ours = Clone.operation_id == handle.operation_id
-        query = select(Clone.id).where(Clone.id.in_(clone_ids), ours, Clone.state == CloneState.STOPPED)
-        to_start = session.scalars(query.order_by(Clone.id)).all()
-        session.execute(update(Clone).where(Clone.id.in_(clone_ids), ours).values(start_after=False))
-        actor, soon = session.get(User, handle.user_id), waited_for(operation)
+        made = (ours, Clone.start_after, Clone.state == CloneState.STOPPED)
+        to_start = session.scalars(select(Clone.id).where(*made).order_by(Clone.id)).all()
+        session.execute(update(Clone).where(*made).values(start_after=False))
+        actor, soon = session.get(User, handle.user_id) if handle.user_id else None, waited_for(operation)
         for clone_id in (one for one in to_start if one in soon):
             clone_actions.start_placed(session, actor, [clone_id], awaited=True)
-        if later := [one for one in to_start if one not in soon]:
+        later = [one for one in to_start if one not in soon]
+        if later and handle.params.get(STARTS):
+            begun = {"state": CloneState.STARTING, "state_before": CloneState.STOPPED, "changed_round": ROUND_NOW}
+            started = {"started_at": now(), "started_round": ROUND_NOW}
+            session.execute(update(Clone).where(Clone.id.in_(later)).values(**begun, **started))
+        elif later:
             clone_actions.start_placed(session, actor, later, awaited=handle.awaited)

@@ -163,7 +163,7 @@ def _place(session: Session, node: Node, base: Base, clones: Sequence[Clone], tu
     placed = list(zip(clones, choice.placed, strict=False))
     remains.leave(session, [clone for clone, _to in placed], Cause.MADE_AGAIN)
     _move(session, node, placed, decision.id, start)
-    queue_creation(session, None, base, [(clone.id, to) for clone, to in placed], awaited=turn == VIEWED)
+    queue_creation(session, None, base, [(clone.id, to) for clone, to in placed], awaited=turn == VIEWED, starts=True)
     return len(placed), decision.id
 
 

@@ -29,6 +29,8 @@ from ravada_web.services.transaction import hold_lock, transaction
 PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 # The prefix that QEMU and libvirt use for guests' MAC addresses; the other three bytes are drawn.
 MAC_PREFIX = "52:54:00"
+# The parameter of a creation that starts by itself what is to run.
+STARTS = "starts"
 
 
 @dataclass(frozen=True)
@@ -192,10 +194,17 @@ def _mac() -> str:
 
 
 def queue_creation(
-    session: Session, actor: User | None, base: Base, placed: Sequence[tuple[int, int]], *, awaited: bool
+    session: Session,
+    actor: User | None,
+    base: Base,
+    placed: Sequence[tuple[int, int]],
+    *,
+    awaited: bool,
+    starts: bool = False,
 ) -> None:
     """Have these clones made, each given with its node: one operation for each node and up to `clone_batch` clones; the
-    rows refer to it."""
+    rows refer to it. `starts`: it starts those that are to run by itself, as soon as they are made; else that is the
+    work of waves that come after it."""
     for node_id, batch in grouped_batches(placed, itemgetter(1), settings().clone_batch):
         node = session.get_one(Node, node_id)
         title = message("clones.title_create", count=len(batch), base=base.name, node=node.name)
@@ -206,6 +215,7 @@ def queue_creation(
             actor=actor,
             node=node,
             base_id=base.id,
+            params={STARTS: True} if starts else {},
             awaited=awaited,
             items=len(batch),
         )

@@ -84,7 +84,7 @@ KINDS: dict[str, Kind] = {
         limit="build",
     ),
     "clones_remake": Kind(
-        message("operations.kind_clones_remake"), "setup", "jobs.clones.remake", 120, subjects.LOST_CLONES
+        message("operations.kind_clones_remake"), "interactive", "jobs.clones.remake", 120, subjects.LOST_CLONES
     ),
     "clones_delete": Kind(
         message("operations.kind_clones_delete"), "batches", "jobs.clones.delete", 600, subjects.DELETED_CLONES

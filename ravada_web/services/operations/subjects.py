@@ -78,10 +78,13 @@ class Clones(Subject):
 
 
 class CreatedClones(Clones):
-    """Only those that failed are made again; those that were made are left to their users."""
+    """Only those that failed are made again, and those started that the creation itself could not start; the others
+    are left to their users."""
 
     def resumed(self, clone: Clone) -> CloneState | None:
         """The state in which a retry takes the clone up again; None leaves it as it is."""
+        if clone.state == CloneState.STOPPED and clone.reason:
+            return CloneState.STARTING
         return self.working if clone.state == CloneState.FAILED else None
 
 

@@ -2,27 +2,31 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Thread
+from dataclasses import dataclass, field
+from threading import Condition, Event, Thread
 
 import libvirt
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+import jobs.clones
 from jobs.parent import WORKERS
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.messages import text
 from ravada_web.models import Clone, CloneState, Node, Operation, OperationState, User
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import creation_work, waves
-from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.clones.requests import STARTS, Request, request_clones
 from ravada_web.services.consoles import tickets
 from ravada_web.services.desktops import launching
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import outbox
-from ravada_web.services.operations.execution import Handle
-from ravada_web.services.operations.requests import AWAITED_AT_ONCE
+from ravada_web.services.operations.execution import Cancelled, Handle
+from ravada_web.services.operations.requests import AWAITED_AT_ONCE, retry
 from ravada_web.services.sign_in import sessions
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_nodes, make_offer, make_operation
@@ -154,8 +158,6 @@ def test_a_wave_lets_pass_what_a_person_waits_for_on_its_node(
     ids_of_wave = wave.id, wave.attempt
 
     def work() -> None:
-        import jobs.clones
-
         with app.app_context():
             jobs.clones.start(*ids_of_wave)
 
@@ -213,16 +215,18 @@ def browser(user: User) -> int:
 
 
 def test_a_running_wave_skips_a_desktop_that_was_launched_meanwhile(
-    node: libvirt.virConnect, people: People, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    node: libvirt.virConnect, app: Flask, people: People, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
+    ids, user_id = list(db.session.scalars(select(Clone.id).order_by(Clone.id))), people.user.id
+    monkeypatch.setattr(waves, "MOST_SIDE_BY_SIDE", 1)  # what has begun is not skipped
     clone_actions.start(people.administrator, ids)
     started: list[str] = []
     begin = domains.start
 
     def start(connection: libvirt.virConnect, uuid: str) -> None:
         if not started:
-            launching.launch(people.user, ids[3])
+            with app.app_context():
+                launching.launch(db.session.get_one(User, user_id), ids[3])
         started.append(uuid)
         begin(connection, uuid)
 
@@ -254,8 +258,7 @@ def test_a_desktop_that_is_being_made_in_bulk_is_started_first_of_all(people: Pe
     launching.launch(people.user, mine)
     assert held("pc-2").id == bulk.id, "its creation goes on"
     change(Clone, state=CloneState.STOPPED)
-    ids = list(db.session.scalars(select(Clone.id).order_by(Clone.id)))
-    creation_work.start_made(Handle(bulk.id, 1, bulk.kind, bulk.node_id, None, people.administrator.id, False, {}), ids)
+    creation_work.start_made(Handle(bulk.id, 1, bulk.kind, bulk.node_id, None, people.administrator.id, False, {}))
     assert [held(name).awaited for name in ("pc-1", "pc-2", "pc-3")] == [False, True, False]
     assert held("pc-1").id == held("pc-3").id != bulk.id
 
@@ -295,3 +298,115 @@ def test_a_wave_gets_on_with_it_where_people_keep_coming(
     outbox.queue("interactive").empty()
     drain()
     assert states() == [CloneState.STARTING, *[CloneState.RUNNING] * 3]
+
+
+@dataclass
+class Crowd:
+    """Counts the starts that go on at a time; each waits until so many do, or a moment has passed."""
+
+    wanted: int
+    inside: int = 0
+    most: int = 0
+    changed: Condition = field(default_factory=Condition)
+
+    def pass_through(self) -> None:
+        with self.changed:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.most >= self.wanted, 30)
+            self.inside -= 1
+
+
+@pytest.mark.parametrize(("cpus", "at_once"), [(None, 1), (1, 1), (2, 2), (64, 4)])
+def test_a_wave_starts_as_many_side_by_side_as_its_node_bears(
+    node: libvirt.virConnect,
+    people: People,
+    drain: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    cpus: int | None,
+    at_once: int,
+) -> None:
+    begin, crowd = domains.start, Crowd(at_once)
+
+    def start(connection: libvirt.virConnect, uuid: str) -> None:
+        crowd.pass_through()
+        begin(connection, uuid)
+
+    monkeypatch.setattr(domains, "start", start)
+    change(Node, cpus=cpus)
+    clone_actions.start(people.administrator, list(db.session.scalars(select(Clone.id))))
+    drain()
+    assert states() == [CloneState.RUNNING] * 4
+    assert crowd.most == at_once
+
+
+def test_what_has_begun_when_a_wave_is_cancelled_is_written(
+    node: libvirt.virConnect, people: People, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, cancelled = domains.start, Event()
+
+    def start(connection: libvirt.virConnect, uuid: str) -> None:
+        assert cancelled.wait(30)
+        begin(connection, uuid)
+
+    check = Handle.check
+
+    def cancel_at_the_second(handle: Handle) -> None:
+        if states() == [CloneState.STARTING] * 4 and checks:
+            cancelled.set()
+            raise Cancelled
+        checks.append(handle.operation_id)
+        check(handle)
+
+    checks: list[int] = []
+    monkeypatch.setattr(domains, "start", start)
+    monkeypatch.setattr(Handle, "check", cancel_at_the_second)
+    change(Node, cpus=4)
+    clone_actions.start(people.administrator, list(db.session.scalars(select(Clone.id).order_by(Clone.id))))
+    drain()
+    assert sorted(states()) == [CloneState.RUNNING, *[CloneState.STOPPED] * 3]
+
+
+def lost_again(**values: object) -> Operation:
+    """A creation that starts by itself what is to run has made all four clones."""
+    row = make_operation("clones_create", node_id=db.session.scalars(select(Node.id)).one(), params={STARTS: True})
+    change(Clone, operation_id=row.id, **values)
+    return row
+
+
+def test_what_was_lost_is_started_by_the_operation_that_makes_it_again_and_by_its_next_attempt(
+    node: libvirt.virConnect, app: Flask
+) -> None:
+    row = lost_again(start_after=True)
+    before = set(db.session.scalars(select(Operation.id)))
+    handle = Handle(row.id, row.attempt, row.kind, row.node_id, None, None, False, row.params)
+    change(Operation, Operation.id == row.id, state=OperationState.RUNNING)
+    creation_work.start_made(handle)
+    assert states() == [CloneState.STARTING] * 4
+    change(Operation, Operation.id == row.id, state=OperationState.WAITING)
+    jobs.clones.create(row.id, row.attempt)
+    assert states() == [CloneState.RUNNING] * 4
+    assert db.session.get_one(Operation, row.id).state == OperationState.DONE
+    assert set(db.session.scalars(select(Operation.id))) == before, "no wave of starts came after it"
+
+
+def test_what_it_could_not_start_is_started_by_a_retry(
+    node: libvirt.virConnect, people: People, monkeypatch: pytest.MonkeyPatch, drain: Callable[[], None]
+) -> None:
+    row = lost_again(start_after=True)
+    begin, (first, *_others) = domains.start, db.session.scalars(select(Clone.uuid).order_by(Clone.id)).all()
+
+    def start(connection: libvirt.virConnect, uuid: str) -> None:
+        if uuid == first:
+            raise HypervisorError(text("no"))
+        begin(connection, uuid)
+
+    monkeypatch.setattr(domains, "start", start)
+    jobs.clones.create(row.id, row.attempt)
+    assert states() == [CloneState.STOPPED, *[CloneState.RUNNING] * 3]
+    assert db.session.get_one(Operation, row.id).state == OperationState.FAILED
+    monkeypatch.setattr(domains, "start", begin)
+    retry(people.administrator, [row.id])
+    drain()
+    assert states() == [CloneState.RUNNING] * 4
