@@ -6,6 +6,7 @@ from ravada_web.services.lifecycle import fencing, giving_up_work, orphan_work
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
+from ravada_web.services.placements import reserve
 from ravada_web.services.storage import leftovers, usage
 
 
@@ -88,3 +89,8 @@ def check(*node_ids: int) -> None:
 def look(*node_ids: int) -> None:
     """Check a batch of nodes, with all that they offer: somebody waits for it."""
     probe.check(node_ids, with_facts=True)
+
+
+def count_reserve() -> None:
+    """Count whether the cluster survives the loss of one node."""
+    reserve.count()

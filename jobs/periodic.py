@@ -12,6 +12,7 @@ from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
 from ravada_web.services.operations.outbox import queue as queue_of
+from ravada_web.services.placements import reserve
 from ravada_web.services.storage import leftovers, usage
 
 # The coarser samples are made of the finest that often, each time the last two of every step.
@@ -21,6 +22,7 @@ COUNT_SECONDS = 30.0
 REFUSED_SECONDS = 15.0
 LOOK_SECONDS = 1.0
 REMAKE_SECONDS = 2.0
+RESERVE_SECONDS = 10.0
 # Old rows go to the archive that often, for about a second each time.
 ROWS_SECONDS = 60.0
 
@@ -81,6 +83,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
             leftovers.SWEEP_SECONDS,
             300,
         ),
+        Periodic("reserve", RESERVE_SECONDS, reserve.due, "jobs.nodes.count_reserve", "default", RESERVE_SECONDS, 60),
         Periodic("rows", ROWS_SECONDS, _always, "jobs.rows.thin", "default", ROWS_SECONDS, 120),
         Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),
     ]

@@ -11,6 +11,7 @@ from ravada_web.services.joining.checks.findings import findings_of
 from ravada_web.services.lifecycle import fencing, giving_up, known_off, removal, service_state
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.placements import reserve
 
 group = Commands("nodes", help="The hosts that run virtual machines.")
 
@@ -171,6 +172,18 @@ def take_back(name: str) -> None:
     """Take back a node that was given up: it is a node again, disabled."""
     actor = administrator()
     giving_up.take_back(actor, node_list.by_name(actor, name))
+
+
+@group.command("reserve")
+@click.argument("kept", required=False, type=click.Choice(["on", "off"]))
+@json_option
+def reserve_room(kept: str | None, as_json: bool) -> None:
+    """Keep room for the loss of one node, or no more; alone, say whether any one could be lost now."""
+    if kept:
+        reserve.set_kept(administrator(), kept == "on")
+    reserve.count()
+    row = reserve.policy()
+    show([{"kept": row.keeps_reserve, "missing_mib": row.missing_mib, "means": row.reserve_news}], as_json)
 
 
 @group.command("key")

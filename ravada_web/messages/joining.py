@@ -165,7 +165,8 @@ TEXTS: dict[str, Template] = {
     "joining.firewall_silent": N_("No TCP port is open to the network."),
     "joining.firewall_advice": N_(
         "Restrict SSH to the master (%(source)s). The rules are tried for %(trial_seconds)s and roll back "
-        "automatically if the connection is lost. Your own SSH from elsewhere is blocked too."
+        "automatically if the connection is lost. Your own SSH from other addresses is blocked too, unless ufw or "
+        "firewalld allows it."
     ),
     # Fixes
     "joining.fix": N_("Fix %(checks)s on %(node)s"),

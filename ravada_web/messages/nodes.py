@@ -23,6 +23,13 @@ TEXTS: dict[str, Template] = {
     "nodes.give_up_master": N_("The master cannot be given up: the product runs there."),
     "nodes.given_up_by": N_("by %(name)s: it will not come back"),
     "nodes.given_up_with": N_("with its node %(node)s, which will not come back"),
+    # Room for the loss of one node
+    "nodes.reserve_whole": N_("If any one node fails, all desktops that are made again fit on the others."),
+    "nodes.reserve_short": Plural(
+        "If %(node)s fails, %(missing_mib)s of memory is missing to make its desktops again on the others.",
+        "If %(node)s fails, %(missing_mib)s of memory is missing to make its desktops again on the others; for "
+        "%(count)s nodes there is too little.",
+    ),
     "nodes.title_orphans": N_("Look for orphans on %(node)s"),
     "nodes.ignored": N_("%(name)s, an orphan there"),
     "nodes.deleted_by": N_("A desktop of this name was deleted by %(actor)s at %(deleted_at)s."),

@@ -60,6 +60,8 @@ TEXTS: dict[str, Template] = {
     "placement.virtualization_qemu": N_("emulation"),
     "placement.instead_kvm": N_("hardware virtualization (KVM)"),
     "placement.instead_qemu": N_("emulation"),
+    "placement.kept_for_loss": N_("its free memory is kept for the loss of %(lost_nodes)s"),
+    "placement.lost_with_it": N_("no other node has memory left to make its desktops again if it is lost"),
     # Many nodes at once, without what is each one's own
     "placement.lacks_brief": N_("lacks what this base needs"),
     "placement.memory_brief": N_("needs %(need_mib)s of memory for each clone, and has less free"),
@@ -67,6 +69,7 @@ TEXTS: dict[str, Template] = {
     "placement.processors_brief": N_("needs %(need)s virtual processors for each clone; its overcommit leaves fewer"),
     "placement.disk_brief": N_("needs %(need_mib)s of disk for each clone, and has less free"),
     "placement.clone_limit_brief": N_("has as many clones as its limit allows"),
+    "placement.kept_for_loss_brief": N_("its free memory is kept for the loss of another node"),
     # The states in those
     "placement.wanted_new": N_("new"),
     "placement.wanted_draining": N_("draining"),

@@ -25,6 +25,7 @@ from ravada_web.models.clone import (
     Decision,
     Roster,
 )
+from ravada_web.models.cluster import Cluster
 from ravada_web.models.console import Console, Ticket
 from ravada_web.models.fence import Fence
 from ravada_web.models.node import Access, Away, Level, Node, Observed, Pool, ServiceState, Trust
@@ -65,6 +66,7 @@ __all__ = [
     "CloneCopy",
     "CloneNic",
     "CloneState",
+    "Cluster",
     "Console",
     "Decision",
     "Event",

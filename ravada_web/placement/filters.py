@@ -122,6 +122,9 @@ FILTERS: tuple[Filter, ...] = (
     clone_limit,
 )
 
+# What a node has to pass to take clones of any base.
+_SERVING_NEW: tuple[Filter, ...] = (enabled, runs_clones, trusted, up)
+
 # The reasons of nodes that are not meant to take a clone of the base at all.
 NOT_MEANT = ("not_allowed", "kept_free")
 
@@ -129,3 +132,9 @@ NOT_MEANT = ("not_allowed", "kept_free")
 def first_reason(node: NodeState, demand: Demand) -> Reason | None:
     """The first filter's reason against the node, in the order above; None when it can take a clone."""
     return next((reason for rule in FILTERS if (reason := rule(node, demand)) is not None), None)
+
+
+def serves_new(node: NodeState) -> bool:
+    """Whether the node takes new clones at all, whatever their base and its room."""
+    nothing = Demand(count=1, memory_mib=0, disk_mib=0, start=False)
+    return node.pool_active and all(rule(node, nothing) is None for rule in _SERVING_NEW)

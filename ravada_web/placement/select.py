@@ -5,16 +5,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ravada_web.placement.filters import first_reason
+from ravada_web.placement.reserve import Cluster, Newcomer, Reserve
 from ravada_web.placement.types import Decision, Demand, NodeState, Reason, Verdict
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS, rank, score, values
 
 
-def place(nodes: Sequence[NodeState], demand: Demand, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> Decision:
-    """Choose a node for each of the demanded clones.
+def place(
+    nodes: Sequence[NodeState],
+    demand: Demand,
+    weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+    cluster: Cluster | None = None,
+) -> Decision:
+    """Choose a node for each of the demanded clones; where the cluster is given, what runs on any one of its nodes has
+    to fit on the others afterwards.
 
     Every choice is charged to its node before the next is made. Equal ranks go to the lower id, so the same
     input gives the same decision. When not all fit, `placed` is empty and `fits` says how many would.
     """
+    newcomer = Newcomer(demand.memory_mib, demand.onto)
+    kept = Reserve(cluster, [newcomer]) if cluster and demand.start else None
     now = {node.id: node for node in nodes}
     horizon = max((node.clones for node in nodes), default=0) + demand.count + 1
     reasons = {node.id: first_reason(node, demand) for node in nodes}
@@ -23,11 +32,19 @@ def place(nodes: Sequence[NodeState], demand: Demand, weights: Mapping[str, floa
     placed: list[int] = []
     while heap and len(placed) < demand.count:
         _rank, node_id = heapq.heappop(heap)
+        if kept and (reason := kept.refusal(node_id, newcomer)):
+            reasons[node_id] = reason
+            continue
         placed.append(node_id)
+        if kept:
+            kept.charge(node_id, newcomer)
         node = now[node_id] = charge(now[node_id], demand)
         reasons[node_id] = first_reason(node, demand)
         if reasons[node_id] is None:
             heapq.heappush(heap, (-rank(node, horizon, weights), node_id))
+    if kept:
+        # What was taken last may have left no room for one more.
+        reasons |= {id_: kept.refusal(id_, newcomer) for id_, reason in reasons.items() if reason is None}
     verdicts = _verdicts(nodes, now, reasons, horizon, weights)
     fits = len(placed)
     return Decision(tuple(placed) if fits == demand.count else (), verdicts, demand.count, fits)

@@ -42,8 +42,8 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is asked for: `count` clones, each of so much memory (taken at once if they `start`) and disk, in MiB; and
-    what their base needs of a node."""
+    """What is asked for: `count` clones, each of so much memory (taken at once if they `start`) and disk, in MiB; what
+    their base needs of a node; and the nodes that one would be made again `onto` if its own died, if any."""
 
     count: int
     memory_mib: int
@@ -51,6 +51,7 @@ class Demand:
     start: bool
     vcpus: int = 1
     needs: tuple[Need, ...] = ()
+    onto: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

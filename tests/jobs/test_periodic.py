@@ -47,6 +47,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "made again": nothing,
         "replicas": nothing,
         "leftovers": nothing,
+        "reserve": [[]],
         "rows": [[]],
         "counts": [nodes],
     }

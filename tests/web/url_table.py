@@ -98,6 +98,8 @@ TABLE: dict[str, str] = {
     "POST /nodes/{node_id}/off/undo":                     "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/give-up":                       "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/give-up":                      "sign in | 403 | 403 | 403 | 422",
+    "GET /nodes/reserve":                                 "sign in | 403 | 403 | 403 | 200",
+    "POST /nodes/reserve":                                "sign in | 403 | 403 | 403 | 303",
     "GET /nodes/{node_id}/take-back":                     "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/take-back":                    "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/left":                          "sign in | 403 | 403 | 403 | 200",

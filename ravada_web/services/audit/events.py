@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, as_message
-from ravada_web.models import Base, Clone, Event, Group, Node, Operation, User, now
+from ravada_web.models import Base, Clone, Cluster, Event, Group, Node, Operation, User, now
 from ravada_web.services.audit import origin
 from ravada_web.services.permissions import scopes
 
-Subject = Node | Base | Clone | Group | Operation | User
+Subject = Node | Base | Clone | Cluster | Group | Operation | User
 SYSTEM = "system"
 
 

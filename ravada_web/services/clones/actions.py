@@ -27,6 +27,7 @@ from ravada_web.services.clones.obstacles import (
     reason_against,
 )
 from ravada_web.services.clones.outcomes import Acted, Outcome, Skipped
+from ravada_web.services.clones.start_room import StartRoom
 from ravada_web.services.clones.waves import batch_size
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.requests import request
@@ -180,14 +181,16 @@ def _in_the_way(actor: User, action: Action, clone: Clone, node: NodeState) -> S
 def _not_startable(session: Session, actor: User, clones: Sequence[Clone], nodes: Nodes) -> dict[int, Skipped]:
     """Those of these clones that cannot start beside the ones before them, by their nodes or their owners' quotas."""
     quota, skipped = quotas.Starts(session, actor), {}
+    room = StartRoom(session, clones)
     for clone in clones:
-        if reason := reason_against(clone, nodes):
+        if reason := reason_against(clone, nodes) or room.reason_against(clone):
             why = explain(clone.node, reason)
             skipped[clone.id] = Skipped(clone.id, clone.name, why, obstacle_of(reason))
         elif refusal := quota.refusal(clone):
             skipped[clone.id] = Skipped(clone.id, clone.name, refusal)
         else:
             nodes = nodes.with_started(clone)
+            room.charge(clone)
             quota.charge(clone)
     return skipped
 

@@ -58,6 +58,8 @@ _OBSTACLES = {
     "disk_unknown": Obstacle.NO_POOL,
     "pool_off": Obstacle.NO_POOL,
     "memory": Obstacle.NO_MEMORY,
+    "kept_for_loss": Obstacle.NO_MEMORY,
+    "lost_with_it": Obstacle.NO_MEMORY,
     "memory_unknown": Obstacle.NOT_KNOWN,
     "processors": Obstacle.NO_PROCESSORS,
     "replica_not_ready": Obstacle.NO_BASE,

@@ -130,14 +130,15 @@ def _lost(session: Session, node: Node) -> Sequence[Clone]:
 
 
 def _in_order(session: Session, node: Node, lost: Sequence[Clone]) -> list[tuple[int, Clone]]:
-    """The clones with their turns, those first that somebody sits in front of."""
+    """The clones with their turns, those first that somebody sits in front of; of a turn the largest first, since what
+    is free on a node between large ones is room for small ones, and not the other way round."""
     ids = [clone.id for clone in lost]
     cut: ColumnElement[bool] = Console.closed_at.is_(None)
     if node.last_seen_at is not None:
         cut = or_(cut, Console.closed_at > node.last_seen_at - CLOSED_BEFORE)
     viewed = set(session.scalars(select(Console.clone_id).where(Console.clone_id.in_(ids), cut)))
     turns = [(VIEWED if clone.id in viewed else IN_USE if _in_use(clone) else IDLE, clone) for clone in lost]
-    return sorted(turns, key=lambda pair: (pair[0], pair[1].sort_name))
+    return sorted(turns, key=lambda pair: (pair[0], -pair[1].base.memory_mib, pair[1].sort_name))
 
 
 def _in_use(clone: Clone) -> bool:
@@ -153,11 +154,11 @@ def _place(session: Session, node: Node, base: Base, clones: Sequence[Clone], tu
     allowed = select(AllowedNode.node_id).where(AllowedNode.base_id == base.id, AllowedNode.node_id != node.id)
     if version is None or session.scalar(allowed.limit(1)) is None:
         return 0, 0
-    choice = placement_choice.choose(session, base, version, len(clones), start, allowed)
+    choice = placement_choice.choose(session, base, version, len(clones), start, allowed, again=True)
     if not choice.fits:
         return 0, 0
     if not choice.complete:
-        choice = placement_choice.choose(session, base, version, choice.fits, start, allowed)
+        choice = placement_choice.choose(session, base, version, choice.fits, start, allowed, again=True)
     why = message("clones.made_again", node=node.name, died_at=node.observed_at)
     decision = placement_choice.record(session, base, None, choice, why)
     placed = list(zip(clones, choice.placed, strict=False))

@@ -74,7 +74,9 @@ def place_and_write(session: Session, actor: User, request: Request, among: Sele
     base, owner = _checked(session, actor, request)
     _require_within_quota(session, actor, owner, base, request)
     version = _version(session, base)
-    choice = placement_choice.choose(session, base, version, request.count, request.start_after, among)
+    choice = placement_choice.choose(
+        session, base, version, request.count, request.start_after, among, volatile=request.volatile
+    )
     if not choice.complete:
         raise NoRoom(shortage(choice.requested, choice.fits, choice.verdicts), choice)
     decision = placement_choice.record(session, base, actor, choice)

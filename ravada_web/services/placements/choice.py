@@ -22,14 +22,25 @@ from ravada_web.placement.types import Decision as Choice
 from ravada_web.placement.types import Demand
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS
 from ravada_web.services.nodes.offers import needs_of
+from ravada_web.services.placements import reserve
 from ravada_web.services.placements.loads import node_states
 
 
 def choose(
-    session: Session, base: Base, version: BaseVersion, count: int, start: bool, among: Select[int] | None = None
+    session: Session,
+    base: Base,
+    version: BaseVersion,
+    count: int,
+    start: bool,
+    among: Select[int] | None = None,
+    *,
+    volatile: bool = False,
+    again: bool = False,
 ) -> Choice:
     """Place `count` clones on what stands in the database now, on the nodes of these ids where they are given; hold
-    the placement lock while calling."""
+    the placement lock while calling. Those that are made `again` may use the room that is kept for the loss of a
+    node."""
+    kept = reserve.kept(session, [base.id]) if start and not again else None
     demand = Demand(
         count=count,
         memory_mib=base.memory_mib,
@@ -37,9 +48,10 @@ def choose(
         disk_mib=settings().overlay_charge_mib * len(version.disks),
         start=start,
         needs=needs_of(base),
+        onto=kept.onto_of(base, volatile) if kept else frozenset(),
     )
     states = node_states(session, base, version, among)
-    return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights})
+    return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights}, kept.cluster if kept else None)
 
 
 def record(session: Session, base: Base, actor: User | None, choice: Choice, why: Message = NOTHING) -> Decision:

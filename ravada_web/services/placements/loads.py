@@ -26,6 +26,11 @@ from ravada_web.placement.types import NodeState
 from ravada_web.services.nodes.offers import offers_of
 from ravada_web.services.storage import pools
 
+# Clones that run, or are to run as soon as they are made.
+WILL_RUN = Clone.state.in_(USING_MEMORY) | (
+    Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
+)
+
 
 def node_states(
     session: Session, base: Base, version: BaseVersion, among: Select[int] | None = None
@@ -66,10 +71,7 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
     `committed_mib` is the memory of what runs or is to run; `newer_mib` that part of it that the node's last
     figures cannot show yet; `young` counts the clones made after the disk was sampled; `vcpus` those that run.
     """
-    will_run = Clone.state.in_(USING_MEMORY) | (
-        Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
-    )
-    newer = will_run & (
+    newer = WILL_RUN & (
         Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING])
         | (Clone.started_round >= Node.figures_round)
     )
@@ -79,11 +81,11 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
         select(
             Clone.node_id,
             func.count(),
-            func.count().filter(will_run),
-            func.coalesce(func.sum(Clone.memory_mib).filter(will_run), 0),
+            func.count().filter(WILL_RUN),
+            func.coalesce(func.sum(Clone.memory_mib).filter(WILL_RUN), 0),
             func.coalesce(func.sum(Clone.memory_mib).filter(newer), 0),
             func.count().filter(young),
-            func.coalesce(func.sum(Base.vcpus).filter(will_run), 0),
+            func.coalesce(func.sum(Base.vcpus).filter(WILL_RUN), 0),
         )
         .join(Node, Node.id == Clone.node_id)
         .join(Base, Base.id == Clone.base_id)
@@ -129,6 +131,18 @@ def _unpromised_vcpus(node: Node, load: Load) -> int | None:
     if node.cpu_overcommit is None or node.cpus is None:
         return None
     return int(node.cpus * node.cpu_overcommit) - load.vcpus
+
+
+def all_states(session: Session) -> list[NodeState]:
+    """Every node, whatever base its room is for."""
+    loads = node_loads(session)
+    states: list[NodeState] = []
+    for node in session.scalars(select(Node).order_by(Node.id)):
+        failures: list[Message] = []
+        with guarded(failures.append, node=node.name):
+            states.append(_state(node, True, ReplicaState.READY, "", loads.get(node.id, Load())))
+        states += [_unreadable(node, True, why) for why in failures]
+    return states
 
 
 def starting_states(session: Session, nodes: Collection[Node]) -> dict[int, NodeState]:

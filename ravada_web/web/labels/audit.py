@@ -33,6 +33,8 @@ ACTIONS = {
     "list_remains": _l("chose to list again"),
     "delete_remains": _l("requested deletion of"),
     "give_part": _l("limited access to:"),
+    "keep_reserve": _l("keeps room for the loss of one node from now on:"),
+    "end_reserve": _l("no longer keeps room for the loss of one node:"),
     "known_off": _l("recorded as off"),
     "known_off_ended": _l("is no longer known to be off:"),
     "known_off_taken_back": _l("no longer records as off"),
@@ -83,6 +85,7 @@ OBJECTS = {
     "user": _l("User"),
     "group": _l("Group"),
     "operation": _l("Operation"),
+    "cluster": _l("Cluster"),
 }
 RESULTS = {
     "done": Look(_l("Done"), "green", "check"),

@@ -14,6 +14,7 @@ from ravada_web.services.lifecycle import fencing, known_off, orphans, removal, 
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import settings as node_settings
+from ravada_web.services.placements import reserve
 from ravada_web.services.storage import overview as storage_overview
 from ravada_web.web import parameters
 from ravada_web.web.confirm import Question, show_question
@@ -44,7 +45,15 @@ def index() -> Response:
     given_up = "given_up" in request.args
     page = node_list.page(me(), search, parameters.page(), given_up=given_up)
     gone = 0 if given_up or wants_fragment() else node_list.count_given_up(me())
-    return show("nodes/index.html", "nodes/_table.html", page=page, search=search, given_up=given_up, gone=gone)
+    return show(
+        "nodes/index.html",
+        "nodes/_table.html",
+        page=page,
+        search=search,
+        given_up=given_up,
+        gone=gone,
+        reserve=None if given_up or search else reserve.policy_for(me()),
+    )
 
 
 @blueprint.get("/<int:node_id>")
