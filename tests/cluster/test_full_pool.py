@@ -17,13 +17,13 @@ from ravada_web.services.clones.errors import NodeRefuses
 from ravada_web.services.lifecycle import removal
 from ravada_web.services.storage import pools
 from tests.lab import Lab, LabNode
+from tests.lab.keyboard import typed
 from tests.lab.screen import read_screen, screenshot
 from tests.support.cluster import GUEST, Cluster, join, make_base
 from tests.support.servers import wait_until
 
 # Types into the guest's shell: random bytes over its whole disk.
 WRITES = "dd if=/dev/urandom of=/dev/vda bs=65536"
-KEYS = {" ": "SPACE", "=": "EQUAL", "/": "SLASH"}
 FLOOR_MIB = 256
 
 
@@ -77,13 +77,6 @@ def small(cluster: Cluster, lab: Lab) -> Iterator[Small]:
     base_actions.remove(cluster.admin, cluster.base(found.base_id))
     cluster.wait_operations()
     removal.remove(cluster.admin, found.node)
-
-
-def typed(host: LabNode, domain: str, line: str) -> None:
-    """Type a line on a domain's keyboard."""
-    for char in line:
-        host.virsh("send-key", domain, "KEY_" + KEYS.get(char, char.upper()))
-    host.virsh("send-key", domain, "KEY_ENTER")
 
 
 def running(small: Small, prefix: str, count: int) -> list[Clone]:
