@@ -18,6 +18,15 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: "stopped",
     libvirt.VIR_DOMAIN_PMSUSPENDED: "paused",
 }
+# Off since its guest, or somebody, ended it. Of what fell while libvirt itself did not run, such as with its host, it
+# knows no reason.
+_ENDED = (
+    libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN,
+    libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED,
+    libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED,
+    libvirt.VIR_DOMAIN_SHUTOFF_SAVED,
+    libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT,
+)
 # libvirt's own protocol carries no longer lists.
 MOST_DOMAINS = 16384
 _STOPPED_BY_QEMU = message("hypervisor.paused_by_error")
@@ -35,13 +44,15 @@ class DomainState:
     that is worth saying.
 
     `out_of_space` is one that QEMU has paused since a disk could not be written: by libvirt's defaults that is so where
-    there was no space for it, any other error is told to the guest (QEMU's werror=enospc).
+    there was no space for it, any other error is told to the guest (QEMU's werror=enospc). `ended` is one that is off
+    since libvirt has seen its guest, or somebody, end it.
     """
 
     name: str
     state: str
     reason: Message = NOTHING
     out_of_space: bool = False
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,12 +94,15 @@ def _all_stats(connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, 
             libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
         ):
             raise
-    return [(domain, {"state.state": domain.state()[0]}) for domain in connection.listAllDomains()]
+    return [
+        (domain, dict(zip(("state.state", "state.reason"), domain.state(), strict=False)))
+        for domain in connection.listAllDomains()
+    ]
 
 
 def _state(name: str, stats: dict[str, int]) -> DomainState:
     state = _STATES.get(stats.get("state.state", -1), "stopped")
-    if state != "paused":
-        return DomainState(name, state)
     reason = stats.get("state.reason", -1)
+    if state != "paused":
+        return DomainState(name, state, ended=state == "stopped" and reason in _ENDED)
     return DomainState(name, state, _PAUSED.get(reason, NOTHING), reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR)

@@ -84,6 +84,7 @@ TEXTS: dict[str, Template] = {
         "set a different host_uuid in /etc/libvirt/libvirtd.conf on one of them."
     ),
     # Its machine ID, likewise
+    "nodes.rebooted": N_("The host was restarted. Whatever ran there has ended."),
     "nodes.new_machine_id": N_(
         "%(new)s instead of %(old)s, under the accepted host key. Either the system was installed anew and kept its "
         "host keys, or another machine has a copy of them. If it is right, accept it on the page of the node."

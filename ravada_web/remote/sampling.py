@@ -21,11 +21,15 @@ done < /proc/meminfo
 date "+now %s.%N"
 id=; { read -r id < /etc/machine-id; } 2>/dev/null
 nologin=; [ ! -e /run/nologin ] || nologin=nologin
-echo "id $id $nologin"
+boot=; { read -r boot < /proc/sys/kernel/random/boot_id; } 2>/dev/null
+stat=; { read -r stat < /proc/1/stat; } 2>/dev/null
+began() { echo "id $id $nologin $boot.${20}"; }
+began ${stat##*)}
 """
 # More than any host has: processes that wait, memory (1 PiB), and seconds since 1970 (the year 36812).
 MOST_LOAD, MOST_KIB, MOST_SECONDS = 1e7, 1 << 40, 1 << 40
 _MACHINE_ID = re.compile(rb"[0-9a-f]{32}")
+_BOOT = re.compile(rb"[0-9a-f-]{0,36}\.[0-9]{0,20}")
 # A path that is not there costs its own line, not the others'.
 WITH_DISKS = f'{SCRIPT}{ROOM} "$@" 2>/dev/null || :\n'
 WITH_FILES = WITH_DISKS + STAT
@@ -40,7 +44,9 @@ class Sample:
 
     `now` is the node's own clock, in seconds since the epoch. `files` are those that were asked about, without the
     missing ones. `machine_id` is "" where the host has none. `nologin`: the host is starting up or shutting down, as
-    systemd marks it (systemd-user-sessions.service(8)): a connection of before may go on all that time.
+    systemd marks it (systemd-user-sessions.service(8)): a connection of before may go on all that time. `boot` is
+    another one after each start of the host: the kernel's own boot ID, and when its first process began, since
+    containers have the boot ID of their host; "" where it says neither.
     """
 
     load1: float
@@ -51,6 +57,7 @@ class Sample:
     files: Mapping[str, FileState] = field(default_factory=dict)
     machine_id: str = ""
     nologin: bool = False
+    boot: str = ""
 
 
 def sample(
@@ -73,7 +80,7 @@ def sample(
 def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
     lines = raw.split(b"\n", 5)
     named = {key: value for key, _blank, value in (line.partition(b" ") for line in lines[:5])}
-    machine_id, _blank, mark = named[b"id"].partition(b" ")
+    machine_id, mark, boot = [*named[b"id"].split(b" "), b"", b""][:3]
     return Sample(
         load1=real(named[b"load"], MOST_LOAD),
         memory_total_mib=whole(named[b"total"], MOST_KIB) // 1024,
@@ -84,6 +91,7 @@ def _parse(raw: bytes, paths: Sequence[str]) -> Sample:
         files=parse_stat(lines[5]) if len(lines) > 5 else {},
         machine_id=_machine_id(machine_id),
         nologin=mark == b"nologin",
+        boot=boot.decode() if _BOOT.fullmatch(boot) and boot != b"." else "",
     )
 
 

@@ -34,6 +34,25 @@ def test_a_host_that_starts_up_or_shuts_down_says_so(machine_id: str, mark: str)
     assert (seen.machine_id, seen.nologin) == (machine_id, bool(mark))
 
 
+BOOT = "0f2d1c7e-5f0a-4a38-9a53-0d6f6b1f7a10.25"
+
+
+@pytest.mark.parametrize("mark", ["", "nologin"])
+@pytest.mark.parametrize(
+    ("said", "boot"), [(BOOT, BOOT), (".25", ".25"), (".", ""), ("", ""), ("<b>.25", ""), (BOOT * 9, "")]
+)
+def test_a_host_says_which_start_of_it_this_is(mark: str, said: str, boot: str) -> None:
+    seen = _parse(answer(*FINE[:-1], f"id {'0' * 32} {mark} {said}", f"room=10=10=4={PATH}"), [PATH])
+    assert (seen.boot, seen.nologin, seen.machine_id) == (boot, bool(mark), "0" * 32)
+
+
+def test_this_host_says_so_too() -> None:
+    here = Workspace(Path("/nowhere"), Path("/nowhere"))
+    seen = sample(here, HERE, [], deadline=20)
+    assert seen.boot.startswith(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    assert seen.boot.rpartition(".")[2] == Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
+
+
 @pytest.mark.parametrize(
     "line",
     ["load -inf", "load nan", "load -1", "load 1e300", "load", "load much", f"total {1 << 80}",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ravada_web.services.people import users
 from ravada_web.services.transaction import transaction
 from tests.lab import Lab, LabNode, build_guest
 from tests.support.factories import give_password
-from tests.support.processes import children_by_name
+from tests.support.processes import children_by_name, tree
 from tests.support.servers import wait_until
 
 GUEST = "/var/lib/libvirt/images/guest.qcow2"
@@ -63,6 +63,25 @@ class Cluster:
             "RAVADA_PORT": str(self.settings.port),
             "RAVADA_MASTER": "ssh",
         }
+
+    @property
+    def log(self) -> Path:
+        """What the product said."""
+        return self.settings.data.parent / "product.log"
+
+    def start(self) -> None:
+        """Run the product, and wait until it answers."""
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "flask", "up"]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+        wait_until(lambda: listens(self.settings.port), 30, f"the product is up; its log is {self.log}")
+
+    def kill(self) -> None:
+        """Kill all processes of the product at once, as when the power of their host is cut."""
+        for pid in tree(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
 
     def flask(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Its command line."""
@@ -205,11 +224,8 @@ def running_cluster(folder: Path, count: int = 3) -> Iterator[Cluster]:
 def _with_product(lab: Lab, settings: Settings, app: Flask, guest: Path, folder: Path) -> Iterator[Cluster]:
     cluster = Cluster(lab, settings, app, None)  # type: ignore[arg-type]
     cluster.flask("setup")
-    with (folder / "product.log").open("wb") as log:
-        command = [sys.executable, "-m", "flask", "up"]
-        cluster.process = subprocess.Popen(command, cwd=ROOT, env=cluster.environment, stdout=log, stderr=log)
     try:
-        wait_until(lambda: listens(settings.port), 30, f"the product is up; its log is {folder / 'product.log'}")
+        cluster.start()
         give_password(cluster.admin, PASSWORD)
         for node in lab.nodes:
             join(cluster, node)
@@ -218,8 +234,9 @@ def _with_product(lab: Lab, settings: Settings, app: Flask, guest: Path, folder:
         yield cluster
     finally:
         db.session.remove()
-        cluster.process.send_signal(signal.SIGTERM)
-        cluster.process.wait(30)
+        if cluster.process is not None:
+            cluster.process.send_signal(signal.SIGTERM)
+            cluster.process.wait(30)
 
 
 def listens(port: int) -> bool:

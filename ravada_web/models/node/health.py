@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, case
+from sqlalchemy import ColumnElement, String, case
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -55,6 +55,9 @@ class Health:
     # written. Whatever clocks say, what a round saw is newer than all that was done before it began.
     rounds_begun: Mapped[int] = mapped_column(default=0)
     seen_round: Mapped[int] = mapped_column(default=0)
+    # The boot of its host whose domains were seen last, "" if not known, and the first round that saw them.
+    boot: Mapped[str] = mapped_column(String(64), default="")
+    boot_round: Mapped[int] = mapped_column(default=0)
     last_seen_at: Mapped[Moment | None]
     checked_at: Mapped[Moment | None]
     # Since when it is observed as it is; checks running in which libvirt was slow, and that were good since.

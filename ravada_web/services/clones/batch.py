@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
@@ -24,6 +25,7 @@ from ravada_web.remote.errors import (
 )
 from ravada_web.services.clones.outcomes import by_reason
 from ravada_web.services.operations.execution import Cancelled, Handle, Superseded
+from ravada_web.services.operations.subjects import started_unless
 
 
 def claimed_clones(handle: Handle, *states: CloneState) -> list[Clone]:
@@ -98,7 +100,9 @@ def write_state(
 ) -> None:
     """Write the state of those of these clones that are the operation's."""
     # A guest that has just been started takes memory that no figures of before can show.
-    started = {"started_round": ROUND_NOW} if state == CloneState.RUNNING else {}
+    started: dict[str, Any] = {"started_round": ROUND_NOW} if state == CloneState.RUNNING else {}
+    if state == CloneState.STOPPED:
+        started = {"started_at": started_unless(Clone.state == CloneState.STARTING)}
     moved = update(Clone).where(Clone.id.in_(clone_ids), Clone.operation_id == operation_id)
     written = {"state": state, "reason": reason, "display": display}
     waits = Clone.out_of_space if state == CloneState.PAUSED else False

@@ -75,9 +75,9 @@ def request_where_lost(session: Session, node: Node) -> Operation | None:
 
 
 def start_fallen(session: Session, clone_ids: Sequence[int]) -> None:
-    """Of these clones, which are off on a node that is back, start those that would have been made again elsewhere: the
-    node was quicker. Nobody has shut them down, so they are not thrown away. So are persistent ones started, whose base
-    says so."""
+    """Of these clones, which fell with their host and are off now that it is back, start those that would have been
+    made again elsewhere: the host was quicker. Nobody has shut them down, so they are not thrown away. So are
+    persistent ones started, whose base says so."""
     again = or_(and_(Clone.volatile, Base.remakes), and_(~Clone.volatile, Base.restarts))
     fell = (Clone.state == CloneState.STOPPED, Clone.state_before.in_(USING_MEMORY), again)
     ids = session.scalars(select(Clone.id).join(Clone.base).where(Clone.id.in_(clone_ids), *fell)).all()

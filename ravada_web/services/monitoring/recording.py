@@ -3,14 +3,14 @@
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Update, select, update
+from sqlalchemy import Update, case, func, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.hypervisor.facts import NodeFacts
-from ravada_web.hypervisor.health import DomainState, NodeHealth
+from ravada_web.hypervisor.health import DomainState
 from ravada_web.messages import Message, message
 from ravada_web.models import IN_WORK, Away, Clone, CloneState, Node, Observed, Remains, Trust, now
 from ravada_web.remote.offers import HostOffers
@@ -21,7 +21,7 @@ from ravada_web.services.clones import absence, remains, remaking
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.joining import identity
 from ravada_web.services.lots import write_lot
-from ravada_web.services.monitoring import alerts
+from ravada_web.services.monitoring import alerts, falls
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.health import judge
 from ravada_web.services.nodes import history as node_history
@@ -108,6 +108,7 @@ def _moving(session: Session, answers: Sequence[Answer]) -> Collection[int]:
 def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[Remains]) -> None:
     asked_at = now() - timedelta(seconds=time.monotonic() - answer.asked)
     before, was, away = (node.observed, node.trust), node.seen, node.away
+    last_seen_at = node.last_seen_at
     node.seen_round, node.checked_at = answer.round, asked_at
     judge(node, answer)
     _note_absence(session, node, answer)
@@ -125,10 +126,11 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
         _store_checked_facts(session, node, answer.facts, answer.offers)
         node.facts_round = answer.round
     if answer.health:
-        _store_clone_states(session, node, answer.health, answer.round, {row.uuid for row in doomed if row.uuid})
+        falls.note_boot(session, node, answer.sample.boot if answer.sample else "", answer.round)
+        _store_clone_states(session, node, answer, last_seen_at, {row.uuid for row in doomed if row.uuid})
         remains.note_seen(session, node, doomed, answer.health.domains, came_back=was != Observed.UP)
     elif answer.observed == Observed.DOWN:
-        _lose_clones(session, node, answer.round)
+        _lose_clones(session, node, answer.round, last_seen_at)
         if node.away != away:
             absence.tell(session, node)
     if before != (node.observed, node.trust):
@@ -171,7 +173,11 @@ def _note_started(session: Session, node: Node, answer: Answer) -> None:
         events.record(session, None, "mend", node, message("nodes.started_again", names=list(answer.started)))
 
 
-def _store_clone_states(session: Session, node: Node, health: NodeHealth, number: int, doomed: Collection[str]) -> None:
+def _store_clone_states(
+    session: Session, node: Node, answer: Answer, last_seen_at: datetime | None, doomed: Collection[str]
+) -> None:
+    health, number = answer.health, answer.round
+    assert health is not None, "asked by its caller"
     # What stands on a node that was given up is nobody's desktop until it is taken back.
     if node.is_given_up:
         return
@@ -181,20 +187,29 @@ def _store_clone_states(session: Session, node: Node, health: NodeHealth, number
     node.other_domains = others[:MOST_OTHERS]
     news = [(clone.id, seen) for clone in ours if (seen := _news_of(clone, health.domains.get(clone.uuid, _VANISHED)))]
     for seen, alike in grouped(news, lambda pair: pair[1]).items():
-        session.execute(_idle(node, number, [clone_id for clone_id, _seen in alike]).values(**dict(seen)))
-    lost = {clone.id for clone in ours if clone.state == CloneState.UNREACHABLE}
-    remaking.start_fallen(session, [id_ for id_, seen in news if id_ in lost and ("state", CloneState.STOPPED) in seen])
+        values = dict(seen)
+        if values.get("state") == CloneState.RUNNING:  # by whoever started it: it has run, and can end
+            values["started_at"] = func.coalesce(Clone.started_at, now())
+        session.execute(_idle(node, number, [clone_id for clone_id, _seen in alike]).values(**values))
+    fallen = [clone.id for clone in ours if falls.fell(clone, health.domains.get(clone.uuid, _VANISHED), node)]
+    if node.boot_round == number:
+        fallen += falls.unstarted_since(session, node, last_seen_at)
+    if fallen:
+        session.execute(_idle(node, number, fallen).values(state_before=CloneState.RUNNING))
+        remaking.start_fallen(session, fallen)
     off = (Clone.volatile, Clone.started_at.is_not(None), Clone.state == CloneState.STOPPED)
     ended = select(Clone.id).where(Clone.node_id == node.id, Clone.changed_round < number, *off)
     if ids := session.scalars(ended).all():
         clone_actions.delete_volatile(session, node, ids)
 
 
-_CLONES = select(Clone.id, Clone.uuid, Clone.state, Clone.out_of_space, Clone.node_id)
+_CLONES = select(
+    Clone.id, Clone.uuid, Clone.state, Clone.state_before, Clone.changed_round, Clone.out_of_space, Clone.node_id
+)
 _VANISHED = DomainState("", CloneState.FAILED, message("clones.vanished"))
 
 
-def _news_of(clone: Row[int, str, str, bool, int], seen: DomainState) -> tuple[tuple[str, Any], ...]:
+def _news_of(clone: falls.Known, seen: DomainState) -> tuple[tuple[str, Any], ...]:
     """The columns that are to be written of a clone that was seen so, with their values; () where nothing is new."""
     if clone.state in IN_WORK or (seen is _VANISHED and clone.state == CloneState.FAILED):
         return ()
@@ -212,7 +227,10 @@ def _idle(node: Node, number: int, clone_ids: Collection[int] | None = None) -> 
     return update(Clone).where(Clone.node_id == node.id, *which, *owned_by_none)
 
 
-def _lose_clones(session: Session, node: Node, number: int) -> None:
-    """The clones of a dead node cannot be reached; those that are being worked on are left to their operations."""
+def _lose_clones(session: Session, node: Node, number: int, last_seen_at: datetime | None) -> None:
+    """The clones of a dead node cannot be reached; those that are being worked on are left to their operations. What
+    could not be started since the node answered last was in use: the node's death was in the way."""
     lost = _idle(node, number).where(Clone.state.not_in([CloneState.FAILED, CloneState.UNREACHABLE]))
-    session.execute(lost.values(state=CloneState.UNREACHABLE, state_before=Clone.state, reason=absence.reason(node)))
+    unstarted = Clone.id.in_(falls.unstarted_since(session, node, last_seen_at))
+    before = case((unstarted, CloneState.STARTING.value), else_=Clone.state)
+    session.execute(lost.values(state=CloneState.UNREACHABLE, state_before=before, reason=absence.reason(node)))

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy import Case, ColumnElement, case, null, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
@@ -22,6 +22,12 @@ from ravada_web.models import (
     ReplicaState,
     now,
 )
+
+
+def started_unless(failed: ColumnElement[bool]) -> Case[Any]:
+    """When a clone was started last, as it is written of clones whose start has, perhaps, `failed`: a volatile one that
+    could not start has not ended, and is not thrown away."""
+    return case((Clone.volatile & failed, null()), else_=Clone.started_at)
 
 
 class Subject:
@@ -60,7 +66,10 @@ class Clones(Subject):
             owned = update(Clone).where(which, Clone.state == state)
             known = state in (CloneState.STARTING, CloneState.STOPPING)
             again = case((Clone.state_before != "", Clone.state_before), else_=fallback) if known else fallback
-            session.execute(owned.values(state=again, reason=reason, changed_round=ROUND_NOW))
+            written = {"state": again, "reason": reason, "changed_round": ROUND_NOW}
+            if state == CloneState.STARTING:
+                written["started_at"] = started_unless(Clone.state_before != CloneState.PAUSED)
+            session.execute(owned.values(**written))
 
     def resume(self, session: Session, operation: Operation) -> None:
         """Put the rows back to work for a retry. Raises Conflict where they have moved on."""

@@ -43,6 +43,7 @@ ACTIONS = {
     "recognised": _l("looked at the host with a new key:"),
     "accept_machine_id": _l("accepted new machine ID"),
     "host_uuid": _l("reports host UUID"),
+    "rebooted": _l("was restarted"),
     "import": _l("imported"),
     "enable_unproved": _l("enabled without a test"),
     "install_key": _l("installed key with a password for"),

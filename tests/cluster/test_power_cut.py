@@ -1,0 +1,150 @@
+"""Hosts fall all at once, faster than it is seen, or again while they come back; and the product falls with them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event as Flag
+from threading import Thread
+
+import pytest
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import OVER, Base, Clone, CloneState, Event, Node, Operation, OperationState
+from tests.lab import LabNode
+from tests.support.cluster import IMAGES, Cluster, make_base, seconds_until
+from tests.support.servers import wait_until
+
+# All is again as it was so long after the last libvirt answers; the machine may be busy with other labs.
+PROMISED = 60
+RUNNING, STOPPED, UNREACHABLE = CloneState.RUNNING, CloneState.STOPPED, CloneState.UNREACHABLE
+
+
+@pytest.fixture
+def empty(cluster: Cluster) -> str:
+    """A base with nothing to boot: its guests are firmware alone, and cost next to nothing."""
+    if db.session.scalar(select(Base).where(Base.name == "empty")) is None:
+        path = f"{IMAGES}/empty.qcow2"
+        cluster.lab.master.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "8M"])
+        make_base(cluster, "empty", [path])
+    return "empty"
+
+
+def of(clones: list[Clone], node: LabNode) -> list[Clone]:
+    return [clone for clone in clones if clone.node.name == node.name]
+
+
+def running_on(node: LabNode) -> set[str]:
+    """The names of the machines that run on a node now, none where it is dead."""
+    with suppress(Exception):
+        return set(node.virsh("list", "--name").split())
+    return set()
+
+
+@contextmanager
+def watching(cluster: Cluster, found: list[str]) -> Iterator[None]:
+    """Look again and again, meanwhile, for what runs on two of the nodes that can be reached."""
+    over = Flag()
+
+    def look() -> None:
+        while not over.wait(0.3):
+            counts = Counter(name for node in cluster.lab.nodes for name in running_on(node))
+            found.extend(name for name, count in counts.items() if count > 1)
+
+    thread = Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def events(node: Node, action: str) -> int:
+    db.session.rollback()
+    return len(db.session.scalars(select(Event.id).where(Event.object_id == node.id, Event.action == action)).all())
+
+
+def all_over() -> bool:
+    """Whether no operation is under way."""
+    db.session.rollback()
+    return db.session.scalar(select(Operation.id).where(Operation.state.not_in(OVER)).limit(1)) is None
+
+
+def failed_since(operation_id: int) -> list[tuple[str, str]]:
+    db.session.rollback()
+    rows = db.session.scalars(select(Operation).where(Operation.id > operation_id)).all()
+    return [(row.kind, str(row.error)) for row in rows if row.state == OperationState.FAILED]
+
+
+def newest_operation() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(Operation.id).order_by(Operation.id.desc()).limit(1)) or 0
+
+
+def stand_once(cluster: Cluster, *prefixes: str) -> Callable[[], bool]:
+    """Whether each clone of these prefixes is defined on its own node, and nowhere else."""
+
+    def is_so() -> bool:
+        rows = {clone.name: clone.node.name for prefix in prefixes for clone in cluster.clones(prefix)}
+        seen = [(name, node.name) for node in cluster.lab.nodes for name in cluster.domains(node) if name in rows]
+        return sorted(seen) == sorted(rows.items())
+
+    return is_so
+
+
+def test_a_host_that_restarts_faster_than_it_is_seen_down_has_its_volatile_desktops_again(
+    cluster: Cluster, empty: str
+) -> None:
+    node = cluster.lab.nodes[1]
+    cluster.create("quick", 6, "--volatile", "--start", base=empty)
+    names = {clone.name for clone in cluster.wait_state("quick", RUNNING)}
+    there = [clone.name for clone in of(cluster.clones("quick"), node)]
+    # One that its user has shut down before is no loss of the host's.
+    shut = there.pop()
+    node.virsh("destroy", shut)
+    wait_until(lambda: shut not in [clone.name for clone in cluster.clones("quick")], 30, "it is thrown away")
+    reboots = events(cluster.node(node.name), "rebooted")
+    node.kill()
+    node.start()
+    wait_until(lambda: set(there) <= running_on(node) or not of(cluster.clones("quick"), node), PROMISED, "they run")
+    rows = cluster.wait_state("quick", RUNNING)
+    assert {row.name for row in rows} == names - {shut}
+    assert events(cluster.node(node.name), "rebooted") == reboots + 1
+    wait_until(stand_once(cluster, "quick"), 30, "each stands once")
+
+
+def test_after_a_power_cut_of_all_hosts_and_of_the_product_all_is_as_it_was(cluster: Cluster, empty: str) -> None:
+    cluster.create("kept", 3, "--start", base=empty)
+    cluster.create("gone", 6, "--volatile", "--start", base=empty)
+    kept = {clone.name: clone.uuid for clone in cluster.wait_state("kept", RUNNING)}
+    names = {clone.name for clone in cluster.wait_state("gone", RUNNING)}
+    newest = newest_operation()
+    # Asked for, and not begun, or half done, when it happens.
+    cluster.create("asked", 3, base=empty, wait=False)
+    cluster.kill()
+    for node in cluster.lab.nodes:
+        node.kill()
+    last, *others = cluster.lab.nodes
+    for node in reversed(others):
+        node.start()
+    doubles: list[str] = []
+    with watching(cluster, doubles):
+        cluster.start()
+        last.start()
+        for node in cluster.lab.nodes:
+            node.wait_ready()
+
+        def as_before() -> bool:
+            rows = [*cluster.clones("gone"), *cluster.clones("kept"), *cluster.clones("asked")]
+            wanted = {"gone": RUNNING, "kept": STOPPED, "asked": STOPPED}
+            return len(rows) == 12 and all(row.state == wanted[row.name.partition("-")[0]] for row in rows)
+
+        taken = seconds_until(as_before, PROMISED, "all is as it was")
+        print(f"as it was {taken:.1f} s after the last libvirt's answer")
+        wait_until(stand_once(cluster, "gone", "kept", "asked"), 30, "each stands once")
+    assert doubles == []
+    assert {clone.name for clone in cluster.clones("gone")} == names
+    assert {clone.name: clone.uuid for clone in cluster.clones("kept")} == kept
+    wait_until(all_over, 30, "nothing is left to do")
+    assert failed_since(newest) == []
