@@ -1,6 +1,6 @@
 """Jobs about bases and their replicas."""
 
-from ravada_web.services.bases import import_work, inspection, replica_work, replicas
+from ravada_web.services.bases import import_work, inspection, replica_removal, replica_work, replicas
 from ravada_web.services.bases import work as base_work
 from ravada_web.services.operations.execution import run
 
@@ -28,13 +28,13 @@ def copy_replica(operation_id: int, attempt: int) -> None:
 
 def remove_replica(operation_id: int, attempt: int) -> None:
     """Delete a version's disks from a node."""
-    run(operation_id, attempt, replica_work.remove)
+    run(operation_id, attempt, replica_removal.remove)
     replicas.settle_all()
 
 
 def remove(operation_id: int, attempt: int) -> None:
     """Delete a base, its replicas first."""
-    run(operation_id, attempt, replica_work.remove_base)
+    run(operation_id, attempt, replica_removal.remove_base)
 
 
 def settle() -> None:

@@ -17,7 +17,8 @@ from ravada_web.remote.target import Target
 from ravada_web.services.batches import batched
 from ravada_web.services.monitoring import rounds
 from ravada_web.services.monitoring.answers import Answer
-from ravada_web.services.monitoring.probe import WAVE_SECONDS, manner_of
+from ravada_web.services.monitoring.examination import manner_of
+from ravada_web.services.monitoring.probe import WAVE_SECONDS
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.operations import outbox
 

@@ -37,8 +37,9 @@ from ravada_web.placement.starting import unserved
 from ravada_web.services.clones import actions, deletion_work, remains, return_work
 from ravada_web.services.clones.requests import Request, free_macs, free_names, request_clones
 from ravada_web.services.lifecycle import orphan_work, orphans, removal
-from ravada_web.services.monitoring import probe
+from ravada_web.services.monitoring import examination
 from ravada_web.services.monitoring.answers import Answer
+from ravada_web.services.monitoring.questions import question_of, questions_of
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import execution
@@ -181,11 +182,11 @@ def test_the_first_contact_ends_a_double_before_anything_is_read(
 ) -> None:
     double = db.session.get_one(Clone, desks[0]).uuid
     actions.delete(chief, [desks[0]])
-    question = probe._question(node(), 1, [], (), False)
-    questions, _unasked = probe._questions([node()], {node().id: 1}, {})
+    question = question_of(node(), 1, [], (), False)
+    questions, _unasked = questions_of([node()], {node().id: 1}, {})
     assert questions[0].doomed == {double} and question.doomed == frozenset()
     answer = Answer(node().id, Observed.UP)
-    probe._query_libvirt(questions[0], answer, endpoints.workspace())
+    examination.query_libvirt(questions[0], answer, endpoints.workspace())
     assert answer.health is not None
     assert answer.health.domains[double].state == "stopped"
     assert sum(seen.state == "running" for name, seen in answer.health.domains.items() if name != double) >= 1
@@ -200,9 +201,9 @@ def test_a_double_that_cannot_be_ended_keeps_its_node_from_being_up(
 
     actions.delete(chief, [desks[0]])
     monkeypatch.setattr(domains, "end_all", refuse)
-    questions, _unasked = probe._questions([node()], {node().id: 1}, {})
+    questions, _unasked = questions_of([node()], {node().id: 1}, {})
     answer = Answer(node().id, Observed.UP)
-    probe._query_libvirt(questions[0], answer, endpoints.workspace())
+    examination.query_libvirt(questions[0], answer, endpoints.workspace())
     assert (answer.observed, answer.reason.kind) == (Observed.DEGRADED, "nodes.double_runs")
 
 
@@ -311,9 +312,9 @@ def test_a_network_that_was_active_is_started_at_the_return_and_not_while_the_no
     network = host.networkLookupByName("default")
     network.destroy()
     try:
-        (question,), _unasked = probe._questions([node()], {node().id: 1}, {})
+        (question,), _unasked = questions_of([node()], {node().id: 1}, {})
         answer = Answer(node().id, Observed.UP, round=1)
-        probe._query_libvirt(question, answer, endpoints.workspace())
+        examination.query_libvirt(question, answer, endpoints.workspace())
         assert (answer.started, bool(network.isActive())) == (started, bool(started))
     finally:
         if not network.isActive():

@@ -13,7 +13,7 @@ from ravada_web.remote.errors import (
     OwnFault,
     RemoteError,
 )
-from ravada_web.services.monitoring.probe import manner_of
+from ravada_web.services.monitoring.examination import manner_of
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ravada_web.remote.changed_keys import changed
 from ravada_web.remote.sampling import Sample
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.monitoring.answers import Answer
-from ravada_web.services.monitoring.probe import _questions
+from ravada_web.services.monitoring.questions import questions_of
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.monitoring.rounds import begin
 from ravada_web.services.nodes import endpoints
@@ -270,7 +270,7 @@ def test_an_address_that_ssh_does_not_take_is_its_own_nodes_state_and_no_other_s
     with transaction() as session:
         session.get_one(Node, strange).address = "-oProxyCommand=id"
     numbers = begin([first, strange])
-    questions, unasked = _questions(db.session.scalars(select(Node).order_by(Node.id)).all(), numbers, {})
+    questions, unasked = questions_of(db.session.scalars(select(Node).order_by(Node.id)).all(), numbers, {})
     assert [question.target.node_id for question in questions] == [first]
     record(unasked)
     db.session.rollback()
