@@ -2,7 +2,7 @@
 
 from ravada_web.services.clones import return_work
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
-from ravada_web.services.lifecycle import fencing, giving_up_work, orphan_work
+from ravada_web.services.lifecycle import exports, fencing, giving_up_work, orphan_work
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
@@ -48,6 +48,11 @@ def give_up(operation_id: int, attempt: int) -> None:
 def look_for_orphans(operation_id: int, attempt: int) -> None:
     """Look for domains of ours on a node that no row knows."""
     run(operation_id, attempt, orphan_work.look)
+
+
+def export(operation_id: int, attempt: int) -> None:
+    """Export the disks of what is left on a node."""
+    run(operation_id, attempt, exports.export)
 
 
 def reconcile(operation_id: int, attempt: int) -> None:

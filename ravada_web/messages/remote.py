@@ -34,6 +34,7 @@ TEXTS: dict[str, Template] = {
     "remote.no_end": N_("%(step)s on %(name)s did not end in time."),
     "remote.step_look": N_("looking at libvirt"),
     "remote.step_admit": N_("access to the display"),
+    "remote.not_our_overlay": N_("%(path)s is no disk that stands on a base of ours there."),
     "remote.step_list_pools": N_("listing the pools"),
     "remote.step_room": N_("reading free space"),
     "remote.step_read_header": N_("reading the header of an image"),

@@ -41,6 +41,7 @@ SIZE = known(Verb("size", ("stat", "-L", "-c", "%s", "--", IMAGE)))
 REMOVE = known(Verb("remove", ("rm", "-f", "--"), each=FILE))
 LIST = known(Verb("list", ("find", FOLDER, "-maxdepth", "1", "-type", "f", "-printf", r"%s %b %f\0")))
 LIST_TREE = script("list_tree", TREE, each=SEEN)
+MAKE_FOLDER = known(Verb("make_folder", ("mkdir", "-p", "-m", "700", "--", FOLDER)))
 LIST_OURS = script("list_ours", OURS, each=SEEN)
 LIST_TEMPORARY = script("list_temporary", TEMPORARY, each=SEEN)
 REMOVE_LEFTOVERS = known(Verb("remove_leftovers", ("rm", "-rf", "--"), each=Kind(matching(LEFTOVER), Place.FILE)))
@@ -53,6 +54,11 @@ def file_size(workspace: Workspace, target: Target, path: str, deadline: float =
     raw = run(workspace, target, SIZE(path), deadline=deadline)
     with reading(target.name, "stat"):
         return whole(raw.strip())
+
+
+def make_folder(workspace: Workspace, target: Target, path: str) -> None:
+    """Make a folder for its owner alone; one that is there stays as it is."""
+    run(workspace, target, MAKE_FOLDER(path), deadline=FILES_SECONDS)
 
 
 def remove_files(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS) -> None:

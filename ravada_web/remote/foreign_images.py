@@ -3,8 +3,8 @@ image of our own. What reads more than the header does so in the sandbox.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from ravada_web.messages import message
 from ravada_web.messages.foreign import json_object, printable, real, whole
@@ -13,9 +13,9 @@ from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.foreign_files import read_head
 from ravada_web.remote.image_headers import HEADER_BYTES, LUKS, MOST_VIRTUAL
 from ravada_web.remote.reading import reading
-from ravada_web.remote.sandbox import OUT, TOOL_FAILED, Writing, blocks, run_on, tool
+from ravada_web.remote.sandbox import OUT, TOOL_FAILED, Writing, blocks, layers, run_on, tool
 from ravada_web.remote.target import Target, Workspace
-from ravada_web.remote.verbs import Argument, Kind, known
+from ravada_web.remote.verbs import Argument, Kind, Verb, known
 
 INSPECT_SECONDS = 30.0
 # Measuring reads all tables of an image; those of some TiB on a slow disk take minutes.
@@ -40,6 +40,13 @@ INFO = known(tool("image_info", "qemu-img", "info", "--output=json", FORMAT))
 BEGINNING = known(tool("image_beginning", "qemu-io", "-r", "-c", f"read -v 0 {len(LUKS)}", FORMAT))
 MEASURE = known(tool("image_measure", "qemu-img", "measure", "--output=json", "-O", "qcow2", FORMAT))
 CONVERT = known(tool("image_convert", "qemu-img", "convert", "-p", "-O", "qcow2", FORMAT, OUT, writes=True))
+LAYERS = layers()
+MEASURE_LAYERS = known(
+    tool("layers_measure", "qemu-img", "measure", "--output=json", "-O", "qcow2", LAYERS, layered=True)
+)
+CONVERT_LAYERS = known(
+    tool("layers_convert", "qemu-img", "convert", "-p", "-O", "qcow2", LAYERS, OUT, writes=True, layered=True)
+)
 PERCENT = re.compile(rb"\(([0-9]{1,3}(?:\.[0-9]{1,4})?)/100%\)")
 
 
@@ -191,22 +198,88 @@ def flatten(
     """
     ensure_self_contained(inspect(workspace, target, source, source_format, deadline=INSPECT_SECONDS))
     most = measure(workspace, target, source, source_format)
+    work = _Conversion(workspace, target, source, Writing(dest, most), on_progress, deadline)
+    work.run(CONVERT, source_format)
 
-    def report(output: bytes) -> None:
-        if on_progress and (percents := PERCENT.findall(output)):
-            on_progress(min(100.0, real(percents[-1], 999)))
 
-    run_on(
-        workspace,
-        target,
-        source,
-        CONVERT,
-        source_format,
-        deadline=deadline,
-        cpu_seconds=LEAST_CPU_SECONDS + most / LEAST_RATE,
-        step="qemu-img convert",
-        writing=Writing(dest, most),
-        on_output=report,
-    )
-    # It was written by what had read the source.
-    ensure_self_contained(inspect(workspace, target, dest, "qcow2", deadline=INSPECT_SECONDS))
+@dataclass(frozen=True)
+class Layers:
+    """An overlay that we made, and the path of the base's disk that it stands on."""
+
+    overlay: str
+    base: str
+
+
+def read_layers(workspace: Workspace, target: Target, overlay: str, allowed: Collection[str]) -> Layers:
+    """What an overlay stands on. Raises ImageRefused where it is no overlay, or one of another file than one that is
+    allowed, or is otherwise not as we make them."""
+    header = read_header(workspace, target, overlay, "qcow2", deadline=INSPECT_SECONDS)
+    base = header.backing_file or ""
+    if header.format != "qcow2" or base not in allowed:
+        raise ImageRefused(message("remote.not_our_overlay", path=overlay))
+    if header.huge:
+        raise ImageRefused(message("remote.huge_tables"))
+    _require_bounded(header.virtual_size)
+    ensure_self_contained(_info(replace(header, backing_file=None), "qcow2", {"virtual-size": header.virtual_size}))
+    ensure_self_contained(inspect(workspace, target, base, "qcow2", deadline=INSPECT_SECONDS))
+    return Layers(overlay, base)
+
+
+def measure_layers(workspace: Workspace, target: Target, both: Layers) -> int:
+    """How many bytes both take at most as one qcow2."""
+    step = "qemu-img measure"
+    raw = run_on(
+        workspace, target, both.overlay, MEASURE_LAYERS, deadline=MEASURE_SECONDS, step=step, base=both.base
+    )  # fmt: skip
+    with reading(target.name, step):
+        return whole(json_object(raw)["required"])
+
+
+def flatten_layers(
+    workspace: Workspace,
+    target: Target,
+    both: Layers,
+    dest: str,
+    most: int,
+    on_progress: Callable[[float], None] | None = None,
+    deadline: float = FLATTEN_SECONDS,
+) -> None:
+    """Write an overlay and what it stands on as one qcow2, as `flatten` does; `most` is what was measured. It is
+    refused by QEMU while the overlay is in use."""
+    work = _Conversion(workspace, target, both.overlay, Writing(dest, most), on_progress, deadline)
+    work.run(CONVERT_LAYERS, base=both.base)
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """Writing the whole of an image as one qcow2."""
+
+    workspace: Workspace
+    target: Target
+    source: str
+    writing: Writing
+    on_progress: Callable[[float], None] | None
+    deadline: float
+
+    def run(self, verb: Verb, *formats: str, base: str = "") -> None:
+        """Run the tool that does it. Raises ImageRefused where the result is none that stands alone."""
+        run_on(
+            self.workspace,
+            self.target,
+            self.source,
+            verb,
+            *formats,
+            deadline=self.deadline,
+            cpu_seconds=LEAST_CPU_SECONDS + self.writing.most / LEAST_RATE,
+            step="qemu-img convert",
+            writing=self.writing,
+            base=base,
+            on_output=self._report,
+        )
+        # It was written by what had read the source.
+        dest = self.writing.path
+        ensure_self_contained(inspect(self.workspace, self.target, dest, "qcow2", deadline=INSPECT_SECONDS))
+
+    def _report(self, output: bytes) -> None:
+        if self.on_progress and (percents := PERCENT.findall(output)):
+            self.on_progress(min(100.0, real(percents[-1], 999)))

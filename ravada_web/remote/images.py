@@ -11,10 +11,13 @@ from ravada_web.remote.foreign_images import (
     ImageInfo,
     ensure_self_contained,
     flatten,
+    flatten_layers,
     has_encrypted_content,
     inspect,
     measure,
+    measure_layers,
     read_header,
+    read_layers,
 )
 from ravada_web.remote.overlays import make_empty, make_overlays, make_template
 from ravada_web.remote.sampling import Sample, sample
@@ -29,6 +32,7 @@ __all__ = [
     "ensure_self_contained",
     "file_size",
     "flatten",
+    "flatten_layers",
     "free_space",
     "has_encrypted_content",
     "inspect",
@@ -37,8 +41,10 @@ __all__ = [
     "make_overlays",
     "make_template",
     "measure",
+    "measure_layers",
     "publish",
     "read_header",
+    "read_layers",
     "remove_files",
     "replace",
     "sample",

@@ -238,3 +238,39 @@ def test_overlays_are_of_one_folder_under_a_plain_token(place: Place) -> None:
         with pytest.raises(ValueError, match=r"one folder|not a text of this kind: '../t'"):
             images.make_overlays(place.workspace, place.target, "/t", paths, token, deadline=10)
     images.make_overlays(place.workspace, place.target, "/t", [], "t", deadline=10)
+
+
+def layered(tmp_path: Path) -> tuple[Path, Path, bytes]:
+    """A base, a thin disk on it with something written to it, and what a guest reads of that."""
+    base, thin, raw = filled(tmp_path / "base.qcow2"), tmp_path / "thin it's.qcow2", tmp_path / "all"
+    qemu_img("create", "-f", "qcow2", "-F", "qcow2", "-b", base, thin)
+    subprocess.run(["qemu-io", "-c", "write -P 7 1M 64k", thin], check=True, stdout=subprocess.DEVNULL)
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", thin, raw)
+    return base, thin, raw.read_bytes()
+
+
+def test_a_thin_disk_and_its_base_become_one_image(place: Place, node: Target, tmp_path: Path) -> None:
+    base, thin, content = layered(tmp_path)
+    both = images.read_layers(place.workspace, node, str(thin), {str(base)})
+    most = images.measure_layers(place.workspace, node, both)
+    percents: list[float] = []
+    whole = tmp_path / ".whole.op-1-1.part"
+    images.flatten_layers(place.workspace, node, both, str(whole), most, percents.append)
+    assert percents[-1] == 100 and whole.stat().st_size <= most
+    assert inspect(place, whole).backing_file is None
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", whole, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == content
+
+
+def test_a_thin_disk_is_joined_with_nothing_but_a_base_that_is_allowed(place: Place, tmp_path: Path) -> None:
+    base, thin, _content = layered(tmp_path)
+    deep = tmp_path / "deep.qcow2"
+    qemu_img("create", "-f", "qcow2", "-F", "qcow2", "-b", thin, deep)
+    stolen = tmp_path / "stolen.qcow2"
+    qemu_img("create", "-u", "-f", "qcow2", "-F", "raw", "-b", "/etc/shadow", stolen, "1M")
+    outside = tmp_path / "outside.qcow2"
+    qemu_img("create", "-f", "qcow2", "-o", f"data_file={tmp_path / 'data'}", "-F", "qcow2", "-b", base, outside)
+    for path, allowed in ((thin, set()), (stolen, {str(base)}), (base, {str(base)}), (deep, {str(thin)}),
+                          (outside, {str(base)})):  # fmt: skip
+        with pytest.raises(ImageRefused):
+            images.read_layers(place.workspace, place.target, str(path), allowed)

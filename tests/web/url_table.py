@@ -104,6 +104,7 @@ TABLE: dict[str, str] = {
     "POST /nodes/{node_id}/take-back":                    "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/left":                          "sign in | 403 | 403 | 403 | 200",
     "GET /nodes/{node_id}/left/{remains_id}/bring-back":  "sign in | 403 | 403 | 403 | 404",
+    "POST /nodes/{node_id}/left/{remains_id}/export":     "sign in | 403 | 403 | 403 | 404",
     "POST /nodes/{node_id}/left/{remains_id}/list-again": "sign in | 403 | 403 | 403 | 404",
     "POST /nodes/{node_id}/left/{remains_id}/bring-back": "sign in | 403 | 403 | 403 | 404",
     "POST /nodes/{node_id}/left/{remains_id}/ignore":     "sign in | 403 | 403 | 403 | 404",

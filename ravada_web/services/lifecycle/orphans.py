@@ -3,7 +3,7 @@ a desktop, exported, ignored until it changes, or deleted."""
 
 from pathlib import PurePosixPath
 
-from sqlalchemy import false, func, select
+from sqlalchemy import case, false, func, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput, NotFound
@@ -19,6 +19,7 @@ from ravada_web.models import (
     Observed,
     Operation,
     Remains,
+    RemainsKind,
     Replica,
     User,
     now,
@@ -32,6 +33,8 @@ from ravada_web.services.people import users
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
+# Machines first: there is most to decide about them.
+_BY_KIND = case({kind: number for number, kind in enumerate(RemainsKind)}, value=Remains.kind)
 _IGNORED = (Remains.cause == Cause.UNKNOWN) & Remains.dismissed
 
 
@@ -43,7 +46,7 @@ def page(
     query = select(Remains).where(Remains.node_id == node.id, _IGNORED if ignored else ~_IGNORED)
     if not rights.can(viewer, "nodes.change"):
         query = query.where(false())
-    return paginate(query.order_by(Remains.name, Remains.id), number, per_page)
+    return paginate(query.order_by(_BY_KIND, Remains.name, Remains.id), number, per_page)
 
 
 def count_ignored(viewer: User, node: Node) -> int:

@@ -44,6 +44,9 @@ KINDS: dict[str, Kind] = {
     "node_orphans": Kind(
         message("operations.kind_node_orphans"), "setup", "jobs.nodes.look_for_orphans", 120, subjects.NO_ROWS
     ),
+    "node_export": Kind(
+        message("operations.kind_node_export"), "bulk", "jobs.nodes.export", 12 * _HOUR, subjects.NO_ROWS, limit="copy"
+    ),
     "node_return": Kind(message("operations.kind_node_return"), "setup", "jobs.nodes.reconcile", 600, subjects.NO_ROWS),
     "fence_test": Kind(message("operations.kind_fence_test"), "setup", "jobs.nodes.test_fence", 60, subjects.ONCE),
     "fence_off": Kind(message("operations.kind_fence_off"), "setup", "jobs.nodes.turn_off", 180, subjects.ONCE),

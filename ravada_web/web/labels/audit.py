@@ -30,6 +30,7 @@ ACTIONS = {
     "take_back": _l("took back"),
     "bring_back": _l("brought back"),
     "ignore_remains": _l("chose to ignore"),
+    "export": _l("exported"),
     "list_remains": _l("chose to list again"),
     "delete_remains": _l("requested deletion of"),
     "give_part": _l("limited access to:"),

@@ -109,7 +109,10 @@ def _off_question(node: Node, form: TypedNameForm, status: int = 200) -> Respons
     running = fencing.running_clones(node)
     effects = [
         _("The power is cut, without shutting down the host or its desktops."),
-        _("Once it is known to be off, its desktops can be started on other nodes."),
+        _(
+            "Once it is known to be off, its volatile desktops are made again on other nodes, and persistent ones may "
+            "be started elsewhere from a copy, where there is one."
+        ),
     ]
     if running:
         lost = ngettext(

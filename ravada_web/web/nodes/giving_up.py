@@ -63,7 +63,7 @@ def confirm_take_back(node_id: int) -> Response:
         title=_("Take %(node)s back?", node=node.name),
         effects=[
             _("It is a node again, disabled. Desktops deleted or made again elsewhere are removed there first."),
-            _("What was given up with it is listed on its page, to be brought back or deleted."),
+            _("What was given up with it is listed on its page, to be brought back, exported or deleted."),
         ],
         action=url_for("giving_up.take_back", node_id=node_id),
         button=_("Take back"),

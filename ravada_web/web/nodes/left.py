@@ -8,7 +8,7 @@ from wtforms import StringField
 from wtforms.validators import InputRequired
 
 from ravada_web.models import Node, Remains, RemainsKind
-from ravada_web.services.lifecycle import orphans
+from ravada_web.services.lifecycle import exports, orphans
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.web import parameters
 from ravada_web.web.confirm import Question, show_question
@@ -86,6 +86,14 @@ def bring_back(node_id: int, remains_id: int) -> ResponseReturnValue:
     if form.submit(lambda: orphans.bring_back(me(), node, remains_id, form.owner.data or "")):
         return done(_back(node_id), _("%(name)s is a desktop again.", name=name))
     return _ask_owner(node, row, form, 422)
+
+
+@blueprint.post("/<int:node_id>/left/<int:remains_id>/export")
+@needs("nodes.change")
+def export(node_id: int, remains_id: int) -> ResponseReturnValue:
+    """Export its disks."""
+    operation = exports.request(me(), node_list.get(me(), node_id), remains_id)
+    return done(url_for("operations.operation", operation_id=operation.id))
 
 
 @blueprint.post("/<int:node_id>/left/<int:remains_id>/ignore")

@@ -1,8 +1,11 @@
 """Files of ours on a node that no row knows are orphans, as machines of ours are; what is others' is,
 however it is called, neither listed nor touched. On libvirt's own test driver, on SQLite and PostgreSQL."""
 
+import json
 import os
+import shlex
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +38,7 @@ from ravada_web.models import (
 from ravada_web.remote import commands, files, foreign_files
 from ravada_web.services.clones import actions, remains, return_work
 from ravada_web.services.clones.requests import Request, request_clones
-from ravada_web.services.lifecycle import orphan_work, orphans
+from ravada_web.services.lifecycle import exports, orphan_work, orphans
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.nodes import endpoints
@@ -339,3 +342,67 @@ def test_whoever_may_not_change_nodes_sees_none(chief: User, version: BaseVersio
     assert not orphans.page(operator, node()).total and not orphans.count_ignored(operator, node())
     with pytest.raises(NotFound):
         orphans.get(chief, node(), row.id + 1)
+
+
+@pytest.fixture
+def real_disk(chief: User, version: BaseVersion, pool: Path) -> Path:
+    """A thin disk of QEMU's own on its base, that no row knows."""
+    base, disk = base_file(pool, version), pool / "gone-4.89abcdef.vda.qcow2"
+    base.unlink()
+    for words in (["-f", "qcow2", base, "16M"], ["-f", "qcow2", "-F", "qcow2", "-b", base, disk]):
+        subprocess.run(["qemu-img", "create", "-q", *map(str, words)], check=True)
+    subprocess.run(["qemu-io", "-c", "write -P 7 1M 64k", disk], check=True, stdout=subprocess.DEVNULL)
+    return disk
+
+
+@one
+def test_disks_are_exported_whole_and_the_command_that_fetches_them_is_told(
+    chief: User, host: libvirt.virConnect, pool: Path, real_disk: Path
+) -> None:
+    uuid = "89abcdef-0000-0000-0000-000000000000"
+    domains.define_all(host, [DOMAIN.format(name="gone-4", uuid=uuid, path=real_disk)])
+    row = look(chief)["gone-4"]
+    domains.start(host, uuid)
+    assert export(chief, row).error.kind == "nodes.export_runs"
+    domains.force_off(host, uuid)
+    done = export(chief, row)
+    (path,) = done.result["files"]
+    assert path == str(pool / "exports/gone-4.89abcdef-vda.qcow2")
+    assert done.result["commands"] == [f"sudo cp {path} ."]
+    seen = subprocess.run(["qemu-img", "info", "--output=json", path], check=True, capture_output=True).stdout
+    assert "backing-filename" not in json.loads(seen)
+    written = subprocess.run(["qemu-io", "-r", "-c", "read -P 7 1M 64k", path], check=True, capture_output=True).stdout
+    assert b"Pattern verification failed" not in written
+    assert export(chief, row).state == OperationState.DONE, "one of before is replaced"
+    assert set(look(chief)) == {"gone-4"}, "what was exported is no orphan"
+    assert [file.name for file in pool.glob(".*")] == []
+
+
+def export(chief: User, row: Remains) -> Operation:
+    operation = exports.request(chief, node(), row.id)
+    execution.run(operation.id, operation.attempt, exports.export)
+    db.session.rollback()
+    return db.session.get_one(Operation, operation.id)
+
+
+@one
+def test_what_cannot_be_exported_is_said(chief: User, version: BaseVersion, pool: Path, real_disk: Path) -> None:
+    (pool / "ravada-base-77-v3-vda.qcow2").write_text("of a base that is gone")
+    found = look(chief)
+    with pytest.raises(Conflict) as none:
+        exports.request(chief, node(), found["ravada-base-77-v3"].id)
+    assert none.value.message.kind == "nodes.nothing_to_export"
+    change(Pool, floor_mib=1 << 40)
+    assert export(chief, found["gone-4"]).error.kind == "storage.not_enough_room"
+    overlay(real_disk, "/etc/shadow")
+    assert export(chief, found["gone-4"]).error.kind == "remote.not_our_overlay", "it was changed after it was seen"
+    orphans.delete(chief, node(), found["gone-4"].id)
+    with pytest.raises(NotFound):
+        exports.request(chief, node(), found["gone-4"].id)
+
+
+def test_the_command_that_fetches_is_safe_to_run() -> None:
+    far = Node(name="n2", address="fe80::1%eth0", port=2222, user="ops", local=False)
+    said = exports.fetch_command(far, "/p/$(reboot) x/it's.qcow2")
+    assert shlex.split(said)[:4] == ["ssh", "-p", "2222", "ops@fe80::1%eth0"]
+    assert shlex.split(shlex.split(said)[4]) == ["sudo", "cat", "/p/$(reboot) x/it's.qcow2"]
