@@ -11,6 +11,7 @@ from ravada_web.services.clones.shutdown_watch import MARK_SECONDS
 from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
+from ravada_web.services.moves import move_work
 from ravada_web.services.operations.outbox import queue as queue_of
 from ravada_web.services.placements import reserve
 from ravada_web.services.storage import leftovers, usage
@@ -65,6 +66,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic(
             "made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60
         ),
+        Periodic("moves", REMAKE_SECONDS, move_work.due, "jobs.moves.go_on", "checks", REMAKE_SECONDS, 60),
         Periodic(
             "replicas",
             replicas.SETTLE_SECONDS,

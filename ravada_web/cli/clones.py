@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ravada_web.cli import clone_results
-from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show, wait_option
+from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show, wait, wait_option
 from ravada_web.errors import NotFound
 from ravada_web.messages.placement import stored_reason
 from ravada_web.models import Clone
@@ -16,6 +16,8 @@ from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
+from ravada_web.services.moves import requests as move_requests
+from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import users
 
 group = Commands("clones", help="Desktops created from bases.")
@@ -117,6 +119,19 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool, as_json: bool) -> Non
     if sys.stdin.isatty() and not yes:
         click.confirm(f"Delete {', '.join(names)} and all data on their disks?", abort=True)
     clone_results.act(names, clone_actions.delete, waits, as_json)
+
+
+@group.command("move")
+@click.argument("name")
+@click.argument("node")
+@wait_option
+def move(name: str, node: str, waits: bool) -> None:
+    """Move a clone that is off to another node."""
+    actor = administrator()
+    clone, target = clone_results.named(actor, name), node_list.by_name(actor, node)
+    operation = move_requests.request_move(actor, clone.id, target.id)
+    if waits:
+        wait([operation.id])
 
 
 @group.command("why")

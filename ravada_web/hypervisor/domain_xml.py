@@ -3,15 +3,15 @@
 import re
 import secrets
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ravada_web.hypervisor.errors import HypervisorError, reading
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.hardware import analysis
 from ravada_web.hypervisor.tree import drop, parse, put
-from ravada_web.messages import message
-from ravada_web.messages.foreign import is_path, whole, word
+from ravada_web.messages import Message, message
+from ravada_web.messages.foreign import is_path, printable, whole, word
 from ravada_web.platforms import machine_family
 
 # libvirt's units, whatever their case: of a thousand where they end in a B alone, else of 1024.
@@ -324,6 +324,43 @@ def offer_display(xml: str, address: str) -> str | None:
         channel = ET.SubElement(devices, "channel", type="spicevmc")
         ET.SubElement(channel, "target", type="virtio", name="com.redhat.spice.0")
     return ET.tostring(root, encoding="unicode")
+
+
+def for_other_node(xml: str, files: Mapping[str, str], facts: NodeFacts) -> str:
+    """A clone's own domain as another node is to have it: its files by their paths there (`files` has them by those
+    here), fitted to what that node offers. All else stays, its UUID and its MAC addresses too.
+
+    Raises HypervisorError where the node lacks what it needs: a firmware, a network.
+    """
+    # A display for viewers is offered anew at each start; its password is not in what was read.
+    root = parse(offer_display(xml, "") or xml)
+    _fit_machine(root, facts)
+    _fit_processor(root, facts)
+    if _boots_by_uefi(root) and "efi" not in facts.firmwares:
+        raise HypervisorError(message("hypervisor.no_uefi"))
+    devices = root.find("devices")
+    assert devices is not None, "clones have devices"
+    put(devices, "emulator", facts.emulator)
+    _require_networks(devices, facts)
+    for source in (*devices.findall("./disk/source[@file]"), *root.findall("./os/nvram/source[@file]")):
+        source.set("file", files.get(source.get("file", ""), source.get("file", "")))
+    nvram = root.find("./os/nvram")
+    if nvram is not None and nvram.text and (path := files.get(nvram.text.strip())):
+        nvram.text = path
+    return ET.tostring(root, encoding="unicode")
+
+
+def bound_to_host(xml: str, own: Collection[str]) -> list[str | Message]:
+    """What a domain uses of its host alone: the sources of disks, and NVRAM, that are none of its own files, its TPM's
+    state, and devices of the host."""
+    root = parse(xml)
+    sources = [source for source in root.findall("./devices/disk/source") if source.get("file", "") not in own]
+    things: list[str | Message] = [printable(next(iter(source.attrib.values()), "")) for source in sources]
+    nvram = read_nvram(xml)
+    things += [nvram.path] if nvram is not None and nvram.path not in own else []
+    for path, kind in (("tpm/backend[@type='emulator']", "tpm"), ("hostdev", "device")):
+        things += [message(f"moves.{kind}")] if root.find(f"./devices/{path}") is not None else []
+    return things
 
 
 def _boots_by_uefi(root: ET.Element) -> bool:

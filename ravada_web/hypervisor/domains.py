@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -49,6 +50,27 @@ def has_saved_memory(connection: libvirt.virConnect, name: str) -> bool:
     """Whether a domain that is off would go on from its saved memory. Raises HypervisorError."""
     with translated():
         return bool(connection.lookupByName(name).hasManagedSaveImage())
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A domain's definition as it is kept, without secrets; whether it runs, would go on from saved memory, and has
+    snapshots."""
+
+    xml: str
+    runs: bool
+    saved: bool
+    snapshots: bool
+
+
+def definition(connection: libvirt.virConnect, uuid: str) -> Definition | None:
+    """A domain as it is kept; None where there is none of this UUID. Raises HypervisorError."""
+    with reading():
+        domain = _find(connection, uuid)
+        if domain is None:
+            return None
+        xml = str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        return Definition(xml, bool(domain.isActive()), bool(domain.hasManagedSaveImage()), domain.snapshotNum() > 0)
 
 
 def define_all(connection: libvirt.virConnect, documents: Sequence[str]) -> None:
@@ -152,6 +174,14 @@ def undefine(connection: libvirt.virConnect, uuid: str) -> None:
         domain = _find(connection, uuid)
         if domain is not None:
             _ensure(domain.destroy, lambda: _find(connection, uuid) is None)
+
+
+def keep_off(connection: libvirt.virConnect, uuid: str) -> None:
+    """Let a domain not start by itself with its host. One that is gone is left."""
+    with translated():
+        domain = _find(connection, uuid)
+        if domain is not None and domain.autostart():
+            domain.setAutostart(0)
 
 
 def _go_on(domain: libvirt.virDomain) -> None:

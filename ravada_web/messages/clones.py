@@ -42,6 +42,7 @@ TEXTS: dict[str, Template] = {
     "clones.state_stopping": N_("shutting down"),
     "clones.state_failed": N_("in a failed state"),
     "clones.state_unreachable": N_("unreachable"),
+    "clones.state_moving": N_("being moved"),
     "clones.state_deleting": N_("being deleted"),
     # What a check saw
     "clones.vanished": N_("Its virtual machine no longer exists: someone removed it on the node."),

@@ -57,6 +57,7 @@ TEXTS: dict[str, Template] = {
     ),
     # Launching
     "desktops.not_launched": N_("%(name)s: %(why)s"),
+    "desktops.being_moved": N_("%(name)s is being moved to another host. Try again in a few minutes."),
     "desktops.being_created": N_("%(name)s is still being created. Try again in a moment."),
     "desktops.shutting_down": N_("%(name)s is shutting down. Launch it once it is off."),
     "desktops.being_deleted": N_("%(name)s is being deleted."),

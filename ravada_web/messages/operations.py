@@ -69,5 +69,6 @@ TEXTS: dict[str, Template] = {
     "operations.kind_clones_start": N_("Start clones"),
     "operations.kind_clones_stop": N_("Stop clones"),
     "operations.kind_clones_restart": N_("Restart clones"),
+    "operations.kind_clones_move": N_("Move clone"),
     "operations.kind_viewer_offer": N_("Open in virt-viewer"),
 }

@@ -15,7 +15,7 @@ from ravada_web.models.user import User
 
 
 class CloneState(StrEnum):
-    """DESIGN: requested → creating → stopped ⇄ starting/stopping ⇄ running, failed, unreachable, deleting."""
+    """DESIGN: requested → creating → stopped ⇄ starting/stopping ⇄ running, failed, unreachable, moving, deleting."""
 
     REQUESTED = "requested"
     CREATING = "creating"
@@ -26,6 +26,7 @@ class CloneState(StrEnum):
     STOPPING = "stopping"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    MOVING = "moving"
     DELETING = "deleting"
 
 
@@ -39,6 +40,7 @@ IN_WORK = (
     CloneState.CREATING,
     CloneState.STARTING,
     CloneState.STOPPING,
+    CloneState.MOVING,
     CloneState.DELETING,
 )
 

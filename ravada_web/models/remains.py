@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.clock import now
@@ -13,19 +13,22 @@ from ravada_web.models.types import Id, Moment, Name, Size, Word, Words
 
 
 class Cause(StrEnum):
-    """Why a clone lives on no more where it stood: it was deleted, or made again on another node, while its node was
-    away; or it was given up with its node; or no row knows it any more (an orphan)."""
+    """Why a clone does not live where this stands: it was deleted, or made again on another node, while its node was
+    away; it has moved to another node, or has not in the end; it was given up with its node; no row knows it any more
+    (an orphan); or it is being moved here, and lives where its row says until that is done."""
 
     DELETED = "deleted"
     MADE_AGAIN = "made_again"
+    MOVED = "moved"
     GIVEN_UP = "given_up"
     UNKNOWN = "unknown"
+    ARRIVING = "arriving"
 
 
 # Those that an administrator decides about, by hand.
 UNDECIDED = (Cause.GIVEN_UP, Cause.UNKNOWN)
 # Those that are ended and removed as soon as their node answers; what was given up is left to an administrator.
-DOOMED = (Cause.DELETED, Cause.MADE_AGAIN)
+DOOMED = (Cause.DELETED, Cause.MADE_AGAIN, Cause.MOVED)
 
 
 class RemainsKind(StrEnum):
@@ -39,9 +42,9 @@ class RemainsKind(StrEnum):
 
 
 class Remains(db.Model):
-    """A clone's domain and files on a node, after its row went or moved to another node, and other files of ours that
-    no row knows. The node must not bring them back to life. `files` are absolute paths; what it was is kept in words
-    too. `uuid` is the domain's; None of files alone.
+    """A clone's domain and files on a node that is not, or not yet, its own: its row went or moved to another node, or
+    is about to move here; and other files of ours that no row knows. The node must not bring them to life. `files` are
+    absolute paths; what it was is kept in words too. `uuid` is the domain's; None of files alone.
 
     `attempts` to remove them were begun; after a failed one the next begins at `retry_at` (None: at the next check), or
     when the node returns. `dismissed`: the owner has read what became of the desktop; an orphan is to be ignored, by
@@ -49,10 +52,12 @@ class Remains(db.Model):
     """
 
     __tablename__ = "remains"
+    # Of one that moves on while a former node is away there is something on several nodes.
+    __table_args__ = (UniqueConstraint("node_id", "uuid"),)
     id: Mapped[Id]
     node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id"), index=True)
     kind: Mapped[Word] = mapped_column(default=RemainsKind.MACHINE)
-    uuid: Mapped[str | None] = mapped_column(String(36), unique=True)
+    uuid: Mapped[str | None] = mapped_column(String(36))
     name: Mapped[Name]
     files: Mapped[list[str]] = mapped_column(JSON)
     macs: Mapped[list[str]] = mapped_column(JSON)

@@ -38,6 +38,12 @@ for name; do
 done
 """
 
+# A clone's own file that was copied and verified; the name may be that of an earlier attempt at the same.
+PUT_IN_PLACE = 'sync -- "$1" && mv -f -T -- "$1" "$2" && sync -- "$(dirname -- "$2")"'
+
+PUTTING = script("put_in_place", PUT_IN_PLACE, FILE, FILE)
+# The backing file is named and not opened: it has the same bytes wherever it is.
+REBASE = known(Verb("rebase", ("qemu-img", "rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", FILE, FILE)))
 MAKE_TEMPLATE = script("make_template", TEMPLATE, FILE, FILE, TOKEN, NUMBER)
 MAKE_OVERLAYS = script("make_overlays", OVERLAYS, FILE, FOLDER, TOKEN, each=NAME)
 MAKE_EMPTY = known(Verb("make_empty", ("qemu-img", "create", "-q", "-f", "qcow2", FILE, NUMBER)))
@@ -83,3 +89,13 @@ def make_overlays(
         raise ValueError("overlays are made in one folder")
     call = MAKE_OVERLAYS(template, directories.pop(), token, *map(basename, paths))
     run(workspace, target, call, deadline=deadline, step=message("remote.step_make_overlays"))
+
+
+def rebase(workspace: Workspace, target: Target, backing: str, path: str, deadline: float = FILES_SECONDS) -> None:
+    """Have an overlay name its backing file, of the same bytes, by another path."""
+    run(workspace, target, REBASE(backing, path), deadline=deadline, step="qemu-img rebase")
+
+
+def put_in_place(workspace: Workspace, target: Target, part: str, path: str, deadline: float) -> None:
+    """Give a clone's own file, made under a temporary name, its name, synced to disk and open to its owner alone."""
+    run(workspace, target, PUTTING(part, path), deadline=deadline, step=message("remote.step_publish"))

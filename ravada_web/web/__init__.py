@@ -8,6 +8,7 @@ from ravada_web.web import compression, errors, filters, guard, language, parame
 from ravada_web.web.audit import views as audit
 from ravada_web.web.bases import importing, offers
 from ravada_web.web.bases import views as bases
+from ravada_web.web.clones import moving
 from ravada_web.web.clones import views as clones
 from ravada_web.web.consoles import screenshots
 from ravada_web.web.consoles import views as consoles
@@ -48,6 +49,7 @@ TOPICS = (
     reserve,
     importing,
     clones,
+    moving,
     operations,
     consoles,
     screenshots,

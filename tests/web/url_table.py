@@ -45,6 +45,8 @@ TABLE: dict[str, str] = {
     "GET /clones/{action}":                               "sign in | 200 | 404 | 200 | 200",
     "POST /clones/{action}":                              "sign in | 303 | 404 | 303 | 303",
     "GET /clones/{clone_id}":                             "sign in | 200 | 404 | 200 | 200",
+    "GET /clones/{clone_id}/move":                        "sign in | 403 | 403 | 200 | 200",
+    "POST /clones/{clone_id}/move":                       "sign in | 403 | 403 | 422 | 422",
     "GET /console/{clone_id}":                            "sign in | 200 | 404 | 200 | 200",
     "POST /console/{clone_id}/ticket":                    "sign in | 409 | 404 | 409 | 409",
     "POST /console/{clone_id}/viewer":                    "sign in | 409 | 404 | 409 | 409",

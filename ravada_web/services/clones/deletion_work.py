@@ -18,7 +18,7 @@ from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import pools
 
 # What a node that does not answer raises.
-_SILENT = (HypervisorUnreachable, NodeUnreachable, HostKeyChanged, KeyRefused, DeadlineExceeded)
+SILENT = (HypervisorUnreachable, NodeUnreachable, HostKeyChanged, KeyRefused, DeadlineExceeded)
 
 
 def delete(handle: Handle) -> None:
@@ -26,7 +26,7 @@ def delete(handle: Handle) -> None:
     deleted once it answers."""
     try:
         _delete(handle)
-    except _SILENT:
+    except SILENT:
         with handle.writing() as session:
             remains.end(session, claimed_clones(handle, CloneState.DELETING), Cause.DELETED)
 

@@ -39,22 +39,27 @@ def leave(session: Session, clones: Collection[Clone], cause: Cause) -> None:
     rows = session.execute(held.where(Replica.version_id.in_(versions), Replica.node_id.in_(nodes))).all()
     directories = {(version_id, node_id): directory for version_id, node_id, directory in rows}
     session.add_all(
-        Remains(
-            node_id=clone.node_id,
-            uuid=clone.uuid,
-            name=clone.name,
-            files=_files(clone, directories.get((clone.version_id, clone.node_id), "")),
-            macs=[nic.mac for nic in clone.nics],
-            version_id=clone.version_id,
-            base_name=clone.base.name,
-            owner_id=clone.owner_id,
-            owner_name=clone.owner.name,
-            volatile=clone.volatile,
-            cause=cause,
-        )
+        of_clone(clone, clone.node_id, directories.get((clone.version_id, clone.node_id), ""), cause)
         for clone in clones
     )
     session.flush()
+
+
+def of_clone(clone: Clone, node_id: int, directory: str, cause: Cause) -> Remains:
+    """A row of what a clone has, or is to have, on a node, in a folder there."""
+    return Remains(
+        node_id=node_id,
+        uuid=clone.uuid,
+        name=clone.name,
+        files=_files(clone, directory),
+        macs=[nic.mac for nic in clone.nics],
+        version_id=clone.version_id,
+        base_name=clone.base.name,
+        owner_id=clone.owner_id,
+        owner_name=clone.owner.name,
+        volatile=clone.volatile,
+        cause=cause,
+    )
 
 
 def _files(clone: Clone, directory: str) -> list[str]:
@@ -81,8 +86,9 @@ def note_seen(
     session: Session, node: Node, doomed: Sequence[Remains], domains: Collection[str], *, came_back: bool
 ) -> None:
     """Judge a node that answers by what was seen there (UUIDs of domains): while one stands there that must not, the
-    node is returning; and what is left there is removed, by one operation at a time."""
-    node.returning = any(row.uuid in domains for row in doomed)
+    node is returning; and what is left there is removed, by one operation at a time. What has moved was off before it
+    did, and closes no node."""
+    node.returning = any(row.uuid in domains for row in doomed if row.cause != Cause.MOVED)
     moment = now()
     if not any(came_back or row.retry_at is None or row.retry_at <= moment for row in doomed) or _is_removed(
         session, node

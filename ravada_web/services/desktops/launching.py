@@ -69,6 +69,8 @@ def _why_not(clone: Clone) -> Message:
     match clone.state:
         case CloneState.STOPPING:
             return message("desktops.shutting_down", name=clone.name)
+        case CloneState.MOVING:
+            return message("desktops.being_moved", name=clone.name)
         case CloneState.DELETING:
             return message("desktops.being_deleted", name=clone.name)
         case CloneState.FAILED:

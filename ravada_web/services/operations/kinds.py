@@ -106,6 +106,14 @@ KINDS: dict[str, Kind] = {
     "clones_restart": Kind(
         message("operations.kind_clones_restart"), "batches", "jobs.clones.restart", 300, subjects.RESTARTED_CLONES
     ),
+    "clones_move": Kind(
+        message("operations.kind_clones_move"),
+        "bulk",
+        "jobs.moves.move",
+        6 * _HOUR,
+        subjects.MOVED_CLONE,
+        limit="copy",
+    ),
     "viewer_offer": Kind(
         message("operations.kind_viewer_offer"), "interactive", "jobs.clones.offer", 60, subjects.NO_ROWS
     ),

@@ -14,10 +14,12 @@ from ravada_web.models import (
     ROUND_NOW,
     Base,
     BaseState,
+    Cause,
     Clone,
     CloneState,
     Operation,
     OperationState,
+    Remains,
     Replica,
     ReplicaState,
     now,
@@ -51,6 +53,7 @@ class Clones(Subject):
         CloneState.CREATING: CloneState.FAILED,
         CloneState.STARTING: CloneState.STOPPED,
         CloneState.STOPPING: CloneState.RUNNING,
+        CloneState.MOVING: CloneState.STOPPED,
         CloneState.DELETING: CloneState.FAILED,
     }
     working: CloneState
@@ -131,6 +134,30 @@ class LostClones(Subject):
         session.execute(waiting.values(reason=reason))
 
 
+class MovedClone(Subject):
+    """The clone that moves: it stands where its row says. What was brought elsewhere is removed there; a clone whose
+    row has moved already lacks but its definition."""
+
+    def release(self, session: Session, operation: Operation, reason: Message) -> None:
+        """Free the rows, with the reason why the work ended early."""
+        target_id = operation.params["target_id"]
+        moving = update(Clone).where(Clone.operation_id == operation.id, Clone.state == CloneState.MOVING)
+        lacking = moving.where(Clone.node_id == target_id)
+        session.execute(lacking.values(state=CloneState.FAILED, reason=reason, changed_round=ROUND_NOW))
+        session.execute(moving.values(state=CloneState.STOPPED, reason=Message(), changed_round=ROUND_NOW))
+        brought = (Remains.node_id == target_id, Remains.uuid == operation.params["uuid"])
+        session.execute(update(Remains).where(*brought, Remains.cause == Cause.ARRIVING).values(cause=Cause.MOVED))
+
+    def resume(self, session: Session, operation: Operation) -> None:
+        """Put the row back to work where it has moved already. Raises Conflict elsewhere: whether it may move is to be
+        judged anew."""
+        lacking = (Clone.state == CloneState.FAILED, Clone.node_id == operation.params["target_id"])
+        clone = session.scalar(select(Clone).where(Clone.operation_id == operation.id, *lacking))
+        if clone is None:
+            raise Conflict(message("moves.ask_anew"))
+        clone.state, clone.reason = CloneState.MOVING, Message()
+
+
 class OneReplica(Subject):
     """The replica that the operation's parameters name, as long as no other operation has taken it over."""
 
@@ -193,6 +220,7 @@ PREPARED_BASE = PreparedBase()
 REPLICA = OneReplica()
 CREATED_CLONES = CreatedClones(CloneState.CREATING)
 LOST_CLONES = LostClones()
+MOVED_CLONE = MovedClone()
 DELETED_CLONES = Clones(CloneState.DELETING)
 STARTED_CLONES = StartedClones(CloneState.STARTING)
 STOPPED_CLONES = StoppedClones(CloneState.STOPPING)

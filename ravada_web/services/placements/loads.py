@@ -1,6 +1,6 @@
 """What each node has and has promised, as placement sees it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Select, func, select
@@ -14,11 +14,13 @@ from ravada_web.models import (
     AllowedNode,
     Base,
     BaseVersion,
+    Cause,
     Clone,
     CloneState,
     Node,
     Observed,
     Pool,
+    Remains,
     Replica,
     ReplicaState,
 )
@@ -97,7 +99,18 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
     for node_id, *figures in session.execute(query):
         load = loads[node_id] = Load()
         load.clones, load.running, load.committed_mib, load.newer_mib, load.young, load.vcpus = map(int, figures)
+    for node_id, count in _arriving(session, node_ids):
+        load = loads.setdefault(node_id, Load())
+        load.clones, load.young = load.clones + count, load.young + count
     return loads
+
+
+def _arriving(session: Session, node_ids: Collection[int] | None) -> Sequence[tuple[int, int]]:
+    """How many clones are being moved to each node: they have their places there, though they stand elsewhere."""
+    query = select(Remains.node_id, func.count()).where(Remains.cause == Cause.ARRIVING).group_by(Remains.node_id)
+    if node_ids is not None:
+        query = query.where(Remains.node_id.in_(node_ids))
+    return [(node_id, count) for node_id, count in session.execute(query)]
 
 
 def memory_free(node: Node, load: Load) -> int | None:

@@ -50,6 +50,8 @@ ACTIONS = {
     "install_key": _l("installed key with a password for"),
     "join": _l("added"),
     "mend": _l("fixed:"),
+    "move": _l("requested a move:"),
+    "moved": _l("moved:"),
     "prove": _l("tested"),
     "remake": _l("failed; made again elsewhere:"),
     "look_on": _l("viewed screen"),

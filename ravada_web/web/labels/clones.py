@@ -16,6 +16,7 @@ STATES = {
     "stopping": Look(_l("Shutting down"), "blue", "loader-2", busy=True),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
     "unreachable": Look(_l("Unreachable"), "orange", "plug-connected-x"),
+    "moving": Look(_l("Moving"), "blue", "loader-2", busy=True),
     "deleting": Look(_l("Deleting"), "red", "loader-2", busy=True),
 }
 # For those who may know of nodes; their users read desktops.cards.explain.

@@ -48,6 +48,8 @@ OFFERS = {"tpm": _l("Emulated TPM"), "bridge": _l("Bridges")}
 LEFT = {
     "deleted": _l("Deleted there as soon as the node answers"),
     "made_again": _l("Made again elsewhere: deleted there as soon as the node answers"),
+    "moved": _l("Moved to, or stayed on, another node: deleted there as soon as the node answers"),
+    "arriving": _l("Being moved here"),
     "given_up": _l("Given up with the node: kept there until you decide"),
 }
 # What orphans are.

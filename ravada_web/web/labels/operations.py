@@ -3,7 +3,7 @@
 from ravada_web.models import Operation
 from ravada_web.services.operations import kinds, queue_jobs
 from ravada_web.services.operations.queue_jobs import JobRow
-from ravada_web.services.operations.subjects import LOST_CLONES
+from ravada_web.services.operations.subjects import LOST_CLONES, MOVED_CLONE
 from ravada_web.services.operations.workers import ProcessRow, WorkerRow
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -23,7 +23,7 @@ QUEUES = {
     "setup": _l("Adding and testing nodes, importing bases"),
     "default": _l("Fixing nodes, removing bases, screenshots"),
     "batches": _l("Desktops in bulk: creating, starting, stopping, deleting"),
-    "bulk": _l("Preparing and copying bases"),
+    "bulk": _l("Preparing and copying bases, moving desktops"),
 }
 UNSERVED = Look(_l("No worker"), "red", "plug-connected-x")
 WORKERS = {
@@ -50,14 +50,17 @@ JOBS = {
 REGISTERED = {state: JOBS[state] for state in queue_jobs.REGISTRIES}
 
 
-# Of one that waits for no guest while it is watched.
+# Of those that wait for no guest while they are watched.
 MAKING_AGAIN = Look(_l("Under way"), "blue", "loader-2", busy=True)
+WAITS_FOR_NODE = Look(_l("Waiting for node"), "blue", "hourglass")
 
 
 def of(operation: Operation) -> Look:
     """How an operation is shown."""
     if operation.state == "watched" and operation.kind in kinds.kinds_on(LOST_CLONES):
         return MAKING_AGAIN
+    if operation.state == "watched" and operation.kind in kinds.kinds_on(MOVED_CLONE):
+        return WAITS_FOR_NODE
     return look_of(STATES, operation.state)
 
 

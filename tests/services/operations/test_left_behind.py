@@ -37,6 +37,7 @@ AFTERWARDS = {
     CloneState.CREATING: CloneState.FAILED,
     CloneState.STARTING: CloneState.STOPPED,
     CloneState.STOPPING: CloneState.RUNNING,
+    CloneState.MOVING: CloneState.STOPPED,
     CloneState.DELETING: CloneState.FAILED,
 }
 

@@ -1,0 +1,14 @@
+"""Jobs that move clones."""
+
+from ravada_web.services.moves import move_work
+from ravada_web.services.operations.execution import run
+
+
+def move(operation_id: int, attempt: int) -> None:
+    """Move a clone to another node."""
+    run(operation_id, attempt, move_work.move)
+
+
+def go_on(*operation_ids: int) -> None:
+    """Go on with moves whose target answers again."""
+    move_work.go_on(operation_ids)

@@ -1,0 +1,34 @@
+"""What is said of moves of desktops from node to node."""
+
+from ravada_web.messages.marks import N_, Template
+
+TEXTS: dict[str, Template] = {
+    # Why it cannot be asked for
+    "moves.no_such_node": N_("Select a node."),
+    "moves.is_there": N_("It is on node %(node)s already."),
+    "moves.must_be_off": N_("Shut it down first: a desktop can be moved while it is off. Now it is %(state)s."),
+    "moves.source_away": N_("Its node %(node)s does not answer, so it cannot be copied from there."),
+    "moves.former_there": N_("What a former move left on node %(node)s is still being removed. Try again in a moment."),
+    # Why it did not come about; it stays where it was
+    "moves.ask_anew": N_("Ask for the move again on the page of the desktop: whether it may move is judged anew."),
+    "moves.gone": N_("The desktop no longer exists, or is no longer where it was."),
+    "moves.vanished": N_("Its virtual machine no longer exists on node %(node)s."),
+    "moves.runs": N_("Somebody started it on node %(node)s. Shut it down, then move it."),
+    "moves.saved": N_("Its memory was saved on node %(node)s. Start it and shut it down, then move it."),
+    "moves.snapshots": N_("It has snapshots on node %(node)s that would be lost. Delete them there, then move it."),
+    "moves.bound": N_("It uses what only its node has: %(things)s. Remove it from the virtual machine, then move it."),
+    "moves.file_missing": N_("Its file %(file)s is missing on node %(node)s."),
+    "moves.written": N_("Somebody wrote to its disks on node %(node)s while they were copied."),
+    "moves.differs": N_("The copy of %(file)s on node %(node)s is not like the original."),
+    "moves.is_defined": N_("Node %(node)s has a virtual machine with the same UUID."),
+    # What is done
+    "moves.title": N_("Move %(clone)s from %(source)s to %(target)s"),
+    "moves.copying": N_("Copying"),
+    "moves.verifying": N_("Verifying"),
+    "moves.asked": N_("from %(source)s to %(target)s"),
+    "moves.waits": N_("It is on node %(node)s by now, which does not answer: the rest is done once it does."),
+    "moves.waited": N_("It is on node %(node)s by now, which has not answered for a day. Retry once it does."),
+    "moves.note": N_("Moved here from host %(source)s on %(moved_at)s, with all its data."),
+    "moves.device": N_("a device of the host"),
+    "moves.tpm": N_("the state of its TPM"),
+}

@@ -1,0 +1,101 @@
+"""Copying a clone's own files from one node to another: under temporary names, verified, and only then given theirs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ravada_web.errors import Conflict
+from ravada_web.extensions import db
+from ravada_web.messages import Message, message
+from ravada_web.models import Node
+from ravada_web.remote import files, images, overlays
+from ravada_web.remote.errors import CopyFailed
+from ravada_web.remote.files import FileState
+from ravada_web.remote.images import INSPECT_SECONDS, hash_seconds
+from ravada_web.remote.target import Target
+from ravada_web.remote.transfer import copy_file
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.operations.execution import Handle
+from ravada_web.services.storage import leftovers, pools
+from ravada_web.services.storage.file_names import temporary_name
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the clone: its name, its paths on the source and on the target, and the backing file that it is to name
+    there ("" where it names the right one, or none)."""
+
+    name: str
+    here: str
+    there: str
+    backing: str
+
+
+@dataclass
+class Copying:
+    """One attempt at copying all of them."""
+
+    handle: Handle
+    source: Target
+    target: Target
+    files: Sequence[File]
+    _seen: dict[str, FileState] = field(default_factory=dict)
+    _done: int = 0
+
+    def run(self) -> None:
+        """Copy what is not there whole. Raises Conflict, and RemoteError."""
+        self._seen = self._look()
+        if lacking := [file.name for file in self.files if file.here not in self._seen]:
+            raise Conflict(message("moves.file_missing", file=lacking[0], node=self.source.name))
+        directories = sorted({file.there.rpartition("/")[0] for file in self.files})
+        leftovers.sweep(self.target, directories)
+        for directory in directories:
+            self._require_room(directory)
+        for file in self.files:
+            self._bring(file)
+            self._done += self._seen[file.here].size
+
+    def is_outdated(self) -> bool:
+        """Whether the originals are no longer as they were when they were copied."""
+        return self._look() != self._seen
+
+    def _look(self) -> dict[str, FileState]:
+        return files.file_states(endpoints.workspace(), self.source, [file.here for file in self.files])
+
+    def _require_room(self, directory: str) -> None:
+        """For what an earlier attempt has not brought."""
+        brought = files.file_states(endpoints.workspace(), self.target, [file.there for file in self.files])
+        lacking = [file for file in self.files if file.there not in brought]
+        need = sum(self._seen[file.here].size for file in lacking if file.there.rpartition("/")[0] == directory)
+        space = files.free_space(endpoints.workspace(), self.target, [directory], deadline=INSPECT_SECONDS)
+        self.handle.check()
+        node = db.session.get_one(Node, self.target.node_id)
+        pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
+
+    def _bring(self, file: File) -> None:
+        size = self._seen[file.here].size
+        self._show(0, message("moves.verifying"))
+        digest = self._hash(self.source, file.here, size)
+        if not file.backing and self._is_there(file, size, digest):
+            return
+        workspace = endpoints.workspace()
+        part = file.there.removesuffix(file.name) + temporary_name(file.name, self.handle.token)
+        copy_file(workspace, self.source, file.here, self.target, part, size=size, on_progress=self._show)
+        self._show(size, message("moves.verifying"))
+        if self._hash(self.target, part, size) != digest:
+            raise CopyFailed(message("moves.differs", file=file.name, node=self.target.name))
+        if file.backing:
+            overlays.rebase(workspace, self.target, file.backing, part)
+        self.handle.check()
+        overlays.put_in_place(workspace, self.target, part, file.there, deadline=hash_seconds(size))
+
+    def _is_there(self, file: File, size: int, digest: str) -> bool:
+        """Whether an earlier attempt has brought it."""
+        seen = files.file_states(endpoints.workspace(), self.target, [file.there]).get(file.there)
+        return seen is not None and seen.size == size and self._hash(self.target, file.there, size) == digest
+
+    def _hash(self, where: Target, path: str, size: int) -> str:
+        return images.sha256(endpoints.workspace(), where, path, deadline=hash_seconds(size))
+
+    def _show(self, copied: int, step: Message | None = None) -> None:
+        total = max(1, sum(state.size for state in self._seen.values()))
+        self.handle.progress(100 * (self._done + copied) / total, step or message("moves.copying"))

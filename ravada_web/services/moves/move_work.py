@@ -1,0 +1,262 @@
+"""Moving a clone that is off: its files are copied and verified, then its row is switched, then the source's definition
+goes, and only then is it defined at the target.
+
+Every step may be done twice, and the work may die after any: the next attempt goes on from what it finds. Until the
+switch the source is the clone, and what is at the target is a copy that never starts; from the switch on it is the
+reverse. Which is which stands in two rows that one transaction changes: the clone's, with its node, and that of its
+remains on the other node, which removes them whatever becomes of the work.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import libvirt
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from ravada_web.clock import has_come
+from ravada_web.errors import Conflict
+from ravada_web.extensions import db
+from ravada_web.guard import guarded
+from ravada_web.hypervisor import domains
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.domain_xml import bound_to_host, for_other_node
+from ravada_web.hypervisor.facts import NodeFacts, read_networks
+from ravada_web.messages import Message, message
+from ravada_web.models import (
+    Cause,
+    Clone,
+    CloneState,
+    Decision,
+    FileKind,
+    Node,
+    Operation,
+    OperationState,
+    Remains,
+    Replica,
+    ReplicaState,
+    User,
+    now,
+)
+from ravada_web.remote.target import Target
+from ravada_web.services.audit import events
+from ravada_web.services.clones import base_files, remains
+from ravada_web.services.clones.batch import claimed_clones, replica_directory, set_state
+from ravada_web.services.clones.deletion_work import SILENT
+from ravada_web.services.moves.copying import Copying, File
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.facts import facts_of
+from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.operations.execution import Handle, end
+from ravada_web.services.operations.kinds import kinds_on
+from ravada_web.services.operations.subjects import MOVED_CLONE
+from ravada_web.services.storage import pools
+from ravada_web.services.transaction import transaction
+
+# A target that does not answer after the switch is waited for that long.
+WAITS = timedelta(days=1)
+_KINDS = kinds_on(MOVED_CLONE)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the work needs, read at once. `source` is None where that node is gone; `document` the domain as the
+    target is to have it, once the row was switched."""
+
+    clone_id: int
+    name: str
+    uuid: str
+    source: Target | None
+    target: Target
+    facts: NodeFacts
+    files: Sequence[File]
+    document: str
+
+
+def move(handle: Handle) -> None:
+    """Move the operation's clone; one that has another operation by now, or is gone, is left."""
+    plan = _plan(handle)
+    if plan is None:
+        return
+    if not plan.document:
+        document = _bring(handle, plan)
+        _switch(handle, plan, document)
+        plan = replace(plan, document=document)
+    _settle(handle, plan)
+
+
+def _plan(handle: Handle) -> Plan | None:
+    """Raises Conflict where the target cannot take the clone any more, or a node does not answer."""
+    batch = claimed_clones(handle, CloneState.MOVING)
+    target = db.session.get(Node, handle.params["target_id"])
+    if not batch or target is None:
+        return None
+    clone = batch[0]
+    clone_id, switched = clone.id, clone.node_id == target.id
+    if not switched:
+        base_files.require_whole(handle, target, clone.version_id)
+        clone = db.session.get_one(Clone, clone_id)
+    else:
+        handle.result = dict(db.session.get_one(Operation, handle.operation_id).result)
+    source = db.session.get(Node, handle.params["source_id"])
+    return Plan(
+        clone_id=clone.id,
+        name=clone.name,
+        uuid=clone.uuid,
+        source=endpoints.target(source) if source is not None else None,
+        target=endpoints.target(target),
+        facts=facts_of(target),
+        files=[] if switched else _files(clone, target),
+        document=handle.result["xml"] if switched else "",
+    )
+
+
+def _files(clone: Clone, target: Node) -> list[File]:
+    """The clone's own files of its base's, here and there."""
+    here, there = replica_directory(clone.version, clone.node), replica_directory(clone.version, target)
+    return [
+        File(
+            name=clone.own_file(file),
+            here=pools.in_pool(here, clone.own_file(file)),
+            there=pools.in_pool(there, clone.own_file(file)),
+            backing=pools.in_pool(there, file.file_name) if file.kind == FileKind.DISK and here != there else "",
+        )
+        for file in clone.version.files
+    ]
+
+
+def _bring(handle: Handle, plan: Plan) -> str:
+    """Have all that the clone is on the target, verified; returns its domain as that is to have it. Raises Conflict,
+    and what absent nodes raise."""
+    assert plan.source is not None, "a node with clones is not removed"
+    source_uri, target_uri = endpoints.libvirt_uri(plan.source), endpoints.libvirt_uri(plan.target)
+    with open_connection(source_uri) as connection:
+        seen = _at_rest(connection, plan)
+        domains.keep_off(connection, plan.uuid)
+    with open_connection(target_uri) as connection:
+        _require_free(connection, plan)
+        facts = replace(plan.facts, networks=read_networks(connection))
+    document = for_other_node(seen.xml, {file.here: file.there for file in plan.files}, facts)
+    copying = Copying(handle, plan.source, plan.target, plan.files)
+    copying.run()
+    with open_connection(source_uri) as connection:
+        again = _at_rest(connection, plan)
+    if again.xml != seen.xml or copying.is_outdated():
+        raise Conflict(message("moves.written", node=plan.source.name))
+    return document
+
+
+def _at_rest(connection: libvirt.virConnect, plan: Plan) -> domains.Definition:
+    """The clone's domain at its source, which is off and can be copied whole. Raises Conflict."""
+    assert plan.source is not None
+    node = plan.source.name
+    seen = domains.definition(connection, plan.uuid)
+    if seen is None:
+        raise Conflict(message("moves.vanished", node=node))
+    for is_so, kind in ((seen.runs, "runs"), (seen.saved, "saved"), (seen.snapshots, "snapshots")):
+        if is_so:
+            raise Conflict(message(f"moves.{kind}", node=node))
+    if things := bound_to_host(seen.xml, {file.here for file in plan.files}):
+        raise Conflict(message("moves.bound", things=things))
+    return seen
+
+
+def _require_free(connection: libvirt.virConnect, plan: Plan) -> None:
+    """Refuse a target that has a domain of the same UUID or name. Raises Conflict."""
+    existing = domains.existing(connection)
+    if plan.uuid in existing:
+        raise Conflict(message("moves.is_defined", node=plan.target.name))
+    if plan.name in existing.values():
+        raise Conflict(message("clones.name_taken_on_node", node=plan.target.name, name=plan.name))
+
+
+def _switch(handle: Handle, plan: Plan, document: str) -> None:
+    """From here on the clone is at the target, and what stands at the source is to be removed. Raises Conflict where
+    rows have moved on meanwhile."""
+    handle.check()
+    with handle.writing("placement") as session:
+        clone = session.get(Clone, plan.clone_id, with_for_update=True, populate_existing=True)
+        arriving = session.scalar(_arriving(plan).with_for_update())
+        is_ours = clone is not None and (clone.operation_id, clone.state) == (handle.operation_id, CloneState.MOVING)
+        if clone is None or arriving is None or not is_ours or clone.node_id != handle.params["source_id"]:
+            raise Conflict(message("moves.gone"))
+        _require_base(session, clone, plan.target)
+        session.delete(arriving)
+        remains.leave(session, [clone], Cause.MOVED)
+        source = clone.node.name
+        clone.node_id, clone.decision_id = plan.target.node_id, handle.params["decision_id"]
+        session.flush()
+        clone.made_round = clone.changed_round = session.get_one(Node, clone.node_id).rounds_begun
+        note = message("moves.note", source=source, moved_at=now())
+        session.execute(update(Decision).where(Decision.id == clone.decision_id).values(why=note))
+        # Written here too: should this process die before it ends, its successor knows it.
+        handle.result = {"xml": document}
+        session.get_one(Operation, handle.operation_id).result = handle.result
+        actor = session.get(User, handle.user_id) if handle.user_id else None
+        names = {"source": source, "target": plan.target.name}
+        events.record(session, actor, "moved", clone, message("moves.asked", **names))
+
+
+def _arriving(plan: Plan) -> Select[Remains]:
+    return select(Remains).where(
+        Remains.node_id == plan.target.node_id, Remains.uuid == plan.uuid, Remains.cause == Cause.ARRIVING
+    )
+
+
+def _require_base(session: Session, clone: Clone, target: Target) -> None:
+    """The copy of the base that it is to stand on is still there, and stays. Raises Conflict."""
+    held = select(Replica).where(Replica.version_id == clone.version_id, Replica.node_id == target.node_id)
+    replica = session.scalar(held.with_for_update().execution_options(populate_existing=True))
+    if replica is None or replica.state != ReplicaState.READY:
+        raise Conflict(message("clones.replica_gone", node=target.name))
+
+
+def _settle(handle: Handle, plan: Plan) -> None:
+    """Take the source's definition away, then define the clone at the target. A source that does not answer has its
+    definition removed before anything else is done there; a target that does not is waited for."""
+    if plan.source is not None:
+        with suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
+            domains.undefine(connection, plan.uuid)
+    try:
+        with open_connection(endpoints.libvirt_uri(plan.target)) as connection:
+            domains.define_all(connection, [plan.document])
+    except SILENT:
+        handle.watched_until = now() + WAITS
+        with handle.writing() as session:
+            waits = message("moves.waits", node=plan.target.name)
+            session.get_one(Operation, handle.operation_id).message = waits
+        return
+    set_state(handle, [plan.clone_id], CloneState.STOPPED)
+    handle.result = {}
+
+
+def due() -> list[Sequence[int]]:
+    """The ids of the moves that wait for their targets, for one job; nothing where there is none."""
+    query = select(Operation.id).where(Operation.state == OperationState.WATCHED, Operation.kind.in_(_KINDS))
+    ids = db.session.scalars(query.order_by(Operation.id)).all()
+    return [ids] if ids else []
+
+
+def go_on(operation_ids: Sequence[int]) -> None:
+    """Have the moves go on whose targets answer again; those that have waited for too long end."""
+    for operation_id in operation_ids:
+        with guarded(_left, operation=operation_id):
+            _look(operation_id)
+
+
+def _left(_why: Message) -> None:
+    """It is looked at again."""
+
+
+def _look(operation_id: int) -> None:
+    with transaction() as session:
+        query = select(Operation).where(Operation.id == operation_id, Operation.state == OperationState.WATCHED)
+        row = session.scalar(query.with_for_update(key_share=True).execution_options(populate_existing=True))
+        if row is None or row.node is None:
+            return
+        if row.node.is_reachable:
+            operation_requests.next_attempt(session, row)
+        elif row.cancel_asked or (row.watched_until and has_come(row.watched_until, WAITS)):
+            end(session, row, OperationState.FAILED, message("moves.waited", node=row.node.name))

@@ -1,0 +1,57 @@
+"""Moving a clone to another node: the page that offers the nodes, with why not of each that cannot take it."""
+
+from flask import Blueprint, Response, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import RadioField
+from wtforms.fields import SelectChoice
+
+from ravada_web.models import Clone
+from ravada_web.services.moves import requests as move_requests
+from ravada_web.web.forms import Form
+from ravada_web.web.guard import me, needs
+from ravada_web.web.htmx import done, show
+from ravada_web.web.parameters import number
+
+blueprint = Blueprint("moving", __name__, url_prefix="/clones/<int:clone_id>/move")
+
+
+def _id(text: object) -> int:
+    """A node's id; 0, which is none's, for what is no number."""
+    try:
+        return number(str(text))
+    except ValueError:
+        return 0
+
+
+class MoveForm(Form):
+    """The node to move to; whether it is one is for the service to say."""
+
+    node_id = RadioField(_l("Node"), coerce=_id, validate_choice=False)
+
+
+@blueprint.get("")
+@needs("clones.control_all")
+def page(clone_id: int) -> Response:
+    """The nodes to choose from."""
+    return _shown(move_requests.to_move(me(), clone_id), MoveForm(formdata=None))
+
+
+@blueprint.post("")
+@needs("clones.control_all")
+def move(clone_id: int) -> ResponseReturnValue:
+    """Have the clone moved."""
+    clone, form = move_requests.to_move(me(), clone_id), MoveForm()
+    if form.submit(lambda: move_requests.request_move(me(), clone_id, form.node_id.data or 0)):
+        text = _("%(clone)s is being moved.", clone=clone.name)
+        return done(url_for("clones.clone", clone_id=clone_id), text)
+    return _shown(clone, form, 422)
+
+
+def _shown(clone: Clone, form: MoveForm, status: int = 200) -> Response:
+    found = move_requests.destinations(me(), clone)
+    form.node_id.choices = [SelectChoice(one.node.id, one.node.name) for one in found if not one.refusal]
+    context = {"clone": clone, "form": form, "refused": [one for one in found if one.refusal]}
+    context["obstacle"] = move_requests.obstacle(clone)
+    return show("clones/move.html", "clones/_move_form.html", status, **context)
