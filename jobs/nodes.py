@@ -2,7 +2,7 @@
 
 from ravada_web.services.clones import return_work
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
-from ravada_web.services.lifecycle import exports, fencing, giving_up_work, orphan_work
+from ravada_web.services.lifecycle import exports, fencing, giving_up_work, host_power_work, orphan_work
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
@@ -68,6 +68,16 @@ def test_fence(operation_id: int, attempt: int) -> None:
 def turn_off(operation_id: int, attempt: int) -> None:
     """Turn a node off by its fence agent."""
     run(operation_id, attempt, fencing.turn_off)
+
+
+def begin_power(operation_id: int, attempt: int) -> None:
+    """Begin to shut a host down, or to restart it."""
+    run(operation_id, attempt, host_power_work.begin)
+
+
+def watch_power(*operation_ids: int) -> None:
+    """See shutdowns and restarts of hosts through."""
+    host_power_work.watch(operation_ids)
 
 
 def thin() -> None:

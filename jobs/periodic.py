@@ -9,6 +9,7 @@ from ravada_web.services.bases import replicas
 from ravada_web.services.clones import remake_work, shutdown_watch
 from ravada_web.services.clones.shutdown_watch import MARK_SECONDS
 from ravada_web.services.consoles import screenshot_work
+from ravada_web.services.lifecycle import host_power_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
 from ravada_web.services.moves import move_work
@@ -24,6 +25,7 @@ REFUSED_SECONDS = 15.0
 LOOK_SECONDS = 1.0
 REMAKE_SECONDS = 2.0
 RESERVE_SECONDS = 10.0
+POWER_SECONDS, POWER_TTL = 2.0, 4.0
 # Old rows go to the archive that often, for about a second each time.
 ROWS_SECONDS = 60.0
 
@@ -63,6 +65,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("refusals", REFUSED_SECONDS, _refusals, "jobs.audit.write_refusals", "default", REFUSED_SECONDS, 60),
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
         Periodic("shutdowns", LOOK_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", MARK_SECONDS, 30),
+        Periodic("host power", POWER_SECONDS, host_power_work.due, "jobs.nodes.watch_power", "setup", POWER_TTL, 60),
         Periodic(
             "made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60
         ),

@@ -8,7 +8,8 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import fencing, giving_up, known_off, removal, service_state
+from ravada_web.services.lifecycle import fencing, giving_up, host_power, known_off, removal, service_state
+from ravada_web.services.lifecycle.host_power_work import GUESTS_SECONDS, HOST_SECONDS
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.placements import reserve
@@ -111,6 +112,40 @@ def disable(name: str, shut_down: bool) -> None:
     """Disable a node: nothing new is placed or started there."""
     actor = administrator()
     service_state.set_service_state(actor, node_list.by_name(actor, name), "disabled", shut_down=shut_down)
+
+
+@group.command("maintenance")
+@click.argument("name")
+@click.option("--why", default="", help="Shown to everybody who sees the node.")
+@click.option("--hours", type=int, help="For how long it is planned. If it takes longer, alerts are raised again.")
+@click.option("--shut-down", is_flag=True, help="Also shut down the desktops running there.")
+def maintenance(name: str, why: str, hours: int | None, shut_down: bool) -> None:
+    """Put a node into maintenance: nothing new is placed or started there, and it raises no alerts."""
+    actor = administrator()
+    service_state.begin_maintenance(actor, node_list.by_name(actor, name), why, hours, shut_down=shut_down)
+
+
+@group.command("shut-down")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Force off desktops that do not shut down within two minutes.")
+def shut_down_host(name: str, force: bool) -> None:
+    """Shut down a node's desktops, then its host. Ends when nothing answers there any more."""
+    _power(name, host_power.OFF, force)
+
+
+@group.command("restart")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Force off desktops that do not shut down within two minutes.")
+def restart_host(name: str, force: bool) -> None:
+    """Shut down a node's desktops, then restart its host. Ends when the node is up again."""
+    _power(name, host_power.RESTART, force)
+
+
+def _power(name: str, kind: str, force: bool) -> None:
+    actor = administrator()
+    stubborn = host_power.FORCE if force else host_power.LEAVE
+    operation = host_power.request_power(actor, node_list.by_name(actor, name), kind, stubborn)
+    wait([operation.id], timeout=int(GUESTS_SECONDS + HOST_SECONDS))
 
 
 @group.command("fence")

@@ -55,6 +55,47 @@ TEXTS: dict[str, Template] = {
     "nodes.name_in_use": N_("Another desktop is named %(name)s by now. Delete or rename it first."),
     "nodes.brought_back": N_("on %(node)s, where it was left"),
     "nodes.to_be_deleted": N_("%(name)s, left there when the node was given up"),
+    # Maintenance, and the power of the host
+    "nodes.maintenance": N_("By %(name)s since %(since_at)s."),
+    "nodes.maintenance_planned": N_("By %(name)s since %(since_at)s, planned until %(until_at)s."),
+    "nodes.maintenance_over_time": N_(
+        "By %(name)s since %(since_at)s. It was planned until %(until_at)s, so its alerts are raised again."
+    ),
+    "nodes.maintenance_new": N_("%(node)s is not in service yet. Complete its setup first."),
+    "nodes.title_host_off": N_("Shut down host %(node)s"),
+    "nodes.title_host_restart": N_("Restart host %(node)s"),
+    "nodes.power_under_way": N_("%(node)s is being shut down or restarted already."),
+    "nodes.power_this_server": N_(
+        "Ravada Web runs on this host, and could not see it through. Shut it down or restart it from its own console."
+    ),
+    "nodes.power_not_up": N_("%(node)s is not up, so it cannot be asked. Use its power control, if it has one."),
+    "nodes.power_cancelled": N_(
+        "Cancelled before the host was asked. %(node)s stays in maintenance; enable it to use it again."
+    ),
+    "nodes.power_cancelled_late": N_("No longer watched. The host %(node)s was asked already, and may still do it."),
+    "nodes.power_guests": Plural(
+        "Waiting for %(count)s desktop to shut down.", "Waiting for %(count)s desktops to shut down."
+    ),
+    "nodes.power_work": N_("Waiting for other work on this node to end."),
+    "nodes.power_forced": Plural(
+        "Forcing off %(count)s desktop that did not shut down.",
+        "Forcing off %(count)s desktops that did not shut down.",
+    ),
+    "nodes.power_guests_left": Plural(
+        "%(names)s did not shut down, so the host %(node)s was left on, in maintenance. Force it off, or try again.",
+        "%(names)s did not shut down, so the host %(node)s was left on, in maintenance. Force them off, or try again.",
+    ),
+    "nodes.power_busy": N_(
+        "Other work on %(node)s did not end in time, so the host was left on, in maintenance. See its operations."
+    ),
+    "nodes.power_host_next": N_("Nothing runs there any more. Asking the host."),
+    "nodes.host_off_asked": N_("The host is shutting down."),
+    "nodes.host_restart_asked": N_("The host is restarting."),
+    "nodes.host_off_late": N_("The host %(node)s was asked to shut down, but still answers. Look at its console."),
+    "nodes.host_restart_late": N_(
+        "The host %(node)s was asked to restart, but has not come back. Look at its console. It stays in maintenance."
+    ),
+    "nodes.enabled_after_restart": N_("up again after its restart"),
     # Why a check found it so
     "nodes.no_login": N_("The host is starting up or shutting down (/run/nologin is there)."),
     "nodes.check_hangs": N_("The check did not finish within %(deadline_seconds)s: something on the node hangs."),

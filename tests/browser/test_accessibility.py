@@ -20,6 +20,8 @@ PAGES = (
     "/nodes/{node}/join/mend?code=firewall",
     "/nodes/{node}/enable",
     "/nodes/{node}/disable",
+    "/nodes/{node}/maintenance",
+    "/nodes/{node}/restart",
     "/nodes/{node}/fence?agent=fence_ipmilan",
     "/nodes/{node}/fence/off",
     "/nodes/{node}/remove",

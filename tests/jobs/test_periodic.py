@@ -42,6 +42,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "screenshots": nothing,
         "notifications": nothing,
         "refusals": nothing,
+        "host power": nothing,
         "thinning": [[]],
         "shutdowns": nothing,
         "made again": nothing,

@@ -20,6 +20,11 @@ RANK = {"degraded": 1, "warning": 1, "unknown": 1, "down": 2, "critical": 2, "qu
 QUIET = (ServiceState.NEW, ServiceState.DISABLED, ServiceState.MAINTENANCE, ServiceState.GIVEN_UP)
 
 
+def is_quiet(node: Node) -> bool:
+    """Whether it raises no alerts: out of service, and in maintenance for no longer than was planned."""
+    return node.service_state in QUIET and not node.is_over_time
+
+
 def update(session: Session, nodes: Collection[Node], moment: datetime) -> None:
     """Begin, change and end the alerts of nodes that were just checked, in the present transaction."""
     known = {
@@ -46,7 +51,7 @@ def tell_unwritable(node_id: int, why: Message) -> None:
     def tell(session: Session, _ids: Collection[int]) -> None:
         # One after the other, so that none begins an alert beside another's.
         node = session.get(Node, node_id, with_for_update={"key_share": True})
-        if node is not None and node.service_state not in QUIET:
+        if node is not None and not is_quiet(node):
             own = select(Alert).where(Alert.node_id == node_id, Alert.pool_id.is_(None)).with_for_update()
             known: dict[tuple[int, int | None], Alert] = {}
             known.update(((node_id, None), alert) for alert in session.scalars(own))
@@ -59,7 +64,7 @@ Trouble = tuple[str, Message]
 
 
 def _trouble(node: Node) -> Trouble:
-    if node.service_state in QUIET:
+    if is_quiet(node):
         return "", NOTHING
     if node.trust == Trust.CHANGED:
         return "quarantined", node.reason
@@ -71,7 +76,7 @@ def _trouble(node: Node) -> Trouble:
 
 def _pool_trouble(node: Node, pool: Pool) -> Trouble:
     state = storage_pools.level(pool)
-    if node.service_state in QUIET or state == Level.OK:
+    if is_quiet(node) or state == Level.OK:
         return "", NOTHING
     used = storage_pools.used_percent(pool)
     if used is None:

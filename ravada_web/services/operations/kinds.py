@@ -50,6 +50,8 @@ KINDS: dict[str, Kind] = {
     "node_return": Kind(message("operations.kind_node_return"), "setup", "jobs.nodes.reconcile", 600, subjects.NO_ROWS),
     "fence_test": Kind(message("operations.kind_fence_test"), "setup", "jobs.nodes.test_fence", 60, subjects.ONCE),
     "fence_off": Kind(message("operations.kind_fence_off"), "setup", "jobs.nodes.turn_off", 180, subjects.ONCE),
+    "host_off": Kind(message("operations.kind_host_off"), "setup", "jobs.nodes.begin_power", 60, subjects.ONCE),
+    "host_restart": Kind(message("operations.kind_host_restart"), "setup", "jobs.nodes.begin_power", 60, subjects.ONCE),
     "alert_test": Kind(message("operations.kind_alert_test"), "default", "jobs.alerts.test", 60, subjects.NO_ROWS),
     "pools_count": Kind(
         message("operations.kind_pools_count"), "default", "jobs.nodes.count_pools", 120, subjects.NO_ROWS

@@ -71,6 +71,7 @@ ACTIONS = {
     "reset_password": _l("reset password"),
     "second_factor_off": _l("removed second factor"),
     "second_factor_on": _l("set up second factor"),
+    "maintenance": _l("put into maintenance"),
     "set_fence": _l("set up power control:"),
     "remove_fence": _l("removed power control:"),
     "turn_off": _l("turned off by"),

@@ -10,7 +10,7 @@ from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys, identity
-from ravada_web.services.lifecycle import fencing, known_off, orphans, removal, service_state
+from ravada_web.services.lifecycle import fencing, host_power, known_off, orphans, removal, service_state
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import settings as node_settings
@@ -75,6 +75,8 @@ def node(node_id: int) -> Response:
         left=orphans.page(me(), node, per_page=LEFT_SHOWN),
         ignored_count=orphans.count_ignored(me(), node),
         fence=fencing.fence_of(me(), node),
+        may_power=host_power.may(node),
+        powering=host_power.under_way(node),
         events=history,
         span=span,
         ranges=[] if wants_fragment() else node_history.ranges(node_history.history(node, span)),

@@ -1,0 +1,76 @@
+"""Requests to shut a host down or restart it: its desktops first, by us, then the host (`host_power_work`)."""
+
+from sqlalchemy import Select, select
+
+from ravada_web.errors import Conflict, InvalidInput
+from ravada_web.extensions import db
+from ravada_web.messages import Message, message
+from ravada_web.models import OVER, Node, Observed, Operation, User
+from ravada_web.services.lifecycle.held import held
+from ravada_web.services.lifecycle.service_state import keep_in_maintenance, shut_down_all
+from ravada_web.services.operations import outbox
+from ravada_web.services.operations.requests import request
+from ravada_web.services.permissions import rights
+from ravada_web.services.transaction import transaction
+
+OFF, RESTART = "host_off", "host_restart"
+# What becomes of desktops that do not shut down in their time: the host stays on, or they lose their power.
+LEAVE, FORCE = "leave", "force"
+
+
+def request_power(actor: User, node: Node, kind: str, stubborn: str = LEAVE) -> Operation:
+    """Request that the host is shut down (OFF) or restarted (RESTART): it is in maintenance from now on, and its
+    desktops are asked to shut down. `stubborn` is LEAVE or FORCE.
+
+    Raises InvalidInput, and Conflict for this server, for a host that is not up, for a login that is not root there,
+    and where one is under way.
+    """
+    rights.require(actor, "nodes.change")
+    if stubborn not in (LEAVE, FORCE):
+        raise InvalidInput({"choice": message("nodes.choose")})
+    outbox.require_queue()
+    with transaction() as session:
+        row = held(session, node.id)
+        _require_possible(row)
+        if session.scalar(_open(row).limit(1)) is not None:
+            raise Conflict(message("nodes.power_under_way", node=row.name))
+        before = row.service_state
+        keep_in_maintenance(session, actor, row, "")
+        asked = shut_down_all(session, actor, row)
+        params = {"stubborn": stubborn, "before": before, "asked": asked}
+        return request(
+            session, kind, message(f"nodes.title_{kind}", node=row.name), actor=actor, node=row, params=params
+        )
+
+
+def _require_possible(node: Node) -> None:
+    refused: Message | None = None
+    if node.is_given_up:
+        refused = message("nodes.given_up_already", node=node.name)
+    elif node.local:
+        refused = message("nodes.power_this_server")
+    elif node.observed != Observed.UP or not node.is_reachable:
+        refused = message("nodes.power_not_up", node=node.name)
+    elif not node.allows_root:
+        refused = message("nodes.no_root", node=node.name)
+    if refused:
+        raise Conflict(refused)
+
+
+def may(node: Node) -> bool:
+    """Whether the host can be shut down or restarted from here now."""
+    try:
+        _require_possible(node)
+    except Conflict:
+        return False
+    return True
+
+
+def under_way(node: Node) -> Operation | None:
+    """The shutdown or restart of the host that is under way."""
+    return db.session.scalar(_open(node).limit(1))
+
+
+def _open(node: Node) -> Select[Operation]:
+    of_host = Operation.kind.in_((OFF, RESTART))
+    return select(Operation).where(Operation.node_id == node.id, of_host, Operation.state.not_in(OVER))
