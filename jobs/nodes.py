@@ -2,7 +2,14 @@
 
 from ravada_web.services.clones import return_work
 from ravada_web.services.joining import host_keys, inspection, key_install, remedies, verification
-from ravada_web.services.lifecycle import exports, fencing, giving_up_work, host_power_work, orphan_work
+from ravada_web.services.lifecycle import (
+    exports,
+    fencing,
+    giving_up_work,
+    host_power_work,
+    orphan_work,
+    replacing_work,
+)
 from ravada_web.services.monitoring import probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
@@ -43,6 +50,11 @@ def count_pools(operation_id: int, attempt: int) -> None:
 def give_up(operation_id: int, attempt: int) -> None:
     """End what was given up with a node."""
     run(operation_id, attempt, giving_up_work.give_up)
+
+
+def replace(operation_id: int, attempt: int) -> None:
+    """Settle what stood on a node whose place another host took, then check and test that."""
+    run(operation_id, attempt, replacing_work.replace)
 
 
 def look_for_orphans(operation_id: int, attempt: int) -> None:

@@ -90,6 +90,11 @@ def administrator() -> User:
     return users.first_administrator()
 
 
+def name_typed(name: str, yes: bool, ask: str) -> str:
+    """What the person typed for the name of something, asked so; the name itself where nobody is to be asked."""
+    return name if yes else str(click.prompt(ask))
+
+
 def all_pages(page: Callable[[int], Page[Item]]) -> Iterator[Item]:
     """What is on all pages of a list; `page` returns the one of that number."""
     number, pages = 1, 1

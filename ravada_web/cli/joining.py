@@ -123,14 +123,15 @@ def _accept_host_key(place: Place) -> Operation:
         administrator(), name=place.name, address=place.address, port=place.port, user=place.user
     )
     (read,) = wait([scan.id], timeout=60)
-    accepted = place.fingerprint or _confirmed(place, read.result["fingerprint"])
+    accepted = place.fingerprint or confirmed(place.name, read.result["fingerprint"])
     return host_keys.accept_join(administrator(), read.id, accepted)
 
 
-def _confirmed(place: Place, seen: str) -> str:
+def confirmed(name: str, seen: str) -> str:
+    """The fingerprint that was seen, once a person says that it is right. Raises ClickException without a person."""
     if not sys.stdin.isatty():
-        raise click.ClickException(f"the host key of {place.name} is {seen}; if it matches, add --accept {seen}")
-    click.confirm(f"The host key of {place.name} is {seen}. Does it match the one shown on the host?", abort=True)
+        raise click.ClickException(f"the host key of {name} is {seen}; if it matches, add --accept {seen}")
+    click.confirm(f"The host key of {name} is {seen}. Does it match the one shown on the host?", abort=True)
     return seen
 
 
@@ -146,7 +147,7 @@ def _verify(node: Node, options: Options) -> None:
     failed = [finding for finding in findings_of(node) if finding.state == "fail"]
     try:
         if failed:
-            raise RavadaError(" ".join(map(_in_words, failed)))
+            raise RavadaError(" ".join(map(in_words, failed)))
         wait([verification.request_verification(administrator(), node).id], timeout=180)
     except RavadaError:
         if not options.unverified:
@@ -155,5 +156,6 @@ def _verify(node: Node, options: Options) -> None:
         service_state.set_service_state(administrator(), node, "enabled", unverified=True)
 
 
-def _in_words(finding: Finding) -> str:
+def in_words(finding: Finding) -> str:
+    """What a check found, with the command that fixes it."""
     return str(finding.text) + (f"\n    {finding.remedy}\n" if finding.remedy else "")

@@ -4,17 +4,18 @@ from typing import TextIO
 
 import click
 
+from ravada_web.cli import node_absence
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import fencing, giving_up, host_power, known_off, removal, service_state
+from ravada_web.services.lifecycle import host_power, removal, service_state
 from ravada_web.services.lifecycle.host_power_work import GUESTS_SECONDS, HOST_SECONDS
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.placements import reserve
 
-group = Commands("nodes", help="The hosts that run virtual machines.")
+group = Commands("nodes", help="The hosts that run virtual machines.", commands=dict(node_absence.group.commands))
 
 
 @group.command("list")
@@ -148,65 +149,12 @@ def _power(name: str, kind: str, force: bool) -> None:
     wait([operation.id], timeout=int(GUESTS_SECONDS + HOST_SECONDS))
 
 
-@group.command("fence")
-@click.argument("name")
-@click.option("--off", is_flag=True, help="Turn it off: the power is cut. Ends when it is known to be off.")
-@click.option("--yes", is_flag=True, help="Do not ask for the node's name.")
-def fence(name: str, off: bool, yes: bool) -> None:
-    """Ask a node's fence agent for the power state, or turn the node off."""
-    actor = administrator()
-    node = node_list.by_name(actor, name)
-    if off:
-        typed = name if yes else click.prompt(f"{fencing.running_clones(node)} desktops run there. Name of the node")
-        operation = fencing.request_off(actor, node, typed)
-    else:
-        operation = fencing.request_test(actor, node)
-    (done,) = wait([operation.id], timeout=600)
-    click.echo(done.result["power"])
-
-
 @group.command("remove")
 @click.argument("name")
 def remove(name: str) -> None:
     """Remove a node that has no clones and no copies of bases."""
     actor = administrator()
     removal.remove(actor, node_list.by_name(actor, name))
-
-
-@group.command("off")
-@click.argument("name")
-@click.option("--undo", is_flag=True, help="It may be running after all.")
-@click.option("--yes", is_flag=True, help="Do not ask for the name again.")
-def off(name: str, undo: bool, yes: bool) -> None:
-    """Vouch that a node that does not answer is off: its desktops may be started elsewhere."""
-    actor = administrator()
-    node = node_list.by_name(actor, name)
-    if undo:
-        known_off.take_back(actor, node)
-        return
-    typed = name if yes else click.prompt("Type the node's name to confirm that it has no power")
-    known_off.say(actor, node, typed)
-
-
-@group.command("give-up")
-@click.argument("name")
-@click.option("--volatile", type=click.Choice(giving_up.CHOICES), default=giving_up.WAIT, show_default=True)
-@click.option("--persistent", type=click.Choice(giving_up.CHOICES), default=giving_up.WAIT, show_default=True)
-@click.option("--yes", is_flag=True, help="Do not ask for the name again.")
-def give_up(name: str, volatile: str, persistent: str, yes: bool) -> None:
-    """Give up a node that will not come back, and its desktops of each kind, or let them wait."""
-    actor = administrator()
-    typed = name if yes else click.prompt("Type the node's name to confirm")
-    node = node_list.by_name(actor, name)
-    wait([giving_up.give_up(actor, node, typed, volatile=volatile, persistent=persistent).id], timeout=1800)
-
-
-@group.command("take-back")
-@click.argument("name")
-def take_back(name: str) -> None:
-    """Take back a node that was given up: it is a node again, disabled."""
-    actor = administrator()
-    giving_up.take_back(actor, node_list.by_name(actor, name))
 
 
 @group.command("reserve")

@@ -94,6 +94,7 @@ TEXTS: dict[str, Template] = {
     "bases.offered_to_nobody": N_("nobody"),
     "bases.restarts_on": N_("persistent desktops that ran are started again when their node is back"),
     "bases.restarts_off": N_("persistent desktops stay off when their node is back"),
+    "bases.gone_with_host": N_("%(node)s was installed anew. It is copied there again as soon as the node is up."),
     "bases.remakes_on": N_("volatile desktops are made again elsewhere when their node fails"),
     "bases.remakes_off": N_("volatile desktops are not made again when their node fails"),
 }

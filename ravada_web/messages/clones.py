@@ -56,6 +56,10 @@ TEXTS: dict[str, Template] = {
         "Host %(node)s failed. This desktop is made again as soon as there is room on another host: number "
         "%(place)s of %(count)s waiting."
     ),
+    "clones.disk_gone": N_("Host %(node)s was installed anew. The disks of this desktop are gone."),
+    "clones.made_again_anew": N_(
+        "Made again because host %(node)s was installed anew. What was in the former one is gone."
+    ),
     "clones.made_again": N_(
         "Made again on another host because host %(node)s failed on %(died_at)s. What was in the former one is gone."
     ),

@@ -3,6 +3,10 @@
 from ravada_web.messages.marks import N_, Template
 
 TEXTS: dict[str, Template] = {
+    "desktops.lost": N_(
+        "%(name)s (%(base)s) was on a server that was installed anew, and was given up on %(given_up_at)s. What was "
+        "saved on it is gone."
+    ),
     "desktops.given_up": N_(
         "%(name)s (%(base)s) was on a server that will not come back, and was given up on %(given_up_at)s. What was "
         "saved on it is gone unless an administrator can bring that server back."

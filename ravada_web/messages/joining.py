@@ -32,8 +32,8 @@ TEXTS: dict[str, Template] = {
         "another machine."
     ),
     "joining.host_kept": N_(
-        "It has another machine ID than %(node)s, but holds %(desktops)s files of its desktops and %(bases)s files of "
-        "bases: the system was installed anew, and its storage was kept."
+        "It has another machine ID than %(node)s, but holds its files (of desktops: %(desktops)s, of bases: "
+        "%(bases)s): the system was installed anew, and its storage was kept."
     ),
     "joining.host_other": N_("This is node %(other)s, or a copy of its disk."),
     "joining.host_former": N_("This was node %(other)s until another host took its place."),
@@ -148,6 +148,8 @@ TEXTS: dict[str, Template] = {
     "joining.pool_move": N_("The path must be the same on all nodes: move the files and redefine the pool."),
     "joining.pool_inactive": N_("Pool %(pool)s is defined but not active."),
     "joining.pool_no_folder": N_("The folder of pool %(pool)s, %(path)s, does not exist or cannot be read."),
+    "joining.pool_unknown": N_("Pool %(pool)s at %(path)s: not known until libvirt answers."),
+    "joining.network_unknown": N_("Network %(network)s: not known until libvirt answers."),
     "joining.network": N_("Network %(network)s is active."),
     "joining.network_inactive": N_("Network %(network)s is not active: desktops would not start."),
     "joining.needed_by": N_("Needed by %(bases)s."),

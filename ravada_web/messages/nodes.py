@@ -30,6 +30,15 @@ TEXTS: dict[str, Template] = {
         "If %(node)s fails, %(missing_mib)s of memory is missing to make its desktops again on the others; for "
         "%(count)s nodes there is too little.",
     ),
+    # Another host in its place
+    "nodes.title_replace": N_("Join a new host in the place of %(node)s"),
+    "nodes.replace_master": N_("No other host can take the place of the master: the product runs there."),
+    "nodes.yet_another_host": N_("Yet another host answers at the address of %(node)s. Reload the page."),
+    "nodes.confirm_lost": N_("Confirm that the persistent desktops of this node are lost, or cancel."),
+    "nodes.replaced": N_(
+        "before: host key %(old)s, machine ID %(old_id)s; now: host key %(new)s, machine ID %(new_id)s"
+    ),
+    "nodes.replaced_with": N_("with the disks of its node %(node)s, which was installed anew"),
     "nodes.title_orphans": N_("Look for orphans on %(node)s"),
     "nodes.ignored": N_("%(name)s, an orphan there"),
     "nodes.title_export": N_("Export disks of %(name)s on %(node)s"),

@@ -51,6 +51,7 @@ TEXTS: dict[str, Template] = {
     "operations.kind_node_prove": N_("Test node"),
     "operations.kind_node_give_up": N_("Give up node"),
     "operations.kind_node_export": N_("Export disks"),
+    "operations.kind_node_replace": N_("Join new host in place of node"),
     "operations.kind_node_orphans": N_("Look for orphans"),
     "operations.kind_node_return": N_("Clean up returned node"),
     "operations.kind_fence_test": N_("Ask for power state"),

@@ -15,7 +15,8 @@ from ravada_web.models.types import Id, Moment, Name, Size, Word, Words
 class Cause(StrEnum):
     """Why a clone does not live where this stands: it was deleted, or made again on another node, while its node was
     away; it has moved to another node, or has not in the end; it was given up with its node; no row knows it any more
-    (an orphan); or it is being moved here, and lives where its row says until that is done."""
+    (an orphan); or it is being moved here, and lives where its row says until that is done. What is lost went with the
+    disks of a host whose place another one took: nothing stands there any more, and its owner is to be told."""
 
     DELETED = "deleted"
     MADE_AGAIN = "made_again"
@@ -23,6 +24,7 @@ class Cause(StrEnum):
     GIVEN_UP = "given_up"
     UNKNOWN = "unknown"
     ARRIVING = "arriving"
+    LOST = "lost"
 
 
 # Those that an administrator decides about, by hand.

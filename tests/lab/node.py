@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.files import make_host_key
+from tests.lab.files import FOLDERS, make_files, make_host_key
 
 FILLER = "var/lib/libvirt/images/filler"
 MIB = 1 << 20
@@ -262,6 +262,16 @@ class LabNode:
         if self.running:
             self.run(["sh", "-c", "kill -HUP 1"])
             until(self._ssh_answers, 10, f"sshd of {self.name} is back")
+
+    def install_anew(self) -> None:
+        """Have a system installed anew under its name and address, with nothing of what was on its disk; it starts."""
+        hosts = (self.folder / "etc/hosts").read_text()
+        self.kill()
+        for inside in FOLDERS:
+            shutil.rmtree(self.folder / inside, ignore_errors=True)
+        make_files(self.folder, self.name, {})
+        (self.folder / "etc/hosts").write_text(hosts)
+        self.start()
 
     def run(
         self, argv: Sequence[str], stdin: str | None = None, check: bool = True

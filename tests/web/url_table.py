@@ -121,6 +121,8 @@ TABLE: dict[str, str] = {
     "POST /nodes/{node_id}/left/{remains_id}/delete":     "sign in | 403 | 403 | 403 | 404",
     "GET /nodes/{node_id}/join/node":                     "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/join/node":                    "sign in | 403 | 403 | 403 | 409",
+    "GET /nodes/{node_id}/replace":                       "sign in | 403 | 403 | 403 | 409",
+    "POST /nodes/{node_id}/replace":                      "sign in | 403 | 403 | 403 | 409",
     "POST /nodes/{node_id}/rekey":                        "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/samples":                       "sign in | 403 | 403 | 200 | 200",
     "GET /nodes/{node_id}/remove":                        "sign in | 403 | 403 | 403 | 200",

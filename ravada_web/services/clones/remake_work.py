@@ -110,7 +110,7 @@ def _round(session: Session, row: Operation, result: Mapping[str, Any]) -> dict[
     lost = _in_order(session, node, _lost(session, node))
     decisions: list[int] = list(result.get("decisions", ()))
     waiting: list[Clone] = []
-    for (turn, base), alike in grouped(lost, lambda pair: (pair[0], pair[1].base)).items():
+    for (turn, base, _gone), alike in grouped(lost, lambda pair: (pair[0], pair[1].base, pair[1].lost)).items():
         clones = [clone for _turn, clone in alike]
         placed, decision_id = _place(session, node, base, clones, turn)
         decisions += [decision_id] if placed else []
@@ -151,7 +151,12 @@ def _in_use(clone: Clone) -> bool:
 def _place(session: Session, node: Node, base: Base, clones: Sequence[Clone], turn: int) -> tuple[int, int]:
     """Place as many of these clones as there is room for, the first ones; returns how many, and the decision's id."""
     version, start = base.current, turn != IDLE
-    allowed = select(AllowedNode.node_id).where(AllowedNode.base_id == base.id, AllowedNode.node_id != node.id)
+    allowed = select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)
+    if lost := clones[0].lost:  # the node itself may be the place: another host is it now
+        why = message("clones.made_again_anew", node=node.name)
+    else:
+        allowed = allowed.where(AllowedNode.node_id != node.id)
+        why = message("clones.made_again", node=node.name, died_at=node.observed_at)
     if version is None or session.scalar(allowed.limit(1)) is None:
         return 0, 0
     choice = placement_choice.choose(session, base, version, len(clones), start, allowed, again=True)
@@ -159,10 +164,10 @@ def _place(session: Session, node: Node, base: Base, clones: Sequence[Clone], tu
         return 0, 0
     if not choice.complete:
         choice = placement_choice.choose(session, base, version, choice.fits, start, allowed, again=True)
-    why = message("clones.made_again", node=node.name, died_at=node.observed_at)
     decision = placement_choice.record(session, base, None, choice, why)
     placed = list(zip(clones, choice.placed, strict=False))
-    remains.leave(session, [clone for clone, _to in placed], Cause.MADE_AGAIN)
+    if not lost:
+        remains.leave(session, [clone for clone, _to in placed], Cause.MADE_AGAIN)
     _move(session, node, placed, decision.id, start)
     queue_creation(session, None, base, [(clone.id, to) for clone, to in placed], awaited=turn == VIEWED, starts=True)
     return len(placed), decision.id
@@ -179,6 +184,7 @@ def _move(session: Session, node: Node, placed: Sequence[tuple[Clone, int]], dec
         clone.memory_mib, clone.decision_id = base.memory_mib, decision_id
         clone.state, clone.state_before, clone.reason, clone.start_after = CloneState.REQUESTED, "", NOTHING, start
         clone.started_at, clone.started_round, clone.display, clone.out_of_space = None, None, "", False
+        clone.lost = False
         clone.made_round = clone.changed_round = rounds[node_id]
     session.flush()
     if node.is_known_off:
@@ -217,9 +223,15 @@ def _settle(session: Session, row: Operation) -> None:
     row.message = message("clones.remade_so_far", done=done, count=count, waiting=waiting) if count else NOTHING
     if waiting or making:
         row.progress = 100 * done // count
-        if waiting and row.watched_until and has_come(row.watched_until, WAITS):
+        if waiting and row.watched_until and has_come(row.watched_until, WAITS) and not _any_lost(session, row):
             end(session, row, OperationState.FAILED, message("clones.no_room_for_long", count=waiting))
         return
     end(session, row, OperationState.DONE)
     if placed:
         events.record(session, None, "remake", row.node or row, message("clones.remade", count=placed))
+
+
+def _any_lost(session: Session, row: Operation) -> bool:
+    """Whether some wait whose disks are gone: no check would have them asked for anew."""
+    lost = select(Clone.id).where(Clone.node_id == row.node_id, Clone.lost)
+    return session.scalar(lost.limit(1)) is not None

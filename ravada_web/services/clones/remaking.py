@@ -36,7 +36,7 @@ PAUSE = timedelta(seconds=60)
 def lost_on(node_id: int) -> tuple[ColumnElement[bool], ...]:
     """Of clones, with their bases and nodes joined, and their operations if they have one: those of this node that are
     to be made again. What is being shut down or deleted is not."""
-    dead = Node.seen == Observed.DOWN
+    dead = or_(Node.seen == Observed.DOWN, Clone.lost)
     unmade = and_(Clone.state == CloneState.FAILED, Operation.kind.in_(kinds_on(CREATED_CLONES)))
     restarts = and_(Clone.state == CloneState.STOPPING, Operation.kind.in_(kinds_on(RESTARTED_CLONES)))
     coming = (CloneState.UNREACHABLE, CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING)
@@ -70,6 +70,19 @@ def request_where_lost(session: Session, node: Node) -> Operation | None:
             _tell(session, node)
         return None
     _tell(session, node)
+    return _request(session, node)
+
+
+def request_for_lost(session: Session, node: Node) -> None:
+    """Ask for the clones to be made again that were lost with the node's former host, unless that is under way."""
+    of_node = select(Operation.id).where(Operation.node_id == node.id, Operation.kind.in_(kinds_on(LOST_CLONES)))
+    under_way = session.scalar(of_node.where(Operation.state.not_in(OVER)).limit(1))
+    lost = session.scalar(select(Clone.id).where(Clone.node_id == node.id, Clone.lost).limit(1))
+    if lost is not None and under_way is None:
+        _request(session, node)
+
+
+def _request(session: Session, node: Node) -> Operation:
     title = message("clones.title_remake", node=node.name)
     return request(session, "clones_remake", title, actor=None, node=node)
 

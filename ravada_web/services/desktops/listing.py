@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from ravada_web.extensions import db
 from ravada_web.messages import Message, message
@@ -21,7 +22,8 @@ from ravada_web.services.transaction import transaction
 
 # With fewer desktops than these everything is seen at a glance, and nothing needs to be searched.
 SEARCHED_FROM = 12
-_UNREAD = select(Remains).where(Remains.cause == Cause.GIVEN_UP, ~Remains.dismissed).order_by(Remains.name)
+_TOLD = (Cause.GIVEN_UP, Cause.LOST)
+_UNREAD = select(Remains).where(Remains.cause.in_(_TOLD), ~Remains.dismissed).order_by(Remains.name)
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,18 @@ def front_page(viewer: User, search: str = "", number: int = 1) -> FrontPage:
 
 def _given_up(viewer: User) -> list[Message]:
     """What became of desktops of the viewer's that were given up with their nodes, until they have read it."""
-    return [
-        message("desktops.given_up", name=row.name, base=row.base_name, given_up_at=row.left_at)
-        for row in db.session.scalars(_UNREAD.where(Remains.owner_id == viewer.id))
-    ]
+    return [_became_of(row) for row in db.session.scalars(_UNREAD.where(Remains.owner_id == viewer.id))]
+
+
+def _became_of(row: Remains) -> Message:
+    figures: dict[str, str | datetime] = {"name": row.name, "base": row.base_name, "given_up_at": row.left_at}
+    return message(f"desktops.{Cause(row.cause)}", **figures)
 
 
 def dismiss_given_up(viewer: User) -> None:
     """Say no longer what became of the viewer's desktops that were given up."""
     with transaction() as session:
+        session.execute(delete(Remains).where(Remains.owner_id == viewer.id, Remains.cause == Cause.LOST))
         session.execute(update(Remains).where(Remains.owner_id == viewer.id).values(dismissed=True))
 
 

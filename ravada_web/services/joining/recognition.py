@@ -22,7 +22,7 @@ class Who(StrEnum):
 
 # What may be joined as a new host in the node's place, and what a person may say is the node all the same.
 MAY_TAKE_PLACE = (Who.ANEW, Who.EMPTIED, Who.KEPT)
-MAY_BE_NODE = (Who.ANEW, Who.EMPTIED, Who.KEPT)
+MAY_BE_NODE = (Who.EMPTIED, Who.KEPT)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ DISK_BYTES = 16 << 20
 
 
 def request_verification(actor: User, node: Node) -> Operation:
-    """Request the test; a new node is enabled when it passes. Raises Conflict where it cannot be run."""
+    """Request the test; a new node is enabled when it passes, or is what the node was
+    whose place it took. Raises Conflict where it cannot be run."""
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:
@@ -148,5 +149,6 @@ def _passed(handle: Handle) -> None:
         node.observed, node.reason = Observed.UP, NOTHING
         events.record(session, actor, "prove", node)
         if node.service_state == ServiceState.NEW:
-            node.service_state = ServiceState.ENABLED
-            events.record(session, actor, "enable", node)
+            node.service_state, node.serves_as = node.serves_as or ServiceState.ENABLED, ""
+            if node.service_state == ServiceState.ENABLED:
+                events.record(session, actor, "enable", node)

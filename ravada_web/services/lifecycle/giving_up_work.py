@@ -5,9 +5,10 @@ from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.messages import message
-from ravada_web.models import AllowedNode, Base, BaseVersion, Cause, Clone, Node, Replica, ReplicaState
+from ravada_web.models import AllowedNode, Base, BaseVersion, Cause, Clone, Node, Replica
 from ravada_web.services.audit import events
 from ravada_web.services.clones import remains
+from ravada_web.services.lifecycle import originals
 from ravada_web.services.lifecycle.giving_up import GIVE_UP
 from ravada_web.services.operations.execution import Handle
 
@@ -20,7 +21,8 @@ def give_up(handle: Handle) -> None:
     while _end_some(handle, or_(all_volatile, all_persistent)):
         handle.check()
     with handle.writing() as session:
-        _move_originals(session, handle.node_id)
+        node = session.get_one(Node, handle.node_id)
+        originals.move(session, node.id, message("nodes.given_up_with", node=node.name))
         _drop_copies(session, handle.node_id)
 
 
@@ -34,25 +36,6 @@ def _end_some(handle: Handle, which: ColumnElement[bool]) -> int:
         remains.leave(session, batch, Cause.GIVEN_UP)
         session.execute(delete(Clone).where(Clone.id.in_([clone.id for clone in batch])))
         return len(batch)
-
-
-def _move_originals(session: Session, node_id: int | None) -> None:
-    """A base whose original is there has it, from now on, where a whole copy of its newest version is."""
-    for base in session.scalars(select(Base).where(Base.node_id == node_id)):
-        ready = (
-            select(Replica.node_id)
-            .join(BaseVersion)
-            .where(BaseVersion.base_id == base.id, Replica.state == ReplicaState.READY, Replica.node_id != node_id)
-            .order_by(BaseVersion.number.desc(), Replica.node_id)
-        )
-        if (elsewhere := session.scalar(ready.limit(1))) is not None:
-            base.node_id = elsewhere
-            events.record(session, None, "edit", base, message("nodes.given_up_with", node=_name(session, node_id)))
-    session.flush()
-
-
-def _name(session: Session, node_id: int | None) -> str:
-    return session.get_one(Node, node_id).name
 
 
 def _drop_copies(session: Session, node_id: int | None) -> None:

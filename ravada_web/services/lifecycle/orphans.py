@@ -36,6 +36,8 @@ from ravada_web.services.transaction import hold_lock, transaction
 # Machines first: there is most to decide about them.
 _BY_KIND = case({kind: number for number, kind in enumerate(RemainsKind)}, value=Remains.kind)
 _IGNORED = (Remains.cause == Cause.UNKNOWN) & Remains.dismissed
+# Of what is lost nothing is there; its owner is to be told.
+_THERE = ~_IGNORED & (Remains.cause != Cause.LOST)
 
 
 def page(
@@ -43,7 +45,7 @@ def page(
 ) -> Page[Remains]:
     """A page of what is left on the node, or of the orphans that are ignored, for those who may change nodes; nothing
     for others."""
-    query = select(Remains).where(Remains.node_id == node.id, _IGNORED if ignored else ~_IGNORED)
+    query = select(Remains).where(Remains.node_id == node.id, _IGNORED if ignored else _THERE)
     if not rights.can(viewer, "nodes.change"):
         query = query.where(false())
     return paginate(query.order_by(_BY_KIND, Remains.name, Remains.id), number, per_page)

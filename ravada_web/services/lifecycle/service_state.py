@@ -39,7 +39,7 @@ def set_service_state(
         row = _kept_node(session, node)
         if state == ServiceState.ENABLED:
             _require_enablable(row, unverified)
-        row.service_state = state
+        row.service_state, row.serves_as = state, ""
         row.end_maintenance()
         if state == ServiceState.ENABLED:
             events.record(session, actor, "enable" if row.proved_at else "enable_unproved", row)

@@ -203,9 +203,10 @@ def _store_clone_states(
         clone_actions.delete_volatile(session, node, ids)
 
 
+# What is lost stands on no node that could be checked.
 _CLONES = select(
     Clone.id, Clone.uuid, Clone.state, Clone.state_before, Clone.changed_round, Clone.out_of_space, Clone.node_id
-)
+).where(~Clone.lost)
 _VANISHED = DomainState("", CloneState.FAILED, message("clones.vanished"))
 
 

@@ -41,6 +41,9 @@ KINDS: dict[str, Kind] = {
     "node_give_up": Kind(
         message("operations.kind_node_give_up"), "setup", "jobs.nodes.give_up", 1800, subjects.NO_ROWS
     ),
+    "node_replace": Kind(
+        message("operations.kind_node_replace"), "setup", "jobs.nodes.replace", 1800, subjects.JOINING_NODE
+    ),
     "node_orphans": Kind(
         message("operations.kind_node_orphans"), "setup", "jobs.nodes.look_for_orphans", 120, subjects.NO_ROWS
     ),

@@ -91,6 +91,7 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
         )
         .join(Node, Node.id == Clone.node_id)
         .join(Base, Base.id == Clone.base_id)
+        .where(~Clone.lost)
         .group_by(Clone.node_id)
     )
     if node_ids is not None:

@@ -64,6 +64,7 @@ ACTIONS = {
     "refused": _l("was denied"),
     "remove": _l("removed"),
     "remove_member": _l("removed member"),
+    "replace": _l("joined a new host in the place of"),
     "returned": _l("returned:"),
     "restart": _l("restarted"),
     "recovery_code": _l("used a recovery code"),

@@ -16,16 +16,16 @@ from ravada_web.web.htmx import done, show
 
 blueprint = Blueprint("giving_up", __name__, url_prefix="/nodes")
 
-_GIVE_UP = SelectChoice(giving_up.GIVE_UP, _l("Give up"))
-_REMAKE = SelectChoice(giving_up.WAIT, _l("Make again on other nodes"))
+GIVE_UP = SelectChoice(giving_up.GIVE_UP, _l("Give up"))
+REMAKE = SelectChoice(giving_up.WAIT, _l("Make again on other nodes"))
 _KEEP = SelectChoice(giving_up.WAIT, _l("Keep, unreachable"))
 
 
 class GiveUpForm(Form):
     """What becomes of each kind of desktop, and the node's name, typed."""
 
-    volatile = RadioField(_l("Volatile desktops"), choices=[_REMAKE, _GIVE_UP], default=giving_up.WAIT)
-    persistent = RadioField(_l("Persistent desktops"), choices=[_KEEP, _GIVE_UP], default=giving_up.WAIT)
+    volatile = RadioField(_l("Volatile desktops"), choices=[REMAKE, GIVE_UP], default=giving_up.WAIT)
+    persistent = RadioField(_l("Persistent desktops"), choices=[_KEEP, GIVE_UP], default=giving_up.WAIT)
     typed = StringField(_l("Type the node’s name to confirm"))
 
 

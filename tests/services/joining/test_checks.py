@@ -345,3 +345,29 @@ def test_on_this_very_host_no_remedy_is_run_by_the_product() -> None:
     there, here = findings(lacking), findings(replace(lacking, local=True))
     assert any(each.remedy and each.applied for each in there)
     assert any(each.remedy for each in here) and not any(each.applied for each in here)
+
+
+def test_a_host_without_libvirt_is_told_of_its_pool_and_network_and_one_fix_brings_all() -> None:
+    bare = without(LibvirtDaemon(systemd=True))
+    found = [libvirt.libvirt(bare), *libvirt.pools(bare), *libvirt.networks(bare)]
+    assert [(line.code, line.state, line.applied) for line in found] == [
+        ("libvirt", "fail", True),
+        ("pool:default", "fail", True),
+        ("network:default", "fail", True),
+    ]
+    assert all(line.remedy for line in found), "in this order they are run"
+    assert not libvirt.needs(bare), "what it will offer is not known"
+
+
+@pytest.mark.parametrize("daemon", [LibvirtDaemon(LIBVIRTD, systemd=True), WELL])
+def test_of_a_libvirt_that_does_not_answer_it_is_said_that_pool_and_network_are_not_known(
+    daemon: LibvirtDaemon,
+) -> None:
+    silent = without(daemon)
+    found = [*libvirt.pools(silent), *libvirt.networks(silent)]
+    kinds = [(line.code, line.state, line.text.kind) for line in found]
+    assert kinds == [
+        ("pool:default", "warn", "joining.pool_unknown"),
+        ("network:default", "warn", "joining.network_unknown"),
+    ]
+    assert not any(line.remedy for line in found)

@@ -54,7 +54,7 @@ def test_hosts_that_join_and_images_that_are_read_keep_no_launch_waiting() -> No
 
 
 def test_a_node_is_worked_on_by_one_operation_of_its_joining() -> None:
-    assert kinds_on(JOINING_NODE) == ("node_inspect", "node_key", "node_mend", "node_prove")
+    assert kinds_on(JOINING_NODE) == ("node_inspect", "node_key", "node_mend", "node_prove", "node_replace")
 
 
 def _asked_for(module: ast.Module) -> Iterator[str]:

@@ -86,9 +86,10 @@ def forward(user: str, source: str) -> str:
 
 
 def make_pool(name: str, path: str) -> str:
-    """Define a folder as a storage pool and start it, now and after each boot."""
+    """Define a folder as a storage pool, where none of that name is defined, and start it, now and after each boot."""
     pool, folder = shlex.quote(name), shlex.quote(path)
-    return f"virsh pool-define-as {pool} dir --target {folder} && virsh pool-build {pool} && {{ {start_pool(name)}; }}"
+    define = f"{{ virsh pool-info {pool} >/dev/null 2>&1 || virsh pool-define-as {pool} dir --target {folder}; }}"
+    return f"{define} && virsh pool-build {pool} && {{ {start_pool(name)}; }}"
 
 
 def move_pool(name: str, path: str) -> str:

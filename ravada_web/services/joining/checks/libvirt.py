@@ -62,11 +62,15 @@ def _not_listening(daemon: LibvirtDaemon) -> Message:
 
 
 def pools(seen: Seen) -> list[Finding]:
-    """The master's pools are there too, with the same folders, and active; and what is free in them."""
-    if seen.facts is None:
-        return []
-    own = {pool.name: pool for pool in seen.facts.pools}
+    """The master's pools are there too, with the same folders, and active; and what is free in them. A host without
+    libvirt has none; of a libvirt that does not answer, none is known."""
     needed = dict(seen.needs.pools) or {"default": "/var/lib/libvirt/images"}
+    if seen.facts is None and seen.survey.libvirt.installed:
+        return [
+            Finding(f"pool:{name}", "warn", message("joining.pool_unknown", pool=name, path=path))
+            for name, path in sorted(needed.items())
+        ]
+    own = {pool.name: pool for pool in (seen.facts.pools if seen.facts else ())}
     return [_pool(seen, own.get(name), name, path) for name, path in sorted(needed.items())]
 
 
@@ -96,12 +100,16 @@ def _room(seen: Seen, code: str, name: str, path: str) -> Finding:
 
 
 def networks(seen: Seen) -> list[Finding]:
-    """The networks that clones are plugged to are active."""
-    if seen.facts is None:
-        return []
+    """The networks that clones are plugged to are active; none is known of a libvirt that does not answer."""
     named = {need.value: bases for need, bases in seen.needs.of_bases.items() if need.kind == "network"}
     needed = named or {"default": []}
-    return [_network(name, bases, name in seen.facts.networks) for name, bases in sorted(needed.items())]
+    if seen.facts is None and seen.survey.libvirt.installed:
+        return [
+            Finding(f"network:{name}", "warn", message("joining.network_unknown", network=name))
+            for name in sorted(needed)
+        ]
+    active = seen.facts.networks if seen.facts else ()
+    return [_network(name, bases, name in active) for name, bases in sorted(needed.items())]
 
 
 def _network(name: str, bases: Sequence[str], active: bool) -> Finding:

@@ -7,7 +7,8 @@ from ravada_web.services.joining.checks.findings import Finding, Seen
 
 
 def findings(seen: Seen) -> list[Finding]:
-    """What every check found; those that libvirt's silence leaves without an answer are left out. On this very host no
+    """What every check found; what only libvirt can say of a host is left out where it does not answer, but for what is
+    needed there. On this very host no
     remedy is run by the product: it is for a person to read."""
     found = [
         host.ssh(seen),
