@@ -10,7 +10,7 @@ from ravada_web.services.lifecycle import (
     orphan_work,
     replacing_work,
 )
-from ravada_web.services.monitoring import probe
+from ravada_web.services.monitoring import cluster_alert, probe
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.operations.execution import run
 from ravada_web.services.placements import reserve
@@ -119,5 +119,6 @@ def look(*node_ids: int) -> None:
 
 
 def count_reserve() -> None:
-    """Count whether the cluster survives the loss of one node."""
+    """Count whether the cluster survives the loss of one node, and alert where it should."""
     reserve.count()
+    cluster_alert.update()

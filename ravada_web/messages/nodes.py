@@ -19,6 +19,7 @@ TEXTS: dict[str, Template] = {
     "nodes.title_give_up": N_("Give up %(node)s"),
     "nodes.given_up_already": N_("%(node)s was given up. Take it back on its page if it is there again."),
     "nodes.not_given_up": N_("%(node)s was not given up."),
+    "nodes.give_up_under_way": N_("%(node)s is being given up. Wait for that to end, then take it back."),
     "nodes.give_up_answers": N_("%(node)s is up. Disable it and delete its desktops instead."),
     "nodes.give_up_master": N_("The master cannot be given up: the product runs there."),
     "nodes.given_up_by": N_("by %(name)s: it will not come back"),

@@ -1,4 +1,4 @@
-"""Alerts: what is wrong now with a node or a pool, and what the administrators were notified of."""
+"""Alerts: what is wrong now with a node, a pool or the cluster, and what the administrators were notified of."""
 
 from sqlalchemy import JSON, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -9,14 +9,15 @@ from ravada_web.models.types import Id, Moment, Word, Words
 
 
 class Alert(db.Model):
-    """The trouble of one node (`pool_id` None) or of one of its pools, kept after its end for those who were notified.
+    """The trouble of one node (`pool_id` None), of one of its pools, or of the cluster (`node_id` None), kept after its
+    end for those who were notified.
 
     `state` is what it is in now ("" once all is well), since `since`.
     """
 
     __tablename__ = "alerts"
     id: Mapped[Id]
-    node_id: Mapped[int] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
+    node_id: Mapped[int | None] = mapped_column(ForeignKey("nodes.id", ondelete="CASCADE"), index=True)
     pool_id: Mapped[int | None] = mapped_column(ForeignKey("pools.id", ondelete="CASCADE"), unique=True)
     state: Mapped[Word] = mapped_column(default="", index=True)
     text: Mapped[Words]
@@ -26,5 +27,5 @@ class Alert(db.Model):
     told: Mapped[dict[str, tuple[str, int]]] = mapped_column(JSON, default=dict)
     # Some channel may not know the state yet.
     untold: Mapped[bool] = mapped_column(default=True, index=True)
-    node: Mapped[Node] = relationship()
+    node: Mapped[Node | None] = relationship()
     pool: Mapped[Pool | None] = relationship()

@@ -4,14 +4,17 @@ An agent is a program that takes lines of `name=value` on its standard input and
 gets no argument and no environment, and is given up after a time of ours: some wait longer than their own limits.
 """
 
+import json
 import os
 import re
 import subprocess
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote, quote_plus
 from xml.etree.ElementTree import Element
 
 from ravada_web.errors import Conflict
@@ -28,6 +31,7 @@ NOT_POWER = {"fence_ack_manual", "fence_crosslink", "fence_evacuate", "fence_heu
 NAME = re.compile(r"fence_[a-z0-9_]{1,50}")
 OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MOST_OUTPUT, MOST_OPTIONS, LONGEST = 1 << 18, 200, 400
+LIMIT, GRACE_SECONDS = "/usr/bin/timeout", 5.0
 DESCRIBE_SECONDS, STATUS_SECONDS, OFF_SECONDS = 5.0, 30.0, 75.0
 
 # Who may set a node's options is not root on this server: none that run a program, read or write a file of its, or say
@@ -144,13 +148,16 @@ def _run(name: str, options: Mapping[str, str], seconds: float) -> tuple[int, by
     Raises FenceFailed where it is not here, is too slow or says too much.
     """
     entered = "".join(f"{key}={value}\n" for key, value in options.items()).encode()
-    secrets = [value.encode() for key, value in options.items() if value and _SECRET.search(key)]
+    secrets = [value for key, value in options.items() if value and _SECRET.search(key)]
     kept = Kept(MOST_OUTPUT)
     pipe = subprocess.PIPE
+    path = FOLDER / name
+    if not os.access(path, os.X_OK):
+        raise FenceFailed(message("fencing.not_installed", agent=name))
+    # Should this process be killed, nobody is left to end an agent that hangs.
+    limited: list[str | Path] = [LIMIT, "--kill-after=5", f"{seconds + GRACE_SECONDS}", path]
     try:
-        process = subprocess.Popen(
-            [FOLDER / name], stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env={}, process_group=0
-        )
+        process = subprocess.Popen(limited, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env={}, process_group=0)
     except OSError as error:
         raise FenceFailed(message("fencing.not_installed", agent=name)) from error
     with process:
@@ -163,6 +170,13 @@ def _run(name: str, options: Mapping[str, str], seconds: float) -> tuple[int, by
         finally:
             kill(process)
     said = errors.strip() or kept.whole
-    for secret in secrets:
+    for secret in sorted({form for value in secrets for form in _forms(value)}, key=len, reverse=True):
         said = said.replace(secret, b"***")
     return process.returncode, kept.whole, printable(said)
+
+
+def _forms(secret: str) -> set[bytes]:
+    """A secret as it may be said: as it is, in a URL, in Python's or JSON's quotes, and by base64."""
+    in_urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    forms = {secret, *in_urls, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+    return {form.encode() for form in forms} | {b64encode(secret.encode()).rstrip(b"=")}

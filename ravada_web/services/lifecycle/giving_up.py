@@ -19,6 +19,7 @@ from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
+KIND = "node_give_up"
 # What may be done with a group of desktops: they wait, volatile ones until they are made again on another node, or are
 # given up with their node.
 WAIT, GIVE_UP = "wait", "give_up"
@@ -78,7 +79,13 @@ def give_up(actor: User, node: Node, typed: str, *, volatile: str, persistent: s
         events.record(session, actor, "give_up_node", row, message("nodes.given_up_by", name=actor.name))
         operation_requests.stop_on(session, actor, row, _SPARED)
         title = message("nodes.title_give_up", node=row.name)
-        return operation_requests.request(session, "node_give_up", title, actor=actor, node=row, params=chosen)
+        return operation_requests.request(session, KIND, title, actor=actor, node=row, params=chosen)
+
+
+def require_given_up(node: Node) -> None:
+    """Raise Conflict for a node that was not given up, or was taken back."""
+    if not node.is_given_up:
+        raise Conflict(message("nodes.not_given_up", node=node.name))
 
 
 def _require_gone(node: Node) -> None:
@@ -92,11 +99,13 @@ def _require_gone(node: Node) -> None:
 
 def take_back(actor: User, node: Node) -> None:
     """Have a node that was given up be a node again, disabled until somebody enables it; what must not live there is
-    removed once it answers. Raises Conflict for one that was not given up."""
+    removed once it answers. Raises Conflict for one that was not given up, or is being given up still."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
         row = held(session, node.id)
-        if not row.is_given_up:
-            raise Conflict(message("nodes.not_given_up", node=row.name))
+        require_given_up(row)
+        open_now = (Operation.node_id == row.id, Operation.kind == KIND, Operation.state.not_in(OVER))
+        if session.scalar(select(Operation.id).where(*open_now).limit(1)) is not None:
+            raise Conflict(message("nodes.give_up_under_way", node=row.name))
         row.service_state = ServiceState.DISABLED
         events.record(session, actor, "take_back", row)

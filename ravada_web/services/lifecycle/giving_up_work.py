@@ -8,8 +8,9 @@ from ravada_web.messages import message
 from ravada_web.models import AllowedNode, Base, BaseVersion, Cause, Clone, Node, Replica
 from ravada_web.services.audit import events
 from ravada_web.services.clones import remains
-from ravada_web.services.lifecycle import originals
+from ravada_web.services.lifecycle import giving_up, originals
 from ravada_web.services.lifecycle.giving_up import GIVE_UP
+from ravada_web.services.lifecycle.held import held
 from ravada_web.services.operations.execution import Handle
 
 
@@ -21,7 +22,7 @@ def give_up(handle: Handle) -> None:
     while _end_some(handle, or_(all_volatile, all_persistent)):
         handle.check()
     with handle.writing() as session:
-        node = session.get_one(Node, handle.node_id)
+        node = _still_given_up(session, handle)
         originals.move(session, node.id, message("nodes.given_up_with", node=node.name))
         _drop_copies(session, handle.node_id)
 
@@ -29,6 +30,7 @@ def give_up(handle: Handle) -> None:
 def _end_some(handle: Handle, which: ColumnElement[bool]) -> int:
     """End a batch of these desktops of the node; returns how many."""
     with handle.writing(lock="placement") as session:
+        _still_given_up(session, handle)
         query = select(Clone).join(Clone.base).where(Clone.node_id == handle.node_id, which)
         batch = session.scalars(query.order_by(Clone.id).limit(settings().clone_batch).with_for_update(of=Clone)).all()
         for clone in batch:
@@ -36,6 +38,14 @@ def _end_some(handle: Handle, which: ColumnElement[bool]) -> int:
         remains.leave(session, batch, Cause.GIVEN_UP)
         session.execute(delete(Clone).where(Clone.id.in_([clone.id for clone in batch])))
         return len(batch)
+
+
+def _still_given_up(session: Session, handle: Handle) -> Node:
+    """The node, held. What is tried again after it was taken back ends nothing there: raises Conflict."""
+    assert handle.node_id is not None, "an operation of a node"
+    node = held(session, handle.node_id)
+    giving_up.require_given_up(node)
+    return node
 
 
 def _drop_copies(session: Session, node_id: int | None) -> None:

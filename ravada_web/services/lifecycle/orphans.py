@@ -61,11 +61,16 @@ def count_ignored(viewer: User, node: Node) -> int:
 def get(viewer: User, node: Node, remains_id: int) -> Remains:
     """One of them, if it is to be decided about. Raises NotFound, and NotAllowed."""
     rights.require(viewer, "nodes.change")
-    return _held(db.session(), node, remains_id)
+    return _to_decide(db.session.get(Remains, remains_id), node)
 
 
 def _held(session: Session, node: Node, remains_id: int) -> Remains:
-    row = session.get(Remains, remains_id, populate_existing=True)
+    """The same, held until the transaction's end: another administrator may decide about it at the same time."""
+    query = select(Remains).where(Remains.id == remains_id).with_for_update(key_share=True)
+    return _to_decide(session.scalar(query.execution_options(populate_existing=True)), node)
+
+
+def _to_decide(row: Remains | None, node: Node) -> Remains:
     if row is None or row.node_id != node.id or row.cause not in UNDECIDED:
         raise NotFound(message("nodes.no_such_remains"))
     return row

@@ -15,7 +15,7 @@ from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.storage import pools as storage_pools
 
 # The worse, the higher; what is not named is well.
-RANK = {"degraded": 1, "warning": 1, "unknown": 1, "down": 2, "critical": 2, "quarantined": 3}
+RANK = {"degraded": 1, "warning": 1, "short": 1, "unknown": 1, "down": 2, "critical": 2, "quarantined": 3}
 # Nodes out of service raise no alerts.
 QUIET = (ServiceState.NEW, ServiceState.DISABLED, ServiceState.MAINTENANCE, ServiceState.GIVEN_UP)
 
@@ -53,14 +53,16 @@ def tell_unwritable(node_id: int, why: Message) -> None:
         node = session.get(Node, node_id, with_for_update={"key_share": True})
         if node is not None and not is_quiet(node):
             own = select(Alert).where(Alert.node_id == node_id, Alert.pool_id.is_(None)).with_for_update()
-            known: dict[tuple[int, int | None], Alert] = {}
+            known: dict[Place, Alert] = {}
             known.update(((node_id, None), alert) for alert in session.scalars(own))
             _update(session, known, node, None, ("unknown", message("nodes.unstorable", why=why)), now())
 
     write_lot([node_id], tell, lambda _node_id, _why: None)  # what is wrong is in the log
 
 
+# The state and why; and the ids of the node and the pool, where it is of one.
 Trouble = tuple[str, Message]
+Place = tuple[int | None, int | None]
 
 
 def _trouble(node: Node) -> Trouble:
@@ -86,17 +88,23 @@ def _pool_trouble(node: Node, pool: Pool) -> Trouble:
 
 def _update(
     session: Session,
-    known: dict[tuple[int, int | None], Alert],
+    known: dict[Place, Alert],
     node: Node,
     pool: Pool | None,
     trouble: Trouble,
     moment: datetime,
 ) -> None:
+    place = (node.id, pool.id if pool else None)
+    change(session, known.get(place), place, trouble, moment)
+
+
+def change(session: Session, alert: Alert | None, place: Place, trouble: Trouble, moment: datetime) -> None:
+    """Begin the alert of a place, which is there if there ever was one, change it or end it."""
     state, text = trouble
-    alert = known.get((node.id, pool.id if pool else None))
     if alert is None:
         if state:
-            session.add(Alert(node_id=node.id, pool_id=pool.id if pool else None, state=state, text=text, since=moment))
+            node_id, pool_id = place
+            session.add(Alert(node_id=node_id, pool_id=pool_id, state=state, text=text, since=moment))
         return
     if alert.state != state:
         alert.state, alert.since, alert.untold, alert.changes = state, moment, True, alert.changes + 1
@@ -105,21 +113,24 @@ def _update(
 
 @dataclass(frozen=True)
 class Summary:
-    """What is wrong now, for one line: names of nodes by state, and how many pools are in trouble."""
+    """What is wrong now, for one line: names of nodes by state, how many pools are in trouble, and what of the
+    cluster, if anything."""
 
     nodes: dict[str, list[str]]
     pools: int
+    cluster: Message = NOTHING
 
     @property
     def worst(self) -> int:
         """The highest rank, 0 where all is well."""
-        return max([RANK[state] for state in self.nodes] + ([1] if self.pools else []), default=0)
+        return max([RANK[state] for state in self.nodes] + ([1] if self.pools or self.cluster else []), default=0)
 
 
 def current(viewer: User) -> Sequence[Alert]:
-    """The alerts that hold now, of the nodes that the viewer may know of, the worst first."""
+    """The alerts that hold now, of the nodes that the viewer may know of, the worst first; and of the cluster, for who
+    may know of all nodes."""
     rights.require(viewer, "nodes.see")
-    query = select(Alert).join(Alert.node).options(contains_eager(Alert.node)).where(Alert.state != "")
+    query = select(Alert).outerjoin(Alert.node).options(contains_eager(Alert.node)).where(Alert.state != "")
     alerts = db.session.scalars(query.where(scopes.nodes(viewer))).unique().all()
     return sorted(alerts, key=lambda alert: (-RANK.get(alert.state, 0), alert.since))
 
@@ -127,18 +138,20 @@ def current(viewer: User) -> Sequence[Alert]:
 def ended(viewer: User, limit: int = 20) -> Sequence[Alert]:
     """The alerts that were over last, newest first."""
     rights.require(viewer, "nodes.see")
-    query = select(Alert).join(Alert.node).options(contains_eager(Alert.node)).where(Alert.state == "")
+    query = select(Alert).outerjoin(Alert.node).options(contains_eager(Alert.node)).where(Alert.state == "")
     return db.session.scalars(query.where(scopes.nodes(viewer)).order_by(Alert.since.desc()).limit(limit)).all()
 
 
 def summary(viewer: User) -> Summary:
     """What the top of every page says to those who may see nodes: one query."""
-    query = select(Alert.state, Alert.pool_id, Node.name).join(Node, Node.id == Alert.node_id)
+    query = select(Alert.state, Alert.pool_id, Node.name, Alert.text).outerjoin(Node, Node.id == Alert.node_id)
     nodes: dict[str, list[str]] = {}
-    pools = 0
-    for state, pool_id, name in db.session.execute(query.where(Alert.state != "", scopes.nodes(viewer))):
-        if pool_id is None:
+    pools, cluster = 0, NOTHING
+    for state, pool_id, name, text in db.session.execute(query.where(Alert.state != "", scopes.nodes(viewer))):
+        if name is None:
+            cluster = text
+        elif pool_id is None:
             nodes.setdefault(state, []).append(name)
         else:
             pools += 1
-    return Summary({state: nodes[state] for state in sorted(nodes, key=lambda state: -RANK[state])}, pools)
+    return Summary({state: nodes[state] for state in sorted(nodes, key=lambda state: -RANK[state])}, pools, cluster)

@@ -48,12 +48,7 @@ GATHER_SECONDS, GATHER_MOST_SECONDS = 3.0, 10.0
 MANY = 3
 # One worker at a time sends to a channel; longer than the job may take.
 TELLING_SECONDS = 120
-UNTOLD = (
-    select(Alert)
-    .where(Alert.untold)
-    .options(joinedload(Alert.node, innerjoin=True), joinedload(Alert.pool))
-    .order_by(Alert.id)
-)
+UNTOLD = select(Alert).where(Alert.untold).options(joinedload(Alert.node), joinedload(Alert.pool)).order_by(Alert.id)
 UNKNOWN = ("", 0)
 
 
@@ -232,9 +227,11 @@ def _forget(alert: Alert, _reason: Message) -> None:
 
 
 def _news(alert: Alert, before: tuple[str, int]) -> News:
-    place = message("alerts.node", node=alert.node.name)
-    if alert.pool is not None:
-        place = message("alerts.pool", pool=alert.pool.name, node=alert.node.name)
+    node, place = alert.node, message("alerts.cluster")
+    if node is not None:
+        place = message("alerts.node", node=node.name)
+        if alert.pool is not None:
+            place = message("alerts.pool", pool=alert.pool.name, node=node.name)
     subject = message("alerts.subject", place=place, state=_state(alert.state))
     if alert.state:
         line = message("alerts.began", place=place, state=_state(alert.state), since_at=alert.since, why=alert.text)
@@ -242,11 +239,11 @@ def _news(alert: Alert, before: tuple[str, int]) -> News:
         line = message("alerts.recovered", place=place, since_at=alert.since, before=_state(before[0]))
     if (changes := alert.changes - before[1]) > 1:
         line = sentences(line, message("alerts.flapped", count=changes))
-    node = alert.node
-    together = alert.pool is None and changes <= 1 and (not before[0] or not alert.state)
-    group = (alert.state, node.away, before[0]) if together else ()
+    together = node is not None and alert.pool is None and changes <= 1 and (not before[0] or not alert.state)
+    name, away, what_now = (node.name, node.away, node.what_now) if node is not None else ("", "", NOTHING)
+    group = (alert.state, away, before[0]) if together else ()
     now = (alert.state, alert.changes)
-    return News(alert.id, alert.since, group, node.name, node.what_now, before, now, subject, line)
+    return News(alert.id, alert.since, group, name, what_now, before, now, subject, line)
 
 
 def _lines(lot: Sequence[News]) -> list[Message]:

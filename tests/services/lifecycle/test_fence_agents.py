@@ -1,9 +1,12 @@
 """Fence agents: fence_dummy and fence_redfish for real, the latter against a small device; and small ones of our own
 for what real ones do on a bad day."""
 
+import json
 import os
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -129,6 +132,16 @@ def test_what_is_said_is_bounded_and_has_no_secret(
     with pytest.raises(FenceFailed) as caught:
         fence_agents.ask(agent("while :; do echo Status: OFF; done"), {})
     assert caught.value.message.kind == "fencing.too_much"
+
+
+@pytest.mark.parametrize("form", [str, quote, repr, json.dumps, lambda word: b64encode(word.encode()).decode()])
+def test_a_secret_is_not_shown_in_other_letters_either(agent: Callable[[str], str], form: Callable[[str], str]) -> None:
+    secret = "hun'ter é2/%\\"
+    script = f"cat > /dev/null; cat <<'END' >&2\nlogin with {form(secret)} failed\nEND\nexit 1"
+    with pytest.raises(FenceFailed) as caught:
+        fence_agents.ask(agent(script), {"snmp_auth_passwd": secret})
+    assert "login with" in str(caught.value) and "failed" in str(caught.value)
+    assert not {"hun", "aHVu"} & {str(caught.value)[place : place + size] for size in (3, 4) for place in range(400)}
 
 
 def test_an_agent_that_waits_for_ever_is_ended_with_all_that_it_started(

@@ -1,5 +1,8 @@
 """Fencing a node: what is kept of its agent, and when it is known to be off."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,15 +10,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from ravada_web.config import Settings
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed
 from ravada_web.extensions import db
 from ravada_web.models import Away, Event, Fence, Node, Operation, OperationState, User
 from ravada_web.services.lifecycle import fence_agents, fencing, removal
+from ravada_web.services.operations.execution import run
+from ravada_web.services.operations.processes import process_start
 from ravada_web.services.operations.requests import retry
+from ravada_web.services.operations.sweep import hand_back
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_nodes
 from tests.support.redfish import Machine, redfish
+from tests.support.servers import wait_until
 
 pytestmark = pytest.mark.skipif(
     not (fence_agents.FOLDER / "fence_redfish").exists(), reason="no fence agents (apt install fence-agents)"
@@ -191,3 +199,63 @@ def test_it_goes_with_its_node(people: People, node: Node, device: Machine) -> N
     set_up(people.administrator, node, device)
     removal.remove(people.administrator, node)
     assert db.session.scalars(select(Fence)).all() == []
+
+
+SCRIPT = """#!/bin/sh
+cat >> {folder}/entered
+case $(tail -n 1 {folder}/entered) in
+action=metadata) cat {folder}/metadata;;
+action=off) test -e {folder}/again || {{ echo $$ > {folder}/pid; touch {folder}/again; sleep 600; }};;
+*) echo password=hunter2-hunter2 >&2; echo Status: OFF; exit 2;;
+esac
+"""
+METADATA = """<resource-agent>
+<parameters><parameter name="password"><content type="string"/></parameter></parameters>
+<actions><action name="on"/><action name="off"/><action name="status"/><action name="reboot"/></actions>
+</resource-agent>
+"""
+WORKER = """
+import sys
+from pathlib import Path
+from ravada_web import create_app
+from ravada_web.services.lifecycle import fence_agents, fencing
+from ravada_web.services.operations.execution import run
+
+fence_agents.FOLDER, fence_agents.GRACE_SECONDS, fence_agents.OFF_SECONDS = Path(sys.argv[1]), -1.0, 2.0
+with create_app().app_context():
+    run(int(sys.argv[2]), 1, fencing.turn_off)
+"""
+
+
+def test_a_worker_that_is_killed_while_the_agent_hangs_leaves_no_agent_and_the_next_one_does_it(
+    people: People, node: Node, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "metadata").write_text(METADATA)
+    (tmp_path / "fence_ours").write_text(SCRIPT.format(folder=tmp_path))
+    (tmp_path / "fence_ours").chmod(0o755)
+    monkeypatch.setattr(fence_agents, "FOLDER", tmp_path)
+    agent = fence_agents.describe("fence_ours")
+    fencing.configure(people.administrator, node, agent, {"password": "hunter2-hunter2"})
+    operation = fencing.request_off(people.administrator, node, node.name).id
+    db.session.rollback()
+    environment = os.environ | {"RAVADA_DATA": str(settings.data), "RAVADA_REDIS_URL": settings.redis_url}
+    command = [sys.executable, "-c", WORKER, str(tmp_path), str(operation)]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log) as worker,
+    ):
+        wait_until((tmp_path / "pid").exists, 60, "the agent hangs")
+        worker.kill()
+    assert over(operation).state == OperationState.RUNNING
+    assert db.session.get_one(Node, node.id).away == Away.NONE, "nothing is known of it yet"
+    hung = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not process_start(hung), 60, "the agent is ended without its worker")
+    hand_back(operation, died=True)
+    run(operation, 2, fencing.turn_off)
+    assert over(operation).state == OperationState.DONE
+    assert db.session.get_one(Node, node.id).away == Away.OFF
+    assert "hunter2" in (tmp_path / "entered").read_text(), "it was given to the agent"
+    everything = "".join(
+        str(vars(row)) for table in (Event, Operation, Node) for row in db.session.scalars(select(table))
+    )
+    assert "hunter2" not in everything + (tmp_path / "log").read_text()

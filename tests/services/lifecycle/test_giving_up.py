@@ -1,11 +1,14 @@
 """A node that will not come back: what was chosen for its desktops is done, once, whatever interrupts it; and it may
 come back all the same. On SQLite and PostgreSQL."""
 
+import threading
+from collections.abc import Callable, Sequence
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from ravada_web.errors import Conflict, InvalidInput, NotFound
+from ravada_web.errors import Conflict, InvalidInput, NotFound, RavadaError
 from ravada_web.extensions import db
 from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.models import (
@@ -34,6 +37,7 @@ from ravada_web.services.monitoring.recording import record
 from ravada_web.services.monitoring.rounds import part
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import execution
+from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.operations.execution import Handle, Superseded
 from ravada_web.services.placements.loads import starting_states
 from tests.support.factories import change, make_base, make_nodes, make_user
@@ -138,6 +142,86 @@ def test_the_second_administrator_is_told_and_nobody_does_it_by_a_slip(chief: Us
     for act in (lambda: service_state.set_service_state(chief, node(node_id), "enabled", unverified=True),):
         with pytest.raises(Conflict):
             act()
+
+
+Did = str | BaseException
+
+
+def at_once(app: Flask, *acts: Callable[[User], object]) -> list[Did]:
+    """What came of each of these, done by administrators at the same moment: "done", or what was raised."""
+    begin, came = threading.Barrier(len(acts)), dict[int, Did]()
+    chief_id = db.session.scalars(select(User.id).where(User.name == "chief")).one()
+    db.session.rollback()
+
+    def do(number: int) -> None:
+        with app.app_context():
+            try:
+                actor = db.session.get_one(User, chief_id)
+                begin.wait(30)
+                acts[number](actor)
+                came[number] = "done"
+            except BaseException as error:  # noqa: BLE001  the test says what it may be
+                came[number] = error
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=do, args=(number,)) for number in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return [came[number] for number in range(len(acts))]
+
+
+def told(came: Sequence[Did]) -> list[str]:
+    """The kinds of what those were told who came second."""
+    return [one.message.kind if isinstance(one, RavadaError) else str(one) for one in came if one != "done"]
+
+
+def test_two_who_give_up_and_take_back_at_once_never_leave_half_of_it(
+    chief: User, node_id: int, migrated_app: Flask
+) -> None:
+    gives = [lambda actor: give_up(actor, node_id)] * 2
+    takes = [lambda actor: giving_up.take_back(actor, node(node_id))] * 2
+    came = at_once(migrated_app, *gives, *takes)
+    assert came[:2].count("done") == 1 and told(came[:2]) == ["nodes.given_up_already"]
+    assert set(told(came[2:])) <= {"nodes.not_given_up", "nodes.give_up_under_way"} and len(told(came[2:])) == 2
+    operation = db.session.scalars(select(Operation).where(Operation.kind == "node_give_up")).one()
+    assert operation.state == OperationState.WAITING and node(node_id).is_given_up
+    work(operation)
+    assert told(at_once(migrated_app, *takes)) == ["nodes.not_given_up"]
+    actions = db.session.scalars(select(Event.action).where(Event.object_kind == "node")).all()
+    assert [actions.count(one) for one in ("give_up_node", "take_back")] == [1, 1]
+    assert node(node_id).service_state == ServiceState.DISABLED
+
+
+def test_two_who_bring_back_and_delete_at_once_one_of_them_does(chief: User, node_id: int, migrated_app: Flask) -> None:
+    work(give_up(chief, node_id))
+    giving_up.take_back(chief, node(node_id))
+    change(Node, Node.id == node_id, observed=Observed.UP)
+    for number, row in enumerate(left()[:3]):
+        brings = [lambda actor, id_=row.id: orphans.bring_back(actor, node(node_id), id_, "alice")] * 2
+        deletes = [lambda actor, id_=row.id: orphans.delete(actor, node(node_id), id_)] * 2
+        name, came = row.name, at_once(migrated_app, *brings, *deletes)
+        assert came.count("done") == 1 and set(told(came)) == {"nodes.no_such_remains"}, (number, came)
+        found = db.session.scalars(select(Clone.id).where(Clone.name == name)).all()
+        assert len(found) == came[:2].count("done")
+        db.session.rollback()
+
+
+@one
+def test_tried_again_after_the_node_was_taken_back_it_ends_nothing_there(chief: User, node_id: int) -> None:
+    operation = give_up(chief, node_id)
+    before = there(node_id)
+    change(Operation, Operation.id == operation.id, state=OperationState.FAILED)
+    giving_up.take_back(chief, node(node_id))
+    operation_requests.retry(chief, [operation.id])
+    db.session.rollback()
+    execution.run(operation.id, 2, giving_up_work.give_up)
+    db.session.rollback()
+    again = db.session.get_one(Operation, operation.id)
+    assert (again.state, again.error.kind) == (OperationState.FAILED, "nodes.not_given_up")
+    assert there(node_id) == before and not left()
 
 
 @one

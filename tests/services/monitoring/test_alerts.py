@@ -16,18 +16,22 @@ from typing import Any
 import pytest
 from flask import Flask
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from jobs.nodes import count_reserve
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotAllowed
 from ravada_web.extensions import db, queues
 from ravada_web.messages import Message
 from ravada_web.models import Alert, Node, Observed, ServiceState, Trust, now
+from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.monitoring import alerts, channels, notifications
 from ravada_web.services.operations.execution import run
+from ravada_web.services.people import operator_scopes
+from ravada_web.services.placements import reserve
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import make_nodes
+from tests.support.factories import make_base, make_nodes
 from tests.support.sshd import free_port
 from tests.support.stone import refuse_updates, take_updates
 
@@ -306,3 +310,29 @@ def test_without_a_channel_the_page_is_enough(app: Flask) -> None:
     notifications.send_due()
     db.session.rollback()
     assert not notifications.is_due()
+
+
+def test_too_little_room_for_the_loss_of_a_node_is_one_alert_of_the_cluster_while_it_is_to_be_kept(
+    people: People, mailbox: Mailbox
+) -> None:
+    n1, n2, n3 = make_nodes(3, memory_mib=2048)
+    base = make_base([n1, n2, n3], memory_mib=1024)
+    reserve.set_kept(people.administrator, True)
+    request_clones(people.administrator, Request(base, 3, "pc", people.user.name, True, start_after=True))
+    count_reserve()
+    assert alerts.current(people.administrator) == []
+    with transaction() as session:
+        session.execute(update(Node).where(Node.id == n2).values(memory_total_mib=1024))
+        session.execute(update(Node).where(Node.id == n3).values(observed=Observed.DOWN))
+    for _twice in range(2):
+        count_reserve()
+    (alert,) = alerts.current(people.administrator)
+    assert (alert.node, alert.state, alert.changes) == (None, "short", 0)
+    assert "of memory is missing" in str(alerts.summary(people.administrator).cluster)
+    operator_scopes.set_scope(people.administrator, people.operator, [n1], [])
+    assert alerts.current(people.operator) == [] and not alerts.summary(people.operator).cluster
+    notifications.send_due()
+    assert "Cluster: too little room for the loss of one node" in mailbox.mails[0]
+    reserve.set_kept(people.administrator, False)
+    count_reserve()
+    assert alerts.current(people.administrator) == [] and len(alerts.ended(people.administrator)) == 1
