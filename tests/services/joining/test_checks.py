@@ -359,11 +359,17 @@ def test_a_host_without_libvirt_is_told_of_its_pool_and_network_and_one_fix_brin
     assert not libvirt.needs(bare), "what it will offer is not known"
 
 
-@pytest.mark.parametrize("daemon", [LibvirtDaemon(LIBVIRTD, systemd=True), WELL])
+UNKNOWN = replace(DEBIAN, distribution="plan9", kin=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("daemon", "survey"),
+    [(LibvirtDaemon(LIBVIRTD, systemd=True), DEBIAN), (WELL, DEBIAN), (LibvirtDaemon(systemd=True), UNKNOWN)],
+)
 def test_of_a_libvirt_that_does_not_answer_it_is_said_that_pool_and_network_are_not_known(
-    daemon: LibvirtDaemon,
+    daemon: LibvirtDaemon, survey: Survey
 ) -> None:
-    silent = without(daemon)
+    silent = without(daemon, survey)
     found = [*libvirt.pools(silent), *libvirt.networks(silent)]
     kinds = [(line.code, line.state, line.text.kind) for line in found]
     assert kinds == [

@@ -63,15 +63,20 @@ def _not_listening(daemon: LibvirtDaemon) -> Message:
 
 def pools(seen: Seen) -> list[Finding]:
     """The master's pools are there too, with the same folders, and active; and what is free in them. A host without
-    libvirt has none; of a libvirt that does not answer, none is known."""
+    libvirt has none; of one that does not answer, none is known."""
     needed = dict(seen.needs.pools) or {"default": "/var/lib/libvirt/images"}
-    if seen.facts is None and seen.survey.libvirt.installed:
+    if seen.facts is None and not _is_bare(seen):
         return [
             Finding(f"pool:{name}", "warn", message("joining.pool_unknown", pool=name, path=path))
             for name, path in sorted(needed.items())
         ]
     own = {pool.name: pool for pool in (seen.facts.pools if seen.facts else ())}
     return [_pool(seen, own.get(name), name, path) for name, path in sorted(needed.items())]
+
+
+def _is_bare(seen: Seen) -> bool:
+    """Whether libvirt is yet to be installed, by a command that we have."""
+    return not seen.survey.libvirt.installed and bool(commands.install(seen.survey, "libvirt"))
 
 
 def _pool(seen: Seen, pool: PoolFacts | None, name: str, path: str) -> Finding:
@@ -103,7 +108,7 @@ def networks(seen: Seen) -> list[Finding]:
     """The networks that clones are plugged to are active; none is known of a libvirt that does not answer."""
     named = {need.value: bases for need, bases in seen.needs.of_bases.items() if need.kind == "network"}
     needed = named or {"default": []}
-    if seen.facts is None and seen.survey.libvirt.installed:
+    if seen.facts is None and not _is_bare(seen):
         return [
             Finding(f"network:{name}", "warn", message("joining.network_unknown", network=name))
             for name in sorted(needed)
