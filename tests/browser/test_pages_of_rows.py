@@ -28,6 +28,7 @@ from ravada_web.models import (
     RemainsKind,
     Role,
     ServiceState,
+    Trust,
     now,
 )
 from ravada_web.services.clones.requests import Request, request_clones
@@ -50,6 +51,10 @@ PAGES = (
     "/nodes/{silent}/give-up",
     "/nodes/{gone}",
     "/nodes/{gone}/take-back",
+    "/nodes/{another}",
+    "/nodes/{another}/join",
+    "/nodes/{another}/join/node",
+    "/nodes/{another}/replace",
     "/operations/{export}",
     "/",
 )
@@ -76,10 +81,11 @@ def served(app: Flask) -> Iterator[Served]:
 
 
 def rows() -> dict[str, int]:
-    """A master, a node that is silent, one that was given up, and one that is full of orphans of all kinds."""
+    """A master, a node that is silent, one that was given up, one that is full of orphans of all kinds, and one where
+    another host answers."""
     chief = make_user("chief", Role.ADMINISTRATOR)
     give_password(chief, PASSWORD)
-    master, silent, gone, up = make_nodes(4)
+    master, silent, gone, up, another = make_nodes(5)
     base = make_base([silent, master])
     request_clones(chief, Request(base, 6, "desk", "chief"))
     request_clones(chief, Request(base, 4, "temp", "chief", volatile=True))
@@ -88,6 +94,10 @@ def rows() -> dict[str, int]:
     change(Clone, Clone.node_id == silent, state=CloneState.UNREACHABLE)
     change(Node, Node.id == silent, observed=Observed.DOWN, away=Away.SILENT, observed_at=now())
     change(Node, Node.id == gone, observed=Observed.DOWN, service_state=ServiceState.GIVEN_UP)
+    change(Clone, Clone.name.in_(["desk-1", "temp-1"]), state=CloneState.UNREACHABLE, node_id=another)
+    said = message("joining.host_kept", node="n5", desktops=2, bases=1).to_json()
+    newcomer = {"who": "kept", "machine_id": "c" * 32, "text": said}
+    change(Node, Node.id == another, trust=Trust.CHANGED, new_host_key="ssh-ed25519 BBBB", newcomer=newcomer)
     result = {"files": ["/x"], "commands": [FETCH]}
     export = make_operation("node_export", state=OperationState.DONE, node_id=up, result=result)
     version = db.session.scalars(select(BaseVersion.id)).first()
@@ -96,7 +106,8 @@ def rows() -> dict[str, int]:
         session.add(Remains(node_id=gone, uuid="9" * 36, name="given-1", files=["/x"], macs=[], base_name="linux",
                             owner_id=chief.id, owner_name="chief", cause=Cause.GIVEN_UP))  # fmt: skip
     machine = db.session.scalars(select(Remains.id).where(Remains.uuid == f"{4:036}")).one()
-    return {"master": master, "silent": silent, "gone": gone, "up": up, "export": export.id, "machine": machine}
+    return {"master": master, "silent": silent, "gone": gone, "up": up, "another": another,
+            "export": export.id, "machine": machine}  # fmt: skip
 
 
 def _remains(node_id: int, number: int, version: int | None) -> Remains:

@@ -32,14 +32,14 @@ def test_a_kind_has_all_that_it_needs(name: str, app: Flask) -> None:
         assert str(labels.KINDS[name])[0].isupper()
 
 
-def test_every_job_that_does_an_operation_is_of_one_kind() -> None:
+def test_every_job_that_does_an_operation_is_of_a_kind() -> None:
     found = sorted(
         f"jobs.{path.stem}.{function.name}"
         for path in Path(str(jobs.__file__)).parent.glob("*.py")
         for function in ast.parse(path.read_text()).body
         if isinstance(function, ast.FunctionDef) and [argument.arg for argument in function.args.args] == SIGNATURE
     )
-    assert found == sorted(kind.job for kind in KINDS.values())
+    assert found == sorted({kind.job for kind in KINDS.values()})
 
 
 def test_every_kind_is_asked_for_and_nothing_else_is() -> None:
