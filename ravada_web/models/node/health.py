@@ -110,8 +110,3 @@ class Health:
         if self.returning and self.seen == Observed.UP:
             return message("nodes.returning")
         return self.reason
-
-    @property
-    def is_reachable(self) -> bool:
-        """Whether work can be sent there now: seen up, and with its pinned key."""
-        return self.observed == Observed.UP and self.trust == Trust.PINNED

@@ -2,14 +2,15 @@
 
 from enum import StrEnum
 
-from sqlalchemy import String, Text, UniqueConstraint
+from sqlalchemy import ColumnElement, String, Text, UniqueConstraint, and_
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.clock import now
 from ravada_web.extensions import db
 from ravada_web.models.node.away import Absence
 from ravada_web.models.node.figures import Figures
-from ravada_web.models.node.health import Health
+from ravada_web.models.node.health import Health, Observed, Trust
 from ravada_web.models.node.joining import Joining
 from ravada_web.models.node.maintenance import Maintenance
 from ravada_web.models.node.pool import Pool
@@ -57,7 +58,12 @@ class Node(Health, Absence, Joining, Maintenance, NodeSettings, Figures, db.Mode
         """Whether an administrator has said that it will not come back."""
         return self.service_state == ServiceState.GIVEN_UP
 
-    @property
+    @hybrid_property
     def is_reachable(self) -> bool:
-        """Whether work can be sent there now: seen up, with its pinned key, and not given up."""
-        return super().is_reachable and not self.is_given_up
+        """Whether work can be sent there now: seen up, with its pinned key, and not given up. In queries, too."""
+        return self.observed == Observed.UP and self.trust == Trust.PINNED and not self.is_given_up
+
+    @is_reachable.inplace.expression
+    @classmethod
+    def _reachable_now(cls) -> ColumnElement[bool]:
+        return and_(cls.observed == Observed.UP, cls.trust == Trust.PINNED, cls.service_state != ServiceState.GIVEN_UP)

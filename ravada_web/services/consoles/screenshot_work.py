@@ -16,7 +16,7 @@ from ravada_web.guard import guarded
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.displays import picture
 from ravada_web.messages import Message
-from ravada_web.models import Clone, CloneState, Node, Observed, Trust, UserSession
+from ravada_web.models import Clone, CloneState, Node, UserSession
 from ravada_web.services import changes
 from ravada_web.services.batches import batched
 from ravada_web.services.consoles import screenshots
@@ -37,7 +37,7 @@ def due() -> list[Sequence[int]]:
         select(Clone.id)
         .join(Node, Node.id == Clone.node_id)
         .where(Clone.state == CloneState.RUNNING, Clone.owner_id.in_(about))
-        .where(Node.observed == Observed.UP, Node.trust == Trust.PINNED)
+        .where(Node.is_reachable)
         .order_by(Clone.node_id, Clone.id)
     )
     ids = list(db.session.scalars(query))

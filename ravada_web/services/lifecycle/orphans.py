@@ -16,7 +16,6 @@ from ravada_web.models import (
     CloneNic,
     CloneState,
     Node,
-    Observed,
     Operation,
     Remains,
     RemainsKind,
@@ -165,7 +164,7 @@ def request_look(actor: User, node: Node) -> Operation:
     rights.require(actor, "nodes.change")
     outbox.require_queue()
     with transaction() as session:
-        if node.observed != Observed.UP:
+        if not node.is_reachable:
             raise Conflict(message("nodes.not_up_now", node=node.name))
         title = message("nodes.title_orphans", node=node.name)
         return operation_requests.request(session, "node_orphans", title, actor=actor, node=node)

@@ -11,7 +11,7 @@ from ravada_web.clock import recent
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.messages import Message
-from ravada_web.models import Node, Observed, Operation, OperationState
+from ravada_web.models import Node, Operation, OperationState
 from ravada_web.remote import files
 from ravada_web.remote.target import Target
 from ravada_web.services.batches import batched
@@ -50,7 +50,7 @@ def due() -> list[Sequence[int]]:
     """Returns the ids of nodes that are up and where operations have ended early of late, those of one job together."""
     early = Operation.state.in_([OperationState.FAILED, OperationState.CANCELLED]) | (Operation.attempt > 1)
     on_it = select(Operation.node_id).where(early, recent(Operation.finished_at, LOOK_BACK))
-    query = select(Node.id).where(Node.id.in_(on_it), Node.observed == Observed.UP).order_by(Node.id)
+    query = select(Node.id).where(Node.id.in_(on_it), Node.is_reachable).order_by(Node.id)
     return list(batched(db.session.scalars(query).all(), A_JOB))
 
 

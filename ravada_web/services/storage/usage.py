@@ -15,7 +15,7 @@ from ravada_web.clock import not_recent
 from ravada_web.extensions import db, queues
 from ravada_web.guard import guarded
 from ravada_web.messages import Message, message
-from ravada_web.models import BaseVersion, Clone, Node, Observed, Operation, Pool, Replica, User, now
+from ravada_web.models import BaseVersion, Clone, Node, Operation, Pool, Replica, User, now
 from ravada_web.remote.files import FileSeen, list_tree
 from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.batches import batched
@@ -75,7 +75,7 @@ def due() -> list[Sequence[int]]:
     Each is returned once in that time: one whose files cannot be listed is not tried again and again.
     """
     old = not_recent(Pool.counted_at, timedelta(seconds=COUNTED_SECONDS))
-    query = select(Node.id).where(Node.observed == Observed.UP, Node.pools.any(Pool.active & old)).order_by(Node.id)
+    query = select(Node.id).where(Node.is_reachable, Node.pools.any(Pool.active & old)).order_by(Node.id)
     node_ids = [
         node_id
         for node_id in db.session.scalars(query)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Flask
 
-from ravada_web.models import Node, Observed, now
+from ravada_web.models import Node, Observed, ServiceState, Trust, now
 from ravada_web.remote.files import FileSeen
 from ravada_web.services.storage import usage
 from ravada_web.services.storage.usage import MIB, Owner, summed
@@ -53,12 +53,14 @@ def test_a_clone_larger_than_its_disk_grows_no_more() -> None:
     assert summed([seen("/p/a-1.0123abcd.vda.qcow2", 120)], OWNERS)["growth_mib"] == 0
 
 
-def test_pools_are_counted_that_were_not_for_ten_minutes(app: Flask) -> None:
-    nodes = make_nodes(4)
+def test_pools_are_counted_that_were_not_for_ten_minutes_where_work_may_be_sent(app: Flask) -> None:
+    nodes = make_nodes(6)
     with transaction() as session:
-        for node_id, minutes in zip(nodes[1:], (3, 11, 11), strict=True):
+        for node_id, minutes in zip(nodes[1:], (3, 11, 11, 11, 11), strict=True):
             session.get_one(Node, node_id).pools[0].counted_at = now() - timedelta(minutes=minutes)
         session.get_one(Node, nodes[3]).observed = Observed.DOWN
+        session.get_one(Node, nodes[4]).service_state = ServiceState.GIVEN_UP
+        session.get_one(Node, nodes[5]).trust = Trust.CHANGED
     assert usage.due() == [[nodes[0], nodes[2]]]
     assert usage.due() == [], "what did not come of it is not asked for at once again"
 
