@@ -1,9 +1,10 @@
 """Deaths on the lab: five nodes, 60 volatile clones of firmware alone that run, and one or three of the nodes die, or
 are cut off; with what comes back afterwards. Part of `make bench-failover`.
 
-`restored_s` is the time from the death until the last of the lost clones runs elsewhere; its floor is `virsh start` of
-as many ready-made clones on the nodes that live, in the same run. `doubles` is the most that ever ran on two nodes that
-the product let people reach, looked for on all nodes twice a second.
+`restored_s` is the time from the death until the last of the lost clones runs elsewhere, `remade_s` its part after the
+death was known; the floor is `virsh start` of as many ready-made clones on the nodes that live, in the same run.
+`doubles` is the most that ever ran on two nodes that the product let people reach, looked for on all nodes twice a
+second.
 """
 
 import threading
@@ -71,6 +72,7 @@ def _died(
     found = {
         "down_s": round(down, 2),
         "restored_s": round(restored, 2),
+        "remade_s": round(restored - down, 2),
         "floor_s": round(floor, 2),
         "evenness": max(spread) - min(spread),
         "reconciled_s": round(reconciled, 2),
