@@ -70,13 +70,33 @@ def _passed(module: ast.Module, function: str, position: int) -> Iterator[str]:
             match call.args[position]:
                 case ast.Constant(value=str(kind)):
                     yield kind
+                case ast.Name(id=constant) if constant.isupper():
+                    yield str(_constants(module)[constant])
                 case ast.Name(id=parameter):
                     own = [argument.arg for argument in outer.args.args]
-                    yield from _passed(module, outer.name, own.index(parameter))
+                    # What only others call is asked for by the constants that are there for them.
+                    called = list(_passed(module, outer.name, own.index(parameter)))
+                    yield from called or set(KINDS) & set(_constants(module).values())
                 case ast.Attribute(attr="kind", value=ast.Name(id="action")):
                     yield from _of_actions(module)
                 case other:
                     pytest.fail(f"{ast.unparse(other)} in {outer.name} is not known to be a kind")
+
+
+def _constants(module: ast.Module) -> dict[str, object]:
+    """The texts that a file's constants are, by their names."""
+    assigned = [node for node in module.body if isinstance(node, ast.Assign)]
+    pairs = [
+        pair
+        for node in assigned
+        for target in node.targets
+        for pair in (
+            zip(target.elts, node.value.elts, strict=False)
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+            else [(target, node.value)]
+        )
+    ]
+    return {ast.unparse(name): value.value for name, value in pairs if isinstance(value, ast.Constant)}
 
 
 def _of_actions(module: ast.Module) -> Iterator[str]:
