@@ -14,6 +14,7 @@ from ravada_web.remote import (  # noqa: F401
     sampling,
     spice,
     survey,
+    tpm,
     transfer,
 )
 from ravada_web.remote.verbs import VERBS, Call

@@ -351,16 +351,24 @@ def for_other_node(xml: str, files: Mapping[str, str], facts: NodeFacts) -> str:
 
 
 def bound_to_host(xml: str, own: Collection[str]) -> list[str | Message]:
-    """What a domain uses of its host alone: the sources of disks, and NVRAM, that are none of its own files, its TPM's
-    state, and devices of the host."""
+    """What a domain uses of its host alone: the sources of disks, and NVRAM, that are none of its own files, and
+    devices of the host, a TPM among them."""
     root = parse(xml)
     sources = [source for source in root.findall("./devices/disk/source") if source.get("file", "") not in own]
     things: list[str | Message] = [printable(next(iter(source.attrib.values()), "")) for source in sources]
     nvram = read_nvram(xml)
     things += [nvram.path] if nvram is not None and nvram.path not in own else []
-    for path, kind in (("tpm/backend[@type='emulator']", "tpm"), ("hostdev", "device")):
-        things += [message(f"moves.{kind}")] if root.find(f"./devices/{path}") is not None else []
-    return things
+    devices = ("hostdev", "tpm/backend[@type='passthrough']", "tpm/backend[@type='external']")
+    held = any(root.find(f"./devices/{path}") is not None for path in devices)
+    return [*things, message("moves.device")] if held else things
+
+
+def tpm_version(xml: str) -> str:
+    """The version of the domain's emulated TPM, whose state is kept by its host; "" without one."""
+    backend = parse(xml).find("./devices/tpm/backend[@type='emulator']")
+    if backend is None:
+        return ""
+    return "1.2" if backend.get("version") == "1.2" else "2.0"
 
 
 def _boots_by_uefi(root: ET.Element) -> bool:

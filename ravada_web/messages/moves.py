@@ -30,5 +30,4 @@ TEXTS: dict[str, Template] = {
     "moves.waited": N_("It is on node %(node)s by now, which has not answered for a day. Retry once it does."),
     "moves.note": N_("Moved here from host %(source)s on %(moved_at)s, with all its data."),
     "moves.device": N_("a device of the host"),
-    "moves.tpm": N_("the state of its TPM"),
 }

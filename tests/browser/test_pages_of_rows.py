@@ -56,6 +56,8 @@ PAGES = (
     "/nodes/{another}/join/node",
     "/nodes/{another}/replace",
     "/operations/{export}",
+    "/clones/{desk}",
+    "/clones/{desk}/move",
     "/",
 )
 
@@ -106,8 +108,9 @@ def rows() -> dict[str, int]:
         session.add(Remains(node_id=gone, uuid="9" * 36, name="given-1", files=["/x"], macs=[], base_name="linux",
                             owner_id=chief.id, owner_name="chief", cause=Cause.GIVEN_UP))  # fmt: skip
     machine = db.session.scalars(select(Remains.id).where(Remains.uuid == f"{4:036}")).one()
+    desk = db.session.scalars(select(Clone.id).where(Clone.node_id == master)).first() or 0
     return {"master": master, "silent": silent, "gone": gone, "up": up, "another": another,
-            "export": export.id, "machine": machine}  # fmt: skip
+            "export": export.id, "machine": machine, "desk": desk}  # fmt: skip
 
 
 def _remains(node_id: int, number: int, version: int | None) -> Remains:

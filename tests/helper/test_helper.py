@@ -136,7 +136,8 @@ def asked(path: str) -> list[tuple[str, Call]]:
 
 
 def _plain(kind: Kind, some: dict[type, str | int]) -> str | int:
-    for argument in (*some.values(), "0" * 64, "qcow2"):
+    known_kinds = ("0" * 64, "qcow2", "00000000-0000-0000-0000-000000000000", "tpm2/tpm2-00.permall")
+    for argument in (*some.values(), *known_kinds):
         with suppress(ValueError):
             kind.read(argument)
             return argument
@@ -149,7 +150,7 @@ COMMANDS_WITH_PATHS = {name for name, _call in asked("/p/.x.op-1-1.part")}
 def test_the_commands_are_those_that_a_local_node_needs() -> None:
     assert {*VERBS} - {FOREVER.name, FLOOD.name} == COMMANDS_WITH_PATHS | {
         "display", "sample", "sample_disks", "sample_files", "offers", "survey", "spice_authority", "list_tree",
-        "list_temporary", "list_ours", "states", "room",
+        "list_temporary", "list_ours", "states", "room", "read_tpm",
     }  # fmt: skip
     assert len(COMMANDS_WITH_PATHS) >= 18
 

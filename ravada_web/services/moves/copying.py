@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.messages import Message, message
 from ravada_web.models import Node
 from ravada_web.remote import files, images, overlays
+from ravada_web.remote.commands import run
 from ravada_web.remote.errors import CopyFailed
 from ravada_web.remote.files import FileState
 from ravada_web.remote.images import INSPECT_SECONDS, hash_seconds
 from ravada_web.remote.target import Target
-from ravada_web.remote.transfer import copy_file
+from ravada_web.remote.transfer import WRITE, copy_file
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import leftovers, pools
@@ -53,6 +55,16 @@ class Copying:
         for file in self.files:
             self._bring(file)
             self._done += self._seen[file.here].size
+
+    def write(self, path: str, content: bytes) -> None:
+        """Have a small file with this content at the target. Raises CopyFailed, and RemoteError."""
+        name = path.rpartition("/")[2]
+        part = path.removesuffix(name) + temporary_name(name, self.handle.token)
+        run(endpoints.workspace(), self.target, WRITE(part), deadline=INSPECT_SECONDS, stdin=content)
+        if self._hash(self.target, part, len(content)) != sha256(content).hexdigest():
+            raise CopyFailed(message("moves.differs", file=name, node=self.target.name))
+        self.handle.check()
+        overlays.put_in_place(endpoints.workspace(), self.target, part, path, deadline=INSPECT_SECONDS)
 
     def is_outdated(self) -> bool:
         """Whether the originals are no longer as they were when they were copied."""

@@ -22,7 +22,7 @@ from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
-from ravada_web.hypervisor.domain_xml import bound_to_host, for_other_node
+from ravada_web.hypervisor.domain_xml import bound_to_host, for_other_node, tpm_version
 from ravada_web.hypervisor.facts import NodeFacts, read_networks
 from ravada_web.messages import Message, message
 from ravada_web.models import (
@@ -40,6 +40,7 @@ from ravada_web.models import (
     User,
     now,
 )
+from ravada_web.remote import tpm
 from ravada_web.remote.target import Target
 from ravada_web.services.audit import events
 from ravada_web.services.clones import base_files, remains
@@ -63,7 +64,7 @@ _KINDS = kinds_on(MOVED_CLONE)
 @dataclass(frozen=True)
 class Plan:
     """All that the work needs, read at once. `source` is None where that node is gone; `document` the domain as the
-    target is to have it, once the row was switched."""
+    target is to have it, once the row was switched; `tpm` is where its TPM's state waits there until then."""
 
     clone_id: int
     name: str
@@ -73,10 +74,11 @@ class Plan:
     facts: NodeFacts
     files: Sequence[File]
     document: str
+    tpm: str
 
 
 def move(handle: Handle) -> None:
-    """Move the operation's clone; one that has another operation by now, or is gone, is left."""
+    """Move the operation's clone; one that an earlier attempt has moved is left. Raises Conflict where it cannot be."""
     plan = _plan(handle)
     if plan is None:
         return
@@ -88,11 +90,14 @@ def move(handle: Handle) -> None:
 
 
 def _plan(handle: Handle) -> Plan | None:
-    """Raises Conflict where the target cannot take the clone any more, or a node does not answer."""
+    """None where it has moved. Raises Conflict where the clone is gone, or the target cannot take it any more."""
     batch = claimed_clones(handle, CloneState.MOVING)
     target = db.session.get(Node, handle.params["target_id"])
     if not batch or target is None:
-        return None
+        moved = (Clone.id == handle.params["clone_id"], Clone.node_id == handle.params["target_id"])
+        if db.session.scalar(select(Clone.id).where(*moved)) is not None:
+            return None
+        raise Conflict(message("moves.gone"))
     clone = batch[0]
     clone_id, switched = clone.id, clone.node_id == target.id
     if not switched:
@@ -110,6 +115,7 @@ def _plan(handle: Handle) -> Plan | None:
         facts=facts_of(target),
         files=[] if switched else _files(clone, target),
         document=handle.result["xml"] if switched else "",
+        tpm=pools.in_pool(replica_directory(clone.version, target), f"{clone.name}.{clone.uuid[:8]}.tpm"),
     )
 
 
@@ -141,11 +147,25 @@ def _bring(handle: Handle, plan: Plan) -> str:
     document = for_other_node(seen.xml, {file.here: file.there for file in plan.files}, facts)
     copying = Copying(handle, plan.source, plan.target, plan.files)
     copying.run()
+    if version := tpm_version(document):
+        _keep_tpm(handle, plan, copying, version)
     with open_connection(source_uri) as connection:
         again = _at_rest(connection, plan)
     if again.xml != seen.xml or copying.is_outdated():
         raise Conflict(message("moves.written", node=plan.source.name))
     return document
+
+
+def _keep_tpm(handle: Handle, plan: Plan, copying: Copying, version: str) -> None:
+    """Have the state of its TPM beside its disks there, until it is defined."""
+    assert plan.source is not None
+    state = tpm.read_state(endpoints.workspace(), plan.source, plan.uuid, version)
+    with handle.writing() as session:
+        row = session.scalars(_arriving(plan)).one_or_none()
+        if row is not None and plan.tpm not in row.files:
+            row.files = [*row.files, plan.tpm]
+    if state:
+        copying.write(plan.tpm, state)
 
 
 def _at_rest(connection: libvirt.virConnect, plan: Plan) -> domains.Definition:
@@ -220,6 +240,8 @@ def _settle(handle: Handle, plan: Plan) -> None:
         with suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
             domains.undefine(connection, plan.uuid)
     try:
+        if version := tpm_version(plan.document):
+            tpm.put_state(endpoints.workspace(), plan.target, plan.tpm, plan.uuid, version)
         with open_connection(endpoints.libvirt_uri(plan.target)) as connection:
             domains.define_all(connection, [plan.document])
     except SILENT:

@@ -11,7 +11,7 @@ from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
 from ravada_web.messages.placement import reason_message
-from ravada_web.models import ROUND_NOW, Cause, Clone, CloneState, Node, Operation, Remains, Replica, User
+from ravada_web.models import ROUND_NOW, Cause, Clone, CloneState, Node, Operation, Remains, Replica, ServiceState, User
 from ravada_web.placement.types import Decision as Choice
 from ravada_web.services.audit import events
 from ravada_web.services.clones import listing as clone_list
@@ -80,7 +80,7 @@ def _refuse(why: Message) -> None:
 
 def _among(actor: User, clone: Clone) -> Select[int]:
     chosen = scopes.nodes_for_clones_of(actor, clone.base_id)
-    others = select(Node.id).where(Node.id != clone.node_id)
+    others = select(Node.id).where(Node.id != clone.node_id, Node.service_state != ServiceState.GIVEN_UP)
     return others if chosen is None else others.where(Node.id.in_(chosen))
 
 

@@ -35,7 +35,7 @@ from ravada_web.models import (
     ServiceState,
     User,
 )
-from ravada_web.remote import overlays
+from ravada_web.remote import overlays, tpm
 from ravada_web.services.clones import return_work
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.moves import copying, move_work, requests
@@ -238,6 +238,34 @@ def test_killed_at_every_step_it_is_one_clone_and_the_last_attempt_ends_it(
     assert not left() and not names(pools["n1"]) and names(pools["n2"]) == {desk().disk_file("vda")}
 
 
+@one
+def test_the_state_of_its_tpm_is_there_before_it_is_defined_and_goes_where_it_does_not(
+    chief: User, pools: dict[str, Path], hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm></devices>"
+    xml = hosts["n1"].lookupByUUIDString(desk().uuid).XMLDesc().replace("</devices>", device)
+    domains.define_all(hosts["n1"], [xml])
+    put: list[bytes] = []
+
+    def keep(_workspace: object, _where: object, path: str, *_of: object) -> None:
+        assert not defined(hosts)
+        put.append(Path(path).read_bytes())
+        Path(path).unlink()
+
+    monkeypatch.setattr(tpm, "read_state", lambda *_where: b"keys")
+    monkeypatch.setattr(tpm, "put_state", keep)
+    operation = ask(chief)
+    with monkeypatch.context() as patch:
+        patch.setattr(move_work, "_switch", lambda *_given: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(operation)
+    assert len(names(pools["n2"])) == 2
+    clean_up("n2")
+    assert not names(pools["n2"]), "it goes with the disks"
+    assert run(ask(chief)).state == OperationState.DONE
+    assert put == [b"keys"] and defined(hosts) == ["n2"] and names(pools["n2"]) == {desk().disk_file("vda")}
+
+
 def test_cancelled_before_the_switch_it_stays_and_nothing_is_left_over(
     chief: User, pools: dict[str, Path], hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +302,17 @@ def test_cancelled_after_the_switch_it_goes_on_to_its_end(
     monkeypatch.setattr(domains, "undefine", cancelled)
     assert run(operation).state == OperationState.DONE
     assert (desk().node.name, desk().state, defined(hosts)) == ("n2", CloneState.STOPPED, ["n2"])
+
+
+@one
+def test_one_that_is_given_up_meanwhile_leaves_nothing_on_its_way(
+    chief: User, pools: dict[str, Path], hosts: Hosts
+) -> None:
+    operation = ask(chief)
+    with transaction() as session:
+        session.execute(delete(Clone))
+    failed = run(operation)
+    assert (failed.state, failed.error.kind, left()) == (OperationState.FAILED, "moves.gone", {"n2": Cause.MOVED})
 
 
 def unreachable(hosts: Hosts, name: str, after: Callable[[], bool]) -> Callable[..., Any]:
