@@ -13,8 +13,10 @@ from tests.support import service_host
 from tests.support.servers import wait_until
 
 UNIT, TRIAL = "ravada-web.service", "trial.service"
+WORKERS = ("ravada-links.service", "ravada-worker@bulk.service", "ravada-worker@batches.service")
 # Of systemd-analyze security, which counts from 0 (all is forbidden) to 10.
-MOST_EXPOSED = 5.0
+MOST_EXPOSED, MOST_EXPOSED_WORKERS = 5.0, 2.0
+GIB = 1 << 30
 OWNERS = {
     "parent": "root",
     "web": "ravada-web",
@@ -35,9 +37,10 @@ def host(tmp_path: Path) -> Iterator[BootedHost]:
     try:
         made.make()
         service_host.prepare(made)
-        quick = made.folder / f"etc/systemd/system/{UNIT}.d/quick.conf"
-        quick.parent.mkdir()
-        quick.write_text("[Service]\nWatchdogSec=8\n")
+        for unit in (UNIT, *WORKERS):
+            quick = made.folder / f"etc/systemd/system/{unit}.d/quick.conf"
+            quick.parent.mkdir()
+            quick.write_text("[Service]\nWatchdogSec=8\n")
         made.start()
         made.wait_booted()
         yield made
@@ -77,21 +80,30 @@ def owner(host: BootedHost, pid: int) -> str:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_service_of_systemd(host: BootedHost) -> None:
     make_run_on_a_fresh_clone(host)
     said = service_host.install(host)
     assert re.search(r"name: admin   password: \S+", said), said
     wait_until(lambda: answers(host, "readyz"), 60, "the product is ready")
     assert shown(host, "ActiveState") == "active"
-    verified = host.run(["systemd-analyze", "verify", f"/etc/systemd/system/{UNIT}"])
-    assert verified.stderr == ""
-    exposed = host.run(["systemd-analyze", "security", "--no-pager", UNIT]).stdout
-    assert float(re.findall(r"exposure level for \S+: ([\d.]+)", exposed)[0]) < MOST_EXPOSED, exposed
+    units_are_sound(host, UNIT, MOST_EXPOSED, memory_gib=4)
 
     forbidden_is_forbidden(host)
     a_node_is_served(host)
     what_stands_still_is_started_again(host)
     it_ends_in_order(host)
+    it_has_workers_alone(host)
+
+
+def units_are_sound(host: BootedHost, unit: str, most_exposed: float, memory_gib: int) -> None:
+    """What systemd says of a unit that runs. That its limit of memory is kept cannot be tried: hosts in containers are
+    given no group of their own for that."""
+    verified = host.run(["systemd-analyze", "verify", unit])
+    assert verified.stderr == ""
+    exposed = host.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
+    assert float(re.findall(r"exposure level for \S+: ([\d.]+)", exposed)[0]) < most_exposed, exposed
+    assert int(shown(host, "MemoryMax", unit)) == memory_gib * GIB
 
 
 def make_run_on_a_fresh_clone(host: BootedHost) -> None:
@@ -161,3 +173,40 @@ def it_ends_in_order(host: BootedHost) -> None:
     it_ends(host, UNIT)
     assert (shown(host, "Result"), shown(host, "ExecMainStatus")) == ("success", "0")
     assert "Read-only" not in host.run(["journalctl", "--unit", UNIT, "--no-pager"]).stdout
+
+
+def it_has_workers_alone(host: BootedHost) -> None:
+    """The units for hosts that only take work: what they start runs with hardly any rights, takes work from the queue,
+    is started again where it stands still, and ends in order."""
+    service_host.install_workers(host)
+    before = main_processes(host)
+    for unit, pid in before.items():
+        assert shown(host, "ActiveState", unit) == "active", unit
+        units_are_sound(host, unit, MOST_EXPOSED_WORKERS, memory_gib=1 if "links" in unit else 2)
+        assert owner(host, int(pid)) == "ravada-work", unit
+        status = host.run(["cat", f"/proc/{pid}/status"]).stdout
+        assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE), unit
+        assert re.search(r"^CapBnd:\s+0+$", status, re.MULTILINE), f"{unit} may have no rights of root"
+    wait_until(lambda: queues_served(host) == {"bulk", "batches"}, 60, "the queues are served")
+
+    host.run(["kill", "-STOP", *before.values()])
+
+    def are_new() -> bool:
+        found = main_processes(host)
+        active = all(shown(host, "ActiveState", unit) == "active" for unit in WORKERS)
+        return active and not set(found.values()) & {*before.values(), "0"}
+
+    wait_until(are_new, 120, "each was started again", poll=0.5)
+    host.run(["systemctl", "stop", *WORKERS])
+    assert {shown(host, "Result", unit) for unit in WORKERS} == {"success"}
+
+
+def main_processes(host: BootedHost) -> dict[str, str]:
+    """What runs of these units now, by their names; "0" where nothing does."""
+    return {unit: shown(host, "MainPID", unit) for unit in WORKERS}
+
+
+def queues_served(host: BootedHost) -> set[str]:
+    """The queues that some worker takes work from."""
+    keys = host.run(["redis-cli", "-p", "6380", "keys", "rq:workers:*"]).stdout.split()
+    return {key.rpartition(":")[2] for key in keys}

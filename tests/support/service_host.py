@@ -22,11 +22,11 @@ OFFLINE = {
 }
 
 
-def commands(heading: str) -> str:
-    """The first commands of that section of docs/production.md."""
+def commands(heading: str) -> list[str]:
+    """The commands of that section of docs/production.md, block by block."""
     page = (ROOT / "docs" / "production.md").read_text()
     section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return markdown.code(section, "sh")[0]
+    return markdown.code(section, "sh")
 
 
 def prepare(host: BootedHost) -> None:
@@ -67,6 +67,24 @@ def put_aside(host: BootedHost) -> None:
 
 def install(host: BootedHost) -> str:
     """Run the page's commands, with the virtual environment that `make` has made before; returns what they said."""
-    told = commands("Installation").replace("<this repository>", SOURCE)
+    told = commands("Installation")[0].replace("<this repository>", SOURCE)
     kept = f"mv {TRIED}/.venv .venv && touch .venv/installed && make .venv/installed"
     return host.run(["sh", "-exc", told.replace("make .venv/installed", kept)]).stdout
+
+
+def install_workers(host: BootedHost) -> None:
+    """Make it a host that has workers alone, by the page's commands, on the first host's keys and database. What runs
+    on two hosts is one after another here, on one; in place of PostgreSQL it has a copy of the file."""
+    first, data = "/srv/first", "/var/lib/ravada-web"
+    host.run(["mv", data, first])
+    fetching, *told = commands("Workers on more hosts")[0].splitlines()
+    assert fetching.startswith("git clone")
+    host.run(["sh", "-exc", "\n".join([f"cd {PLACE}", *told])])
+    shared = " ".join(f"{first}/{name}" for name in ("secret_key", "ssh", "database", "ravada.sqlite"))
+    host.run(["sh", "-exc", f"cp -a {shared} {data}; chown -R ravada-work: {data}; chmod -R go= {data}"])
+    address = "redis://127.0.0.1:6380/0"
+    with (host.folder / "etc/ravada-web.env").open("a") as settings:
+        settings.write(f"RAVADA_REDIS_URL={address}\nRAVADA_MASTER=ssh\n")
+    queue = ["redis-server", "--port", "6380", "--bind", "127.0.0.1", "--save", ""]
+    host.run(["systemd-run", "--quiet", "--unit=queue", *queue])
+    host.run(["sh", "-exc", commands("Workers on more hosts")[1]])
