@@ -1,8 +1,11 @@
 """Hosts fall all at once, faster than it is seen, or again while they come back; and the product falls with them."""
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from threading import Event as Flag
 from threading import Thread
 
@@ -10,9 +13,10 @@ import pytest
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import OVER, Base, Clone, CloneState, Event, Node, Operation, OperationState
+from ravada_web.models import OVER, Base, Clone, CloneState, Event, Node, Observed, Operation, OperationState, Remains
 from tests.lab import LabNode
 from tests.support.cluster import IMAGES, Cluster, make_base, seconds_until
+from tests.support.processes import children_by_name
 from tests.support.servers import wait_until
 
 # All is again as it was so long after the last libvirt answers; the machine may be busy with other labs.
@@ -71,10 +75,13 @@ def all_over() -> bool:
     return db.session.scalar(select(Operation.id).where(Operation.state.not_in(OVER)).limit(1)) is None
 
 
-def failed_since(operation_id: int) -> list[tuple[str, str]]:
+def failed_since(operation_id: int, *nodes: LabNode) -> list[tuple[str, str]]:
+    """The kinds and the errors of later operations that failed; those on these nodes, which died, may have."""
     db.session.rollback()
     rows = db.session.scalars(select(Operation).where(Operation.id > operation_id)).all()
-    return [(row.kind, str(row.error)) for row in rows if row.state == OperationState.FAILED]
+    dead = [node.name for node in nodes]
+    failed = [row for row in rows if row.state == OperationState.FAILED]
+    return [(row.kind, str(row.error)) for row in failed if row.node is None or row.node.name not in dead]
 
 
 def newest_operation() -> int:
@@ -148,3 +155,105 @@ def test_after_a_power_cut_of_all_hosts_and_of_the_product_all_is_as_it_was(clus
     assert {clone.name: clone.uuid for clone in cluster.clones("kept")} == kept
     wait_until(all_over, 30, "nothing is left to do")
     assert failed_since(newest) == []
+
+
+def test_a_network_cut_in_two_starts_nothing_persistent_twice_and_what_was_made_again_is_resolved(
+    cluster: Cluster, empty: str
+) -> None:
+    here, *away = cluster.lab.nodes
+    cluster.create("kept", 3, "--start", base=empty)
+    cluster.create("gone", 6, "--volatile", "--start", base=empty)
+    kept = {clone.name: clone.node.name for clone in cluster.wait_state("kept", RUNNING)}
+    former = {clone.id: clone.uuid for clone in cluster.wait_state("gone", RUNNING)}
+    doubles: list[str] = []
+    with watching(cluster, doubles):
+        for node in away:
+            node.partition()
+        wait_until(lambda: len(of(cluster.clones("gone"), here)) == 6, 40, "all are given to this half")
+        cluster.wait_state("gone", RUNNING)
+        # Both halves live: here each name runs anew, there the former one goes on, with other addresses.
+        assert {name for name in running_on(away[0]) if name.startswith("gone")}
+        left = {mac for row in db.session.scalars(select(Remains)) for mac in row.macs}
+        assert len(left) == 4 and not left & {nic.mac for clone in cluster.clones("gone") for nic in clone.nics}
+        there = [name for name, node in kept.items() if node != here.name]
+        assert cluster.flask("clones", "start", *there, check=False).returncode
+        assert {row.name for row in cluster.clones("kept") if row.state == UNREACHABLE} == set(there)
+        for node in away:
+            node.heal()
+
+        def resolved() -> bool:
+            for node in away:
+                serves = cluster.node(node.name).observed == Observed.UP
+                assert not (serves and {name for name in running_on(node) if name.startswith("gone")}), (
+                    "two are reached"
+                )
+            return all(cluster.node(node.name).observed == Observed.UP for node in away)
+
+        taken = seconds_until(resolved, PROMISED, "both halves serve again")
+        print(f"resolved {taken:.1f} s after the halves met")
+        wait_until(stand_once(cluster, "gone", "kept"), 30, "each stands once")
+    assert not [name for name in doubles if name.startswith("kept")]
+    cluster.wait_state("kept", RUNNING)
+    assert {clone.name: clone.node.name for clone in cluster.clones("kept")} == kept
+    assert {row.id for row in cluster.clones("gone")} == set(former)
+    wait_until(lambda: not any(of_remains(node) for node in away), 30, "nothing is left of the former ones")
+
+
+@contextmanager
+def killing(cluster: Cluster, most: int) -> Iterator[None]:
+    """Kill, meanwhile, one process of the product after the other, twice a second, so many in all."""
+    over = Flag()
+
+    def kill() -> None:
+        names = cycle(["redis", "worker batches 1", "links", "ticker", "worker default", "worker checks 1",
+                       "worker batches 2", "worker setup 1", "worker checks 2", "worker batches 3"])  # fmt: skip
+        for _number in range(most):
+            if over.wait(0.5):
+                return
+            with suppress(KeyError, ProcessLookupError):
+                os.kill(children_by_name(cluster.process.pid)[next(names)], signal.SIGKILL)
+
+    thread = Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_two_deaths_that_overlap_and_a_third_in_the_return_while_all_that_handles_them_is_killed(
+    cluster: Cluster, empty: str
+) -> None:
+    lives, first, second = cluster.lab.nodes
+    cluster.create("storm", 6, "--volatile", "--start", base=empty)
+    cluster.create("calm", 3, base=empty)
+    names = {clone.id: clone.name for clone in cluster.wait_state("storm", RUNNING)}
+    calm = {clone.name: (clone.uuid, clone.node_id) for clone in cluster.clones("calm")}
+    newest = newest_operation()
+    doubles: list[str] = []
+    with watching(cluster, doubles):
+        with killing(cluster, 20):
+            first.kill()
+            wait_until(lambda: cluster.node(first.name).observed == Observed.DOWN, 40, "the first is down")
+            second.kill()
+            wait_until(lambda: len(of(cluster.clones("storm"), lives)) == 6, 60, "all have another place")
+            first.start()
+            wait_until(lambda: cluster.node(first.name).returning or not of_remains(first), 40, "it is looked at")
+            first.kill()
+            second.start()
+        first.start()
+        cluster.wait_state("storm", RUNNING, PROMISED)
+        cluster.wait_state("calm", STOPPED, PROMISED)
+        wait_until(stand_once(cluster, "storm", "calm"), PROMISED, "each stands once")
+    assert doubles == []
+    assert {clone.id: clone.name for clone in cluster.clones("storm")} == names
+    assert {clone.name: (clone.uuid, clone.node_id) for clone in cluster.clones("calm")} == calm
+    wait_until(all_over, 60, "nothing is left to do")
+    assert failed_since(newest, first, second) == []
+
+
+def of_remains(node: LabNode) -> list[str]:
+    """What is left of desktops on a node."""
+    db.session.rollback()
+    return list(db.session.scalars(select(Remains.name).join(Node).where(Node.name == node.name)))

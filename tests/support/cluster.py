@@ -74,7 +74,7 @@ class Cluster:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "flask", "up"]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
-        wait_until(lambda: listens(self.settings.port), 30, f"the product is up; its log is {self.log}")
+        wait_until(lambda: listens(self.settings.port), 90, f"the product is up; its log is {self.log}")
 
     def kill(self) -> None:
         """Kill all processes of the product at once, as when the power of their host is cut."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.hypervisor.health import DomainState
 from ravada_web.messages import message
-from ravada_web.models import USING_MEMORY, Clone, CloneState, Node, Operation, OperationState
+from ravada_web.models import AT_REST, USING_MEMORY, Clone, CloneState, Node, Operation, OperationState
 from ravada_web.services.audit import events
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import STARTED_CLONES
@@ -36,6 +36,12 @@ def fell(clone: Known, seen: DomainState, node: Node) -> bool:
     if seen.state != CloneState.STOPPED or seen.ended or ran not in USING_MEMORY:
         return False
     return clone.state == CloneState.UNREACHABLE or (node.boot != "" and clone.changed_round <= node.boot_round)
+
+
+def may_be_falling(clone: Known, seen: DomainState) -> bool:
+    """Whether the clone ran, and is off on a host that starts up or shuts down: that may have shut it down, on its own
+    way off. What it is, is seen afterwards."""
+    return clone.state in AT_REST and clone.state in USING_MEMORY and seen.state == CloneState.STOPPED
 
 
 def unstarted_since(session: Session, node: Node, moment: datetime | None) -> Sequence[int]:

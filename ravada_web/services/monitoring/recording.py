@@ -185,6 +185,8 @@ def _store_clone_states(
     known = {clone.uuid for clone in ours} | set(doomed)
     others = sorted(seen.name for uuid, seen in health.domains.items() if seen.name and uuid not in known)
     node.other_domains = others[:MOST_OTHERS]
+    if answer.sample and answer.sample.nologin:
+        ours = [clone for clone in ours if not falls.may_be_falling(clone, health.domains.get(clone.uuid, _VANISHED))]
     news = [(clone.id, seen) for clone in ours if (seen := _news_of(clone, health.domains.get(clone.uuid, _VANISHED)))]
     for seen, alike in grouped(news, lambda pair: pair[1]).items():
         values = dict(seen)

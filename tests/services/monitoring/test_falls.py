@@ -73,9 +73,11 @@ def states() -> list[str]:
     return [clone.state for clone in clones()]
 
 
-def see(node_id: int, domains: Sequence[DomainState], boot: str, *, libvirt: bool = True) -> None:
+def see(
+    node_id: int, domains: Sequence[DomainState], boot: str, *, libvirt: bool = True, nologin: bool = False
+) -> None:
     """A check has seen the host, in that start of it, and its clones so."""
-    sample = Sample(0.5, 16384, 9000, {POOL: (1 << 36, 1 << 35)}, 0.0, boot=boot)
+    sample = Sample(0.5, 16384, 9000, {POOL: (1 << 36, 1 << 35)}, 0.0, nologin=nologin, boot=boot)
     health = NodeHealth({clone.uuid: seen for clone, seen in zip(clones(), domains, strict=True)}) if libvirt else None
     observed = Observed.UP if libvirt else Observed.DEGRADED
     record([Answer(node_id, observed, sample=sample, health=health, round=begin([node_id])[node_id])])
@@ -102,6 +104,20 @@ def test_what_ends_in_the_same_start_of_its_host_was_shut_down(node_id: int) -> 
     see(node_id, [ON] * 3, "second.1")
     change(Clone, changed_round=begin([node_id])[node_id])
     see(node_id, [OFF, ENDED, ON], "second.1")
+    assert states() == [CloneState.DELETING, CloneState.DELETING, RUNNING]
+
+
+def test_what_a_host_shuts_down_on_its_own_way_off_fell_with_it(node_id: int) -> None:
+    see(node_id, [ENDED, ENDED, ON], "first.1", nologin=True)
+    assert states() == [RUNNING] * 3
+    see(node_id, [OFF] * 3, "second.1", nologin=True)
+    see(node_id, [OFF] * 3, "second.1")
+    assert states() == [CloneState.STARTING] * 3
+
+
+def test_what_was_off_when_its_host_decided_to_stay_was_shut_down(node_id: int) -> None:
+    see(node_id, [ENDED, ENDED, ON], "first.1", nologin=True)
+    see(node_id, [ENDED, ENDED, ON], "first.1")
     assert states() == [CloneState.DELETING, CloneState.DELETING, RUNNING]
 
 
