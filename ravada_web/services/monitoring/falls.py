@@ -1,6 +1,7 @@
 """Why a clone is off that ran: its host fell under it, or it was shut down."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Row, select
@@ -11,7 +12,7 @@ from ravada_web.messages import message
 from ravada_web.models import AT_REST, USING_MEMORY, Clone, CloneState, Node, Operation, OperationState
 from ravada_web.services.audit import events
 from ravada_web.services.operations.kinds import kinds_on
-from ravada_web.services.operations.subjects import STARTED_CLONES
+from ravada_web.services.operations.subjects import STARTED_CLONES, STOPPED_CLONES, Subject
 
 # What is read of a clone: id, uuid, state, state_before, changed_round, out_of_space, node_id.
 Known = Row[int, str, str, str, int, bool, int]
@@ -44,11 +45,25 @@ def may_be_falling(clone: Known, seen: DomainState) -> bool:
     return clone.state in AT_REST and clone.state in USING_MEMORY and seen.state == CloneState.STOPPED
 
 
-def unstarted_since(session: Session, node: Node, moment: datetime | None) -> Sequence[int]:
-    """The ids of the node's clones that are off since their start failed after that moment (None: never)."""
+@dataclass(frozen=True)
+class Thwarted:
+    """The ids of clones of a node that were to be started, or to be off, and are not: their operations failed after the
+    node had answered last, so that its death was in the way. What was wanted of them holds."""
+
+    starts: Sequence[int] = ()
+    stops: Sequence[int] = ()
+
+
+def thwarted_since(session: Session, node: Node, moment: datetime | None) -> Thwarted:
+    """Those whose operations failed after that moment (None: it never answered)."""
     if moment is None:
-        return []
-    query = select(Clone.id).join(Operation, Operation.id == Clone.operation_id)
-    failed = (Operation.kind.in_(kinds_on(STARTED_CLONES)), Operation.state == OperationState.FAILED)
-    off = (Clone.node_id == node.id, Clone.state == CloneState.STOPPED)
-    return session.scalars(query.where(*off, *failed, Operation.finished_at >= moment)).all()
+        return Thwarted()
+
+    def failed(subject: Subject, *states: CloneState) -> Sequence[int]:
+        query = select(Clone.id).join(Operation, Operation.id == Clone.operation_id)
+        ours = (Clone.node_id == node.id, Clone.state.in_(states), Operation.kind.in_(kinds_on(subject)))
+        over = (Operation.state == OperationState.FAILED, Operation.finished_at >= moment)
+        return session.scalars(query.where(*ours, *over)).all()
+
+    stops = failed(STOPPED_CLONES, CloneState.RUNNING, CloneState.PAUSED)
+    return Thwarted(failed(STARTED_CLONES, CloneState.STOPPED), stops)

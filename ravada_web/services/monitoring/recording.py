@@ -187,18 +187,18 @@ def _store_clone_states(
     node.other_domains = others[:MOST_OTHERS]
     if answer.sample and answer.sample.nologin:
         ours = [clone for clone in ours if not falls.may_be_falling(clone, health.domains.get(clone.uuid, _VANISHED))]
+    started_anew = node.boot_round == number
+    thwarted = falls.thwarted_since(session, node, last_seen_at) if started_anew else falls.Thwarted()
     news = [(clone.id, seen) for clone in ours if (seen := _news_of(clone, health.domains.get(clone.uuid, _VANISHED)))]
     for seen, alike in grouped(news, lambda pair: pair[1]).items():
         values = dict(seen)
         if values.get("state") == CloneState.RUNNING:  # by whoever started it: it has run, and can end
             values["started_at"] = func.coalesce(Clone.started_at, now())
         session.execute(_idle(node, number, [clone_id for clone_id, _seen in alike]).values(**values))
-    fallen = [clone.id for clone in ours if falls.fell(clone, health.domains.get(clone.uuid, _VANISHED), node)]
-    if node.boot_round == number:
-        fallen += falls.unstarted_since(session, node, last_seen_at)
-    if fallen:
+    fell = [clone.id for clone in ours if falls.fell(clone, health.domains.get(clone.uuid, _VANISHED), node)]
+    if fallen := {*fell, *thwarted.starts} - {*thwarted.stops}:
         session.execute(_idle(node, number, fallen).values(state_before=CloneState.RUNNING))
-        remaking.start_fallen(session, fallen)
+        remaking.start_fallen(session, sorted(fallen))
     off = (Clone.volatile, Clone.started_at.is_not(None), Clone.state == CloneState.STOPPED)
     ended = select(Clone.id).where(Clone.node_id == node.id, Clone.changed_round < number, *off)
     if ids := session.scalars(ended).all():
@@ -231,9 +231,9 @@ def _idle(node: Node, number: int, clone_ids: Collection[int] | None = None) -> 
 
 
 def _lose_clones(session: Session, node: Node, number: int, last_seen_at: datetime | None) -> None:
-    """The clones of a dead node cannot be reached; those that are being worked on are left to their operations. What
-    could not be started since the node answered last was in use: the node's death was in the way."""
+    """The clones of a dead node cannot be reached; those that are being worked on are left to their operations."""
     lost = _idle(node, number).where(Clone.state.not_in([CloneState.FAILED, CloneState.UNREACHABLE]))
-    unstarted = Clone.id.in_(falls.unstarted_since(session, node, last_seen_at))
-    before = case((unstarted, CloneState.STARTING.value), else_=Clone.state)
+    thwarted = falls.thwarted_since(session, node, last_seen_at)
+    to_run, to_be_off = Clone.id.in_(thwarted.starts), Clone.id.in_(thwarted.stops)
+    before = case((to_run, CloneState.STARTING.value), (to_be_off, ""), else_=Clone.state)
     session.execute(lost.values(state=CloneState.UNREACHABLE, state_before=before, reason=absence.reason(node)))

@@ -131,8 +131,17 @@ def test_persistent_ones_are_started_where_their_base_says_so(node_id: int, agai
 
 def failed_start(node_id: int, *clone_ids: int) -> None:
     """A start of these that fails now."""
-    operation = make_operation("clones_start", state=OperationState.RUNNING, node_id=node_id)
-    change(Clone, Clone.id.in_(clone_ids), state="starting", state_before=STOPPED, operation_id=operation.id)
+    _fail(node_id, "clones_start", clone_ids, state=CloneState.STARTING, state_before=STOPPED)
+
+
+def failed_stop(node_id: int, *clone_ids: int) -> None:
+    """A forced stop of these that fails now."""
+    _fail(node_id, "clones_stop", clone_ids, state=CloneState.STOPPING, state_before=RUNNING)
+
+
+def _fail(node_id: int, kind: str, clone_ids: Sequence[int], **values: str) -> None:
+    operation = make_operation(kind, state=OperationState.RUNNING, node_id=node_id)
+    change(Clone, Clone.id.in_(clone_ids), operation_id=operation.id, **values)
     with transaction() as session:
         end(session, session.merge(operation), OperationState.FAILED, text("Not there."))
 
@@ -166,3 +175,20 @@ def test_what_was_being_started_when_its_host_died_again_is_started_after_all(no
         assert [clone.state_before for clone in clones()] == [CloneState.STARTING, STOPPED, RUNNING]
     see(node_id, [OFF] * 3, "second.1")
     assert states() == [CloneState.STARTING, STOPPED, CloneState.STARTING]
+
+
+@pytest.mark.parametrize("volatile", [True, False])
+@pytest.mark.parametrize("seen_down", [True, False])
+def test_what_was_being_forced_off_when_its_host_died_is_not_started_by_itself(
+    node_id: int, seen_down: bool, volatile: bool
+) -> None:
+    change(Clone, volatile=volatile)
+    change(Base, restarts=True)
+    first, *_others = clones()
+    change(Node, last_seen_at=now() - timedelta(seconds=5))
+    failed_stop(node_id, first.id)
+    assert states() == [RUNNING] * 3
+    if seen_down:
+        die(node_id)
+    see(node_id, [OFF] * 3, "second.1")
+    assert states() == [CloneState.DELETING if volatile else STOPPED, CloneState.STARTING, CloneState.STARTING]
