@@ -47,6 +47,7 @@ TEXTS: dict[str, Template] = {
     "nodes.exporting": N_("writing %(path)s"),
     "nodes.exported": N_("Exported to %(paths)s on the node."),
     "nodes.export_runs": N_("%(name)s is not off on %(node)s. Shut it down there, then export its disks."),
+    "nodes.being_exported": N_("The disks of %(name)s are being exported. Wait until that is done, or cancel it."),
     "nodes.nothing_to_export": N_("%(name)s has no disks to export."),
     "nodes.deleted_by": N_("A desktop of this name was deleted by %(actor)s at %(deleted_at)s."),
     "nodes.file_in_use": N_("%(path)s is used by %(name)s."),

@@ -1,7 +1,6 @@
 """Looking at a host that answers at a node's address with another host key, once a person has accepted that key: is it
 the node? Until it is known to be, nothing else is sent there, and the node stays quarantined under its former key."""
 
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -25,13 +24,12 @@ from ravada_web.services.joining.recognition import MAY_BE_NODE, Holdings, Ident
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.permissions import rights
+from ravada_web.services.storage.file_names import FileOf, named
 from ravada_web.services.transaction import transaction
 
 LIST_SECONDS = 60.0
 # Where pools are on a host whose own are not known yet.
 USUAL_FOLDER = "/var/lib/libvirt/images"
-_OF_CLONE = re.compile(r"(?P<name>.{1,64})\.(?P<uuid>[0-9a-f]{8})\.(?:[a-z]{3}\.qcow2|nvram\.fd)")
-_OF_BASE = re.compile(r"ravada-base-[0-9]{1,9}-v[0-9]{1,9}-.{1,32}")
 _NAMES_AT_ONCE = 500
 # A clone that is still to be made has no files.
 _UNMADE = (CloneState.REQUESTED, CloneState.CREATING)
@@ -102,8 +100,9 @@ def _look(where: Target, folders: Sequence[str]) -> tuple[Survey, list[str]]:
         if login.power == "libvirt" or "find" not in seen.programs:
             raise Conflict(message("joining.cannot_look", name=where.name))
         paths = [file.path for file in list_tree(apart, where, folders, deadline=LIST_SECONDS)]
-    names = (path.rpartition("/")[2] for path in paths)
-    return seen, [name for name in names if _OF_CLONE.fullmatch(name) or _OF_BASE.fullmatch(name)]
+    ours = (FileOf.CLONE, FileOf.BASE)
+    names = [path.rpartition("/")[2] for path in paths]
+    return seen, [name for name in names if (own := named(name)) and own.of in ours]
 
 
 def _expected(session: Session, node: Node) -> Holdings:
@@ -116,7 +115,7 @@ def _expected(session: Session, node: Node) -> Holdings:
 
 def _found(session: Session, node: Node, names: Sequence[str]) -> Holdings:
     """Whose files these are, by their names."""
-    bases = [name.removesuffix(".overlay") for name in names if _OF_BASE.fullmatch(name)]
+    bases = [name.removesuffix(".overlay") for name in names if (file := named(name)) and file.of == FileOf.BASE]
     known = {name for lot in batched(bases, _NAMES_AT_ONCE) for name in _bases_named(session, lot)}
     owners = Counter(_owners(session, names))
     own = owners.pop(node.name, 0)
@@ -132,16 +131,16 @@ def _bases_named(session: Session, names: Sequence[str]) -> Collection[str]:
 
 def _owners(session: Session, names: Sequence[str]) -> Iterator[str]:
     """The name of the node of each file that is a desktop's, or is what one has left."""
-    files = [match for name in names if (match := _OF_CLONE.fullmatch(name))]
+    files = [own for name in names if (own := named(name)) and own.of == FileOf.CLONE]
     for lot in batched(files, _NAMES_AT_ONCE):
-        wanted = {match["name"] for match in lot}
+        wanted = {own.name for own in lot}
         nodes: dict[tuple[str, str], str] = {}
         for table in (Remains, Clone):
             rows = select(table.name, table.uuid, Node.name).join(Node, Node.id == table.node_id)
             for name, uuid, node in session.execute(rows.where(table.name.in_(wanted))):
                 if uuid is not None:
                     nodes[name, uuid[:8]] = node
-        yield from (nodes[key] for match in lot if (key := (match["name"], match["uuid"])) in nodes)
+        yield from (nodes[key] for own in lot if (key := (own.name, own.uuid)) in nodes)
 
 
 def _identity(node: Node) -> Identity:

@@ -45,6 +45,7 @@ def request(actor: User, node: Node, remains_id: int) -> Operation:
             raise Conflict(message("nodes.not_up_now", node=node.name))
         if not disks_of(row):
             raise Conflict(message("nodes.nothing_to_export", name=row.name))
+        orphans.require_not_exported(session, row)
         title = message("nodes.title_export", name=row.name, node=node.name)
         events.record(session, actor, "export", node, message("nodes.exports", name=row.name))
         params = {"remains_id": row.id}

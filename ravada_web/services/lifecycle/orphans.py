@@ -10,6 +10,7 @@ from ravada_web.errors import Conflict, InvalidInput, NotFound
 from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import (
+    OVER,
     UNDECIDED,
     Cause,
     Clone,
@@ -91,6 +92,7 @@ def bring_back(actor: User, node: Node, remains_id: int, owner: str) -> Clone:
             raise Conflict(message("nodes.no_machine", name=row.name))
         if row.version is None:
             raise Conflict(message("nodes.no_base_known", name=row.name))
+        require_not_exported(session, row)
         whose = users.find(owner.strip())
         if whose is None or not whose.active:
             raise InvalidInput({"owner": message("clones.no_active_user")})
@@ -112,6 +114,14 @@ def bring_back(actor: User, node: Node, remains_id: int, owner: str) -> Clone:
         events.record(session, actor, "bring_back", clone, message("nodes.brought_back", node=node.name))
         replicas.settle(session, node_id=node.id)
         return clone
+
+
+def require_not_exported(session: Session, row: Remains) -> None:
+    """Refuse what cannot be while its disks are read. Raises Conflict."""
+    query = select(Operation).where(Operation.kind == "node_export", Operation.node_id == row.node_id)
+    under_way = session.scalars(query.where(Operation.state.not_in(OVER)))
+    if any(operation.params["remains_id"] == row.id for operation in under_way):
+        raise Conflict(message("nodes.being_exported", name=row.name))
 
 
 def _have_its_base(session: Session, row: Remains) -> None:

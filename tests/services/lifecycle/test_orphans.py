@@ -365,6 +365,15 @@ def test_disks_are_exported_whole_and_the_command_that_fetches_them_is_told(
     domains.start(host, uuid)
     assert export(chief, row).error.kind == "nodes.export_runs"
     domains.force_off(host, uuid)
+    begun = exports.request(chief, node(), row.id)
+    for act in (
+        lambda: orphans.bring_back(chief, node(), row.id, "chief"),
+        lambda: exports.request(chief, node(), row.id),
+    ):
+        with pytest.raises(Conflict) as busy:
+            act()
+        assert busy.value.message.kind == "nodes.being_exported", "it would start while its disks are read"
+    change(Operation, Operation.id == begun.id, state=OperationState.CANCELLED)
     done = export(chief, row)
     (path,) = done.result["files"]
     assert path == str(pool / "exports/gone-4.89abcdef-vda.qcow2")
