@@ -15,11 +15,13 @@ from werkzeug.serving import make_server
 from ravada_web.extensions import db
 from ravada_web.messages import message
 from ravada_web.models import (
+    Alert,
     Away,
     BaseVersion,
     Cause,
     Clone,
     CloneState,
+    Cluster,
     Node,
     Observed,
     Operation,
@@ -40,6 +42,9 @@ from tests.support.factories import change, give_password, make_base, make_nodes
 
 FETCH = "ssh -p 22 root@192.0.2.3 'cat /var/lib/libvirt/images/exports/a-name-of-a-desktop-1.00000001-vda.qcow2' > y"
 PAGES = (
+    "/nodes",
+    "/nodes/reserve",
+    "/alerts",
     "/nodes/{up}",
     "/nodes/{up}/left",
     "/nodes/{up}/left?ignored=1",
@@ -102,8 +107,13 @@ def rows() -> dict[str, int]:
     change(Node, Node.id == another, trust=Trust.CHANGED, new_host_key="ssh-ed25519 BBBB", newcomer=newcomer)
     result = {"files": ["/x"], "commands": [FETCH]}
     export = make_operation("node_export", state=OperationState.DONE, node_id=up, result=result)
+    short = message("nodes.reserve_short", count=2, node="n2", missing_mib=12_288)
+    change(Cluster, keeps_reserve=True, missing_mib=12_288, reserve_news=short)
+    waits = message("clones.waits_for_room", node="n2", place=3, count=7)
+    change(Clone, Clone.node_id == silent, Clone.volatile, reason=waits)
     version = db.session.scalars(select(BaseVersion.id)).first()
     with transaction() as session:
+        session.add(Alert(state="short", text=short, since=now()))
         session.add_all(_remains(up, number, version) for number in range(60))
         session.add(Remains(node_id=gone, uuid="9" * 36, name="given-1", files=["/x"], macs=[], base_name="linux",
                             owner_id=chief.id, owner_name="chief", cause=Cause.GIVEN_UP))  # fmt: skip

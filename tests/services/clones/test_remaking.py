@@ -33,6 +33,7 @@ from ravada_web.models import (
 from ravada_web.remote.sampling import Sample
 from ravada_web.services.clones import remake_work, shutdowns
 from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.desktops.cards import page_of
 from ravada_web.services.lifecycle import known_off
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.recording import record
@@ -153,6 +154,25 @@ def test_those_in_use_go_first_and_the_others_wait_in_order_until_there_is_room(
     assert {clone.id: clone.start_after for clone in world.rows()} == {one: one != idle for one in world.clones}, (
         "one that nobody had started is made, and stays off"
     )
+
+
+def test_room_that_is_freed_goes_to_the_first_in_line_and_the_others_move_up(world: World) -> None:
+    change(Node, Node.id == world.nodes[2], service_state="disabled")
+    change(Node, Node.id == world.nodes[1], memory_total_mib=3 * 512, memory_free_mib=3 * 512)
+    world.die(world.nodes[0])
+    world.remake()
+
+    def line() -> dict[int, tuple[int, int]]:
+        figures = {clone.id: clone.reason.figures for clone in world.on(world.nodes[0])}
+        return {id_: (found["place"], found["count"]) for id_, found in figures.items()}
+
+    first, second, third = world.clones[3:]
+    assert line() == {first: (1, 3), second: (2, 3), third: (3, 3)}
+    assert "number 3 of 3 waiting" in str(page_of(db.session.get_one(Clone, third).owner, "desk-6").items[0].notice)
+    change(Clone, Clone.id == world.clones[0], state=CloneState.STOPPED, start_after=False)
+    remake_work.watch([last().id])
+    assert line() == {second: (1, 2), third: (2, 2)}
+    assert [clone.id for clone in world.on(world.nodes[1])] == [*world.clones[:3], first]
 
 
 def test_a_second_death_in_the_middle_places_again_what_was_given_to_it(world: World) -> None:
