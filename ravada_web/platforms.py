@@ -1,7 +1,11 @@
 """What a machine runs on, as far as it decides where it can go on running: its machine type and its processor."""
 
+import hashlib
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 FAMILIES = ("q35", "microvm", "virt", "s390-ccw-virtio", "pseries", "pc")
 # A machine type of a certain version: "pc-q35-7.2", "pc-q35-rhel9.2.0", "virt-8.0". The others are names for one of
@@ -9,6 +13,8 @@ FAMILIES = ("q35", "microvm", "virt", "s390-ccw-virtio", "pseries", "pc")
 _VERSIONED = re.compile(r"(?:pc-q35|pc-i440fx|virt|s390-ccw-virtio|pseries)-(.+)")
 # The processor of a guest that has its host's own: another one, host by host.
 OF_HOST = "host"
+# Longer names of machine types and models are none that we know.
+LONGEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,21 @@ class Host:
     machines: frozenset[str]
     processors: frozenset[str]
 
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types, equal for equal ones."""
+        return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Host":
+        """The host that `to_dict` made this of."""
+        lists = {name: frozenset(stored[name]) for name in ("machines", "processors")}
+        return cls(stored["arch"], stored["virt_type"], **lists)
+
+    @property
+    def digest(self) -> str:
+        """A hash of all of it: hosts that offer the same share it."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -29,6 +50,9 @@ class Platform:
 
     machine: str = ""
     processor: str = ""
+
+
+ANY = Platform()
 
 
 def machine_family(machine: str) -> str:

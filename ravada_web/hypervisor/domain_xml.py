@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from ravada_web.hypervisor.errors import HypervisorError, reading
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.hardware import analysis
+from ravada_web.hypervisor.platform import fit_platform, refit_platform
 from ravada_web.hypervisor.tree import drop, parse, put
 from ravada_web.messages import Message, message
 from ravada_web.messages.foreign import is_path, printable, whole, word
-from ravada_web.platforms import machine_family
+from ravada_web.platforms import ANY, Platform
 
 # libvirt's units, whatever their case: of a thousand where they end in a B alone, else of 1024.
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
@@ -171,8 +172,8 @@ def new_template(name: str, memory_mib: int, vcpus: int, disks: Sequence[str], n
     return ET.tostring(root, encoding="unicode")
 
 
-def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts) -> str:
-    """A clone's domain from its base's template, fitted to what its node offers.
+def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts, platform: Platform = ANY) -> str:
+    """A clone's domain from its base's template, fitted to what its node offers, with what its migration group has.
 
     Raises HypervisorError where the node lacks what the base needs: a firmware, a network.
     """
@@ -180,9 +181,8 @@ def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts) -> str:
     analysis.apply(root)  # templates of before a rule was known are fitted too
     put(root, "name", identity.name)
     put(root, "uuid", identity.uuid)
-    _fit_machine(root, facts)
+    fit_platform(root, facts, platform)
     _fit_firmware(root, facts, identity.nvram)
-    _fit_processor(root, facts)
     devices = root.find("devices")
     assert devices is not None, "templates have devices"
     put(devices, "emulator", facts.emulator)
@@ -193,21 +193,6 @@ def for_clone(template: str, identity: CloneIdentity, facts: NodeFacts) -> str:
     _own_cards(devices, identity)
     _private_display(devices)
     return ET.tostring(root, encoding="unicode")
-
-
-def _fit_machine(root: ET.Element, facts: NodeFacts) -> None:
-    """KVM or emulation as the node offers; the template's machine type if it is there, else its family's newest."""
-    root.set("type", facts.virt_type)
-    kind = root.find("./os/type")
-    assert kind is not None, "templates have an os type"
-    machine = kind.get("machine", "")
-    if machine in facts.machines:
-        return
-    family = machine_family(machine)
-    if family in facts.machines:
-        kind.set("machine", family)
-    else:
-        kind.attrib.pop("machine", None)  # the node's default
 
 
 def _fit_firmware(root: ET.Element, facts: NodeFacts, nvram: str) -> None:
@@ -234,19 +219,6 @@ def _own_nvram(system: ET.Element, path: str) -> None:
     nvram = ET.SubElement(system, "nvram", dict(kept.attrib) if kept is not None else {})
     nvram.attrib.pop("type", None)
     nvram.text = path or None
-
-
-def _fit_processor(root: ET.Element, facts: NodeFacts) -> None:
-    """Emulation cannot give a guest the host's own processor; how many it has, and where its memory is, stay."""
-    processor = root.find("cpu")
-    if facts.virt_type == "kvm" or processor is None or not processor.get("mode", "").startswith("host-"):
-        return
-    processor.attrib.clear()
-    processor.text = None
-    for part in [part for part in processor if part.tag not in ("topology", "numa")]:
-        processor.remove(part)
-    if not len(processor):
-        root.remove(processor)
 
 
 def _require_networks(devices: ET.Element, facts: NodeFacts) -> None:
@@ -326,16 +298,16 @@ def offer_display(xml: str, address: str) -> str | None:
     return ET.tostring(root, encoding="unicode")
 
 
-def for_other_node(xml: str, files: Mapping[str, str], facts: NodeFacts) -> str:
+def for_other_node(xml: str, files: Mapping[str, str], facts: NodeFacts, platform: Platform = ANY) -> str:
     """A clone's own domain as another node is to have it: its files by their paths there (`files` has them by those
-    here), fitted to what that node offers. All else stays, its UUID and its MAC addresses too.
+    here), fitted to what that node offers, with what the clones of its base get there (`platform`) in place of what
+    it does not offer. All else stays, its UUID and its MAC addresses too.
 
     Raises HypervisorError where the node lacks what it needs: a firmware, a network.
     """
     # A display for viewers is offered anew at each start; its password is not in what was read.
     root = parse(offer_display(xml, "") or xml)
-    _fit_machine(root, facts)
-    _fit_processor(root, facts)
+    refit_platform(root, facts, platform)
     if _boots_by_uefi(root) and "efi" not in facts.firmwares:
         raise HypervisorError(message("hypervisor.no_uefi"))
     devices = root.find("devices")

@@ -84,6 +84,30 @@ TEXTS: dict[str, Template] = {
         "created nor started."
     ),
     "bases.file_damaged": N_("%(file)s on %(node)s was deleted or changed after it was prepared."),
+    # Migration groups: which nodes run its clones alike
+    "bases.group": N_(
+        "%(nodes)s: new clones get the machine type %(machine)s and the processor %(processor)s, and can move among "
+        "these nodes while they run."
+    ),
+    "bases.group_of_one": N_("%(nodes)s: new clones get the machine type %(machine)s and the processor %(processor)s."),
+    "bases.group_of_hosts": N_(
+        "%(nodes)s: new clones get the machine type %(machine)s and the processor of their host, as the original has "
+        "it; so they move only while they are off."
+    ),
+    "bases.group_unlike": N_(
+        "%(nodes)s: no version of this base’s kind of machine is known there; clones move only while they are off."
+    ),
+    "bases.group_not_seen": N_("%(nodes)s: not known yet."),
+    "bases.group_nodes": Plural("%(count)s node", "%(count)s nodes"),
+    "bases.processor_default": N_("that QEMU chooses"),
+    "bases.processor_of_host": N_("of their host"),
+    "bases.would_change": N_("If you select it, new clones get %(changes)s. Existing clones stay as they are."),
+    "bases.change_machine": N_("the machine type %(after)s instead of %(before)s"),
+    "bases.change_processor": N_("the processor %(after)s instead of %(before)s"),
+    "bases.would_be_apart": N_("If you select it, clones move to and from it only while they are off: %(why)s."),
+    "bases.is_apart": N_(
+        "Clones move between this node and the largest migration group only while they are off: %(why)s."
+    ),
     # For the audit log
     "bases.allowed_nodes": N_("%(nodes)s"),
     "bases.no_nodes": N_("no node"),

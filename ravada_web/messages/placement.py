@@ -56,6 +56,10 @@ TEXTS: dict[str, Template] = {
         "takes it only while it is off: it has the processor of its own host passed through"
     ),
     "placement.move_processor_unknown": N_("takes it only while it is off: its processor model is not known"),
+    # Why a node is in no migration group with others
+    "placement.apart_virtualization": N_("it has %(virtualization)s, the others have %(instead)s"),
+    "placement.apart_machine": N_("it has no machine type in common with the others"),
+    "placement.apart_processor": N_("it has no processor model in common with the others"),
     "placement.virtualization_kvm": N_("hardware virtualization (KVM)"),
     "placement.virtualization_qemu": N_("emulation"),
     "placement.instead_kvm": N_("hardware virtualization (KVM)"),

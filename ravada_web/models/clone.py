@@ -123,6 +123,11 @@ class Clone(db.Model):
     display: Mapped[Sentence]
     # Its guest is paused since a disk of it could not be written: it resumes once there is space.
     out_of_space: Mapped[bool] = mapped_column(default=False)
+    # How it is run ("kvm" or "qemu"), its machine type and its processor's model, as it was made: ravada_web.platforms.
+    # "" for one made before these were kept.
+    virt_type: Mapped[Word] = mapped_column(default="")
+    machine: Mapped[Name] = mapped_column(default="")
+    processor: Mapped[Name] = mapped_column(default="")
     # Its user blocks onlookers; only where its base lets users refuse.
     viewers_refused: Mapped[bool] = mapped_column(default=False)
 

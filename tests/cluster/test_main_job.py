@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.hypervisor.platform import read_platform
 from ravada_web.models import Clone, CloneState, Operation, OperationState
+from ravada_web.platforms import Platform, is_versioned
+from ravada_web.services.bases.migration import platform_on
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import requests as clone_requests
 from tests.lab.screen import read_screen, screenshot
@@ -29,6 +32,17 @@ def test_twelve_clones_land_four_on_each_node_and_are_there(cluster: Cluster) ->
             said = node.run(["qemu-img", "info", source]).stdout
             backing = re.search(r"^backing file: (\S+)", said, re.M)
             assert backing and backing[1] == f"{IMAGES}/ravada-base-{cluster.base_id}-v1-vda.qcow2"
+
+
+def test_clones_start_with_their_groups_machine_type_and_processor_on_every_node(cluster: Cluster) -> None:
+    cluster.create("alike", 3, "--start")
+    base = cluster.base(cluster.base_id)
+    made = cluster.wait_state("alike", CloneState.RUNNING)
+    group = platform_on(db.session(), base, made[0].node_id)
+    assert is_versioned(group.machine) and group.processor not in ("", "qemu64")
+    for node, clone in ((node, clone) for node in cluster.lab.nodes for clone in made if clone.node.name == node.name):
+        assert read_platform(node.virsh("dumpxml", clone.name)) == ("qemu", group)
+        assert (clone.virt_type, Platform(clone.machine, clone.processor)) == ("qemu", group)
 
 
 def test_the_list_says_what_scripts_need(cluster: Cluster) -> None:

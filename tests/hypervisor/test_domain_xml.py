@@ -11,6 +11,7 @@ from ravada_web.hypervisor.domain_xml import (
     Nvram,
     bare_machine,
     for_clone,
+    for_other_node,
     leaves_firmware_open,
     new_template,
     parse,
@@ -22,6 +23,8 @@ from ravada_web.hypervisor.domain_xml import (
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, PoolFacts
 from ravada_web.hypervisor.hardware.analysis import analyse
+from ravada_web.hypervisor.platform import chosen, host_of, read_platform
+from ravada_web.platforms import OF_HOST, Host, Platform
 
 FACTS = NodeFacts(
     host_uuid="11111111-2222-3333-4444-555555555555",
@@ -232,3 +235,93 @@ def test_memory_is_read_in_every_unit(unit: str, amount: int, mib: int) -> None:
 
 def test_facts_survive_json() -> None:
     assert NodeFacts.from_dict(FACTS.to_dict()) == FACTS
+
+
+GROUP = Platform("pc-q35-7.2", "Westmere")
+GIVING = replace(FACTS, offers={"cpu_model": ["Nehalem", "Westmere"]})
+CHOSEN = "<cpu mode='custom' match='exact'><model>Nehalem</model></cpu>"
+UNCHECKED = "<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>qemu64</model></cpu>"
+OF_ITS_HOST = "<cpu mode='host-passthrough'><topology sockets='1' cores='2' threads='1'/></cpu>"
+NESTED = "<cpu mode='host-model'><feature policy='require' name='vmx'/></cpu>"
+
+
+def platform_of(template: str, facts: NodeFacts, platform: Platform = GROUP) -> tuple[str, Platform]:
+    return read_platform(for_clone(template, MINE, facts, platform))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "virt_type", "expected"),
+    [
+        ("", "qemu", "Westmere"),
+        ("", "kvm", "Westmere"),
+        (UNCHECKED, "kvm", "Westmere"),
+        ("<cpu mode='host-model'/>", "kvm", "Westmere"),
+        (OF_ITS_HOST, "qemu", "Westmere"),
+        # What somebody chose stays, wherever it can be given.
+        (CHOSEN, "qemu", "Nehalem"),
+        (CHOSEN, "kvm", "Nehalem"),
+        (OF_ITS_HOST, "kvm", OF_HOST),
+        (NESTED, "kvm", OF_HOST),
+    ],
+)
+def test_a_clone_has_its_groups_processor_unless_its_base_chose_one(cpu: str, virt_type: str, expected: str) -> None:
+    template = analyse(BIOS.replace("<devices>", f"{cpu}<devices>")).template
+    assert platform_of(template, replace(GIVING, virt_type=virt_type)) == (
+        virt_type,
+        Platform("pc-q35-7.2", expected),
+    )
+
+
+def test_the_shape_of_a_processor_stays_beside_the_groups_model() -> None:
+    template = analyse(BIOS.replace("<devices>", f"{OF_ITS_HOST}<devices>")).template
+    cpu = parse(for_clone(template, MINE, GIVING, GROUP)).find("cpu")
+    assert cpu is not None and [part.tag for part in cpu] == ["model", "topology"]
+    assert cpu.attrib == {"mode": "custom", "match": "exact", "check": "partial"}
+
+
+def test_a_group_gives_nothing_that_the_node_does_not_offer() -> None:
+    assert platform_of(BIOS, FACTS) == ("qemu", Platform("pc-q35-7.2"))
+    assert platform_of(BIOS, FACTS, Platform("pc-q35-10.0", "Haswell")) == ("qemu", Platform("q35"))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "expected"),
+    [
+        ("", ""),
+        (CHOSEN, "Nehalem"),
+        (UNCHECKED, ""),
+        (OF_ITS_HOST, OF_HOST),
+        (NESTED, OF_HOST),
+        ("<cpu mode='host-model'/>", ""),
+    ],
+)
+def test_what_a_base_chose_is_told_from_what_libvirt_fills_in(cpu: str, expected: str) -> None:
+    assert chosen(BIOS.replace("<devices>", f"{cpu}<devices>")) == Platform("q35", expected)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "has", "virt_type", "expected"),
+    [
+        # What the other node offers stays, though clones made there get something newer.
+        (CHOSEN, "pc-i440fx-7.2", "qemu", Platform("pc-i440fx-7.2", "Nehalem")),
+        (UNCHECKED, "pc-q35-7.2", "qemu", Platform("pc-q35-7.2", "qemu64")),
+        ("", "pc-q35-7.2", "qemu", Platform("pc-q35-7.2")),
+        (OF_ITS_HOST, "pc-q35-7.2", "kvm", Platform("pc-q35-7.2", OF_HOST)),
+        # What it does not is replaced by what they get.
+        (CHOSEN.replace("Nehalem", "Haswell"), "pc-q35-10.0", "qemu", GROUP),
+        (OF_ITS_HOST, "pc-q35-10.0", "qemu", GROUP),
+    ],
+)
+def test_a_clone_that_comes_from_another_node_keeps_what_is_offered_here(
+    cpu: str, has: str, virt_type: str, expected: Platform
+) -> None:
+    xml = BIOS.replace("<devices>", f"{cpu}<devices>").replace('"q35"', f'"{has}"')
+    moved = for_other_node(xml, {}, replace(GIVING, virt_type=virt_type), GROUP)
+    assert read_platform(moved) == (virt_type, expected)
+
+
+def test_what_a_host_offers_is_read_of_its_facts_and_kept_as_it_is() -> None:
+    host = host_of(replace(GIVING, machines=("pc-q35-7.2", "q35", "pc-q35-" + "9" * 99)))
+    assert host == Host("x86_64", "qemu", frozenset({"pc-q35-7.2"}), frozenset({"Nehalem", "Westmere"}))
+    assert Host.from_dict(host.to_dict()) == host
+    assert host.digest == replace(host).digest != replace(host, virt_type="kvm").digest

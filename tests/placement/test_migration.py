@@ -6,7 +6,7 @@ import pytest
 
 from ravada_web.messages.placement import reason_message
 from ravada_web.needs import Need
-from ravada_web.placement.migration import Group, Wish, best_processor, groups_of
+from ravada_web.placement.migration import Group, best_processor, groups_of
 from ravada_web.placement.moving import CloneTraits, MoveVerdict, Way, move_verdict
 from ravada_web.placement.types import Reason
 from ravada_web.platforms import OF_HOST, Host, Platform, is_versioned, machine_age
@@ -57,25 +57,30 @@ KVM = replace(NEW, virt_type="kvm")
 def test_a_group_has_the_newest_that_all_its_nodes_have(
     wish: str, hosts: list[Host], expected: list[tuple[str, str, tuple[int, ...]]]
 ) -> None:
-    groups = groups_of(dict(enumerate(hosts, start=1)), Wish(wish))
+    groups = groups_of(dict(enumerate(hosts, start=1)), Platform(wish))
     assert groups == [Group(nodes, Platform(machine, processor)) for machine, processor, nodes in expected]
 
 
 def test_a_processor_that_was_chosen_stays_and_splits_no_group() -> None:
     for processor in ("Haswell", OF_HOST):
-        (group,) = groups_of({1: NEW, 2: OLD}, Wish("q35", processor))
+        (group,) = groups_of({1: KVM, 2: replace(OLD, virt_type="kvm")}, Platform("q35", processor))
         assert group == Group((1, 2), Platform("pc-q35-7.2", processor))
+
+
+def test_emulation_has_no_processor_of_the_host_to_give() -> None:
+    (group,) = groups_of({1: NEW, 2: OLD}, Platform("q35", OF_HOST))
+    assert group == Group((1, 2), Platform("pc-q35-7.2", "Westmere"))
 
 
 def test_nodes_without_a_processor_in_common_are_in_groups_of_their_own() -> None:
     intel, amd = replace(KVM, processors=frozenset({"Westmere"})), replace(KVM, processors=frozenset({"EPYC"}))
-    groups = groups_of({1: intel, 2: amd, 3: amd}, Wish("q35"))
+    groups = groups_of({1: intel, 2: amd, 3: amd}, Platform("q35"))
     assert [(group.node_ids, group.platform.processor) for group in groups] == [((2, 3), "EPYC"), ((1,), "Westmere")]
-    assert groups_of({}, Wish("q35")) == []
+    assert groups_of({}, Platform("q35")) == []
 
 
 def test_a_node_that_offers_nothing_of_the_kind_is_alone_with_what_the_template_says() -> None:
-    groups = groups_of({1: OLD, 2: replace(OLD, machines=frozenset({"q35", "none"}))}, Wish("q35"))
+    groups = groups_of({1: OLD, 2: replace(OLD, machines=frozenset({"q35", "none"}))}, Platform("q35"))
     assert [(group.node_ids, group.platform) for group in groups] == [
         ((1,), Platform("pc-q35-7.2", "Westmere")),
         ((2,), Platform()),

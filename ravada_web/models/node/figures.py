@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ravada_web.models.types import Moment, Size
@@ -17,6 +17,9 @@ class Figures:
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     facts_at: Mapped[Moment | None]
     facts_round: Mapped[int] = mapped_column(default=0)
+    # What of the facts decides where guests that run can go; hosts of one digest are alike in it. "" until it was read.
+    platform: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, deferred=True)
+    platform_digest: Mapped[str] = mapped_column(String(64), default="")
     cpus: Mapped[int | None]
     cpu_load: Mapped[float | None]
     memory_total_mib: Mapped[Size | None]

@@ -27,6 +27,7 @@ from ravada_web.models import (
 from ravada_web.needs import Need, lacking
 from ravada_web.services.audit import events
 from ravada_web.services.audit.events import Line
+from ravada_web.services.bases import migration
 from ravada_web.services.nodes.offers import needs_of, offers_of
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import REPLICA
@@ -53,14 +54,15 @@ class BaseRow:
 
 @dataclass(frozen=True)
 class TabRow:
-    """A line of the Base tab: a node, whether it is ticked, its replica, this base's clones on it, and what it lacks of
-    what the base needs: each thing, and how it gets it."""
+    """A line of the Base tab: a node, whether it is ticked, its replica, this base's clones on it, what it lacks of
+    what the base needs (each thing, and how it gets it), and what it means for the base's migration group."""
 
     node: Node
     allowed: bool
     replica: Replica | None
     clones: int
     lacks: Sequence[tuple[Message, Message]]
+    group_note: Message
 
 
 def listing(viewer: User) -> list[BaseRow]:
@@ -165,11 +167,18 @@ def tab(viewer: User, base: Base) -> list[TabRow]:
     held = {r.node_id: r for r in db.session.scalars(select(Replica).where(Replica.version_id == version_id))}
     count = select(Clone.node_id, func.count()).where(Clone.base_id == base.id).group_by(Clone.node_id)
     clones_on = dict(db.session.execute(count).all())
-    needs = needs_of(base)
-    return [
-        TabRow(node, node.id in allowed, held.get(node.id), clones_on.get(node.id, 0), _lacks(node, needs))
-        for node in nodes
-    ]
+    needs, groups = needs_of(base), migration.groups_for(db.session(), base)
+
+    def row(node: Node) -> TabRow:
+        count, lacks = clones_on.get(node.id, 0), _lacks(node, needs)
+        return TabRow(node, node.id in allowed, held.get(node.id), count, lacks, groups.note(node.id))
+
+    return [row(node) for node in nodes]
+
+
+def migration_groups(base: Base, rows: Iterable[TabRow]) -> list[Message]:
+    """A line for each of the base's migration groups, with the nodes of these rows."""
+    return migration.groups_for(db.session(), base).lines({row.node.id: row.node.name for row in rows})
 
 
 def _lacks(node: Node, needs: Iterable[Need]) -> list[tuple[Message, Message]]:

@@ -8,19 +8,24 @@ import libvirt
 from sqlalchemy import select, update
 
 from ravada_web.errors import Conflict
+from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import CloneIdentity, for_clone
 from ravada_web.hypervisor.facts import NodeFacts, read_networks
 from ravada_web.hypervisor.marks import Mark, marked
+from ravada_web.hypervisor.platform import read_platform
 from ravada_web.messages import message
 from ravada_web.models import ROUND_NOW, BaseDisk, Clone, CloneState, FileKind, Operation, User, now
+from ravada_web.platforms import Platform
 from ravada_web.remote import overlays
 from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.target import Target
+from ravada_web.services.bases import migration
+from ravada_web.services.batches import grouped
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import base_files, power_work
-from ravada_web.services.clones.batch import Failures, claimed_clones, replica_directory, set_state
+from ravada_web.services.clones.batch import Failures, claimed_clones, replica_directory, set_state, write_state
 from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.clones.requests import STARTS
 from ravada_web.services.nodes import endpoints
@@ -41,6 +46,8 @@ class Plan:
     uri: str
     facts: NodeFacts
     template_xml: str
+    # What its base's migration group has there.
+    platform: Platform
     # By the clones' ids.
     identities: Mapping[int, CloneIdentity]
     marks: Mapping[int, Mark]
@@ -76,13 +83,24 @@ def _make(handle: Handle, plan: Plan) -> Failures:
         # Networks are started and stopped by hand: what was known of them a minute ago refuses nothing.
         facts = replace(plan.facts, networks=read_networks(connection))
         handle.check()
+        made_with: dict[int, tuple[str, Platform]] = {}
         for clone_id, identity in _without(plan.identities, failures).items():
             with failures.guard(clone_id):
-                document = marked(for_clone(plan.template_xml, identity, facts), plan.marks[clone_id])
+                document = marked(for_clone(plan.template_xml, identity, facts, plan.platform), plan.marks[clone_id])
                 domains.define_all(connection, [document])
-    made = [clone_id for clone_id in plan.clone_ids if clone_id not in failures]
-    set_state(handle, made, CloneState.STOPPED)
+                made_with[clone_id] = read_platform(document)
+    _write_made(handle, made_with)
     return failures
+
+
+def _write_made(handle: Handle, made_with: Mapping[int, tuple[str, Platform]]) -> None:
+    """Write that these are there, and what each has, which decides where it can move."""
+    with handle.writing() as session:
+        for (virt_type, platform), ids in grouped(made_with, made_with.__getitem__).items():
+            written = {"virt_type": virt_type, "machine": platform.machine, "processor": platform.processor}
+            ours = update(Clone).where(Clone.id.in_(ids), Clone.operation_id == handle.operation_id)
+            session.execute(ours.values(written))
+        write_state(session, handle.operation_id, list(made_with), CloneState.STOPPED)
 
 
 def _plan(handle: Handle) -> Plan | None:
@@ -106,6 +124,7 @@ def _plan(handle: Handle) -> Plan | None:
         uri=endpoints.libvirt_uri(where),
         facts=facts_of(node),
         template_xml=version.base.template_xml,
+        platform=migration.platform_on(db.session(), version.base, node.id),
         identities={
             clone.id: CloneIdentity(
                 name=clone.name,

@@ -24,6 +24,7 @@ from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.connection import open_connection
 from ravada_web.hypervisor.domain_xml import bound_to_host, for_other_node, tpm_version
 from ravada_web.hypervisor.facts import NodeFacts, read_networks
+from ravada_web.hypervisor.platform import read_platform
 from ravada_web.messages import Message, message
 from ravada_web.models import (
     Cause,
@@ -40,9 +41,11 @@ from ravada_web.models import (
     User,
     now,
 )
+from ravada_web.platforms import Platform
 from ravada_web.remote import tpm
 from ravada_web.remote.target import Target
 from ravada_web.services.audit import events
+from ravada_web.services.bases import migration
 from ravada_web.services.clones import base_files, remains
 from ravada_web.services.clones.batch import claimed_clones, replica_directory, set_state
 from ravada_web.services.clones.deletion_work import SILENT
@@ -63,8 +66,9 @@ _KINDS = kinds_on(MOVED_CLONE)
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the work needs, read at once. `source` is None where that node is gone; `document` the domain as the
-    target is to have it, once the row was switched; `tpm` is where its TPM's state waits there until then."""
+    """All that the work needs, read at once. `source` is None where that node is gone; `platform` is what clones of its
+    base get at the target; `document` the domain as that is to have it, once the row was switched; `tpm` is where its
+    TPM's state waits there until then."""
 
     clone_id: int
     name: str
@@ -72,6 +76,7 @@ class Plan:
     source: Target | None
     target: Target
     facts: NodeFacts
+    platform: Platform
     files: Sequence[File]
     document: str
     tpm: str
@@ -113,6 +118,7 @@ def _plan(handle: Handle) -> Plan | None:
         source=endpoints.target(source) if source is not None else None,
         target=endpoints.target(target),
         facts=facts_of(target),
+        platform=migration.platform_on(db.session(), clone.base, target.id),
         files=[] if switched else _files(clone, target),
         document=handle.result["xml"] if switched else "",
         tpm=pools.in_pool(replica_directory(clone.version, target), f"{clone.name}.{clone.uuid[:8]}.tpm"),
@@ -144,7 +150,7 @@ def _bring(handle: Handle, plan: Plan) -> str:
     with open_connection(target_uri) as connection:
         _require_free(connection, plan)
         facts = replace(plan.facts, networks=read_networks(connection))
-    document = for_other_node(seen.xml, {file.here: file.there for file in plan.files}, facts)
+    document = for_other_node(seen.xml, {file.here: file.there for file in plan.files}, facts, plan.platform)
     copying = Copying(handle, plan.source, plan.target, plan.files)
     copying.run()
     if version := tpm_version(document):
@@ -207,6 +213,8 @@ def _switch(handle: Handle, plan: Plan, document: str) -> None:
         remains.leave(session, [clone], Cause.MOVED)
         source = clone.node.name
         clone.node_id, clone.decision_id = plan.target.node_id, handle.params["decision_id"]
+        clone.virt_type, platform = read_platform(document)
+        clone.machine, clone.processor = platform.machine, platform.processor
         session.flush()
         clone.made_round = clone.changed_round = session.get_one(Node, clone.node_id).rounds_begun
         note = message("moves.note", source=source, moved_at=now())

@@ -7,6 +7,7 @@ from ravada_web.models import Node, Pool, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
 from ravada_web.services.nodes.offers import offered
+from ravada_web.services.nodes.platforms import store_platform
 
 MIB = 1024 * 1024
 
@@ -18,6 +19,7 @@ def store_facts(node: Node, facts: NodeFacts, host: HostOffers | None) -> None:
     host = host or HostOffers.from_dict(node.facts.get("host"))
     offers = {"offers": offered(facts, host), "host": host.to_dict() if host else None}
     node.facts, node.facts_at = node.facts | facts.to_dict() | offers, now()
+    store_platform(node, facts)
     node.host_uuid = facts.host_uuid or node.host_uuid
     node.cpus = facts.cpus
     # Where it was measured that counts: libvirt reports the memory of when it started, on some hosts of less.

@@ -33,7 +33,9 @@ def base(base_id: int) -> Response:
 def tab(base_id: int) -> Response:
     """The nodes that may run the base."""
     base = base_list.get(me(), base_id)
-    return show("bases/tab.html", "bases/_nodes.html", base=base, rows=base_list.tab(me(), base))
+    rows = base_list.tab(me(), base)
+    groups = base_list.migration_groups(base, rows)
+    return show("bases/tab.html", "bases/_nodes.html", base=base, rows=rows, groups=groups)
 
 
 @blueprint.post("/<int:base_id>/base")
