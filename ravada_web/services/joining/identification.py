@@ -3,7 +3,7 @@ the node? Until it is known to be, nothing else is sent there, and the node stay
 
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,6 +13,7 @@ from ravada_web.config import settings
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message, sentences
+from ravada_web.messages.foreign import is_name
 from ravada_web.models import BaseDisk, Clone, CloneState, Node, Remains, Replica, Trust, User
 from ravada_web.remote.files import list_tree
 from ravada_web.remote.survey import Survey, survey
@@ -100,9 +101,14 @@ def _look(where: Target, folders: Sequence[str]) -> tuple[Survey, list[str]]:
         if login.power == "libvirt" or "find" not in seen.programs:
             raise Conflict(message("joining.cannot_look", name=where.name))
         paths = [file.path for file in list_tree(apart, where, folders, deadline=LIST_SECONDS)]
+    return seen, named_like_ours(paths)
+
+
+def named_like_ours(paths: Iterable[str]) -> list[str]:
+    """The names of those of these files that could be ours; a host may name its files by whatever bytes it likes."""
     ours = (FileOf.CLONE, FileOf.BASE)
-    names = [path.rpartition("/")[2] for path in paths]
-    return seen, [name for name in names if (own := named(name)) and own.of in ours]
+    names = (path.rpartition("/")[2] for path in paths)
+    return [name for name in names if is_name(name) and (own := named(name)) and own.of in ours]
 
 
 def _expected(session: Session, node: Node) -> Holdings:
@@ -117,7 +123,7 @@ def _found(session: Session, node: Node, names: Sequence[str]) -> Holdings:
     """Whose files these are, by their names."""
     bases = [name.removesuffix(".overlay") for name in names if (file := named(name)) and file.of == FileOf.BASE]
     known = {name for lot in batched(bases, _NAMES_AT_ONCE) for name in _bases_named(session, lot)}
-    owners = Counter(_owners(session, names))
+    owners = Counter(_owners(session, names, node.name))
     own = owners.pop(node.name, 0)
     return Holdings(desktops=own, bases=sum(name in known for name in bases), others=dict(owners))
 
@@ -129,8 +135,9 @@ def _bases_named(session: Session, names: Sequence[str]) -> Collection[str]:
     return {*found, *(name.removesuffix(".qcow2") for name in found)}
 
 
-def _owners(session: Session, names: Sequence[str]) -> Iterator[str]:
-    """The name of the node of each file that is a desktop's, or is what one has left."""
+def _owners(session: Session, names: Sequence[str], here: str) -> Iterator[str]:
+    """The name of the node of each file that is a desktop's, or is what one has left; of a desktop that has moved, one
+    of its nodes is `here` rather than elsewhere."""
     files = [own for name in names if (own := named(name)) and own.of == FileOf.CLONE]
     for lot in batched(files, _NAMES_AT_ONCE):
         wanted = {own.name for own in lot}
@@ -138,7 +145,7 @@ def _owners(session: Session, names: Sequence[str]) -> Iterator[str]:
         for table in (Remains, Clone):
             rows = select(table.name, table.uuid, Node.name).join(Node, Node.id == table.node_id)
             for name, uuid, node in session.execute(rows.where(table.name.in_(wanted))):
-                if uuid is not None:
+                if uuid is not None and nodes.get((name, uuid[:8])) != here:
                     nodes[name, uuid[:8]] = node
         yield from (nodes[key] for own in lot if (key := (own.name, own.uuid)) in nodes)
 

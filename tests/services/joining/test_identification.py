@@ -10,7 +10,21 @@ from sqlalchemy import select
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.models import Clone, CloneState, Event, Node, Observed, Operation, OperationState, Role, Trust, User
+from ravada_web.models import (
+    Cause,
+    Clone,
+    CloneState,
+    Event,
+    Node,
+    Observed,
+    Operation,
+    OperationState,
+    Remains,
+    Role,
+    Trust,
+    User,
+)
+from ravada_web.services.clones import remains
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.joining import host_keys, identification, inspection, remedies, verification
 from ravada_web.services.joining.recognition import Who
@@ -157,3 +171,22 @@ def test_the_accepted_key_that_is_back_ends_it(chief: User, node_id: int, monkey
     ended = look(monkeypatch, operation, MINE, files("n2"))
     assert (ended.state, ended.error.kind) == (OperationState.FAILED, "joining.newcomer_gone")
     assert node(node_id).host_key == OLD
+
+
+def test_files_that_cannot_be_ours_are_passed_over_whatever_bytes_name_them() -> None:
+    ours = ["pc-1.0a1b2c3d.vda.qcow2", "pc-1.0a1b2c3d.nvram.fd", BASE, BASE.replace(".qcow2", ".overlay")]
+    others = ["a\udce4.0a1b2c3d.vda.qcow2", "a\n.0a1b2c3d.vda.qcow2", "disk.img", "pc-1.0A1B2C3D.vda.qcow2"]
+    assert identification.named_like_ours(f"/pool/{name}" for name in [*ours, *others]) == ours
+
+
+@one
+def test_what_a_desktop_left_here_when_it_moved_is_the_nodes_own(chief: User, node_id: int) -> None:
+    moved = db.session.scalars(select(Clone).where(Clone.node_id != node_id)).first()
+    assert moved is not None
+    name, here = moved.disk_file("vda"), node(node_id)
+    assert identification._found(db.session(), here, [name]).others == {"n3": 1}
+    remains.leave(db.session(), [moved], Cause.MOVED)
+    db.session.commit()
+    change(Remains, node_id=node_id)
+    found = identification._found(db.session(), node(node_id), [name])
+    assert (found.desktops, found.others) == (1, {})
