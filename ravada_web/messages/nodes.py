@@ -26,6 +26,9 @@ TEXTS: dict[str, Template] = {
     "nodes.given_up_with": N_("with its node %(node)s, which will not come back"),
     # Room for the loss of one node
     "nodes.reserve_whole": N_("If any one node fails, all desktops that are made again fit on the others."),
+    "nodes.reserve_lost": N_(
+        "%(node)s failed, and %(missing_mib)s of memory is missing to make its desktops again on the others."
+    ),
     "nodes.reserve_short": Plural(
         "If %(node)s fails, %(missing_mib)s of memory is missing to make its desktops again on the others.",
         "If %(node)s fails, %(missing_mib)s of memory is missing to make its desktops again on the others; for "

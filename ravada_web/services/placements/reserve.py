@@ -19,6 +19,7 @@ from ravada_web.models import (
     CloneState,
     Cluster,
     Node,
+    Observed,
     Replica,
     ReplicaState,
     User,
@@ -89,8 +90,12 @@ def _news(seen: reserve.Cluster, short: Sequence[Shortfall]) -> Message:
         return NOTHING
     if not short:
         return message("nodes.reserve_whole")
-    first = short[0]
+    # What has happened comes before what may.
+    failed = set(db.session.scalars(select(Node.id).where(Node.seen == Observed.DOWN)))
+    first = min(short, key=lambda each: (each.node_id not in failed, -each.missing_mib))
     node = seen.names[first.node_id]
+    if first.node_id in failed:
+        return message("nodes.reserve_lost", node=node, missing_mib=first.missing_mib)
     return message("nodes.reserve_short", count=len(short), node=node, missing_mib=first.missing_mib)
 
 

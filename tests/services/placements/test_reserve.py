@@ -1,8 +1,10 @@
 """Room for the loss of one node, from the rows: what new clones and starts leave free, who may use it, and what is said
 of it; on both kinds of database."""
 
+import json
+
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy import select
 
 from ravada_web.errors import NotAllowed
@@ -100,6 +102,8 @@ def test_what_waits_for_a_death_to_be_made_up_for_comes_before_new_ones(chief: U
     change(Node, Node.id != dead, memory_free_mib=3 * GIB, figures_round=99)
     with pytest.raises(NoRoom):
         request_clones(chief, Request(base, 3, "late", chief.name, False, start_after=True))
+    change(Node, Node.id != dead, memory_free_mib=GIB)
+    assert news() == "n1 failed, and 2 GiB of memory is missing to make its desktops again on the others."
 
 
 @one
@@ -140,6 +144,8 @@ def test_it_is_an_administrators_to_say_and_in_the_log(chief: User) -> None:
         reserve.set_kept(make_user("bob", Role.OPERATOR), True)
     for kept in (True, True, False):
         reserve.set_kept(chief, kept)
+    said = current_app.test_cli_runner().invoke(args=["nodes", "reserve", "--json"])
+    assert json.loads(said.output) == [{"kept": False, "missing_mib": 0, "means": ""}], said.output
     assert db.session.scalars(select(Event.action).where(Event.object_kind == "cluster")).all() == [
         "keep_reserve",
         "end_reserve",
