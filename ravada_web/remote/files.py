@@ -133,7 +133,7 @@ def parse_dated(raw: bytes) -> Iterator[FileDated]:
     for number, entry in enumerate(_DATED.finditer(raw)):
         if number == MOST_FILES or len(entry[4]) > LONGEST_PATH:
             raise Nonsense("more, or with longer names, than there are")
-        written = min(max(0, int(entry[3])), _LAST_MOMENT)
+        written = 0 if entry[3].startswith(b"-") else min(whole(entry[3], 10**20), _LAST_MOMENT)
         allocated = whole(entry[2], MOST_BYTES // BLOCK) * BLOCK
         yield FileDated(os.fsdecode(entry[4]), whole(entry[1]), allocated, written)
 
