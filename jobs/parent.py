@@ -28,10 +28,8 @@ from ravada_web.process import set_name
 from ravada_web.web import serving
 
 # Launches wait for their nodes more than for us, so several go side by side; checks of nodes that hang must not hold up
-# the others'; a host that is joined may take seconds to answer, or never; three batches keep two cores busy, and where
-# there are more cores, more nodes are waited for side by side.
-BATCHES = max(3, min(os.cpu_count() or 1, 8))
-WORKERS = {"interactive": 3, "checks": 2, "setup": 2, "default": 1, "batches": BATCHES, "bulk": 1}
+# the others'; a host that is joined may take seconds to answer, or never; three batches keep two cores busy.
+WORKERS = {"interactive": 3, "checks": 2, "setup": 2, "default": 1, "batches": 3, "bulk": 1}
 # What the workers of a queue do before it: what is asked for in bulk is short, and gives way.
 BEFORE = {"batches": ["default"]}
 # Checks come after pages: a round of hundreds of nodes takes most of a core.

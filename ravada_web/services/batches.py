@@ -1,5 +1,6 @@
 """Work cut into batches: alike things together, and not too many at once."""
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -28,3 +29,14 @@ def grouped_batches(
     for shared, alike in grouped(items, key).items():
         for batch in batched(alike, size):
             yield shared, batch
+
+
+def taking_turns(batches: Iterable[tuple[Key, Sequence[Item]]]) -> list[tuple[Key, Sequence[Item]]]:
+    """The batches in their order, but each key's first one before any key's second one, and so on."""
+    turns: Counter[Key] = Counter()
+
+    def turn(batch: tuple[Key, Sequence[Item]]) -> int:
+        turns[batch[0]] += 1
+        return turns[batch[0]]
+
+    return sorted(batches, key=turn)

@@ -16,9 +16,10 @@ from ravada_web.messages import Message, message
 from ravada_web.messages.placement import shortage
 from ravada_web.models import AllowedNode, Base, BaseVersion, Clone, CloneNic, Decision, Node, User
 from ravada_web.services.audit import events
-from ravada_web.services.batches import grouped_batches
+from ravada_web.services.batches import grouped_batches, taking_turns
 from ravada_web.services.clones import remains, second_look
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
+from ravada_web.services.clones.waves import LARGEST_WAVE
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.people import quotas, users
@@ -204,10 +205,12 @@ def queue_creation(
     awaited: bool,
     starts: bool = False,
 ) -> None:
-    """Have these clones made, each given with its node: one operation for each node and up to `clone_batch` clones; the
-    rows refer to it. `starts`: it starts those that are to run by itself, as soon as they are made; else that is the
-    work of waves that come after it."""
-    for node_id, batch in grouped_batches(placed, itemgetter(1), settings().clone_batch):
+    """Have these clones made, each given with its node: one operation for each node and up to `clone_batch` clones, the
+    nodes in turns; the rows refer to it. `starts`: it starts those that are to run by itself, as soon as they are made,
+    and is no larger than a wave; else that is the work of waves that come after it."""
+    most = settings().clone_batch
+    size = min(most, LARGEST_WAVE) if starts else most
+    for node_id, batch in taking_turns(grouped_batches(placed, itemgetter(1), size)):
         node = session.get_one(Node, node_id)
         title = message("clones.title_create", count=len(batch), base=base.name, node=node.name)
         operation = operation_requests.request(

@@ -310,3 +310,18 @@ def test_what_was_cancelled_is_not_asked_for_again_and_what_failed_is_later(worl
     change(Operation, Operation.kind == "clones_remake", finished_at=None)
     world.die(world.nodes[0])
     assert len(asked()) == 2
+
+
+def test_they_are_made_a_few_at_a_time_and_the_nodes_take_turns(world: World) -> None:
+    change(Node, memory_total_mib=1 << 20, cpus=256)
+    change(Node, Node.id != world.nodes[0], clone_limit=0)
+    request_clones(make_user("chief", Role.ADMINISTRATOR), Request(world.base, 16, "more", "alice", volatile=True))
+    change(Node, clone_limit=None)
+    change(Clone, state=RUNNING, started_at=now(), operation_id=None)
+    world.die(world.nodes[0])
+    world.remake()
+    made = select(Operation).where(Operation.kind == "clones_create", Operation.id > last().id).order_by(Operation.id)
+    assert [(part.node_id, part.items) for part in db.session.scalars(made)] == [
+        *((node_id, 8) for node_id in world.nodes[1:]),
+        *((node_id, 3) for node_id in world.nodes[1:]),
+    ]
