@@ -1,0 +1,59 @@
+"""A desktop moves from node to node: what was written in it is there, whatever becomes of the worker meanwhile."""
+
+import os
+import signal
+
+import pytest
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Base, CloneState, Remains
+from ravada_web.services.moves import requests
+from tests.support.cluster import IMAGES, Cluster, make_base
+from tests.support.processes import children
+from tests.support.servers import wait_until
+
+BLANK = f"{IMAGES}/blank.qcow2"
+
+
+@pytest.fixture
+def blank(cluster: Cluster) -> str:
+    """A base without anything to boot: its guests cost next to nothing."""
+    if db.session.scalar(select(Base).where(Base.name == "blank")) is None:
+        cluster.lab.master.run(["qemu-img", "create", "-q", "-f", "qcow2", BLANK, "8M"])
+        make_base(cluster, "blank", [BLANK])
+    return "blank"
+
+
+def left() -> list[str]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Remains.name)))
+
+
+def test_what_was_written_in_it_moves_with_it_though_the_worker_is_killed(cluster: Cluster, blank: str) -> None:
+    (clone,) = cluster.create("nomad", 1, base=blank)
+    nodes = {node.name: node for node in cluster.lab.nodes}
+    here = nodes[clone.node.name]
+    there = next(node for name, node in nodes.items() if name != here.name)
+    disk, uuid, macs = clone.disk_file("vda"), clone.uuid, [nic.mac for nic in clone.nics]
+    here.run(["qemu-io", "-c", "write -P 0x5a 1M 6M", f"{IMAGES}/{disk}"])
+    bulk, target = cluster.pid_of("worker bulk"), cluster.node(there.name).id
+    requests.request_move(cluster.admin, clone.id, target)
+
+    def caught() -> bool:
+        for horse in children(bulk):
+            os.kill(horse, signal.SIGKILL)
+            return True
+        return False
+
+    wait_until(caught, 30, "the move is caught", poll=0.002)
+    wait_until(lambda: cluster.clones("nomad")[0].state == CloneState.STOPPED, 90, "it has moved")
+    (moved,) = cluster.clones("nomad")
+    assert (moved.node.name, moved.uuid, [nic.mac for nic in moved.nics]) == (there.name, uuid, macs)
+    wait_until(lambda: not left(), 60, "what it has left is removed")
+    assert "nomad-1" in cluster.domains(there) and "nomad-1" not in cluster.domains(here)
+    assert cluster.disks(there, "nomad") == [disk] and cluster.disks(here, "nomad") == []
+    said = there.run(["qemu-io", "-r", "-U", "-c", "read -P 0x5a 1M 6M", f"{IMAGES}/{disk}"]).stdout
+    assert "verification failed" not in said
+    cluster.flask("clones", "start", "nomad-1", "--wait")
+    cluster.wait_state("nomad", CloneState.RUNNING)
