@@ -10,6 +10,7 @@ from ravada_web.models import CloneState
 from ravada_web.services.bases import listing as base_list
 from tests.lab import LabNode
 from tests.support.cluster import IMAGES, Cluster, import_domain, remove_imported
+from tests.support.servers import wait_until
 from tests.support.uefi import make_uefi
 
 DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>256</memory><vcpu>1</vcpu>
@@ -87,6 +88,26 @@ def test_each_clone_has_an_nvram_and_a_tpm_of_its_own_and_both_go_with_it(cluste
     for node in cluster.lab.nodes:
         assert cluster.disks(node, "own-") == []
         assert not set(uuids) & set(node.run(["ls", "/var/lib/libvirt/swtpm"]).stdout.split())
+
+
+def test_the_variables_and_the_tpm_of_a_clone_move_with_it(cluster: Cluster, uefi: int) -> None:
+    (clone,) = cluster.create("fare", 1, "--start", base="fi-uefi")
+    cluster.wait_state("fare", CloneState.RUNNING)
+    cluster.flask("clones", "stop", "--force", clone.name, "--wait")
+    here = lab_node(cluster, clone.node.name)
+    there = next(node for node in cluster.lab.nodes if node.name != here.name)
+    state = f"/var/lib/libvirt/swtpm/{clone.uuid}/tpm2/tpm2-00.permall"
+    nvram = f"{IMAGES}/{clone.name}.{clone.uuid[:8]}.nvram.fd"
+    own = ["sh", "-c", f"sha256sum {state} {nvram}"]
+    before = here.run(own).stdout
+    cluster.flask("clones", "move", clone.name, there.name, "--wait")
+    assert there.run(own).stdout == before
+    wait_until(lambda: not cluster.disks(here, "fare-"), 60, "what it has left is removed")
+    assert clone.uuid not in here.run(["ls", "/var/lib/libvirt/swtpm"]).stdout
+    assert not [name for name in cluster.disks(there, "fare-") if name.endswith(".tpm")]
+    cluster.flask("clones", "start", clone.name, "--wait")
+    (moved,) = cluster.clones("fare")
+    assert (moved.state, moved.node.name) == (CloneState.RUNNING, there.name)
 
 
 def test_the_copy_of_an_nvram_is_verified_on_every_node(cluster: Cluster, uefi: int) -> None:
