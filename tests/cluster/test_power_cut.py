@@ -1,8 +1,11 @@
 """Hosts fall all at once, faster than it is seen, or again while they come back; and the product falls with them."""
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from threading import Event as Flag
 from threading import Thread
 
@@ -13,6 +16,7 @@ from ravada_web.extensions import db
 from ravada_web.models import OVER, Base, Clone, CloneState, Event, Node, Observed, Operation, OperationState, Remains
 from tests.lab import LabNode
 from tests.support.cluster import IMAGES, Cluster, make_base, seconds_until
+from tests.support.processes import children_by_name
 from tests.support.servers import wait_until
 
 # All is again as it was so long after the last libvirt answers; the machine may be busy with other labs.
@@ -193,6 +197,60 @@ def test_a_network_cut_in_two_starts_nothing_persistent_twice_and_what_was_made_
     assert {clone.name: clone.node.name for clone in cluster.clones("kept")} == kept
     assert {row.id for row in cluster.clones("gone")} == set(former)
     wait_until(lambda: not any(of_remains(node) for node in away), 30, "nothing is left of the former ones")
+
+
+@contextmanager
+def killing(cluster: Cluster, most: int) -> Iterator[None]:
+    """Kill, meanwhile, one process of the product after the other, twice a second, so many in all."""
+    over = Flag()
+
+    def kill() -> None:
+        names = cycle(["redis", "worker batches 1", "links", "ticker", "worker default", "worker checks 1",
+                       "worker batches 2", "worker setup 1", "worker checks 2", "worker batches 3"])  # fmt: skip
+        for _number in range(most):
+            if over.wait(0.5):
+                return
+            with suppress(KeyError, ProcessLookupError):
+                os.kill(children_by_name(cluster.process.pid)[next(names)], signal.SIGKILL)
+
+    thread = Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_two_deaths_that_overlap_and_a_third_in_the_return_while_all_that_handles_them_is_killed(
+    cluster: Cluster, empty: str
+) -> None:
+    lives, first, second = cluster.lab.nodes
+    cluster.create("storm", 6, "--volatile", "--start", base=empty)
+    cluster.create("calm", 3, base=empty)
+    names = {clone.id: clone.name for clone in cluster.wait_state("storm", RUNNING)}
+    calm = {clone.name: (clone.uuid, clone.node_id) for clone in cluster.clones("calm")}
+    newest = newest_operation()
+    doubles: list[str] = []
+    with watching(cluster, doubles):
+        with killing(cluster, 20):
+            first.kill()
+            wait_until(lambda: cluster.node(first.name).observed == Observed.DOWN, 40, "the first is down")
+            second.kill()
+            wait_until(lambda: len(of(cluster.clones("storm"), lives)) == 6, 60, "all have another place")
+            first.start()
+            wait_until(lambda: cluster.node(first.name).returning or not of_remains(first), 40, "it is looked at")
+            first.kill()
+            second.start()
+        first.start()
+        cluster.wait_state("storm", RUNNING, PROMISED)
+        cluster.wait_state("calm", STOPPED, PROMISED)
+        wait_until(stand_once(cluster, "storm", "calm"), PROMISED, "each stands once")
+    assert doubles == []
+    assert {clone.id: clone.name for clone in cluster.clones("storm")} == names
+    assert {clone.name: (clone.uuid, clone.node_id) for clone in cluster.clones("calm")} == calm
+    wait_until(all_over, 60, "nothing is left to do")
+    assert failed_since(newest, first, second) == []
 
 
 def of_remains(node: LabNode) -> list[str]:
