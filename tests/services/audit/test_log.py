@@ -40,7 +40,7 @@ def test_every_action_that_is_recorded_has_a_word() -> None:
     named = (named - {"clones_"}) | {kind.removeprefix("clones_") for kind in KINDS if kind.startswith("clones_")}
     assert {"create", "restart", "refuse_viewers"} <= named
     assert named - set(ACTIONS) == set()
-    assert {"node", "base", "clone", "user", "group", "operation"} == set(OBJECTS)
+    assert {"node", "base", "clone", "cluster", "user", "group", "operation"} == set(OBJECTS)
 
 
 def test_only_administrators_read_it(people: People) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM, socket
 
 import pytest
 from sqlalchemy import update
@@ -88,10 +89,12 @@ def test_with_a_wrong_password_nothing_is_known(node: Node, device: Controller, 
 def test_a_controller_that_is_gone_is_given_up_in_our_time_not_the_agents(
     node: Node, device: Controller, asked: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever limit it is told, the agent waits 20 s for an address where nobody answers."""
+    """Whatever limit it is told, the agent waits 20 s for one that does not answer."""
     monkeypatch.setattr(fence_agents, "OFF_SECONDS", 1.0)
     monkeypatch.setattr(fence_agents, "STATUS_SECONDS", 1.0)
-    gone = device.options | {"ip": "192.0.2.78", "login_timeout": "1", "power_timeout": "1"}
-    failed = asked(gone, off=True)
+    with socket(AF_INET, SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        gone = device.options | {"ipport": str(silent.getsockname()[1]), "login_timeout": "1", "power_timeout": "1"}
+        failed = asked(gone, off=True)
     assert (failed.state, failed.error.kind) == (OperationState.FAILED, "fencing.late")
     assert away(node) == Away.SILENT

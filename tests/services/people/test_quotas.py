@@ -62,15 +62,15 @@ def test_the_users_own_wins_whether_larger_or_smaller_and_though_it_is_none_at_a
 
 
 def test_what_runs_or_is_about_to_counts_and_what_is_being_deleted_does_not(people: People, base_id: int) -> None:
-    request_clones(people.administrator, Request(base_id, 11, "desk", people.user.name))
+    request_clones(people.administrator, Request(base_id, len(CloneState) + 1, "desk", people.user.name))
     ids = db.session.scalars(select(Clone.id).order_by(Clone.id)).all()
     with transaction() as session:
         for clone_id, state in zip(ids, CloneState, strict=False):
             session.get_one(Clone, clone_id).state = state
-        waits = session.get_one(Clone, ids[10])
+        waits = session.get_one(Clone, ids[-1])
         waits.state, waits.start_after = CloneState.CREATING, True
-    # starting, running, paused, stopping, and the one that starts once it is made
-    assert quotas.used_by(people.user) == Quota(10, 5, 5 * 1024)
+    # All but the one that is being deleted; and starting, running, paused, stopping, and the one that starts once made
+    assert quotas.used_by(people.user) == Quota(len(CloneState), 5, 5 * 1024)
 
 
 def test_a_start_up_to_the_limit_passes_and_the_next_is_refused(people: People, desks: list[int]) -> None:
