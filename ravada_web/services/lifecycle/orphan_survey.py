@@ -14,9 +14,8 @@ from ravada_web.models import RemainsKind
 from ravada_web.remote import files, image_headers
 from ravada_web.remote.files import FileDated
 from ravada_web.remote.foreign_files import read_heads
-from ravada_web.remote.target import Target
+from ravada_web.remote.target import Target, Workspace
 from ravada_web.services.batches import grouped
-from ravada_web.services.nodes import endpoints
 from ravada_web.services.storage.file_names import FileOf, Named, named
 
 HEADS_SECONDS = 60.0
@@ -51,9 +50,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Question:
-    """Which node is asked, its pools' folders, and what was known before: what goes away meanwhile is no orphan."""
+    """Which node is asked, and by which way, its pools' folders, and what was known before: what goes away meanwhile is
+    no orphan."""
 
+    workspace: Workspace
     target: Target
+    uri: str
     folders: tuple[str, ...]
     known: Known
 
@@ -110,10 +112,10 @@ class Seen:
 def survey(question: Question) -> Seen:
     """Ask its libvirt, then for files, then for the heads of those disks that nobody knows. What others' machines use
     is theirs, whatever it is called. Raises HypervisorError and RemoteError."""
-    where = question.target
-    with open_connection(endpoints.libvirt_uri(where)) as connection:
+    workspace, where = question.workspace, question.target
+    with open_connection(question.uri) as connection:
         domains = marks.find(connection, question.known.uuids, question.folders)
-    listed = files.list_ours(endpoints.workspace(), where, question.folders)
+    listed = files.list_ours(workspace, where, question.folders)
     by_path = {file.path: file for file in listed}
     taken = question.known.paths | domains.used.keys() | {path for found in domains.ours for path in found.files}
     things = [_machine(found, by_path) for found in domains.ours]
@@ -147,7 +149,7 @@ def _thing(alike: list[FileDated], own: Named) -> Thing:
 def _read_heads(question: Question, things: Sequence[Thing]) -> None:
     """Note what bases of ours their disks stand on."""
     paths = [path for thing in things for path in thing.disks]
-    heads = read_heads(endpoints.workspace(), question.target, paths, deadline=HEADS_SECONDS)
+    heads = read_heads(question.workspace, question.target, paths, deadline=HEADS_SECONDS)
     for thing in things:
         for path in thing.disks:
             backing = image_headers.read(heads.get(path, b""), 0).backing_file or ""

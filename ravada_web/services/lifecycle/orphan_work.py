@@ -73,7 +73,8 @@ def _pass_over(node: str, reason: Message) -> None:
 def _question(session: Session, node: Node) -> Question:
     folders = tuple(sorted({pool.path for pool in node.pools if pool.active}))
     here = session.execute(select(Clone.name, Clone.uuid).where(Clone.node_id == node.id)).all()
-    return Question(endpoints.target(node), folders, _known(session, node.id, here))
+    where = endpoints.target(node)
+    return Question(endpoints.workspace(), where, endpoints.libvirt_uri(where), folders, _known(session, node.id, here))
 
 
 def _known(session: Session, node_id: int, clones: Iterable[Sequence[str]]) -> Known:

@@ -174,6 +174,16 @@ def test_files_that_no_row_knows_are_listed_with_what_they_were_and_others_files
 
 
 @one
+def test_they_are_looked_for_by_themselves_on_many_nodes_at_a_time(
+    chief: User, version: BaseVersion, pool: Path
+) -> None:
+    overlay(pool / "gone-4.89abcdef.vda.qcow2", base_file(pool, version))
+    orphan_work.look_at_nodes([node().id])
+    db.session.rollback()
+    assert [row.name for row in db.session.scalars(select(Remains).where(Remains.cause == Cause.UNKNOWN))] == ["gone-4"]
+
+
+@one
 def test_what_was_deleted_says_by_whom(chief: User, version: BaseVersion, pool: Path) -> None:
     change(Node, observed=Observed.DOWN)
     (first, *_others) = db.session.scalars(select(Clone)).all()
