@@ -138,6 +138,7 @@ def test_a_host_that_reboots_and_waits_for_its_guests(cluster: Cluster, hosts: l
 def test_desktops_of_one_debian_are_made_again_on_the_other(cluster: Cluster, hosts: list[BootedHost]) -> None:
     """Switched off, and killed; what must wait is there again as it was."""
     debian_12, debian_13 = hosts
+    both = newest_of_both(hosts)
     make_base(cluster, "marked", [GUEST], [debian_12.name])
     (kept,) = cluster.create("mark", 1, "--start", base="marked")
     moved, _other = one_of_each(cluster, debian_12, "power")
@@ -146,7 +147,7 @@ def test_desktops_of_one_debian_are_made_again_on_the_other(cluster: Cluster, ho
     debian_12.switch_off()
     wait_until(lambda: not debian_12.running, 120, "its power is off")
     runs_on(cluster, moved, debian_13)
-    assert machine(debian_13, moved.name) == newest_of_both(hosts)
+    assert machine(debian_13, moved.name) == both
     assert (again(kept).node.name, again(kept).state) == (debian_12.name, CloneState.UNREACHABLE)
 
     debian_12.start()
@@ -156,7 +157,7 @@ def test_desktops_of_one_debian_are_made_again_on_the_other(cluster: Cluster, ho
 
     debian_13.kill()
     runs_on(cluster, moved, debian_12)
-    assert machine(debian_12, moved.name) == newest_of_both(hosts)
+    assert machine(debian_12, moved.name) == both
     cluster.flask("clones", "start", kept.name, "--wait")
     assert mark()
     debian_13.start()
