@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test test-fast fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door bench-failover pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
+.PHONY: help run demo demo-up demo-down test test-fast test-others test-labs clock-others clock-labs soak fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door bench-failover pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,6 +24,8 @@ TEST_PACKAGES := chromium fonts-dejavu-core
 
 FUZZ := tests/remote/test_fuzz.py tests/hypervisor/test_fuzz.py tests/gateway/test_fuzz.py
 NO_LAB := --ignore=tests/cluster --ignore=tests/browser
+# Two labs, each in a network of its own.
+ON_LABS = RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest -m "not clock and not soak" --numprocesses 2 --no-loadscope-reorder
 
 # One file for every Python from 3.11 on.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -104,18 +106,22 @@ fuzz: packages-fast $(VENV)/tested ## a million random answers of nodes, other o
 translations: $(VENV)/tested ## gather the texts for the catalogues; says how much of each language is there
 	@$(BIN)/python -m ravada_web.translations
 
-test: packages-test $(VENV)/tested ## all tests: the fast ones beside those on two labs, then what promises a time, which mostly waits
+test: packages-test $(VENV)/tested ## all tests: the fast ones, then the browser, beside the cluster on two labs; then what promises a time
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-others test-labs
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target clock-others clock-labs
 
 test-others:
 	$(BIN)/python -m tests.support.walled_host
 	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
+	$(ON_LABS) tests/browser
 
 test-labs:
 	$(BIN)/python -m tests.lab.trees
 	$(BIN)/python -m tests.lab.wheels
-	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m "not clock" --numprocesses 2 --no-loadscope-reorder
+	$(ON_LABS) tests/cluster
+
+soak: packages-test $(VENV)/tested ## deaths that overlap while all that handles them is killed, on a lab
+	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster -m soak
 
 clock-others:
 	$(BIN)/python -m pytest $(NO_LAB) -m clock

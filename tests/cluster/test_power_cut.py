@@ -222,6 +222,7 @@ def killing(cluster: Cluster, most: int) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.soak
 def test_two_deaths_that_overlap_and_a_third_in_the_return_while_all_that_handles_them_is_killed(
     cluster: Cluster, empty: str
 ) -> None:
