@@ -86,6 +86,7 @@ TEXTS: dict[str, Template] = {
     "nodes.power_cancelled": N_(
         "Cancelled before the host was asked. %(node)s stays in maintenance; enable it to use it again."
     ),
+    "nodes.power_in_service": N_("%(node)s is no longer in maintenance, so its host was not asked."),
     "nodes.power_cancelled_late": N_("No longer watched. The host %(node)s was asked already, and may still do it."),
     "nodes.power_guests": Plural(
         "Waiting for %(count)s desktop to shut down.", "Waiting for %(count)s desktops to shut down."

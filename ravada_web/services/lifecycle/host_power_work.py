@@ -89,6 +89,9 @@ def _step(operation_id: int) -> bool:
             late = message("nodes.power_cancelled_late", node=row.node.name)
             said = message("nodes.power_cancelled", node=row.node.name) if for_guests else late
             end(session, row, OperationState.CANCELLED, said)
+        elif "boot" not in row.result and row.node.service_state != ServiceState.MAINTENANCE:
+            # Desktops may be started there again.
+            end(session, row, OperationState.CANCELLED, message("nodes.power_in_service", node=row.node.name))
         elif for_guests:
             _wait_for_guests(session, row, row.node)
         elif _is_settled(session, row, row.node):
@@ -161,17 +164,28 @@ def _ask(operation_id: int) -> None:
     if node is None or node.observed != Observed.UP:
         return
     where = endpoints.target(node)
+    is_due = known is None or not is_recent(asked_at, timedelta(seconds=AGAIN_SECONDS))
     db.session.rollback()
     try:
         boot = run(endpoints.workspace(), where, BOOT, deadline=COMMAND_SECONDS, fresh=True).decode(errors="replace")
         if known is not None and boot != known:
             _note(operation_id, {"came_back": True})
-        elif known is None or not is_recent(asked_at, timedelta(seconds=AGAIN_SECONDS)):
-            # Written before it is asked: who knows nothing of the first start never asks for a second one.
-            _note(operation_id, {"boot": boot}, message(f"nodes.{kind}_asked"))
+        # Written before it is asked, by one look: who knows nothing of the first start never asks for a second one.
+        elif is_due and _claim(operation_id, known, boot, message(f"nodes.{kind}_asked")):
             run(endpoints.workspace(), where, ASK[kind], deadline=COMMAND_SECONDS, fresh=True)
     except RemoteError as error:
         _note(operation_id, {}, error.message)  # it may be on its way; the next look sees
+
+
+def _claim(operation_id: int, known: str | None, boot: str, said: Message) -> bool:
+    """Write that the host is asked now, in that start of it; returns False where another look was quicker, or it is
+    over."""
+    with transaction() as session:
+        row = _watched(session, operation_id)
+        if row is None or row.cancel_asked or row.result.get("boot") != known:
+            return False
+        row.result, row.message, row.asked_at = row.result | {"boot": boot}, said, now()
+        return True
 
 
 def _note(operation_id: int, found: dict[str, Any], said: Message = NOTHING) -> None:
@@ -179,7 +193,6 @@ def _note(operation_id: int, found: dict[str, Any], said: Message = NOTHING) -> 
         if row := _watched(session, operation_id):
             row.result = row.result | found
             row.message = said or row.message
-            row.asked_at = now() if "boot" in found else row.asked_at
 
 
 def _watched(session: Session, operation_id: int) -> Operation | None:

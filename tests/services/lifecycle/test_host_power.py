@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed
 from ravada_web.extensions import db
+from ravada_web.messages import NOTHING
 from ravada_web.models import Alert, Away, Clone, CloneState, Event, Node, Observed, Operation, OperationState, now
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.lifecycle import host_power, host_power_work, service_state
@@ -180,6 +181,24 @@ def test_cancelled_before_the_host_was_asked_it_is_not(people: People, node_id: 
         session.get_one(Operation, operation.id).cancel_asked = True
     ended = look(operation)
     assert (ended.state, ended.error.kind) == ("cancelled", "nodes.power_cancelled")
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_node_that_somebody_enables_meanwhile_keeps_its_host_on(people: People, node_id: int, off: bool) -> None:
+    operation = requested(people, node_id, host_power.OFF)
+    if off:
+        change(Clone, state=CloneState.STOPPED)
+        look(operation)
+    service_state.set_service_state(people.administrator, node(node_id), "enabled", unverified=True)
+    ended = look(operation)
+    assert (ended.state, ended.error.kind) == ("cancelled", "nodes.power_in_service")
+
+
+def test_of_two_looks_at_once_one_asks_the_host(people: People, node_id: int) -> None:
+    operation = requested(people, node_id, host_power.RESTART)
+    assert host_power_work._claim(operation.id, None, "first", NOTHING)
+    assert not host_power_work._claim(operation.id, None, "second", NOTHING), "it saw the next start already"
+    assert read(operation).result["boot"] == "first"
 
 
 def test_a_host_that_does_not_take_it_is_said_and_ends_in_time(people: People, node_id: int) -> None:
