@@ -28,6 +28,17 @@ from ravada_web.models.clone import (
 from ravada_web.models.cluster import Cluster
 from ravada_web.models.console import Console, Ticket
 from ravada_web.models.fence import Fence
+from ravada_web.models.move_plan import (
+    AT_WORK,
+    UNSETTLED,
+    MovePlan,
+    MovePlanNode,
+    MoveState,
+    MoveWay,
+    PlanKind,
+    PlannedMove,
+    PlanState,
+)
 from ravada_web.models.node import Access, Away, Level, Node, Observed, Pool, ServiceState, Trust
 from ravada_web.models.operation import (
     OVER,
@@ -45,11 +56,13 @@ from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCo
 
 __all__ = [
     "AT_REST",
+    "AT_WORK",
     "DOOMED",
     "IN_WORK",
     "OVER",
     "ROUND_NOW",
     "UNDECIDED",
+    "UNSETTLED",
     "USING_MEMORY",
     "Access",
     "Alert",
@@ -76,12 +89,19 @@ __all__ = [
     "GroupMember",
     "Level",
     "Lock",
+    "MovePlan",
+    "MovePlanNode",
+    "MoveState",
+    "MoveWay",
     "Node",
     "NodeSample",
     "Observed",
     "Operation",
     "OperationState",
     "OperatorScope",
+    "PlanKind",
+    "PlanState",
+    "PlannedMove",
     "Pool",
     "PoolSample",
     "RecoveryCode",

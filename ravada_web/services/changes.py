@@ -21,6 +21,8 @@ _TOPIC_OF = {
     "nodes": "nodes",
     "pools": "nodes",
     "remains": "nodes",
+    "move_plans": "nodes",
+    "planned_moves": "nodes",
     "alerts": "nodes",
     "bases": "bases",
     "base_versions": "bases",
