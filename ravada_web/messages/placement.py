@@ -37,6 +37,7 @@ TEXTS: dict[str, Template] = {
     "placement.clone_limit": N_("has %(clones)s clones, its limit is %(limit)s"),
     # Why a clone cannot move there, or only while it is off
     "placement.move_same_node": N_("is where it already is"),
+    "placement.move_former": N_("still has what a former move of it left there, which is being removed"),
     "placement.move_host_devices": N_("cannot have it: %(devices)s of its own host is passed through to it"),
     "placement.move_host_unknown": N_(
         "takes it only while it is off: the machine types and processors that it offers are not known yet"

@@ -89,6 +89,14 @@ def held(clone: CloneTraits, host: Host | None) -> Reason | None:
     return _held_by_processor(processor, host)
 
 
+def machine_there(machine: str, group: Platform, host: Host) -> str:
+    """The machine type that a clone with this one has on a host that it comes to while it is off, which is another one
+    only where it must be; `group` is what its base's clones are given there. "" where that is not known."""
+    if not is_versioned(machine) or machine in host.machines:
+        return machine
+    return group.machine if group.machine in host.machines else newest_like(machine, host)
+
+
 def _held_by_processor(processor: str, host: Host) -> Reason | None:
     if processor == OF_HOST:
         return Reason("move_processor_of_host")

@@ -50,7 +50,7 @@ def choose(
         needs=needs_of(base),
         onto=kept.onto_of(base, volatile) if kept else frozenset(),
     )
-    states = node_states(session, base, version, among)
+    states = node_states(session, version, among)
     return place(states, demand, {**DEFAULT_WEIGHTS, **settings().weights}, kept.cluster if kept else None)
 
 

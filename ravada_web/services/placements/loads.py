@@ -34,25 +34,43 @@ WILL_RUN = Clone.state.in_(USING_MEMORY) | (
 )
 
 
-def node_states(
-    session: Session, base: Base, version: BaseVersion, among: Select[int] | None = None
-) -> list[NodeState]:
-    """Every node, or those of these ids, as placement sees it for this base, in a handful of queries."""
+def node_states(session: Session, version: BaseVersion, among: Select[int] | None = None) -> list[NodeState]:
+    """Every node, or those of these ids, as placement sees it for this version, in a handful of queries."""
     query = select(Node).order_by(Node.id)
     nodes = session.scalars(query if among is None else query.where(Node.id.in_(among))).all()
-    allowed = set(session.scalars(select(AllowedNode.node_id).where(AllowedNode.base_id == base.id)))
-    of_version = select(Replica.node_id, Replica.state, Replica.directory).where(Replica.version_id == version.id)
-    replicas: dict[int, tuple[str | None, str]] = {row[0]: (row[1], row[2]) for row in session.execute(of_version)}
-    loads = node_loads(session)
-    states: list[NodeState] = []
-    for node in nodes:
-        state, directory = replicas.get(node.id, (None, ""))
+    seen = NodeViews(session, nodes, [version])
+    return [seen.of(version, node.id) for node in nodes]
+
+
+class NodeViews:
+    """Nodes as placement sees them for versions of bases, in a handful of queries however many there are of both."""
+
+    def __init__(self, session: Session, nodes: Collection[Node], versions: Collection[BaseVersion]) -> None:
+        self._nodes = {node.id: node for node in nodes}
+        allowed = select(AllowedNode.base_id, AllowedNode.node_id)
+        base_ids = {version.base_id for version in versions}
+        ticked = session.execute(allowed.where(AllowedNode.base_id.in_(base_ids)))
+        self._allowed = {(base_id, node_id) for base_id, node_id in ticked}
+        held = select(Replica.version_id, Replica.node_id, Replica.state, Replica.directory)
+        of_these = held.where(Replica.version_id.in_({version.id for version in versions}))
+        self._replicas = {(row[0], row[1]): (row[2], row[3]) for row in session.execute(of_these)}
+        self._loads = node_loads(session)
+        self._seen: dict[tuple[int, int], NodeState] = {}
+
+    def of(self, version: BaseVersion, node_id: int) -> NodeState:
+        """The node as it is for clones of this version."""
+        key = (version.id, node_id)
+        if key not in self._seen:
+            self._seen[key] = self._view(version, self._nodes[node_id])
+        return self._seen[key]
+
+    def _view(self, version: BaseVersion, node: Node) -> NodeState:
+        state, directory = self._replicas.get((version.id, node.id), (None, ""))
+        allowed = (version.base_id, node.id) in self._allowed
         failures: list[Message] = []
         with guarded(failures.append, node=node.name):
-            load = loads.get(node.id, Load())
-            states.append(_state(node, node.id in allowed, state, directory, load))
-        states += [_unreadable(node, node.id in allowed, why) for why in failures]
-    return states
+            return _state(node, allowed, state, directory, self._loads.get(node.id, Load()))
+        return _unreadable(node, allowed, failures[0])
 
 
 class Load:

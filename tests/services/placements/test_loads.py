@@ -56,5 +56,5 @@ def test_a_node_whose_row_makes_no_sense_takes_nothing_says_so_and_keeps_no_othe
     request_clones(people.administrator, Request(base_id, 4, "desk", people.user.name))
     assert sorted(db.session.scalars(select(Clone.node_id))) == [nodes[0]] * 2 + [nodes[2]] * 2
     base = db.session.get_one(Base, base_id)
-    odd = node_states(db.session(), base, base.versions[-1])[1]
+    odd = node_states(db.session(), base.versions[-1])[1]
     assert (odd.observed, odd.reason["kind"]) == ("degraded", "general.unexpected")
