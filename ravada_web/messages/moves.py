@@ -7,6 +7,7 @@ TEXTS: dict[str, Template] = {
     "moves.no_such_node": N_("Select a node."),
     "moves.is_there": N_("It is on node %(node)s already."),
     "moves.must_be_off": N_("Shut it down first: a desktop can be moved while it is off. Now it is %(state)s."),
+    "moves.must_run": N_("Only a desktop that runs can move while it runs. Now it is %(state)s."),
     "moves.source_away": N_("Its node %(node)s does not answer, so it cannot be copied from there."),
     "moves.former_there": N_("What a former move left on node %(node)s is still being removed. Try again in a moment."),
     # Why it did not come about; it stays where it was

@@ -3,7 +3,8 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, select
+from sqlalchemy import JSON, ColumnElement, ForeignKey, String, and_, case, select
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.clock import now
@@ -139,6 +140,26 @@ class Clone(db.Model):
     nics: Mapped[list["CloneNic"]] = relationship(
         cascade="all, delete-orphan", order_by="CloneNic.position", lazy="selectin"
     )
+
+    @hybrid_property
+    def moves_live(self) -> bool:
+        """Whether it goes on running while it is moved to another node. In queries, too."""
+        return self.state == CloneState.MOVING and self.state_before == CloneState.RUNNING
+
+    @moves_live.inplace.expression
+    @classmethod
+    def _moves_live_now(cls) -> ColumnElement[bool]:
+        return and_(cls.state == CloneState.MOVING, cls.state_before == CloneState.RUNNING)
+
+    @hybrid_property
+    def state_in_use(self) -> str:
+        """What it is to whoever uses it: its state, but one that moves while it runs is running. In queries, too."""
+        return CloneState.RUNNING if self.moves_live else self.state
+
+    @state_in_use.inplace.expression
+    @classmethod
+    def _state_in_use_now(cls) -> ColumnElement[str]:
+        return case((cls.moves_live, CloneState.RUNNING.value), else_=cls.state)
 
     @property
     def is_remade(self) -> bool:

@@ -37,7 +37,7 @@ def opened(clone_id: int, look_up: bool) -> Iterator[socket.socket | None]:
     if tickets.comes(clone):
         yield None
         return
-    if clone.state not in tickets.SHOWN:
+    if clone.state_in_use not in tickets.SHOWN:
         raise ConsoleRefused(Cause.NOT_RUNNING)
     try:
         where, remote = endpoints.target(clone.node), clone.display

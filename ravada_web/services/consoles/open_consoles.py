@@ -45,7 +45,7 @@ _OPEN = (
         Console.closed_as,
         Console.clone_id,
         Clone.owner_id,
-        Clone.state,
+        Clone.state_in_use.label("state"),
         Clone.start_after,
         and_(Clone.viewers_refused, Base.users_may_refuse).label("refused"),
         and_(Clone.volatile, Base.remakes).label("remade"),

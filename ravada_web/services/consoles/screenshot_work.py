@@ -36,7 +36,7 @@ def due() -> list[Sequence[int]]:
     query = (
         select(Clone.id)
         .join(Node, Node.id == Clone.node_id)
-        .where(Clone.state == CloneState.RUNNING, Clone.owner_id.in_(about))
+        .where(Clone.state_in_use == CloneState.RUNNING, Clone.owner_id.in_(about))
         .where(Node.is_reachable)
         .order_by(Clone.node_id, Clone.id)
     )
@@ -46,7 +46,7 @@ def due() -> list[Sequence[int]]:
 
 def capture(clone_ids: Sequence[int]) -> None:
     """Take screenshots of these clones, one connection a node; those that fail are left for next time."""
-    query = select(Clone).where(Clone.id.in_(clone_ids), Clone.state == CloneState.RUNNING)
+    query = select(Clone).where(Clone.id.in_(clone_ids), Clone.state_in_use == CloneState.RUNNING)
     rows = db.session.scalars(query.options(joinedload(Clone.node)).order_by(Clone.node_id, Clone.id)).all()
     end = time.monotonic() + JOB_SECONDS
     # What is needed of the rows, so that no transaction stays open while nodes answer.

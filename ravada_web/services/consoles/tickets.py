@@ -80,7 +80,7 @@ def issue(viewer: User, session_id: int, clone_id: int) -> str:
 def _require_screen(clone: Clone) -> None:
     if clone.state == CloneState.UNREACHABLE or not clone.node.is_reachable:
         raise ConsoleRefused(away(clone))
-    if clone.state not in SHOWN and not comes(clone):
+    if clone.state_in_use not in SHOWN and not comes(clone):
         raise ConsoleRefused(Cause.NOT_RUNNING)
 
 

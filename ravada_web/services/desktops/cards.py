@@ -70,7 +70,7 @@ class Desktop:
     @property
     def opens(self) -> bool:
         """Whether its screen is there, or on its way."""
-        return self.clone.state == CloneState.RUNNING or self.step is not None
+        return self.clone.state_in_use == CloneState.RUNNING or self.step is not None
 
 
 def explain(obstacle: Obstacle, node: Node) -> Message:
@@ -112,7 +112,7 @@ def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
     """The cards of clones, in a handful of queries whatever their number."""
     operations = _operations(rows)
     nodes = nodes_of(db.session(), rows)
-    shown = screenshots.times([row.id for row in rows if row.state in (CloneState.RUNNING, CloneState.PAUSED)])
+    shown = screenshots.times([row.id for row in rows if row.state_in_use in (CloneState.RUNNING, CloneState.PAUSED)])
     late = [id_ for id_, (_kind, state) in operations.items() if state == OperationState.WAITING]
     places = waiting.places(viewer, late)
     return [

@@ -45,7 +45,7 @@ def launch(actor: User, clone_id: int) -> Clone:
 def _launch(actor: User, clone_id: int) -> Clone:
     with transaction() as session:
         clone = clone_list.get(actor, clone_id)
-        if clone.state == CloneState.RUNNING:
+        if clone.state_in_use == CloneState.RUNNING:
             return clone
         if _on_its_way(clone):
             hasten(session, actor, clone)

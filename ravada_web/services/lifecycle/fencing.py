@@ -45,7 +45,7 @@ def fence_of(viewer: User, node: Node) -> Fence | None:
 def running_clones(node: Node) -> int:
     """How many clones run there, as last seen."""
     query = select(func.count()).select_from(Clone)
-    return db.session.scalar(query.where(Clone.node_id == node.id, Clone.state == CloneState.RUNNING)) or 0
+    return db.session.scalar(query.where(Clone.node_id == node.id, Clone.state_in_use == CloneState.RUNNING)) or 0
 
 
 def configure(actor: User, node: Node, agent: Agent, entered: Mapping[str, str]) -> None:

@@ -161,7 +161,7 @@ def _lose_clones(session: Session, node: Node) -> None:
     ran = case(
         (Clone.state == CloneState.UNREACHABLE, Clone.state_before),
         (Clone.start_after | Clone.state.in_([CloneState.STARTING, CloneState.STOPPING]), CloneState.RUNNING),
-        (Clone.state.in_(AT_REST), Clone.state),
+        (Clone.state_in_use.in_(AT_REST), Clone.state_in_use),
         else_="",
     )
     remade = Clone.volatile & Clone.base_id.in_(select(Base.id).where(Base.remakes))

@@ -68,7 +68,7 @@ def _order(node: Any) -> tuple[bool, list[str | int]]:
 
 def _rows(nodes: Sequence[Node]) -> list[NodeRow]:
     ids = [node.id for node in nodes]
-    in_use = func.count(case((Clone.state.in_(USING_MEMORY), 1)))
+    in_use = func.count(case((Clone.state_in_use.in_(USING_MEMORY), 1)))
     query = select(Clone.node_id, func.count(), in_use).where(Clone.node_id.in_(ids)).group_by(Clone.node_id)
     clones = {node_id: (every, running) for node_id, every, running in db.session.execute(query)}
     ready = select(Replica.node_id, func.count()).where(Replica.state == ReplicaState.READY, Replica.node_id.in_(ids))

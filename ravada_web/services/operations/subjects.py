@@ -140,11 +140,14 @@ class MovedClone(Subject):
 
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
         """Free the rows, with the reason why the work ended early."""
+        if operation.params.get("live") and operation.result.get("begun"):
+            return  # where its guest runs is not known yet: the move is taken up again, and looks
         target_id = operation.params["target_id"]
         moving = update(Clone).where(Clone.operation_id == operation.id, Clone.state == CloneState.MOVING)
         lacking = moving.where(Clone.node_id == target_id)
         session.execute(lacking.values(state=CloneState.FAILED, reason=reason, changed_round=ROUND_NOW))
-        session.execute(moving.values(state=CloneState.STOPPED, reason=Message(), changed_round=ROUND_NOW))
+        stays = case((Clone.moves_live, CloneState.RUNNING.value), else_=CloneState.STOPPED.value)
+        session.execute(moving.values(state=stays, reason=Message(), changed_round=ROUND_NOW))
         brought = (Remains.node_id == target_id, Remains.uuid == operation.params["uuid"])
         session.execute(update(Remains).where(*brought, Remains.cause == Cause.ARRIVING).values(cause=Cause.MOVED))
 

@@ -14,7 +14,7 @@ from ravada_web.services.permissions import rights
 # One that is being deleted is not had any more.
 _HAD = Clone.state != CloneState.DELETING
 _WILL_RUN = and_(Clone.state.in_((CloneState.REQUESTED, CloneState.CREATING)), Clone.start_after)
-_RUNS = or_(Clone.state.in_(USING_MEMORY), _WILL_RUN)
+_RUNS = or_(Clone.state_in_use.in_(USING_MEMORY), _WILL_RUN)
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ class Starts:
     def refusal(self, clone: Clone) -> Message:
         """Why the clone may not start beside those charged; an empty message where it may. What holds memory already
         is not counted again."""
-        if not self._bound or clone.state in USING_MEMORY:
+        if not self._bound or clone.state_in_use in USING_MEMORY:
             return NOTHING
         owner, quota = self._owner(clone.owner_id)
         return _start_refusal(owner, quota, self._used[owner.id], 1, clone.memory_mib, self._actor)
 
     def charge(self, clone: Clone) -> None:
         """Count the clone as running."""
-        if self._bound and clone.state not in USING_MEMORY:
+        if self._bound and clone.state_in_use not in USING_MEMORY:
             used = self._used[clone.owner_id]
             running, memory = (used.running or 0) + 1, (used.memory_mib or 0) + clone.memory_mib
             self._used[clone.owner_id] = Quota(used.clones, running, memory)

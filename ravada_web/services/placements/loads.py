@@ -29,7 +29,7 @@ from ravada_web.services.nodes.offers import offers_of
 from ravada_web.services.storage import pools
 
 # Clones that run, or are to run as soon as they are made.
-WILL_RUN = Clone.state.in_(USING_MEMORY) | (
+WILL_RUN = Clone.state_in_use.in_(USING_MEMORY) | (
     Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
 )
 
@@ -118,18 +118,34 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
     for node_id, *figures in session.execute(query):
         load = loads[node_id] = Load()
         load.clones, load.running, load.committed_mib, load.newer_mib, load.young, load.vcpus = map(int, figures)
-    for node_id, count in _arriving(session, node_ids):
+    for node_id, count, running, memory, vcpus in _arriving(session, node_ids):
         load = loads.setdefault(node_id, Load())
         load.clones, load.young = load.clones + count, load.young + count
+        load.running, load.vcpus = load.running + running, load.vcpus + vcpus
+        load.committed_mib, load.newer_mib = load.committed_mib + memory, load.newer_mib + memory
     return loads
 
 
-def _arriving(session: Session, node_ids: Collection[int] | None) -> Sequence[tuple[int, int]]:
-    """How many clones are being moved to each node: they have their places there, though they stand elsewhere."""
-    query = select(Remains.node_id, func.count()).where(Remains.cause == Cause.ARRIVING).group_by(Remains.node_id)
+def _arriving(session: Session, node_ids: Collection[int] | None) -> Sequence[Sequence[int]]:
+    """How many clones are being moved to each node, and how many of them run meanwhile, with these ones' memory and
+    virtual processors: they have their places there, though they stand elsewhere."""
+    memory, vcpus = (func.sum(each).filter(Clone.moves_live) for each in (Clone.memory_mib, Base.vcpus))
+    query = (
+        select(
+            Remains.node_id,
+            func.count(),
+            func.count().filter(Clone.moves_live),
+            func.coalesce(memory, 0),
+            func.coalesce(vcpus, 0),
+        )
+        .outerjoin(Clone, Clone.uuid == Remains.uuid)
+        .outerjoin(Base, Base.id == Clone.base_id)
+        .where(Remains.cause == Cause.ARRIVING)
+        .group_by(Remains.node_id)
+    )
     if node_ids is not None:
         query = query.where(Remains.node_id.in_(node_ids))
-    return [(node_id, count) for node_id, count in session.execute(query)]
+    return [[int(figure) for figure in row] for row in session.execute(query)]
 
 
 def memory_free(node: Node, load: Load) -> int | None:
