@@ -89,7 +89,8 @@ function ended({ text, again, cause: word }) {
   retry.hidden = false;
   htmx.trigger(status(), "live");
   if (again) {
-    timer = setTimeout(join, wait);
+    // Where it was moved, its screen is there already.
+    timer = setTimeout(join, word === "moved" ? 0 : wait);
     wait = Math.min(2 * wait, LONGEST_WAIT);
   }
 }

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,12 +27,15 @@ from ravada_web.services.consoles.causes import Cause
 from ravada_web.services.consoles.tickets import ConsoleRefused, Grant
 
 log = structlog.get_logger()
+Known = TypeVar("Known")
 Reached = tuple[bytes, asyncio.StreamReader, asyncio.StreamWriter]
 PATH = "/console/stream"
 CHUNK = 64 * 1024
 GREETING_SECONDS = 3.0
 # The end of a start is published; without Redis it is polled this often.
 RETRY_SECONDS = 1.0
+# Between the end of a display and its clone's move in the database: a desktop that moves while it runs.
+BETWEEN_SECONDS = 10.0
 PING_SECONDS, SILENT_SECONDS = 20.0, 60.0
 
 
@@ -124,7 +129,7 @@ class Consoles:
             done, _pending = await asyncio.wait({upstream, downstream}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
-            raise Closed(await self._reach_rows.run(display_requests.lost_as, grant.clone_id))
+            raise Closed(await self._lost_as(grant))
         finally:
             first.cancel()
             upstream.cancel()
@@ -147,7 +152,7 @@ class Consoles:
         """The display and its greeting, which shows that it lives; libvirt is queried where it has moved."""
         for fresh in (False, True):
             try:
-                display = await self._wait_for(grant.clone_id, fresh)
+                display = await self._known(partial(display_requests.open_for, grant.clone_id, fresh))
             except ConnectionError:
                 continue
             reader, writer = await asyncio.open_unix_connection(sock=display, limit=CHUNK)
@@ -162,16 +167,24 @@ class Consoles:
                     writer.close()
         raise Closed(Cause.UNREACHABLE)
 
-    async def _wait_for(self, clone_id: int, fresh: bool) -> socket.socket:
-        """The clone's display; where it is just being started, once it is there."""
+    async def _lost_as(self, grant: Grant) -> Cause:
+        """Why the display has closed. Between two nodes the last picture stays until the other one has the clone."""
+        try:
+            async with asyncio.timeout(BETWEEN_SECONDS):
+                return await self._known(partial(display_requests.lost_as, grant.clone_id, grant.node_id))
+        except TimeoutError:
+            return Cause.STOPPED
+
+    async def _known(self, ask: Callable[[], Known | None]) -> Known:
+        """The answer to a question about a clone, once there is one: it is asked again after each change."""
         changed = asyncio.Event()
         self._hub.wakers.add(changed.set)
         try:
             while True:
                 changed.clear()
-                display = await self._reach_rows.run(display_requests.open_for, clone_id, fresh)
-                if display is not None:
-                    return display
+                found = await self._reach_rows.run(ask)
+                if found is not None:
+                    return found
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), RETRY_SECONDS)
         finally:

@@ -16,6 +16,7 @@ TEXTS: dict[str, Template] = {
         "The desktop’s host is not responding. If it has failed, your desktop is made again on another host within "
         "seconds and opens here by itself."
     ),
+    "consoles.closed_moved": N_("The desktop was moved to another host. Reconnecting…"),
     "consoles.closed_taken_over": N_("This desktop was opened in another window or on another device."),
     "consoles.closed_too_many": N_("Too many consoles open. Close one and try again."),
     "consoles.closed_silent": N_("Your browser stopped responding; connection closed."),
@@ -32,6 +33,7 @@ TEXTS: dict[str, Template] = {
     "consoles.end_stopped": N_("desktop shut down"),
     "consoles.end_unreachable": N_("host not responding"),
     "consoles.end_made_again": N_("host not responding, desktop made again if it failed"),
+    "consoles.end_moved": N_("desktop moved to another host"),
     "consoles.end_taken_over": N_("opened elsewhere"),
     "consoles.end_too_many": N_("too many consoles open"),
     "consoles.end_silent": N_("browser stopped responding"),

@@ -206,6 +206,50 @@ def test_a_display_that_dies_under_the_mouse_is_no_leaving(
         assert cause_of(console, 3) == Cause.STOPPED
 
 
+def test_a_console_follows_its_desktop_to_the_node_that_it_moves_to(
+    house: House, alice: Person, clone: int, tmp_path: Path
+) -> None:
+    with qemu(tmp_path / "own.sock") as process:
+        moving = {"state": CloneState.MOVING, "state_before": CloneState.RUNNING}
+        house.change(clone, display=str(tmp_path / "own.sock"), **moving)
+        console, viewer = house.console(alice, clone)
+        answers(console, viewer)
+        process.kill()
+        with pytest.raises(TimeoutError):
+            console.recv(0.5)
+    house.change(clone, node_id=2, display=str(house.display), state=CloneState.RUNNING)
+    assert cause_of(console, 30) == Cause.MOVED
+    console, viewer = house.console(alice, clone)
+    answers(console, viewer)
+    console.close()
+
+
+def test_who_comes_between_two_nodes_waits_for_the_second_and_sees_no_other_picture(
+    house: House, alice: Person, clone: int
+) -> None:
+    gone = {"display": "/nowhere/vnc.sock", "state": CloneState.MOVING, "state_before": CloneState.RUNNING}
+    house.change(clone, **gone)
+    console = house.open(alice, house.ticket(alice, clone))
+    with pytest.raises(TimeoutError):
+        console.recv(0.5)
+    house.change(clone, node_id=2, display=str(house.display), state=CloneState.RUNNING)
+    assert bytes(console.recv(30)) == VERSION  # type: ignore[arg-type]
+    console.close()
+
+
+def test_one_that_ends_while_it_moves_is_said_to_have_stopped(
+    house: House, alice: Person, clone: int, tmp_path: Path
+) -> None:
+    with qemu(tmp_path / "own.sock") as process:
+        moving = {"state": CloneState.MOVING, "state_before": CloneState.RUNNING}
+        house.change(clone, display=str(tmp_path / "own.sock"), **moving)
+        console, viewer = house.console(alice, clone)
+        answers(console, viewer)
+        process.kill()
+        house.change(clone, state=CloneState.STOPPED)
+        assert cause_of(console, 30) == Cause.STOPPED
+
+
 def asked(house: House, *packets: bytes) -> tuple[bytes, list[int]]:
     """What the links process answers, and what it passes on; b"" where it has hung up."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as plug:
@@ -229,9 +273,25 @@ def test_a_display_is_passed_on_as_a_connection(house: House, clone: int) -> Non
     house.change(clone, state=CloneState.RUNNING, display="/nowhere/vnc.sock")
     assert asked(house, b"show %d" % clone) == (b"gone", [])
     assert asked(house, b"show 999999999999999999") == (b"stopped", [])
+    house.change(clone, state=CloneState.MOVING, state_before=CloneState.RUNNING)
+    assert asked(house, b"show %d" % clone) == asked(house, b"why %d 1" % clone) == (b"comes", [])
+    house.change(clone, state=CloneState.RUNNING, state_before="")
+    assert asked(house, b"why %d 1" % clone) == (b"stopped", [])
+    assert asked(house, b"why %d 2" % clone) == (b"moved", [])
 
 
-NO_REQUESTS = [b"show", b"show 1 ", b"show -1", b"show 1\n", b"show 1;why 1", b"open 1", b"show /run/vnc.sock"]
+NO_REQUESTS = [
+    b"show",
+    b"show 1 ",
+    b"show -1",
+    b"show 1\n",
+    b"show 1;why 1",
+    b"why 1",
+    b"why 1 x",
+    b"show 1 1",
+    b"open 1",
+    b"show /run/vnc.sock",
+]
 
 
 @pytest.mark.parametrize(

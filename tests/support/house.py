@@ -131,6 +131,7 @@ class House:
         with transaction() as session:
             row = session.get_one(Clone, self.clones[name])
             row.state, row.display, row.owner_id, row.viewers_refused = state, str(self.display), owner.user_id, False
+            row.node_id, row.state_before = 1, ""
         return self.clones[name]
 
     def change(self, clone_id: int, **values: object) -> None:
@@ -244,7 +245,8 @@ def running_house(house_data: Path, display: Path) -> Iterator[House]:
     house = House(create_app(settings), settings, display)
     with house.app.app_context():
         with transaction() as session:
-            session.get_one(Node, make_nodes(1)[0]).local = True
+            for node_id in make_nodes(2):
+                session.get_one(Node, node_id).local = True
         house.base_id = make_base([1])
         db.session.remove()
     house.start_links()

@@ -23,6 +23,7 @@ class Cause(StrEnum):
     BROKEN = "broken"
     TOO_FAST = "too_fast"
     MADE_AGAIN = "made_again"
+    MOVED = "moved"
 
 
 # From 4000 on, codes are an application's own (RFC 6455, 7.4.2). A browser shows no other word of a failed socket.
@@ -33,6 +34,7 @@ PASSING = frozenset(
         Cause.TICKET,
         Cause.UNREACHABLE,
         Cause.MADE_AGAIN,
+        Cause.MOVED,
         Cause.STOPPED,
         Cause.NOT_RUNNING,
         Cause.SILENT,

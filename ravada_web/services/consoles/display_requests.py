@@ -18,7 +18,8 @@ from ravada_web.services.consoles import displays
 from ravada_web.services.consoles.causes import Cause
 from ravada_web.services.consoles.tickets import ConsoleRefused
 
-REQUEST = re.compile(rb"(show|find|why) ([0-9]{1,18})")
+SHOW = re.compile(rb"(show|find) ([0-9]{1,18})")
+WHY = re.compile(rb"why ([0-9]{1,18}) ([0-9]{1,18})")
 LONGEST = 64
 BACKLOG = 128
 # Who has connected asks at once; a node that hangs is given up by the links process sooner than this.
@@ -28,12 +29,12 @@ SHOWN, COMES, GONE = b"shown", b"comes", b"gone"
 
 
 def open_for(clone_id: int, look_up: bool = False) -> socket.socket | None:
-    """A connection to a running clone's display; None while the clone is still on its way. `look_up` has its libvirt
-    say again where the display is.
+    """A connection to a running clone's display; None while the clone is still on its way, or between two nodes.
+    `look_up` has its libvirt say again where the display is.
 
     Raises ConsoleRefused, and ConnectionError where the display is not where it was.
     """
-    answer, plug = _ask("find" if look_up else "show", clone_id)
+    answer, plug = _ask(f"{'find' if look_up else 'show'} {clone_id}")
     if answer == GONE:
         raise ConnectionError
     if answer == SHOWN and plug:
@@ -43,17 +44,19 @@ def open_for(clone_id: int, look_up: bool = False) -> socket.socket | None:
     raise ConsoleRefused(_cause(answer))
 
 
-def lost_as(clone_id: int) -> Cause:
-    """Why a display that was open has closed: its node went, or it was powered off."""
-    return _cause(_ask("why", clone_id)[0])
+def lost_as(clone_id: int, node_id: int) -> Cause | None:
+    """Why a display that was open on this node has closed: its clone moved, its node went, or it was powered off; None
+    while it is between two nodes."""
+    answer, _plug = _ask(f"why {clone_id} {node_id}")
+    return None if answer == COMES else _cause(answer)
 
 
-def _ask(verb: str, clone_id: int) -> tuple[bytes, socket.socket | None]:
+def _ask(request: str) -> tuple[bytes, socket.socket | None]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as plug:
         plug.settimeout(ANSWER_SECONDS)
         try:
             plug.connect(str(settings().displays_socket))
-            plug.send(f"{verb} {clone_id}".encode())
+            plug.send(request.encode())
             answer, passed, _flags, _sender = socket.recv_fds(plug, LONGEST, 1, socket.MSG_CMSG_CLOEXEC)
         except OSError:  # the links process is away
             return Cause.UNREACHABLE.encode(), None
@@ -82,17 +85,19 @@ def answer(plug: socket.socket) -> None:
     is away."""
     with suppress(OSError):  # who asked has gone
         plug.settimeout(REQUEST_SECONDS)
-        if wanted := REQUEST.fullmatch(plug.recv(LONGEST)):
+        request = plug.recv(LONGEST)
+        if wanted := SHOW.fullmatch(request):
             with guarded(partial(_broken, plug), clone=int(wanted[2])):
-                _answer(plug, wanted[1], int(wanted[2]))
+                _show(plug, int(wanted[2]), look_up=wanted[1] == b"find")
+        elif wanted := WHY.fullmatch(request):
+            with guarded(partial(_broken, plug), clone=int(wanted[1])):
+                cause = displays.lost_as(int(wanted[1]), int(wanted[2]))
+                plug.send(cause.encode() if cause else COMES)
 
 
-def _answer(plug: socket.socket, verb: bytes, clone_id: int) -> None:
-    if verb == b"why":
-        plug.send(displays.lost_as(clone_id).encode())
-        return
+def _show(plug: socket.socket, clone_id: int, *, look_up: bool) -> None:
     try:
-        with displays.opened(clone_id, look_up=verb == b"find") as display:
+        with displays.opened(clone_id, look_up) as display:
             if display is None:
                 plug.send(COMES)
             else:

@@ -44,6 +44,7 @@ class Grant:
 
     console_id: int
     clone_id: int
+    node_id: int
     clone_uuid: str
     view_only: bool
     takes_over: tuple[int, ...]
@@ -116,7 +117,7 @@ def redeem(ticket: str, sign_in: str, gateway: str) -> Grant:
         )
         session.add(console)
         events.record(session, browser.user, "look_on" if view_only else "open_console", clone)
-        return Grant(console.id, clone.id, clone.uuid, view_only, former)
+        return Grant(console.id, clone.id, clone.node_id, clone.uuid, view_only, former)
 
 
 def _holds() -> ColumnElement[bool]:
