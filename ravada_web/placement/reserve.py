@@ -91,6 +91,29 @@ class Reserve:
         for level in self._of_node.get(node_id, ()):
             level.take(node_id, newcomer)
 
+    def allows(self, newcomer: Newcomer, source_id: int, target_id: int) -> bool:
+        """Whether what runs on the one node may move to the other: no loss then lacks more room than the worst does
+        now."""
+        levels = self._touched(source_id, target_id)
+        before = [level.worst() for level in levels]
+        self._shift(newcomer, source_id, target_id)
+        worse = any(level.worst() > max(0, was) for level, was in zip(levels, before, strict=True))
+        self._shift(newcomer, target_id, source_id)
+        return not worse
+
+    def move(self, newcomer: Newcomer, source_id: int, target_id: int) -> None:
+        """Charge the newcomer to the other node instead."""
+        self._shift(newcomer, source_id, target_id)
+
+    def _shift(self, newcomer: Newcomer, source_id: int, target_id: int) -> None:
+        for level in self._of_node.get(source_id, ()):
+            level.give_up(source_id, newcomer)
+        for level in self._of_node.get(target_id, ()):
+            level.take(target_id, newcomer)
+
+    def _touched(self, *node_ids: int) -> "list[_Level]":
+        return list({id(level): level for node_id in node_ids for level in self._of_node.get(node_id, ())}.values())
+
 
 class _Level:
     """Clones that may be made again on these nodes alone, those of one size and larger ones: the room for them there,
@@ -106,6 +129,7 @@ class _Level:
         self._free = {node_id: free_mib[node_id] for node_id in onto if node_id in free_mib}
         self._room = sum(map(self._usable, self._free))
         self._lost: dict[int, int] = {}
+        self._within: dict[frozenset[int], bool] = {}
         # The nodes with some of just this size: to the others this level is nothing.
         self._concerned: set[int] = set()
         for kind in kinds:
@@ -140,18 +164,34 @@ class _Level:
 
     def take(self, node_id: int, newcomer: Newcomer) -> None:
         """Charge the newcomer to the node."""
+        self._charge(node_id, newcomer, 1)
+
+    def give_up(self, node_id: int, newcomer: Newcomer) -> None:
+        """Take the newcomer off the node, which it is charged to."""
+        self._charge(node_id, newcomer, -1)
+
+    def worst(self) -> int:
+        """By how many units the node that is the hardest to lose needs more than there is; less than 0 is spare."""
+        hardest = self._neediest_but(None)
+        return (0 if hardest is None else self._needed(hardest)) - self._room
+
+    def _charge(self, node_id: int, newcomer: Newcomer, count: int) -> None:
         if node_id in self._free:
             before = self._usable(node_id)
-            self._free[node_id] -= newcomer.memory_mib
+            self._free[node_id] -= newcomer.memory_mib * count
             self._room -= before - self._usable(node_id)
         if self._may_lose(newcomer, node_id):
-            self._lose(node_id, newcomer.memory_mib, 1)
+            self._lose(node_id, newcomer.memory_mib, count)
         if node_id in self._concerned:
             heapq.heappush(self._heap, (-self._needed(node_id), node_id))
 
     def _may_lose(self, newcomer: Newcomer, node_id: int) -> bool:
-        large = newcomer.memory_mib >= self._size
-        return large and elsewhere(newcomer.onto, node_id) and newcomer.onto <= self.onto
+        if newcomer.memory_mib < self._size or not elsewhere(newcomer.onto, node_id):
+            return False
+        known = self._within.get(newcomer.onto)
+        if known is None:
+            known = self._within[newcomer.onto] = newcomer.onto <= self.onto
+        return known
 
     def _lose(self, node_id: int, memory_mib: int, count: int) -> None:
         if memory_mib >= self._size:
@@ -172,8 +212,8 @@ class _Level:
     def _units_free(self, free_mib: int) -> int:
         return max(0, free_mib // self._size)
 
-    def _neediest_but(self, node_id: int) -> int | None:
-        """The node that needs the most room for its loss, this one aside."""
+    def _neediest_but(self, node_id: int | None) -> int | None:
+        """The node that needs the most room for its loss, this one aside, if any."""
         aside: set[tuple[int, int]] = set()
         found = None
         while self._heap and found is None:
