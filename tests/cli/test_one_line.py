@@ -10,14 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import ROOT, free_port
+from ravada_web import ROOT
+from tests.support import command_line
+from tests.support.cluster import free_port
 
 
 def flask(*arguments: str, **settings: object) -> str:
     """The one line that the command ends with, which must have failed."""
-    environment = os.environ | {"RAVADA_MASTER": "ssh"} | {name: str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "flask", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    return the_line(command_line.flask(*arguments, environment=environment(settings)))
+
+
+def environment(settings: dict[str, object]) -> dict[str, str]:
+    return os.environ | {"RAVADA_MASTER": "ssh"} | {name: str(value) for name, value in settings.items()}
+
+
+def the_line(done: "subprocess.CompletedProcess[str]") -> str:
     assert done.returncode == 1, done.stdout
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: ") and "Traceback" not in done.stdout
@@ -53,7 +60,10 @@ def test_the_data_folder_of_another_user(tmp_path: Path) -> None:
 
 
 def test_a_database_that_was_never_set_up(tmp_path: Path) -> None:
-    assert flask("users", "list", RAVADA_DATA=tmp_path).endswith("Run `flask setup` first.")
+    command = [sys.executable, "-m", "flask", "users", "list"]
+    settings = environment({"RAVADA_DATA": tmp_path})
+    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60)
+    assert the_line(done).endswith("Run `flask setup` first.")
 
 
 @pytest.mark.parametrize("command", ["setup", "up"])

@@ -30,6 +30,7 @@ from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.people import users
 from ravada_web.services.transaction import transaction
 from tests.lab import Lab, LabNode, build_guest
+from tests.support import command_line
 from tests.support.factories import give_password
 from tests.support.processes import children_by_name, tree
 from tests.support.servers import wait_until
@@ -85,16 +86,7 @@ class Cluster:
 
     def flask(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Its command line."""
-        command = [sys.executable, "-m", "flask", *arguments]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        done = command_line.flask(*arguments, environment=self.environment)
         if check and done.returncode:
             raise AssertionError(f"flask {' '.join(arguments)}: {done.stderr}")
         return done

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from argon2 import extract_parameters
 from flask import Flask
 
 from ravada_web.errors import InvalidInput, NotAllowed
@@ -12,7 +13,7 @@ from ravada_web.services.people import users
 from ravada_web.services.permissions import rights
 from ravada_web.services.sign_in import passwords
 from ravada_web.services.transaction import transaction
-from tests.conftest import PASSWORD, People
+from tests.conftest import DEAR, PASSWORD, People
 
 
 def test_the_right_password_signs_in_and_no_other(people: People) -> None:
@@ -43,6 +44,10 @@ def test_an_unknown_name_costs_what_a_wrong_password_does(dear_passwords: None, 
     least = {what: min(seconds(*each) for _time in range(7)) for what, each in asked.items()}
     assert min(least.values()) > 0.01, "hashed at its real cost"
     assert max(least.values()) < 1.5 * min(least.values()), least
+
+
+def test_what_is_checked_for_an_unknown_name_is_a_hash_of_the_same_cost(dear_passwords: None) -> None:
+    assert extract_parameters(DEAR[1]) == extract_parameters(hash_password(PASSWORD))
 
 
 def test_the_password_is_kept_only_as_an_argon2_hash(people: People) -> None:
