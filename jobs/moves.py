@@ -1,6 +1,6 @@
 """Jobs that move clones."""
 
-from ravada_web.services.moves import move_work
+from ravada_web.services.moves import move_work, plan_work
 from ravada_web.services.operations.execution import run
 
 
@@ -12,3 +12,8 @@ def move(operation_id: int, attempt: int) -> None:
 def go_on(*operation_ids: int) -> None:
     """Go on with moves whose target answers again."""
     move_work.go_on(operation_ids)
+
+
+def go_on_with_plans(*plan_ids: int) -> None:
+    """Go on with plans of moves."""
+    plan_work.go_on(plan_ids)

@@ -12,7 +12,7 @@ from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.lifecycle import host_power_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
-from ravada_web.services.moves import move_work
+from ravada_web.services.moves import move_work, plan_work
 from ravada_web.services.operations.outbox import queue as queue_of
 from ravada_web.services.placements import reserve
 from ravada_web.services.storage import leftovers, usage
@@ -69,6 +69,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic(
             "made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60
         ),
+        Periodic("plans", REMAKE_SECONDS, plan_work.due, "jobs.moves.go_on_with_plans", "checks", REMAKE_SECONDS, 60),
         Periodic("moves", REMAKE_SECONDS, move_work.due, "jobs.moves.go_on", "checks", REMAKE_SECONDS, 60),
         Periodic(
             "replicas",

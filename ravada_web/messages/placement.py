@@ -155,11 +155,16 @@ def _figure(name: str, value: Any) -> Any:
 
 def shortage(requested: int, fits: int, verdicts: Sequence[Verdict]) -> Message:
     """How many of the requested clones fit, and what blocks the next one on each node; alike reasons are grouped."""
-    blocked: dict[Message, list[str]] = {}
+    groups = blocked(verdicts)
+    if not groups:
+        return message("placement.no_nodes", count=requested, fits=fits)
+    return message("placement.shortage", count=requested, fits=fits, blocked_clauses=groups)
+
+
+def blocked(verdicts: Sequence[Verdict]) -> list[Message]:
+    """What blocks a clone on each node; alike reasons are grouped."""
+    found: dict[Message, list[str]] = {}
     for verdict in verdicts:
         if verdict.reason is not None:
-            blocked.setdefault(reason_message(verdict.reason), []).append(verdict.node_name)
-    if not blocked:
-        return message("placement.no_nodes", count=requested, fits=fits)
-    groups = [message("placement.blocked", nodes=nodes, reason=reason) for reason, nodes in blocked.items()]
-    return message("placement.shortage", count=requested, fits=fits, blocked_clauses=groups)
+            found.setdefault(reason_message(verdict.reason), []).append(verdict.node_name)
+    return [message("placement.blocked", nodes=nodes, reason=reason) for reason, nodes in found.items()]
