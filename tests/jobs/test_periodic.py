@@ -46,6 +46,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "thinning": [[]],
         "shutdowns": nothing,
         "made again": nothing,
+        "plans": nothing,
         "moves": nothing,
         "replicas": nothing,
         "leftovers": nothing,
