@@ -21,7 +21,6 @@ from ravada_web.messages import (
     remote,
     sign_in,
     storage,
-    waking,
 )
 from ravada_web.messages.marks import Template
 
@@ -46,6 +45,5 @@ TOPICS = (
     remote,
     sign_in,
     storage,
-    waking,
 )
 TEXTS: dict[str, Template] = {kind: template for topic in TOPICS for kind, template in topic.TEXTS.items()}
