@@ -1,6 +1,6 @@
 """Jobs that move clones."""
 
-from ravada_web.services.moves import move_work, plan_work
+from ravada_web.services.moves import move_work, plan_work, rebalancing_rules
 from ravada_web.services.operations.execution import run
 
 
@@ -17,3 +17,8 @@ def go_on(*operation_ids: int) -> None:
 def go_on_with_plans(*plan_ids: int) -> None:
     """Go on with plans of moves."""
     plan_work.go_on(plan_ids)
+
+
+def look_at_balance() -> None:
+    """Measure how even the load of the nodes is, and rebalance them where that is wished."""
+    rebalancing_rules.look()

@@ -12,7 +12,7 @@ from ravada_web.services.consoles import screenshot_work
 from ravada_web.services.lifecycle import host_power_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
-from ravada_web.services.moves import move_work, plan_work
+from ravada_web.services.moves import move_work, plan_work, rebalancing_rules
 from ravada_web.services.operations.outbox import queue as queue_of
 from ravada_web.services.placements import reserve
 from ravada_web.services.storage import leftovers, usage
@@ -90,6 +90,15 @@ def periodic_work(settings: Settings) -> list[Periodic]:
             300,
         ),
         Periodic("reserve", RESERVE_SECONDS, reserve.due, "jobs.nodes.count_reserve", "default", RESERVE_SECONDS, 60),
+        Periodic(
+            "balance",
+            rebalancing_rules.LOOK_SECONDS,
+            rebalancing_rules.due,
+            "jobs.moves.look_at_balance",
+            "default",
+            rebalancing_rules.LOOK_SECONDS,
+            120,
+        ),
         Periodic("rows", ROWS_SECONDS, _always, "jobs.rows.thin", "default", ROWS_SECONDS, 120),
         Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),
     ]

@@ -4,7 +4,7 @@ from typing import TextIO
 
 import click
 
-from ravada_web.cli import node_absence
+from ravada_web.cli import node_absence, rebalancing
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
@@ -15,7 +15,11 @@ from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.placements import reserve
 
-group = Commands("nodes", help="The hosts that run virtual machines.", commands=dict(node_absence.group.commands))
+group = Commands(
+    "nodes",
+    help="The hosts that run virtual machines.",
+    commands={**node_absence.group.commands, **rebalancing.group.commands},
+)
 
 
 @group.command("list")

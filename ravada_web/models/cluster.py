@@ -1,5 +1,6 @@
 """What is decided of the cluster as a whole."""
 
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ravada_web.extensions import db
@@ -8,10 +9,21 @@ from ravada_web.models.types import Size, Words
 
 class Cluster(db.Model):
     """One row: whether room is kept for the loss of one node; how many MiB are missing for the loss of the node that is
-    the hardest to lose, as last counted, and that in words."""
+    the hardest to lose, as last counted, and that in words.
+
+    And how its nodes are rebalanced: so many moves `at_once`; a desktop that has moved rests for so many hours; by
+    itself `over` so many percent of imbalance (None: never) for so many minutes, in the name of who decided that.
+    `imbalance` is as last counted, in percent, by `uneven_looks` of one a minute that found too much in a row."""
 
     __tablename__ = "cluster"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     keeps_reserve: Mapped[bool] = mapped_column(default=False)
     missing_mib: Mapped[Size] = mapped_column(default=0)
     reserve_news: Mapped[Words]
+    rebalance_at_once: Mapped[int] = mapped_column(default=4)
+    rebalance_rest_hours: Mapped[int] = mapped_column(default=24)
+    rebalance_over: Mapped[int | None]
+    rebalance_minutes: Mapped[int] = mapped_column(default=10)
+    rebalance_user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    imbalance: Mapped[int] = mapped_column(default=0)
+    uneven_looks: Mapped[int] = mapped_column(default=0)

@@ -1,9 +1,6 @@
 """Moves that make the load of the nodes even: which clones, where to, and what each gains.
 
-Two things are evened, weighed as placement weighs them: the number of clones, as shares of their average, and the
-memory that running ones take, as shares of what the nodes have. The imbalance is made of the squares of how far the
-nodes are from the average; 0 is as even as whole clones can be, and it stays under 1. Move after move, the one is taken
-that gains the most for what it moves, and each lowers the imbalance.
+Move after move, the one is taken that gains the most for what it moves, and each lowers the imbalance (`balance`).
 
 Clones that are off go first: nobody notices. Running ones count double what they move, so they go where the memory is
 uneven, or nothing else could even the number; volatile ones of them double again, since they are gone soon in any case.
@@ -15,12 +12,12 @@ the loss of a node.
 """
 
 import heapq
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 from ravada_web.placement import filters, select
-from ravada_web.placement.filters import Filter, serves_new
+from ravada_web.placement.balance import NOTHING, Kind, Load, Scale, Site, bounded, sites_of
+from ravada_web.placement.filters import Filter
 from ravada_web.placement.reserve import Cluster, Newcomer, Reserve
 from ravada_web.placement.types import Demand, NodeState, Reason
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS
@@ -32,23 +29,6 @@ _RUNNING, _VOLATILE = 2.0, 4.0
 _ROOM: tuple[Filter, ...] = (filters.memory, filters.processors, filters.disk, filters.clone_limit)
 # So many nodes are passed over for a kind, before it is taken to have no place to go.
 _TRIED = 20
-# Rounding of figures is no gain.
-_NOTHING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Clones that are alike to a plan: what each takes, in MiB; the nodes that one would be made again `onto`; those
-    where one cannot go, whatever its `base`, which stands for all else that decides where it may go."""
-
-    base: Hashable
-    memory_mib: int
-    disk_mib: int
-    vcpus: int = 1
-    running: bool = False
-    volatile: bool = False
-    onto: frozenset[int] = frozenset()
-    barred: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +51,6 @@ class Move:
     live: bool
     reason: Reason
     gain: float
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What stands on a node: clones, those of them that run, and their memory as a share of what the node has."""
-
-    clones: int
-    running: int
-    memory: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,44 +79,36 @@ def rebalance(
     running. It is asked once for each. Where the cluster is given, running clones move only where what runs on any one
     node still fits on the others. The same input gives the same plan.
     """
-    plan = _Plan([node for node in nodes if serves_new(node) and _capacity(node)], clones, may_take, weights, cluster)
+    plan = _Plan(nodes, clones, may_take, weights, cluster)
     while plan.further(most):
         pass
     return plan.result()
 
 
-def imbalance(nodes: Sequence[NodeState], clones: Sequence[Standing], weights: Mapping[str, float]) -> float:
-    """Returns how uneven the load of the nodes that take new clones is, from 0 to 1."""
-    return rebalance(nodes, clones, lambda _kind, _node: False, weights).imbalance[0]
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A move of an earlier plan: the clone, its node then, where to, and that it ran."""
+
+    clone_id: int
+    source_id: int
+    target_id: int
+    live: bool
 
 
-def _capacity(node: NodeState) -> int:
-    return max(0, (node.memory_total_mib or 0) - node.memory_reserve_mib)
-
-
-class _Site:
-    """A node in the plan: its room, charged with what it takes and never given back, and what stands on it."""
-
-    def __init__(self, state: NodeState) -> None:
-        self.state = state
-        self.capacity = _capacity(state)
-        self.clones = 0
-        self.running = 0
-        self.memory_mib = 0
-        self.movable: dict[Kind, list[int]] = {}
-
-    def put(self, kind: Kind, count: int) -> None:
-        self.clones += count
-        if kind.running:
-            self.running += count
-            self.memory_mib += count * kind.memory_mib
-
-    @property
-    def memory(self) -> float:
-        return self.memory_mib / self.capacity
-
-    def load(self) -> Load:
-        return Load(self.clones, self.running, self.memory)
+def confirmed(
+    nodes: Sequence[NodeState],
+    clones: Sequence[Standing],
+    may_take: MayTake,
+    chosen: Iterable[Chosen],
+    weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+    cluster: Cluster | None = None,
+) -> Rebalancing:
+    """Plan these moves, in their order, as far as each still is possible and lowers the imbalance; `rebalance` has the
+    other arguments."""
+    plan = _Plan(nodes, clones, may_take, weights, cluster)
+    for each in chosen:
+        plan.take_again(each)
+    return plan.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +130,9 @@ class _Plan:
         weights: Mapping[str, float],
         cluster: Cluster | None,
     ) -> None:
-        self._sites = {node.id: _Site(node) for node in sorted(nodes, key=lambda node: node.id)}
+        self._sites = sites_of(nodes)
         standing = [clone for clone in clones if clone.node_id in self._sites]
+        self._standing = {clone.id: clone for clone in standing}
         for clone in sorted(standing, key=lambda clone: clone.id, reverse=True):
             site = self._sites[clone.node_id]
             site.put(clone.kind, 1)
@@ -179,19 +143,15 @@ class _Plan:
         kinds = {clone.kind for clone in standing if clone.kind.running}
         newcomers = [Newcomer(kind.memory_mib, kind.onto) for kind in kinds]
         self._reserve = Reserve(cluster, newcomers) if cluster else None
-        count = max(1, len(self._sites))
-        self._average = max(len(standing) / count, _NOTHING)
-        self._capacity = max(1.0, sum(site.capacity for site in self._sites.values()) / count)
-        self._clones_weigh = weights.get("clones", 0.0) / DEFAULT_WEIGHTS["clones"]
-        self._memory_weighs = weights.get("memory", 0.0) / DEFAULT_WEIGHTS["memory"]
+        self._scale = Scale(self._sites.values(), weights)
         self._heaps: dict[Kind, list[tuple[float, int]]] = {}
         self._moves: list[Move] = []
         self._before = {id_: site.load() for id_, site in self._sites.items()}
-        self._uneven = self._unevenness()
+        self._uneven = self._scale.unevenness()
 
     def result(self) -> Rebalancing:
         loads = {id_: (self._before[id_], site.load()) for id_, site in self._sites.items()}
-        return Rebalancing(tuple(self._moves), (_bounded(self._uneven), _bounded(self._unevenness())), loads)
+        return Rebalancing(tuple(self._moves), (bounded(self._uneven), bounded(self._scale.unevenness())), loads)
 
     def further(self, most: int | None) -> bool:
         """Go through all nodes once more; returns whether that added a move."""
@@ -212,6 +172,22 @@ class _Plan:
                     heapq.heappush(heap, (-best.worth, id_))
         return len(self._moves) > before
 
+    def take_again(self, chosen: Chosen) -> None:
+        """Add this move, where it still is possible and lowers the imbalance."""
+        clone = self._standing.get(chosen.clone_id)
+        if clone is None or (clone.node_id, clone.kind.running) != (chosen.source_id, chosen.live):
+            return
+        kind, target_id = clone.kind, chosen.target_id
+        left = self._sites[clone.node_id].movable.get(kind, [])
+        if clone.id not in left or target_id == clone.node_id or target_id not in self._sites:
+            return
+        gain = -self._change(kind, clone.node_id, -1) - self._change(kind, target_id, 1)
+        fits = self._takes(kind, target_id) and self._has_room(kind, target_id)
+        if gain > NOTHING and fits and self._keeps_reserve(kind, clone.node_id, target_id):
+            left.remove(clone.id)
+            left.append(clone.id)  # the next one
+            self._take(clone.node_id, _Chance(0.0, gain, kind, target_id))
+
     def _best(self, source_id: int) -> _Chance | None:
         """The move from the node that is worth the most; None where none is."""
         found: _Chance | None = None
@@ -221,12 +197,10 @@ class _Plan:
 
     def _chance(self, source_id: int, kind: Kind, beyond: float) -> _Chance | None:
         """The best move of one of the kind from the node, where it is worth more than that."""
-        moved = self._clones_weigh / self._average
-        if kind.running:
-            moved += self._memory_weighs * kind.memory_mib / self._capacity
+        moved = self._scale.moved(kind)
         cost = moved * (1.0 if not kind.running else _VOLATILE if kind.volatile else _RUNNING)
         given = -self._change(kind, source_id, -1)
-        target = self._target(kind, source_id, given - max(2 * LEAST * moved, beyond * cost, 0.0) - _NOTHING)
+        target = self._target(kind, source_id, given - max(2 * LEAST * moved, beyond * cost, 0.0) - NOTHING)
         if target is None:
             return None
         gain = given - target[0]
@@ -286,43 +260,15 @@ class _Plan:
                 if self._takes(other, node_id):
                     heapq.heappush(heap, (self._change(other, node_id, 1), node_id))
 
-    def _reason(self, kind: Kind, source: _Site, target: _Site) -> Reason:
+    def _reason(self, kind: Kind, source: Site, target: Site) -> Reason:
         """Which of the two it evens the most, as it was before."""
-        by_number = self._clones_weigh * (source.clones - target.clones - 1) / self._average**2
-        share = kind.memory_mib / self._capacity
-        by_memory = self._memory_weighs * share * (source.memory - target.memory) if kind.running else 0.0
-        if by_number >= by_memory:
-            return Reason("evens_clones", {"here": source.clones, "there": target.clones})
-        return Reason("evens_memory", {"here": round(100 * source.memory), "there": round(100 * target.memory)})
+        if self._scale.is_by_memory(kind, source, target):
+            return Reason("evens_memory", {"here": round(100 * source.memory), "there": round(100 * target.memory)})
+        return Reason("evens_clones", {"here": source.clones, "there": target.clones})
 
     def _change(self, kind: Kind, node_id: int, count: int) -> float:
-        """By how much the sum of the squares changes with one more (1) or less (-1) of the kind on the node, all but
-        what is the same for each node left out."""
-        site = self._sites[node_id]
-        each = 1 / self._average
-        change = self._clones_weigh * each * (2 * count * site.clones * each + each)
-        if kind.running:
-            share = kind.memory_mib / self._capacity
-            change += self._memory_weighs * share * (2 * count * site.memory + kind.memory_mib / site.capacity)
-        return change
-
-    def _unevenness(self) -> float:
-        """The mean square of how far the nodes are from the averages, beyond what whole clones leave in any case."""
-        count = len(self._sites)
-        if not count:
-            return 0.0
-        average, spare = self._average, self._average % 1
-        shares = [site.clones / average - 1 for site in self._sites.values()]
-        number = sum(share * share for share in shares) / count - spare * (1 - spare) / average**2
-        held = sum(site.memory_mib for site in self._sites.values()) / (self._capacity * count)
-        far = sum(site.capacity * (site.memory - held) ** 2 for site in self._sites.values())
-        memory = far / (self._capacity * count)
-        return max(0.0, self._clones_weigh * number + self._memory_weighs * memory)
+        return self._scale.change(kind, self._sites[node_id], count)
 
 
 def _demand(kind: Kind) -> Demand:
     return Demand(1, kind.memory_mib, kind.disk_mib, kind.running, kind.vcpus)
-
-
-def _bounded(uneven: float) -> float:
-    return sqrt(uneven / (1 + uneven))

@@ -51,6 +51,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "replicas": nothing,
         "leftovers": nothing,
         "reserve": [[]],
+        "balance": nothing,
         "rows": [[]],
         "counts": [nodes],
     }

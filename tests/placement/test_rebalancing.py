@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ravada_web.placement.rebalancing import Kind, Move, Rebalancing, Standing, imbalance, rebalance
+from ravada_web.placement.balance import Kind, imbalance
+from ravada_web.placement.rebalancing import Chosen, Move, Rebalancing, Standing, confirmed, rebalance
 from ravada_web.placement.reserve import Cluster, Running, shortfalls
 from ravada_web.placement.types import NodeState
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS
@@ -56,6 +57,10 @@ def after(clones: Iterable[Standing], moves: Iterable[Move]) -> list[Standing]:
     """The clones where the moves take them; those rest."""
     gone = {move.clone_id: move.target_id for move in moves}
     return [replace(one, node_id=gone[one.id], held=True) if one.id in gone else one for one in clones]
+
+
+def load_of(clone: Standing) -> tuple[int, int, int]:
+    return clone.node_id, 1, clone.kind.memory_mib if clone.kind.running else 0
 
 
 def counts(clones: Iterable[Standing]) -> Mapping[int, int]:
@@ -163,7 +168,7 @@ def test_the_weights_of_placement_decide_what_counts() -> None:
     clones = put((1, OFF, 10))
     plan = rebalance(with_room(nodes_of(2), clones), clones, anywhere, {**DEFAULT_WEIGHTS, "clones": 0})
     assert (plan.imbalance, plan.moves) == ((0, 0), ())
-    assert imbalance(with_room(nodes_of(2), clones), clones, DEFAULT_WEIGHTS) == pytest.approx(0.707, abs=0.001)
+    assert imbalance(with_room(nodes_of(2), clones), [(1, 10, 0)]) == pytest.approx(0.707, abs=0.001)
 
 
 def test_room_for_the_loss_of_a_node_is_not_worn_down() -> None:
@@ -233,7 +238,7 @@ def test_each_move_makes_the_nodes_more_even(made: tuple[list[NodeState], list[S
     nodes, clones = made
     plan = rebalance(nodes, clones, allowed)
     figures = [
-        imbalance(nodes, after(clones, plan.moves[:number]), DEFAULT_WEIGHTS) for number in range(len(plan.moves) + 1)
+        imbalance(nodes, map(load_of, after(clones, plan.moves[:number]))) for number in range(len(plan.moves) + 1)
     ]
     assert figures == sorted(figures, reverse=True)
     assert len(set(figures)) == len(figures), "no move is for nothing"
@@ -287,6 +292,34 @@ def test_a_plan_that_was_done_leaves_nothing_to_do(made: tuple[list[NodeState], 
     roomy = [replace(node, clone_limit=None, vcpus_free=None, memory_free_mib=1 << 20) for node in nodes]
     plan = rebalance(roomy, clones, allowed)
     assert rebalance(roomy, after(clones, plan.moves), allowed).moves == ()
+
+
+def as_chosen(moves: Iterable[Move]) -> list[Chosen]:
+    return [Chosen(move.clone_id, move.source_id, move.target_id, move.live) for move in moves]
+
+
+@given(clusters())
+def test_a_plan_holds_while_nothing_changes(made: tuple[list[NodeState], list[Standing]]) -> None:
+    nodes, clones = made
+    cluster = cluster_of(nodes, clones)
+    plan = rebalance(nodes, clones, allowed, cluster=cluster)
+    assert confirmed(nodes, clones, allowed, as_chosen(plan.moves), cluster=cluster) == plan
+
+
+def test_of_an_old_plan_only_what_still_helps_is_confirmed() -> None:
+    clones = put((1, OFF, 8))
+    nodes = nodes_of(3)
+    chosen = as_chosen(planned(nodes, clones).moves)
+    assert len(chosen) == 5
+    moved, started, gone = chosen[0].clone_id, chosen[1].clone_id, chosen[2].clone_id
+    now = [replace(one, node_id=2) if one.id == moved else one for one in clones if one.id != gone]
+    now = [replace(one, kind=ON) if one.id == started else one for one in now]
+    left = confirmed(with_room(nodes, now), now, anywhere, chosen)
+    assert [move.clone_id for move in left.moves] == [chosen[3].clone_id, chosen[4].clone_id]
+    full = [replace(node, clone_limit=0) if node.id != 1 else node for node in with_room(nodes, clones)]
+    assert confirmed(full, clones, anywhere, chosen).moves == ()
+    even = put((1, OFF, 3), (2, OFF, 3), (3, OFF, 3))
+    assert confirmed(with_room(nodes, even), even, anywhere, [Chosen(1, 1, 2, False)]).moves == ()
 
 
 @given(clusters())

@@ -36,6 +36,8 @@ ACTIONS = {
     "give_part": _l("limited access to:"),
     "keep_reserve": _l("keeps room for the loss of one node from now on:"),
     "end_reserve": _l("no longer keeps room for the loss of one node:"),
+    "rebalance": _l("began to rebalance the nodes:"),
+    "set_rebalancing": _l("changed how nodes are rebalanced:"),
     "known_off": _l("recorded as off"),
     "known_off_ended": _l("is no longer known to be off:"),
     "known_off_taken_back": _l("no longer records as off"),

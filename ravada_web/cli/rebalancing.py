@@ -1,0 +1,61 @@
+"""`flask nodes rebalance`."""
+
+import time
+
+import click
+
+from ravada_web.cli.common import POLL_SECONDS, Commands, administrator, json_option, show
+from ravada_web.errors import RavadaError
+from ravada_web.models import PlanState
+from ravada_web.services.moves import plans, rebalancing, rebalancing_rules
+from ravada_web.services.transaction import read_again
+
+group = Commands("nodes")
+TIMEOUT = 24 * 3600
+
+
+@group.command("rebalance")
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
+@click.option("--at-once", type=int, help="How many desktops move at the same time.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until all of them have moved.")
+@json_option
+def rebalance(dry_run: bool, at_once: int | None, waits: bool, as_json: bool) -> None:
+    """Move desktops so that the load of the nodes is even. Shows each move with its reason and its gain."""
+    actor = administrator()
+    proposal = rebalancing.propose(actor)
+    rows = [
+        {
+            "desktop": move.clone.name,
+            "from": move.source,
+            "to": move.target,
+            "live": move.live,
+            "gain": round(move.gain, 4),
+            "reason": move.reason,
+        }
+        for move in proposal.moves
+    ]
+    if as_json:
+        show(rows, as_json=True)
+    else:
+        show(rows, as_json=False)
+        click.echo(f"imbalance {proposal.before:.0%}, afterwards {proposal.after:.0%}")
+    if dry_run or not rows:
+        return
+    most = rebalancing_rules.rules().at_once if at_once is None else at_once
+    plan_id = rebalancing.begin(actor, [move.choice for move in proposal.moves], most).id
+    if waits:
+        _wait(plan_id)
+
+
+def _wait(plan_id: int) -> None:
+    """Wait until the plan is over. Raises RavadaError where something is left."""
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
+        read_again()
+        plan = plans.get(administrator(), plan_id)
+        if plan.ended_at is not None:
+            if plan.state != PlanState.DONE:
+                raise RavadaError(plan.note)
+            click.echo(str(plan.note), err=True)
+            return
+        time.sleep(POLL_SECONDS)
