@@ -11,7 +11,7 @@ from ravada_web.cli import clone_results
 from ravada_web.cli.common import Commands, administrator, all_pages, json_option, show, wait, wait_option
 from ravada_web.errors import NotFound
 from ravada_web.messages.placement import stored_reason
-from ravada_web.models import Clone
+from ravada_web.models import Clone, CloneState
 from ravada_web.services.bases import listing as base_list
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
@@ -124,14 +124,20 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool, as_json: bool) -> Non
 @group.command("move")
 @click.argument("name")
 @click.argument("node")
+@click.option("--cold", is_flag=True, help="Shut it down first if it runs, and start it again there.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_option
-def move(name: str, node: str, waits: bool) -> None:
-    """Move a clone that is off to another node."""
+def move(name: str, node: str, cold: bool, yes: bool, waits: bool) -> None:
+    """Move a clone to another node: one that is off, or one that runs with --cold."""
     actor = administrator()
     clone, target = clone_results.named(actor, name), node_list.by_name(actor, node)
-    operation = move_requests.request_move(actor, clone.id, target.id)
+    restart = cold and clone.state == CloneState.RUNNING
+    if restart and sys.stdin.isatty() and not yes:
+        click.confirm(f"Shut down {clone.name}? What its user has not saved is lost", abort=True)
+    operation = move_requests.request_move(actor, clone.id, target.id, restart=restart)
     if waits:
-        wait([operation.id])
+        (moved,) = wait([operation.id])
+        wait(moved.result.get("starts", []))
 
 
 @group.command("why")

@@ -2,14 +2,16 @@
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from ipaddress import ip_network
 from itertools import product
 from typing import Any
 
 import libvirt
 
-from ravada_web.hypervisor.errors import is_code, reading
+from ravada_web.hypervisor.errors import HypervisorError, is_code, reading
 from ravada_web.hypervisor.offers import read_offers
 from ravada_web.hypervisor.tree import MOST_CAPABILITIES, parse
 from ravada_web.messages.foreign import MOST_BYTES, is_name, is_path, names, printable, whole, word
@@ -21,7 +23,7 @@ MACHINES: Mapping[str, tuple[str | None, ...]] = {"x86_64": ("q35", None)}
 # Pools whose volumes are files in a folder of the host's own; devices of LVM, iSCSI or ZFS hold no file of ours.
 _FOLDERS = ("dir", "fs")
 # Far more than a host has: of each list of names, pools, processors, and memory (1 PiB).
-MOST_NAMES, MOST_POOLS, MOST_CPUS, MOST_MEMORY_MIB = 2000, 200, 1 << 16, 1 << 30
+MOST_NAMES, MOST_SUBNETS, MOST_POOLS, MOST_CPUS, MOST_MEMORY_MIB = 2000, 8, 200, 1 << 16, 1 << 30
 LONGEST_HOSTNAME = 253
 _UUID = re.compile(r"[0-9a-fA-F-]{32,36}")
 
@@ -42,7 +44,8 @@ class NodeFacts:
     """What a node is and offers. `virt_type` is "kvm" only where libvirt offers it, else "qemu" (emulation, slow);
     `machines` are the machine types' names, aliases included; `firmwares` of "bios" and "efi"; `displays` of "vnc",
     "spice" and what else its QEMU shows guests by; `active_pools` are the names of all active pools, `pools` those
-    that have a folder; `offers` what bases may need, by the kind of need."""
+    that have a folder; `offers` what bases may need, by the kind of need; `subnets` how guests in each network get to
+    others, and their addresses, as far as libvirt hands them out ("nat 192.168.122.0/24", "bridge br0")."""
 
     host_uuid: str
     hostname: str
@@ -60,6 +63,7 @@ class NodeFacts:
     displays: tuple[str, ...] = ()
     active_pools: tuple[str, ...] = ()
     offers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    subnets: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
@@ -97,6 +101,7 @@ def read_facts(connection: libvirt.virConnect) -> NodeFacts:
             pools=tuple(sorted(read_pools(connection), key=lambda pool: pool.name)),
             displays=_enum(domain, "./devices/graphics/enum[@name='type']"),
             active_pools=read_active_pools(connection),
+            subnets=_subnets(connection),
             offers=read_offers(connection, virt_type, machines, host, domain),
         )
 
@@ -106,6 +111,28 @@ def read_networks(connection: libvirt.virConnect) -> tuple[str, ...]:
     with reading():
         active = connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
         return names((network.name() for network in active), MOST_NAMES)
+
+
+def _subnets(connection: libvirt.virConnect) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for network in connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)[:MOST_NAMES]:
+        with suppress(libvirt.libvirtError, HypervisorError):  # it was stopped meanwhile, or makes no sense
+            name, seen = network.name(), parse(network.XMLDesc(), "network")
+            if is_name(name):
+                found[name] = " ".join(_subnet(seen))
+    return found
+
+
+def _subnet(network: ET.Element) -> Iterator[str]:
+    forward, bridge = network.find("./forward"), network.find("./bridge")
+    mode = word(forward.get("mode"), otherwise="nat") if forward is not None else "isolated"
+    yield mode
+    if mode == "bridge" and bridge is not None:
+        yield word(bridge.get("name"))
+    for element in network.findall("./ip")[:MOST_SUBNETS]:
+        mask = element.get("prefix") or element.get("netmask") or ""
+        with suppress(ValueError):
+            yield str(ip_network(f"{element.get('address')}/{mask}", strict=False))
 
 
 def read_active_pools(connection: libvirt.virConnect) -> tuple[str, ...]:

@@ -6,10 +6,18 @@ TEXTS: dict[str, Template] = {
     # Why it cannot be asked for
     "moves.no_such_node": N_("Select a node."),
     "moves.is_there": N_("It is on node %(node)s already."),
-    "moves.must_be_off": N_("Shut it down first: a desktop can be moved while it is off. Now it is %(state)s."),
-    "moves.must_run": N_("Only a desktop that runs can move while it runs. Now it is %(state)s."),
+    "moves.must_be_off": N_("A desktop can be moved while it runs or is off. Now it is %(state)s."),
+    "moves.choose_how": N_("It is running: choose whether it goes on running or is shut down first."),
+    "moves.must_run": N_("Only a running desktop can be moved so. Now it is %(state)s."),
     "moves.source_away": N_("Its node %(node)s does not answer, so it cannot be copied from there."),
-    "moves.former_there": N_("What a former move left on node %(node)s is still being removed. Try again in a moment."),
+    # What changes with it
+    "moves.machine_changes": N_("Its machine type changes from %(machine)s to %(becomes)s."),
+    "moves.address_changes": N_(
+        "Its IP address changes: the network %(network)s has %(there)s there and %(here)s here."
+    ),
+    "moves.address_unknown": N_(
+        "Its IP address may change: it is not known which addresses the network %(network)s has on both nodes."
+    ),
     # Why it did not come about; it stays where it was
     "moves.ask_anew": N_("Ask for the move again on the page of the desktop: whether it may move is judged anew."),
     "moves.gone": N_("The desktop no longer exists, or is no longer where it was."),

@@ -109,6 +109,7 @@ def clone_limit(node: NodeState, _demand: Demand) -> Reason | None:
 
 
 FILTERS: tuple[Filter, ...] = (
+    kept,
     enabled,
     runs_clones,
     trusted,

@@ -95,6 +95,38 @@ def test_names_that_are_none_are_passed_over_and_lists_are_bounded() -> None:
     assert facts.machines == ("m", "m" * 255)
 
 
+class Network(Pool):
+    def __init__(self, name: str, within: str) -> None:
+        super().__init__(name, "/a")
+        self._within = within
+
+    def XMLDesc(self) -> str:  # noqa: N802
+        return f"<network>{self._within}</network>"
+
+
+@pytest.mark.parametrize(
+    ("within", "said"),
+    [
+        ("<forward mode='nat'/><ip address='192.168.122.1' netmask='255.255.255.0'/>", "nat 192.168.122.0/24"),
+        (
+            "<ip address='10.1.2.3' prefix='16'/><ip family='ipv6' address='fd00::1' prefix='64'/>",
+            "isolated 10.1.0.0/16 fd00::/64",
+        ),
+        ("<forward mode='bridge'/><bridge name='br0'/>", "bridge br0"),
+        ("<forward/><ip address='nowhere' prefix='24'/><ip/>", "nat"),
+        ("<ip address='10.0.0.1' prefix='24'/>" * 100, "isolated" + " 10.0.0.0/24" * 8),
+    ],
+)
+def test_networks_are_told_apart_by_how_guests_get_out_and_their_addresses(within: str, said: str) -> None:
+    told = Strange()
+    told.listAllNetworks = lambda _flags=0: [Network("lan", within)]  # type: ignore[method-assign]
+    assert read_facts(told).subnets == {"lan": said}
+
+
+def test_a_network_that_makes_no_sense_has_no_addresses() -> None:
+    assert read_facts(Strange(pools=[Pool("p", "/a")])).subnets == {}
+
+
 @pytest.mark.parametrize("path", ["", "relative", "/" + "x" * 5000, "/dev/vg"])
 def test_a_pool_without_a_folder_is_none(path: str) -> None:
     assert read_facts(Strange(pools=[Pool("p", path)])).pools == ()

@@ -145,7 +145,7 @@ def test_who_may_move_where_and_how(clone: CloneTraits, to: Host | None, way: Wa
     ("values", "code"),
     [
         ({"service_state": "maintenance"}, "not_enabled"),
-        ({"service_state": "given_up"}, "not_enabled"),
+        ({"service_state": "given_up"}, "given_up"),
         ({"runs_clones": False}, "kept_free"),
         ({"trust": "changed"}, "quarantined"),
         ({"observed": "down"}, "not_up"),

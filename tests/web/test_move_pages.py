@@ -1,12 +1,28 @@
 """The page that moves a desktop to another node."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from ravada_web.extensions import db
-from ravada_web.models import Clone, CloneState, Node, Observed, Operation
+from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.models import (
+    AllowedNode,
+    Clone,
+    CloneState,
+    Node,
+    Observed,
+    Operation,
+    Remains,
+    ServiceState,
+)
+from ravada_web.services.nodes.platforms import store_platform
+from ravada_web.services.transaction import transaction
+from tests.support import factories
 from tests.support.factories import change
 from tests.web.conftest import World
 
@@ -32,3 +48,122 @@ def test_it_offers_nodes_says_why_not_of_others_and_moves(world: World, sign_in:
     assert "Moving" in shown and f"{page}/move" not in shown
     again = client.post(f"{page}/move", data={"node_id": there})
     assert again.status_code == 422 and "being moved" in again.text
+
+
+@pytest.fixture
+def running(world: World) -> tuple[Clone, list[Node]]:
+    """The user's desktop, which runs, and the other nodes: one that it can go to while it runs, one only off."""
+    clone = db.session.get_one(Clone, world.mine)
+    others = [node for node in db.session.scalars(select(Node).order_by(Node.id)) if node.id != clone.node_id]
+    with transaction() as session:
+        for node in session.scalars(select(Node)):
+            facts = older(subnets={"default": "nat 10.0.0.0/24"}) if node.id == others[1].id else FACTS
+            node.facts = facts.to_dict()
+            store_platform(node, facts)
+        clone.state, clone.virt_type, clone.machine = CloneState.RUNNING, "kvm", "pc-q35-7.2"
+        clone.processor = "Westmere"
+    return clone, others
+
+
+def older(**values: object) -> NodeFacts:
+    return replace(FACTS, machines=("pc-q35-6.2", "q35"), **values)  # type: ignore[arg-type]
+
+
+FACTS = replace(
+    factories.FACTS,
+    offers=factories.FACTS.offers | {"cpu_model": ["Westmere"]},
+    subnets={"default": "nat 192.168.122.0/24"},
+)
+
+
+def test_one_that_runs_is_offered_each_node_with_its_verdict_and_what_changes_there(
+    world: World, sign_in: SignIn, running: tuple[Clone, list[Node]]
+) -> None:
+    client, page = sign_in("operator"), f"/clones/{world.mine}"
+    assert f"{page}/move" in client.get(page).text
+    shown = " ".join(client.get(f"{page}/move").text.split())
+    assert "Its machine type changes from pc-q35-7.2 to pc-q35-6.2." in shown
+    assert "network default has nat 10.0.0.0/24 there and nat 192.168.122.0/24 here" in shown
+
+
+def given_up(node: Node) -> None:
+    node.service_state = ServiceState.GIVEN_UP
+
+
+def full(node: Node) -> None:
+    node.memory_free_mib = 0
+
+
+REFUSED: list[tuple[Callable[[Node], object], str, str]] = [
+    (given_up, "restart", "was given up"),
+    (full, "restart", "of memory"),
+    (lambda node: setattr(node, "observed", Observed.DOWN), "restart", "is down"),
+    (lambda node: setattr(node, "service_state", ServiceState.DISABLED), "restart", "not enabled"),
+    (lambda node: db.session.delete(db.session.get_one(AllowedNode, (1, node.id))), "restart", "is not selected"),
+]
+
+
+@pytest.mark.parametrize(("become", "way", "said"), REFUSED)
+def test_a_node_that_does_not_take_it_is_refused_beside_the_field_by_page_and_command(
+    app: Flask, world: World, sign_in: SignIn, running: tuple[Clone, list[Node]], become: Callable[[Node], object],
+    way: str, said: str,
+) -> None:  # fmt: skip
+    clone, (target, _other) = running
+    name, node = clone.name, target.name
+    with transaction():
+        become(target)
+    data = {"node_id": str(target.id), "way": way, "confirmed": "yes"}
+    refused = sign_in("operator").post(f"/clones/{world.mine}/move", data=data)
+    assert refused.status_code == 422
+    error = refused.text.partition("invalid-feedback")[2].partition("</div>")[0]
+    assert said in error, error
+    option = "--cold"
+    told = app.test_cli_runner().invoke(args=["clones", "move", name, node, option])
+    assert told.exit_code == 1 and said in told.stderr and len(told.stderr.splitlines()) == 1
+    db.session.rollback()
+    assert db.session.get_one(Clone, world.mine).state == CloneState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("state", "data", "said"),
+    [
+        (CloneState.RUNNING, {}, "choose whether it goes on running"),
+        (CloneState.RUNNING, {"way": "restart"}, "Confirm"),
+        (CloneState.STOPPED, {"way": "restart", "confirmed": "yes"}, "Only a running desktop"),
+        (CloneState.PAUSED, {}, "while it runs or is off"),
+        (CloneState.FAILED, {}, "while it runs or is off"),
+    ],
+)
+def test_what_cannot_be_done_to_it_now_is_said_beside_the_field(
+    world: World, sign_in: SignIn, running: tuple[Clone, list[Node]], state: str, data: dict[str, str], said: str
+) -> None:
+    change(Clone, state=state)
+    target = running[1][0].id
+    refused = sign_in("operator").post(f"/clones/{world.mine}/move", data=data | {"node_id": str(target)})
+    assert refused.status_code == 422
+    assert said in refused.text.partition("invalid-feedback")[2].partition("</div>")[0]
+
+
+def test_one_that_runs_is_moved_as_was_chosen(
+    app: Flask, world: World, sign_in: SignIn, running: tuple[Clone, list[Node]]
+) -> None:
+    clone, (near, far) = running
+    client, page, name, node = sign_in("operator"), f"/clones/{world.mine}/move", clone.name, far.name
+    ids = near.id, far.id
+    assert client.post(page, data={"node_id": str(ids[0]), "way": "live"}).status_code == 422
+    assert client.post(page, data={"node_id": str(ids[1]), "way": "restart", "confirmed": "yes"}).status_code == 303
+    assert last_move() == {"live": None, "restart": True, "target_id": ids[1]}
+    change(Clone, state=CloneState.RUNNING, operation_id=None)
+    with transaction() as session:
+        session.execute(delete(Remains))
+    told = app.test_cli_runner().invoke(args=["clones", "move", name, node])
+    assert told.exit_code == 1 and "choose whether" in told.stderr
+    assert app.test_cli_runner().invoke(args=["clones", "move", name, node, "--cold"]).exit_code == 0
+    assert last_move() == {"live": None, "restart": True, "target_id": ids[1]}
+
+
+def last_move() -> dict[str, object]:
+    db.session.rollback()
+    moves = select(Operation).where(Operation.kind == "clones_move").order_by(Operation.id.desc())
+    params = db.session.scalars(moves).first().params  # type: ignore[union-attr]
+    return {name: params.get(name) for name in ("live", "restart", "target_id")}

@@ -47,15 +47,15 @@ def stop(handle: Handle) -> None:
         _each(handle, batch, domains.force_off, CloneState.STOPPED, CloneState.RUNNING)
         _delete_stopped_volatile(handle)
     else:
-        _ask(handle, batch)
+        ask(handle, batch)
 
 
 def restart(handle: Handle) -> None:
     """Ask the batch's guests to shut down; each is started when it was seen off."""
-    _ask(handle, claimed_clones(handle, CloneState.STOPPING))
+    ask(handle, claimed_clones(handle, CloneState.STOPPING))
 
 
-def _ask(handle: Handle, batch: Sequence[Clone]) -> None:
+def ask(handle: Handle, batch: Sequence[Clone]) -> None:
     """Press each power button; whether the guests obey is watched from then on, and nobody waits for them."""
     uuids = [clone.uuid for clone in batch]
     if not uuids:

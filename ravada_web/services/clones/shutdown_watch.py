@@ -12,9 +12,8 @@ from queue import Empty, SimpleQueue
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import joinedload
 
 from ravada_web.errors import DatabaseBusy
 from ravada_web.extensions import db, queues
@@ -27,7 +26,7 @@ from ravada_web.services.clones import shutdowns
 from ravada_web.services.clones.shutdowns import Seen
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.kinds import kinds_on
-from ravada_web.services.operations.subjects import RESTARTED_CLONES, STOPPED_CLONES
+from ravada_web.services.operations.subjects import MOVED_CLONE, RESTARTED_CLONES, STOPPED_CLONES
 
 log = structlog.get_logger()
 LIBVIRT_SECONDS = 1.5
@@ -51,7 +50,11 @@ class Look:
 def due() -> list[Sequence[int]]:
     """The ids of all shutdowns that are watched, for one job; nothing where there is none, or while a job is at it."""
     kinds = (*kinds_on(STOPPED_CLONES), *kinds_on(RESTARTED_CLONES))
-    watched = select(Operation.id).where(Operation.state == OperationState.WATCHED, Operation.kind.in_(kinds))
+    # A move waits for other things, too.
+    shut_down = select(Clone.operation_id).where(Clone.state == CloneState.STOPPING)
+    moves = and_(Operation.kind.in_(kinds_on(MOVED_CLONE)), Operation.id.in_(shut_down))
+    of_ours = or_(Operation.kind.in_(kinds), moves)
+    watched = select(Operation.id).where(Operation.state == OperationState.WATCHED, of_ours)
     ids = db.session.scalars(watched).all()
     return [ids] if ids and queues.redis.set(MARK, 1, nx=True, ex=MARK_SECONDS) else []
 
@@ -67,17 +70,22 @@ def watch(operation_ids: Sequence[int]) -> None:
 
 def _looks(operation_ids: Sequence[int]) -> list[Look]:
     query = select(Operation).where(Operation.id.in_(operation_ids), Operation.state == OperationState.WATCHED)
-    rows = db.session.scalars(query.options(joinedload(Operation.node)).order_by(Operation.id)).all()
+    rows = db.session.scalars(query.order_by(Operation.id)).all()
     again = [row.id for row in rows if shutdowns.press_is_due(row)]
-    asked = select(Clone.node_id, Clone.uuid).where(Clone.operation_id.in_(again), Clone.state == CloneState.STOPPING)
-    to_press = grouped(db.session.execute(asked).all(), lambda pair: pair[0])
+    left = (Clone.operation_id.in_(operation_ids), Clone.state == CloneState.STOPPING)
+    asked = db.session.execute(select(Clone.operation_id, Clone.node_id, Clone.uuid).where(*left)).all()
+    to_press = grouped((row for row in asked if row[0] in again), lambda row: row[1])
+    # A move is an operation of the node that it goes to.
+    where = {operation_id: node_id for operation_id, node_id, _uuid in asked}
+    of_nodes = grouped(rows, lambda row: where.get(row.id, row.node_id))
+    nodes = {node.id: node for node in db.session.scalars(select(Node).where(Node.id.in_(of_nodes)))}
     looks = [
         Look(
-            uri=_uri(node),
+            uri=_uri(nodes.get(node_id or 0)),
             operation_ids=[row.id for row in alike],
-            to_press=[uuid for _node_id, uuid in to_press.get(node.id, ())] if node else (),
+            to_press=[uuid for _operation_id, _node_id, uuid in to_press.get(node_id or 0, ())],
         )
-        for node, alike in grouped(rows, lambda row: row.node).items()
+        for node_id, alike in of_nodes.items()
     ]
     db.session.rollback()
     return looks

@@ -20,7 +20,8 @@ from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones.hastening import waited_for
 from ravada_web.services.operations.execution import end
 from ravada_web.services.operations.kinds import kinds_on
-from ravada_web.services.operations.subjects import RESTARTED_CLONES
+from ravada_web.services.operations.requests import next_attempt
+from ravada_web.services.operations.subjects import MOVED_CLONE, RESTARTED_CLONES
 from ravada_web.services.transaction import transaction
 
 # How long guests may take to shut down before the operation says that they have not.
@@ -70,6 +71,8 @@ def settle(operation_id: int, seen: Seen | None) -> None:
             _take_off(session, row, [clone.id for clone in left if seen.is_off(clone.uuid)])
             row.asked_at = now() if seen.pressed else row.asked_at
             left = _left(session, row)
+        if row.state != OperationState.WATCHED:
+            return
         if row.cancel_asked or (left and _over(row)):
             _give_up(session, row, left, seen)
         elif left:
@@ -106,7 +109,7 @@ def _left(session: Session, row: Operation) -> Sequence[Clone]:
 
 
 def _take_off(session: Session, row: Operation, clone_ids: Sequence[int]) -> None:
-    """Write that these are off: a restart starts them, and volatile ones are deleted otherwise."""
+    """Write that these are off: a restart starts them, a move goes on, and volatile ones are deleted otherwise."""
     if not clone_ids:
         return
     written = {"state": CloneState.STOPPED, "reason": NOTHING, "display": "", "out_of_space": False}
@@ -119,7 +122,9 @@ def _take_off(session: Session, row: Operation, clone_ids: Sequence[int]) -> Non
         .execution_options(populate_existing=True)
     ).all()
     result = row.result | {"off": row.result["off"] + len(off)}
-    if off and row.kind in kinds_on(RESTARTED_CLONES):
+    if off and row.kind in kinds_on(MOVED_CLONE):
+        _go_on_moving(session, row)
+    elif off and row.kind in kinds_on(RESTARTED_CLONES):
         soon = {clone.id for clone in off if row.awaited or clone.id in waited_for(row)}
         started = [
             number
@@ -131,6 +136,14 @@ def _take_off(session: Session, row: Operation, clone_ids: Sequence[int]) -> Non
     elif volatile := [clone for clone in off if clone.volatile]:
         clone_actions.delete_volatile(session, volatile[0].node, [clone.id for clone in volatile])
     row.result = result
+
+
+def _go_on_moving(session: Session, row: Operation) -> None:
+    """One that was to be off first is moved now, unless that was cancelled."""
+    if not row.cancel_asked:
+        moved = {"state": CloneState.MOVING, "state_before": CloneState.STOPPED, "start_after": True}
+        session.execute(update(Clone).where(Clone.operation_id == row.id).values(**moved))
+        next_attempt(session, row)
 
 
 def _report(row: Operation, left: Sequence[Clone], seen: Seen | None) -> None:

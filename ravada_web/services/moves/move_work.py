@@ -46,14 +46,15 @@ from ravada_web.remote import tpm
 from ravada_web.remote.target import Target
 from ravada_web.services.audit import events
 from ravada_web.services.bases import migration
-from ravada_web.services.clones import base_files, remains
+from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import base_files, power_work, remains
 from ravada_web.services.clones.batch import claimed_clones, replica_directory, set_state
 from ravada_web.services.clones.deletion_work import SILENT
 from ravada_web.services.moves.copying import Copying, File
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations import requests as operation_requests
-from ravada_web.services.operations.execution import Handle, end
+from ravada_web.services.operations.execution import Cancelled, Handle, end
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import MOVED_CLONE
 from ravada_web.services.storage import pools
@@ -84,11 +85,15 @@ class Plan:
 
 def move(handle: Handle) -> None:
     """Move the operation's clone; one that an earlier attempt has moved is left. Raises Conflict where it cannot be."""
+    if handle.params.get("restart"):
+        power_work.ask(handle, claimed_clones(handle, CloneState.STOPPING))
+        if handle.watched_until:
+            return  # it goes on once it is off
     plan = _plan(handle)
     if plan is None:
         return
     if not plan.document:
-        document = _bring(handle, plan)
+        document = _brought(handle, plan)
         _switch(handle, plan, document)
         plan = replace(plan, document=document)
     _settle(handle, plan)
@@ -137,6 +142,28 @@ def _files(clone: Clone, target: Node) -> list[File]:
         )
         for file in clone.version.files
     ]
+
+
+def _brought(handle: Handle, plan: Plan) -> str:
+    """The same as `_bring`; where that fails, a clone that was shut down for it is started where it is."""
+    try:
+        return _bring(handle, plan)
+    except (Conflict, Cancelled, *SILENT):
+        if handle.params.get("restart"):
+            _start(handle, plan)
+        raise
+
+
+def _start(handle: Handle, plan: Plan) -> None:
+    """Have a clone that was shut down to be moved started where its row says that it is."""
+    with handle.writing("placement") as session:
+        clone = session.get(Clone, plan.clone_id, with_for_update=True, populate_existing=True)
+        if clone is not None and (clone.operation_id, clone.state) == (handle.operation_id, CloneState.MOVING):
+            clone.state, clone.start_after = CloneState.STOPPED, False
+            session.flush()
+            actor = session.get(User, handle.user_id) if handle.user_id else None
+            starts = clone_actions.start_placed(session, actor, [clone.id], awaited=True)
+            handle.result = {"starts": starts}
 
 
 def _bring(handle: Handle, plan: Plan) -> str:
@@ -258,13 +285,21 @@ def _settle(handle: Handle, plan: Plan) -> None:
             waits = message("moves.waits", node=plan.target.name)
             session.get_one(Operation, handle.operation_id).message = waits
         return
-    set_state(handle, [plan.clone_id], CloneState.STOPPED)
     handle.result = {}
+    if handle.params.get("restart"):
+        _start(handle, plan)
+    else:
+        set_state(handle, [plan.clone_id], CloneState.STOPPED)
 
 
 def due() -> list[Sequence[int]]:
     """The ids of the moves that wait for their targets, for one job; nothing where there is none."""
-    query = select(Operation.id).where(Operation.state == OperationState.WATCHED, Operation.kind.in_(_KINDS))
+    shutting_down = select(Clone.operation_id).where(
+        Clone.operation_id == Operation.id, Clone.state == CloneState.STOPPING
+    )
+    query = select(Operation.id).where(
+        Operation.state == OperationState.WATCHED, Operation.kind.in_(_KINDS), ~shutting_down.exists()
+    )
     ids = db.session.scalars(query.order_by(Operation.id)).all()
     return [ids] if ids else []
 

@@ -11,16 +11,13 @@ from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.messages.clones import state_message
-from ravada_web.messages.placement import reason_message
-from ravada_web.models import ROUND_NOW, Cause, Clone, CloneState, Node, Operation, Remains, Replica, ServiceState, User
-from ravada_web.placement.moving import CloneTraits, held
+from ravada_web.models import ROUND_NOW, Cause, Clone, CloneState, Node, Operation, Replica, User
+from ravada_web.placement.moving import Way as MoveWay
 from ravada_web.placement.types import Decision as Choice
-from ravada_web.platforms import Platform
 from ravada_web.services.audit import events
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import remains
-from ravada_web.services.nodes.facts import facts_of
-from ravada_web.services.nodes.platforms import hosts_among
+from ravada_web.services.moves.prospects import Prospect, Prospects
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations import requests as operation_requests
 from ravada_web.services.permissions import rights, scopes
@@ -40,12 +37,8 @@ class LiveLimits:
 DEFAULT = LiveLimits()
 
 
-@dataclass(frozen=True)
-class Destination:
-    """A node that a clone might move to, and why it cannot; an empty message where it can."""
-
-    node: Node
-    refusal: Message
+# Beside a clone that is off: one that goes on running, or is shut down first and started again where it comes to.
+Way = Literal["off", "live", "restart"]
 
 
 def to_move(actor: User, clone_id: int) -> Clone:
@@ -55,70 +48,77 @@ def to_move(actor: User, clone_id: int) -> Clone:
     return clone
 
 
-def destinations(actor: User, clone: Clone) -> list[Destination]:
-    """The other nodes that the actor may choose, those first that it can move to."""
-    among = _among(actor, clone)
-    nodes = db.session.scalars(select(Node).where(Node.id.in_(among)).order_by(Node.name)).all()
-    refused = _refusals(db.session(), clone, _choice(db.session(), clone, among))
-    found = [Destination(node, refused.get(node.id, NOTHING)) for node in nodes]
-    return sorted(found, key=lambda one: bool(one.refusal))
+def prospects(actor: User, clone: Clone) -> list[Prospect]:
+    """What a move to each of the nodes that the actor may choose would come to, those first that it can go to."""
+    nodes = db.session.scalars(select(Node).where(Node.id.in_(nodes_for(actor, clone))).order_by(Node.name)).all()
+    seen = Prospects(db.session(), clone, nodes)
+    order = list(MoveWay)
+    return sorted((seen.of(node) for node in nodes), key=lambda one: order.index(one.way))
 
 
-def obstacle(clone: Clone, *, live: bool = False) -> Message:
-    """Why the clone itself cannot move now, or not `live`, wherever to; an empty message where it can."""
-    if live and clone.state != CloneState.RUNNING:
-        return message("moves.must_run", state=state_message(clone.state))
-    if not live and clone.state != CloneState.STOPPED:
+def obstacle(clone: Clone) -> Message:
+    """Why the clone itself cannot move now, wherever to and however; an empty message where it can."""
+    return _obstacle(clone, "live" if clone.state == CloneState.RUNNING else "off")
+
+
+def _obstacle(clone: Clone, way: Way) -> Message:
+    """Why the clone itself cannot move so."""
+    if way == "off" and clone.state == CloneState.RUNNING:
+        return message("moves.choose_how")
+    if way == "off" and clone.state != CloneState.STOPPED:
         return message("moves.must_be_off", state=state_message(clone.state))
+    if way != "off" and clone.state != CloneState.RUNNING:
+        return message("moves.must_run", state=state_message(clone.state))
     if not clone.node.is_reachable:
         return message("moves.source_away", node=clone.node.name)
     return NOTHING
 
 
 def request_move(
-    actor: User, clone_id: int, node_id: int, *, live: bool = False, limits: LiveLimits = DEFAULT
+    actor: User, clone_id: int, node_id: int, *, live: bool = False, restart: bool = False, limits: LiveLimits = DEFAULT
 ) -> Operation:
-    """Have a clone move to another node, one that is off, or `live` one that runs and goes on running: its place there
-    is reserved from now on, and it stays where it is until all of it is there. Raises NotFound, NotAllowed, and
-    InvalidInput with the reason beside `node_id`."""
+    """Have a clone move to another node: one that is off, or one that runs, which goes on running (`live`) or is shut
+    down first and started there (`restart`). Its place there is reserved from now on, and it stays where it is until
+    all of it is there. Raises NotFound, NotAllowed, and InvalidInput with the reason beside `node_id`."""
     outbox.require_queue()
     with transaction() as session:
         hold_lock(session, "placement")
         hold_rows(session, Clone, [clone_id])
-        return move_within(session, actor, clone_id, node_id, live=live, limits=limits)
+        return move_within(session, actor, clone_id, node_id, live=live, restart=restart, limits=limits)
 
 
 def move_within(
-    session: Session, actor: User, clone_id: int, node_id: int, *, live: bool = False, limits: LiveLimits = DEFAULT
+    session: Session,
+    actor: User,
+    clone_id: int,
+    node_id: int,
+    *,
+    live: bool = False,
+    restart: bool = False,
+    limits: LiveLimits = DEFAULT,
 ) -> Operation:
     """The same in the present transaction, which holds the lock of placement and the clone's row. Nothing is written
     where it raises."""
     clone = to_move(actor, clone_id)
     session.refresh(clone)
-    node = session.scalar(select(Node).where(Node.id == node_id, Node.id.in_(_among(actor, clone))))
-    _refuse(obstacle(clone, live=live) or _unknown(clone, node_id, node))
+    way: Way = "live" if live else "restart" if restart else "off"
+    node = session.scalar(select(Node).where(Node.id == node_id, Node.id.in_(nodes_for(actor, clone))))
+    _refuse(_obstacle(clone, way) or _unknown(clone, node_id, node))
     assert node is not None, "one that is unknown was refused"
-    choice = _choice(session, clone, select(Node.id).where(Node.id == node_id), live=live)
-    _refuse(_refusals(session, clone, choice).get(node_id, NOTHING))
-    if live:
-        _refuse(not_live(session, clone, node))
-    return _begin(session, actor, clone, node, choice, {"live": True, **asdict(limits)} if live else {})
-
-
-def not_live(session: Session, clone: Clone, node: Node) -> Message:
-    """Why the clone cannot go on running on the node, though it may be there; an empty message where it can."""
-    host = hosts_among(session, select(Node.id).where(Node.id == node.id)).get(node.id)
-    traits = CloneTraits(
-        node_id=clone.node_id,
-        running=True,
-        memory_mib=clone.memory_mib,
-        disk_mib=0,
-        arch=facts_of(clone.node).arch,
-        virt_type=clone.virt_type,
-        platform=Platform(clone.machine, clone.processor),
+    _refuse(Prospects(session, clone, [node]).refusal(node, live=live))
+    # What it takes there, it was judged by already.
+    choice = placement_choice.choose(
+        session, clone.base, clone.version, 1, way != "off", select(Node.id).where(Node.id == node_id), again=True
     )
-    reason = held(traits, host)
-    return message("clones.why_other", node=node.name, reason=reason_message(reason)) if reason else NOTHING
+    how = {"live": True, **asdict(limits)} if live else {"restart": True} if restart else {}
+    return _begin(session, actor, clone, node, choice, how)
+
+
+def nodes_for(actor: User, clone: Clone) -> Select[int]:
+    """The ids of the other nodes that the actor may choose."""
+    chosen = scopes.nodes_for_clones_of(actor, clone.base_id)
+    others = select(Node.id).where(Node.id != clone.node_id)
+    return others if chosen is None else others.where(Node.id.in_(chosen))
 
 
 def _refuse(why: Message) -> None:
@@ -126,33 +126,10 @@ def _refuse(why: Message) -> None:
         raise InvalidInput({"node_id": why})
 
 
-def _among(actor: User, clone: Clone) -> Select[int]:
-    chosen = scopes.nodes_for_clones_of(actor, clone.base_id)
-    others = select(Node.id).where(Node.id != clone.node_id, Node.service_state != ServiceState.GIVEN_UP)
-    return others if chosen is None else others.where(Node.id.in_(chosen))
-
-
 def _unknown(clone: Clone, node_id: int, node: Node | None) -> Message:
     if node_id == clone.node_id:
         return message("moves.is_there", node=clone.node.name)
     return NOTHING if node is not None else message("moves.no_such_node")
-
-
-def _choice(session: Session, clone: Clone, among: Select[int], *, live: bool = False) -> Choice:
-    return placement_choice.choose(session, clone.base, clone.version, 1, live, among)
-
-
-def _refusals(session: Session, clone: Clone, choice: Choice) -> Mapping[int, Message]:
-    """Why nodes do not take the clone, by their ids."""
-    refused = {
-        verdict.node_id: message("clones.why_other", node=verdict.node_name, reason=reason_message(verdict.reason))
-        for verdict in choice.verdicts
-        if verdict.reason is not None and not verdict.taken
-    }
-    left = select(Node.id, Node.name).join(Remains, Remains.node_id == Node.id).where(Remains.uuid == clone.uuid)
-    for node_id, name in session.execute(left):
-        refused.setdefault(node_id, message("moves.former_there", node=name))
-    return refused
 
 
 def _begin(
@@ -179,7 +156,8 @@ def _begin(
         },
     )
     session.flush()
-    clone.state, clone.state_before, clone.reason = CloneState.MOVING, clone.state, NOTHING
+    working = CloneState.STOPPING if how.get("restart") else CloneState.MOVING
+    clone.state, clone.state_before, clone.reason = working, clone.state, NOTHING
     clone.operation_id, clone.changed_round = operation.id, ROUND_NOW
     session.flush()  # a second request in this transaction sees it
     events.record(session, actor, "move", clone, message("moves.asked", **names))

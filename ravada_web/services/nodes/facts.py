@@ -1,5 +1,6 @@
 """Writing what was learned of a node into its row and its pools' rows."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from ravada_web.hypervisor.facts import NodeFacts, PoolFacts
@@ -56,3 +57,9 @@ def store_pools(node: Node, seen: tuple[PoolFacts, ...]) -> None:
 def facts_of(node: Node) -> NodeFacts:
     """The node's facts as last read."""
     return NodeFacts.from_dict(node.facts)
+
+
+def subnets_of(node: Node) -> Mapping[str, str]:
+    """What the node's networks are, by their names, as last read; nothing of a node that was never asked is known."""
+    subnets: Mapping[str, str] = node.facts.get("subnets", {})
+    return subnets

@@ -143,11 +143,15 @@ class MovedClone(Subject):
         if operation.params.get("live") and operation.result.get("begun"):
             return  # where its guest runs is not known yet: the move is taken up again, and looks
         target_id = operation.params["target_id"]
-        moving = update(Clone).where(Clone.operation_id == operation.id, Clone.state == CloneState.MOVING)
+        # One that is to be off first may be shutting down still.
+        at_work = Clone.state.in_((CloneState.MOVING, CloneState.STOPPING))
+        moving = update(Clone).where(Clone.operation_id == operation.id, at_work)
         lacking = moving.where(Clone.node_id == target_id)
-        session.execute(lacking.values(state=CloneState.FAILED, reason=reason, changed_round=ROUND_NOW))
-        stays = case((Clone.moves_live, CloneState.RUNNING.value), else_=CloneState.STOPPED.value)
-        session.execute(moving.values(state=stays, reason=Message(), changed_round=ROUND_NOW))
+        gone = {"start_after": False, "changed_round": ROUND_NOW}
+        session.execute(lacking.values(state=CloneState.FAILED, reason=reason, **gone))
+        runs = Clone.moves_live | (Clone.state == CloneState.STOPPING)
+        stays = case((runs, CloneState.RUNNING.value), else_=CloneState.STOPPED.value)
+        session.execute(moving.values(state=stays, reason=Message(), **gone))
         brought = (Remains.node_id == target_id, Remains.uuid == operation.params["uuid"])
         session.execute(update(Remains).where(*brought, Remains.cause == Cause.ARRIVING).values(cause=Cause.MOVED))
 

@@ -13,7 +13,8 @@ from ravada_web.services.permissions import rights
 
 # One that is being deleted is not had any more.
 _HAD = Clone.state != CloneState.DELETING
-_WILL_RUN = and_(Clone.state.in_((CloneState.REQUESTED, CloneState.CREATING)), Clone.start_after)
+_COMING = (CloneState.REQUESTED, CloneState.CREATING, CloneState.MOVING)
+_WILL_RUN = and_(Clone.state.in_(_COMING), Clone.start_after)
 _RUNS = or_(Clone.state_in_use.in_(USING_MEMORY), _WILL_RUN)
 
 

@@ -28,10 +28,11 @@ from ravada_web.placement.types import NodeState
 from ravada_web.services.nodes.offers import offers_of
 from ravada_web.services.storage import pools
 
-# Clones that run, or are to run as soon as they are made.
-WILL_RUN = Clone.state_in_use.in_(USING_MEMORY) | (
-    Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
-)
+_COMING = Clone.start_after & Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING, CloneState.MOVING])
+# Clones that run, or are to run as soon as they are made, or have moved.
+WILL_RUN = Clone.state_in_use.in_(USING_MEMORY) | _COMING
+# Of those that are on their way to a node: they run meanwhile, are shut down first, or are off until they are there.
+_RUNS_THERE = Clone.moves_live | (Clone.state == CloneState.STOPPING) | _COMING
 
 
 def node_states(session: Session, version: BaseVersion, among: Select[int] | None = None) -> list[NodeState]:
@@ -91,10 +92,7 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
     `committed_mib` is the memory of what runs or is to run; `newer_mib` that part of it that the node's last
     figures cannot show yet; `young` counts the clones made after the disk was sampled; `vcpus` those that run.
     """
-    newer = WILL_RUN & (
-        Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING, CloneState.STARTING])
-        | (Clone.started_round >= Node.figures_round)
-    )
+    newer = WILL_RUN & (_COMING | (Clone.state == CloneState.STARTING) | (Clone.started_round >= Node.figures_round))
     # By the rounds of checks, and not by clocks, of which the node's check may have had another.
     young = (Clone.made_round >= Node.figures_round) | Clone.state.in_([CloneState.REQUESTED, CloneState.CREATING])
     query = (
@@ -127,14 +125,14 @@ def node_loads(session: Session, node_ids: Collection[int] | None = None) -> dic
 
 
 def _arriving(session: Session, node_ids: Collection[int] | None) -> Sequence[Sequence[int]]:
-    """How many clones are being moved to each node, and how many of them run meanwhile, with these ones' memory and
+    """How many clones are being moved to each node, and how many of them will run there, with these ones' memory and
     virtual processors: they have their places there, though they stand elsewhere."""
-    memory, vcpus = (func.sum(each).filter(Clone.moves_live) for each in (Clone.memory_mib, Base.vcpus))
+    memory, vcpus = (func.sum(each).filter(_RUNS_THERE) for each in (Clone.memory_mib, Base.vcpus))
     query = (
         select(
             Remains.node_id,
             func.count(),
-            func.count().filter(Clone.moves_live),
+            func.count().filter(_RUNS_THERE),
             func.coalesce(memory, 0),
             func.coalesce(vcpus, 0),
         )

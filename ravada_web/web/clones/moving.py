@@ -1,13 +1,13 @@
-"""Moving a clone to another node: the page that offers the nodes, with why not of each that cannot take it."""
+"""Moving a clone to another node: the page that offers the nodes, with how it can go to each and why not to others."""
 
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import RadioField
+from wtforms import BooleanField, RadioField, ValidationError
 from wtforms.fields import SelectChoice
 
-from ravada_web.models import Clone
+from ravada_web.models import Clone, CloneState, Operation
 from ravada_web.services.moves import requests as move_requests
 from ravada_web.web.forms import Form
 from ravada_web.web.guard import me, needs
@@ -25,10 +25,22 @@ def _id(text: object) -> int:
         return 0
 
 
+WAYS = [
+    SelectChoice("restart", _l("Shut it down, move it, start it again")),
+]
+
+
 class MoveForm(Form):
-    """The node to move to; whether it is one is for the service to say."""
+    """The node to move to, and how one that runs goes there; whether it can is for the service to say."""
 
     node_id = RadioField(_l("Node"), coerce=_id, validate_choice=False)
+    way = RadioField(_l("How"), choices=WAYS, validate_choice=False)
+    confirmed = BooleanField(_l("Shut it down: what its user has not saved is lost"))
+
+    def validate_confirmed(self, field: BooleanField) -> None:
+        """Raises ValidationError where its user would lose work that nobody has confirmed."""
+        if self.way.data == "restart" and not field.data:
+            raise ValidationError(_("Confirm this to have it shut down."))
 
 
 @blueprint.get("")
@@ -43,15 +55,24 @@ def page(clone_id: int) -> Response:
 def move(clone_id: int) -> ResponseReturnValue:
     """Have the clone moved."""
     clone, form = move_requests.to_move(me(), clone_id), MoveForm()
-    if form.submit(lambda: move_requests.request_move(me(), clone_id, form.node_id.data or 0)):
+    if form.submit(lambda: _request(clone_id, form)):
         text = _("%(clone)s is being moved.", clone=clone.name)
         return done(url_for("clones.clone", clone_id=clone_id), text)
     return _shown(clone, form, 422)
 
 
+def _request(clone_id: int, form: MoveForm) -> Operation:
+    restart = form.way.data == "restart"
+    return move_requests.request_move(me(), clone_id, form.node_id.data or 0, restart=restart)
+
+
 def _shown(clone: Clone, form: MoveForm, status: int = 200) -> Response:
-    found = move_requests.destinations(me(), clone)
-    form.node_id.choices = [SelectChoice(one.node.id, one.node.name) for one in found if not one.refusal]
-    context = {"clone": clone, "form": form, "refused": [one for one in found if one.refusal]}
-    context["obstacle"] = move_requests.obstacle(clone)
+    found = move_requests.prospects(me(), clone)
+    offered = [one for one in found if not one.refusal]
+    form.node_id.choices = [SelectChoice(one.node.id, one.node.name) for one in offered]
+    runs = clone.state == CloneState.RUNNING
+    if not form.way.data:
+        form.way.data = "restart"
+    context = {"clone": clone, "form": form, "runs": runs, "refused": [one for one in found if one.refusal]}
+    context |= {"offered": list(zip(form.node_id, offered, strict=True)), "obstacle": move_requests.obstacle(clone)}
     return show("clones/move.html", "clones/_move_form.html", status, **context)

@@ -4,6 +4,7 @@ clone whose row says where it is. On libvirt's own test driver and folders of th
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.errors import HypervisorUnreachable
+from ravada_web.hypervisor.health import DomainState
 from ravada_web.models import (
     AllowedNode,
     BaseDisk,
@@ -34,10 +36,12 @@ from ravada_web.models import (
     Role,
     ServiceState,
     User,
+    now,
 )
 from ravada_web.remote import overlays, tpm
-from ravada_web.services.clones import return_work
+from ravada_web.services.clones import return_work, shutdown_watch, shutdowns
 from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.clones.shutdowns import Seen
 from ravada_web.services.moves import copying, move_work, requests
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import execution
@@ -452,18 +456,18 @@ def test_a_target_that_cannot_take_it_is_refused_beside_the_field(chief: User, p
             ask(chief)
         assert refused.value.fields["node_id"].kind == "clones.why_other", column
         assert (desk().state, left()) == (CloneState.STOPPED, {})
-        (offered,) = requests.destinations(chief, desk())
+        (offered,) = requests.prospects(chief, desk())
         assert (offered.node.name, offered.refusal.kind) == ("n2", "clones.why_other")
         if table is not AllowedNode:
             change(table, key == id_, **{column: fine})
-            assert not requests.destinations(chief, desk())[0].refusal, column
+            assert not requests.prospects(chief, desk())[0].refusal, column
 
 
 @one
 def test_only_one_that_is_off_moves_and_not_to_where_it_is_or_to_nowhere(chief: User, pools: dict[str, Path]) -> None:
     here, there = node("n1").id, node("n2").id
     for state, node_id, kind in (
-        (CloneState.RUNNING, there, "moves.must_be_off"),
+        (CloneState.RUNNING, there, "moves.choose_how"),
         (CloneState.FAILED, there, "moves.must_be_off"),
         (CloneState.STOPPED, here, "moves.is_there"),
         (CloneState.STOPPED, 99, "moves.no_such_node"),
@@ -476,3 +480,99 @@ def test_only_one_that_is_off_moves_and_not_to_where_it_is_or_to_nowhere(chief: 
     with pytest.raises(InvalidInput) as refused:
         requests.request_move(chief, desk().id, there)
     assert refused.value.fields["node_id"].kind == "moves.source_away"
+
+
+@pytest.fixture
+def running(chief: User, pools: dict[str, Path], hosts: Hosts) -> libvirt.virDomain:
+    """The same desktop, which runs."""
+    domain = hosts["n1"].lookupByUUIDString(desk().uuid)
+    domain.create()
+    change(Clone, state=CloneState.RUNNING, display="/run/desk.sock")
+    return domain
+
+
+def restart(chief: User) -> Operation:
+    """Asked to be shut down, moved and started there, with its guest asked already."""
+    operation = requests.request_move(chief, desk().id, node("n2").id, restart=True)
+    assert (desk().state, desk().state_in_use, left()) == (CloneState.STOPPING, "stopping", {"n2": Cause.ARRIVING})
+    assert run(operation).state == OperationState.WATCHED
+    return operation
+
+
+def see(operation: Operation, state: CloneState) -> None:
+    """What the watch of its guest's shutdown sees of it."""
+    shutdowns.settle(operation.id, Seen({desk().uuid: DomainState(desk().uuid, state)}))
+    db.session.rollback()
+
+
+def test_one_that_runs_is_shut_down_first_and_started_where_it_comes_to(
+    chief: User, pools: dict[str, Path], hosts: Hosts, running: libvirt.virDomain
+) -> None:
+    operation = restart(chief)
+    assert not running.isActive(), "its power button was pressed"
+    loads = node_loads(db.session())
+    assert [loads[node(name).id].committed_mib for name in ("n1", "n2")] == [512, 512], "it has its place on both"
+    assert shutdown_watch.due() == [[operation.id]] and move_work.due() == []
+    see(operation, CloneState.RUNNING)
+    assert db.session.get_one(Operation, operation.id).state == OperationState.WATCHED
+    see(operation, CloneState.STOPPED)
+    assert db.session.get_one(Operation, operation.id).state == OperationState.WAITING
+    assert (desk().state, desk().start_after, desk().display) == (CloneState.MOVING, True, "")
+    done = run(operation)
+    assert (done.state, done.error.kind) == (OperationState.DONE, "")
+    assert (desk().node.name, desk().state, desk().start_after) == ("n2", CloneState.STARTING, False)
+    assert defined(hosts) == ["n2"] and holds(pools, "n2")
+    (started,) = done.result["starts"]
+    assert db.session.get_one(Operation, started).node_id == desk().node_id
+    loads = node_loads(db.session())
+    assert [getattr(loads.get(node(name).id), "committed_mib", 0) for name in ("n1", "n2")] == [0, 512]
+
+
+def test_a_guest_that_does_not_obey_runs_on_where_it_is(
+    chief: User, pools: dict[str, Path], hosts: Hosts, running: libvirt.virDomain
+) -> None:
+    operation = restart(chief)
+    change(Operation, watched_until=now() - timedelta(seconds=1))
+    see(operation, CloneState.RUNNING)
+    failed = db.session.get_one(Operation, operation.id)
+    assert (failed.state, failed.error.kind) == (OperationState.FAILED, "clones.still_running")
+    assert (desk().node.name, desk().state, left()) == ("n1", CloneState.RUNNING, {"n2": Cause.MOVED})
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_cancelled_before_it_is_off_or_after_it_is_one_desktop_where_it_was(
+    chief: User, pools: dict[str, Path], hosts: Hosts, running: libvirt.virDomain, after: bool
+) -> None:
+    operation = restart(chief)
+    if after:
+        see(operation, CloneState.STOPPED)
+    change(Operation, Operation.id == operation.id, cancel_asked=True)
+    if after:
+        assert run(operation).state == OperationState.CANCELLED
+        assert desk().state == CloneState.STARTING, "it is started again"
+    else:
+        see(operation, CloneState.STOPPED)
+        assert desk().state == CloneState.STOPPED, "its guest was quicker"
+    assert db.session.get_one(Operation, operation.id).state == OperationState.CANCELLED
+    assert (desk().node.name, desk().start_after, left()) == ("n1", False, {"n2": Cause.MOVED})
+
+
+@one
+def test_a_move_that_fails_while_it_is_off_starts_it_where_it_is(
+    chief: User, pools: dict[str, Path], hosts: Hosts, running: libvirt.virDomain
+) -> None:
+    operation = restart(chief)
+    see(operation, CloneState.STOPPED)
+    (pools["n1"] / desk().disk_file("vda")).unlink()
+    assert run(operation).error.kind == "moves.file_missing"
+    assert (desk().node.name, desk().state, left()) == ("n1", CloneState.STARTING, {"n2": Cause.MOVED})
+
+
+@one
+def test_a_node_that_cannot_be_asked_to_shut_it_down_leaves_it_running(
+    chief: User, pools: dict[str, Path], hosts: Hosts, running: libvirt.virDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = requests.request_move(chief, desk().id, node("n2").id, restart=True)
+    monkeypatch.setattr(endpoints, "connect", lambda node: unreachable(hosts, "n1", lambda: True)(node.name))
+    assert run(operation).state == OperationState.FAILED
+    assert (desk().node.name, desk().state, left()) == ("n1", CloneState.RUNNING, {"n2": Cause.MOVED})
