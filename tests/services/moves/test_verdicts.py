@@ -6,15 +6,31 @@ from flask import Flask
 from sqlalchemy import select
 
 from ravada_web.extensions import db
-from ravada_web.models import AllowedNode, Cause, Clone, CloneState, Node, Observed, Role, ServiceState
+from ravada_web.models import (
+    AllowedNode,
+    BaseVersion,
+    Cause,
+    Clone,
+    CloneState,
+    Node,
+    Observed,
+    Operation,
+    OperationState,
+    Replica,
+    ReplicaState,
+    Role,
+    ServiceState,
+)
 from ravada_web.placement.moving import Way
 from ravada_web.services.clones import remains
 from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.moves import requests
 from ravada_web.services.moves.verdicts import verdicts
 from ravada_web.services.nodes.platforms import store_platform
+from ravada_web.services.placements import reserve
 from ravada_web.services.transaction import transaction
 from tests.services.bases.test_migration import DEBIAN_12, DEBIAN_13
-from tests.support.factories import change, make_base, make_nodes, make_user
+from tests.support.factories import POOL, change, make_base, make_nodes, make_user
 from tests.web.test_safety import counted_queries
 
 one = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -92,3 +108,30 @@ def test_more_clones_nodes_and_bases_are_no_more_queries(migrated_app: Flask) ->
         return len(statements)
 
     assert sent(12, 5) == sent(1, 1)
+
+
+@one
+def test_room_for_the_loss_of_a_node_is_judged_as_if_it_had_gone_from_where_it_is(migrated_app: Flask) -> None:
+    """What it leaves free where it comes from is room; but not on a node that takes none."""
+    nodes = make_nodes(3, memory_mib=1024)
+    chief, base_id = make_user("chief", Role.ADMINISTRATOR), make_base(nodes[:2], memory_mib=768)
+    change(Node, Node.name != "n1", service_state=ServiceState.DISABLED)
+    request_clones(chief, Request(base_id, 1, "of", chief.name, volatile=True))
+    change(Node, service_state=ServiceState.ENABLED)
+    change(Node, Node.name == "n3", memory_total_mib=512, memory_free_mib=512)
+    change(Clone, state=CloneState.RUNNING, started_round=0)
+    change(Operation, state=OperationState.DONE)
+    reserve.set_kept(chief, True)
+
+    def refused() -> str:
+        db.session.rollback()
+        found = {one.node.name: one for one in requests.prospects(chief, db.session.scalars(select(Clone)).one())}
+        return found["n2"].refusal.kind and str(found["n2"].refusal)
+
+    assert not refused()
+    with transaction() as session:
+        session.add(AllowedNode(base_id=base_id, node_id=nodes[2]))
+        version = session.scalars(select(BaseVersion)).one()
+        session.add(Replica(version=version, node_id=nodes[2], state=ReplicaState.READY, directory=POOL))
+    change(Node, Node.name == "n1", service_state=ServiceState.MAINTENANCE)
+    assert "kept for the loss" in refused()
