@@ -9,6 +9,7 @@ from ravada_web.services.lifecycle import (
     host_power_work,
     orphan_work,
     replacing_work,
+    waking_work,
 )
 from ravada_web.services.monitoring import cluster_alert, probe
 from ravada_web.services.nodes import history as node_history
@@ -90,6 +91,16 @@ def begin_power(operation_id: int, attempt: int) -> None:
 def watch_power(*operation_ids: int) -> None:
     """See shutdowns and restarts of hosts through."""
     host_power_work.watch(operation_ids)
+
+
+def wake(operation_id: int, attempt: int) -> None:
+    """Wake a host."""
+    run(operation_id, attempt, waking_work.begin)
+
+
+def watch_wake(*operation_ids: int) -> None:
+    """See hosts that were woken through until they are up."""
+    waking_work.watch(operation_ids)
 
 
 def thin() -> None:

@@ -9,7 +9,7 @@ from ravada_web.services.bases import replicas
 from ravada_web.services.clones import remake_work, shutdown_watch
 from ravada_web.services.clones.shutdown_watch import MARK_SECONDS
 from ravada_web.services.consoles import screenshot_work
-from ravada_web.services.lifecycle import host_power_work
+from ravada_web.services.lifecycle import host_power_work, waking_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
 from ravada_web.services.moves import move_work, plan_work, rebalancing_rules
@@ -66,6 +66,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic("thinning", THIN_SECONDS, _always, "jobs.nodes.thin", "default", THIN_SECONDS, 120),
         Periodic("shutdowns", LOOK_SECONDS, shutdown_watch.due, "jobs.clones.watch", "checks", MARK_SECONDS, 30),
         Periodic("host power", POWER_SECONDS, host_power_work.due, "jobs.nodes.watch_power", "setup", POWER_TTL, 60),
+        Periodic("waking", POWER_SECONDS, waking_work.due, "jobs.nodes.watch_wake", "setup", POWER_TTL, 60),
         Periodic(
             "made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60
         ),

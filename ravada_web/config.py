@@ -5,6 +5,7 @@ import ipaddress
 import os
 import re
 import secrets
+import shlex
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ class Settings(BaseSettings):
     viewers_per_clone: int = Field(default=3, ge=0)
     picture_interval: float = Field(default=20.0, gt=0)
     check_interval: float = Field(default=5.0, gt=0)
+    # Run to wake a node's host, with its name, address and MAC address as further words.
+    wake_command: str = ""
     # How long a node that refuses connections is waited for before its volatile clones are made again elsewhere.
     remake_grace: float = Field(default=30.0, ge=0)
     clone_batch: int = Field(default=25, ge=1, le=100)
@@ -136,6 +139,12 @@ class Settings(BaseSettings):
         if "@" in urlsplit(url).netloc:
             raise ValueError("no user and password can be sent there: it is a URL with a secret in its path")
         return url
+
+    @field_validator("wake_command")
+    @classmethod
+    def _is_command(cls, line: str) -> str:
+        shlex.split(line)
+        return line
 
     @field_validator("redis_url")
     @classmethod

@@ -5,15 +5,19 @@ from typing import TextIO
 import click
 
 from ravada_web.cli import node_absence, rebalancing
-from ravada_web.cli.common import Commands, administrator, json_option, show, wait
+from ravada_web.cli.common import Commands, administrator, json_option, show, wait, wait_option
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import host_power, removal, service_state
+from ravada_web.services.lifecycle import host_power, removal, service_state, waking
 from ravada_web.services.lifecycle.host_power_work import GUESTS_SECONDS, HOST_SECONDS
+from ravada_web.services.lifecycle.waking_work import WAKE_SECONDS
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.placements import reserve
+
+# A fence agent takes its time before anything is watched.
+WAIT_MORE_SECONDS = 180.0
 
 group = Commands(
     "nodes",
@@ -144,6 +148,18 @@ def shut_down_host(name: str, force: bool) -> None:
 def restart_host(name: str, force: bool) -> None:
     """Shut down a node's desktops, then restart its host. Ends when the node is up again."""
     _power(name, host_power.RESTART, force)
+
+
+@group.command("wake")
+@click.argument("name")
+@click.option("--enable", is_flag=True, help="Enable the node, which is in maintenance, once it is up.")
+@wait_option
+def wake_host(name: str, enable: bool, waits: bool) -> None:
+    """Wake a node's host: by Wake-on-LAN, its fence agent and the configured command, whatever there is."""
+    actor = administrator()
+    operation = waking.request_wake(actor, node_list.by_name(actor, name), enable=enable)
+    if waits:
+        wait([operation.id], timeout=WAKE_SECONDS + WAIT_MORE_SECONDS)
 
 
 def _power(name: str, kind: str, force: bool) -> None:

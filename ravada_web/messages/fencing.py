@@ -14,6 +14,7 @@ TEXTS: dict[str, Template] = {
     "fencing.no_power": N_("it does not switch the power of a machine."),
     "fencing.unclear": N_("%(agent)s did not say whether the machine is on (status %(status)s): %(said)s"),
     "fencing.not_turned_off": N_("%(agent)s could not turn the machine off (status %(status)s): %(said)s"),
+    "fencing.not_turned_on": N_("%(agent)s could not turn the machine on (status %(status)s): %(said)s"),
     "fencing.still_on": N_("%(agent)s turned the machine off, but says that it is on."),
     "fencing.late": N_("%(agent)s did not answer within %(deadline_seconds)s. Check the address of the device."),
     "fencing.too_much": N_("%(agent)s said more than it should."),
@@ -22,7 +23,7 @@ TEXTS: dict[str, Template] = {
         "the plug are those of this node: another machine may have been turned off."
     ),
     "fencing.stale": N_("It was requested more than 10 minutes ago, so nothing was done. Request it again."),
-    "fencing.no_retry": N_("Turning a node off is not retried. Request it again on the node’s page."),
+    "fencing.no_retry": N_("What changes a node’s power is not retried. Request it again on the node’s page."),
     "fencing.not_set": N_("No fence agent is set up for this node."),
     "fencing.this_server": N_("This server cannot turn itself off."),
     "fencing.sealed_by_another": N_(

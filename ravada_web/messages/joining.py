@@ -112,6 +112,11 @@ TEXTS: dict[str, Template] = {
     # Memory and clock
     "joining.memory": N_("%(free_mib)s of %(total_mib)s free, of which %(reserved_mib)s are reserved for the host."),
     "joining.memory_full": N_("No desktop fits. Stop what uses the memory."),
+    "joining.wake_ready": N_("Wake-on-LAN is on: a packet to %(mac)s (%(card)s) wakes the host."),
+    "joining.wake_unset": N_("The card %(card)s can wake the host, but Wake-on-LAN is off."),
+    "joining.wake_cannot": N_("The card %(card)s cannot wake the host by Wake-on-LAN. A fence agent can turn it on."),
+    "joining.wake_unknown": N_("Whether the card %(card)s can wake the host is not known: ethtool is missing."),
+    "joining.wake_no_card": N_("No network card of the host leads to its address, so Wake-on-LAN cannot be checked."),
     "joining.clock": N_("Its clock agrees with ours."),
     "joining.clock_ahead": N_("Its clock is %(off_seconds)s ahead of ours."),
     "joining.clock_behind": N_("Its clock is %(off_seconds)s behind ours."),

@@ -78,7 +78,8 @@ TEXTS: dict[str, Template] = {
     "nodes.maintenance_new": N_("%(node)s is not in service yet. Complete its setup first."),
     "nodes.title_host_off": N_("Shut down host %(node)s"),
     "nodes.title_host_restart": N_("Restart host %(node)s"),
-    "nodes.power_under_way": N_("%(node)s is being shut down or restarted already."),
+    "nodes.title_host_wake": N_("Wake host %(node)s"),
+    "nodes.power_under_way": N_("%(node)s is being shut down, restarted or woken already."),
     "nodes.power_this_server": N_(
         "Ravada Web runs on this host, and could not see it through. Shut it down or restart it from its own console."
     ),

@@ -58,6 +58,7 @@ TEXTS: dict[str, Template] = {
     "operations.kind_fence_off": N_("Turn off node"),
     "operations.kind_host_off": N_("Shut down host"),
     "operations.kind_host_restart": N_("Restart host"),
+    "operations.kind_host_wake": N_("Wake host"),
     "operations.kind_alert_test": N_("Send test message"),
     "operations.kind_pools_count": N_("Scan storage pools"),
     "operations.kind_base_inspect": N_("Inspect for import"),

@@ -51,6 +51,7 @@ TEXTS: dict[str, Template] = {
     "remote.step_list_leftovers": N_("listing leftovers"),
     "remote.step_survey": N_("survey"),
     "remote.step_read_original": N_("reading the original"),
+    "remote.step_wake": N_("sending the Wake-on-LAN packet"),
     "remote.step_offers": N_("reading what the host offers"),
     "remote.step_copy_within": N_("copying a file"),
     "remote.step_write_copy": N_("writing the copy"),

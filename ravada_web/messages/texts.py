@@ -22,6 +22,7 @@ from ravada_web.messages import (
     remote,
     sign_in,
     storage,
+    waking,
 )
 from ravada_web.messages.marks import Template
 
@@ -47,5 +48,6 @@ TOPICS = (
     remote,
     sign_in,
     storage,
+    waking,
 )
 TEXTS: dict[str, Template] = {kind: template for topic in TOPICS for kind, template in topic.TEXTS.items()}

@@ -43,6 +43,7 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "notifications": nothing,
         "refusals": nothing,
         "host power": nothing,
+        "waking": nothing,
         "thinning": [[]],
         "shutdowns": nothing,
         "made again": nothing,

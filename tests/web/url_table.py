@@ -78,6 +78,7 @@ TABLE: dict[str, str] = {
     "POST /nodes/{node_id}/shut-down":                    "sign in | 403 | 403 | 403 | 303",
     "GET /nodes/{node_id}/restart":                       "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/restart":                      "sign in | 403 | 403 | 403 | 303",
+    "POST /nodes/{node_id}/wake":                         "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/edit":                          "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/edit":                         "sign in | 403 | 403 | 403 | 422",
     "GET /nodes/{node_id}/enable":                        "sign in | 403 | 403 | 403 | 200",

@@ -121,6 +121,7 @@ def _survey_host(where: Target, login: Login, login_seconds: float) -> Seen:
         port=where.port,
         host_key=where.host_key,
         local=where.local,
+        address=where.host,
         access=Access(login.power),
         source=login.source,
         socket_open=login.socket,

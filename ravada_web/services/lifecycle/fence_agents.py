@@ -22,8 +22,8 @@ from ravada_web.hypervisor import tree
 from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.messages import MessageError, message
 from ravada_web.messages.foreign import lines, printable, word
-from ravada_web.remote.commands import kill
-from ravada_web.remote.pipes import Kept, TooMuch, talk
+from ravada_web.remote.pipes import TooMuch
+from ravada_web.services.lifecycle import programs
 
 FOLDER = Path("/usr/sbin")
 # Of these, "off" is not the machine's power: a person's word, a ping that fails, a crash dump, an evacuation.
@@ -31,8 +31,7 @@ NOT_POWER = {"fence_ack_manual", "fence_crosslink", "fence_evacuate", "fence_heu
 NAME = re.compile(r"fence_[a-z0-9_]{1,50}")
 OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MOST_OUTPUT, MOST_OPTIONS, LONGEST = 1 << 18, 200, 400
-LIMIT, GRACE_SECONDS = "/usr/bin/timeout", 5.0
-DESCRIBE_SECONDS, STATUS_SECONDS, OFF_SECONDS = 5.0, 30.0, 75.0
+DESCRIBE_SECONDS, STATUS_SECONDS, OFF_SECONDS, ON_SECONDS = 5.0, 30.0, 75.0, 75.0
 
 # Who may set a node's options is not root on this server: none that run a program, read or write a file of its, or say
 # more than the log should have. Nor any that make "off" of what is not known.
@@ -108,6 +107,13 @@ def turn_off(name: str, options: Mapping[str, str]) -> None:
         raise FenceFailed(message("fencing.not_turned_off", agent=name, status=status, said=said))
 
 
+def turn_on(name: str, options: Mapping[str, str]) -> None:
+    """Have the machine turned on, which changes nothing for one that is. Raises FenceFailed."""
+    status, _output, said = _run(name, {**options, "action": "on"}, ON_SECONDS)
+    if status != 0:
+        raise FenceFailed(message("fencing.not_turned_on", agent=name, status=status, said=said))
+
+
 @lru_cache(maxsize=128)
 def _described(path: Path, _changed: int) -> Agent:
     status, output, said = _run(path.name, {"action": "metadata"}, DESCRIBE_SECONDS)
@@ -149,30 +155,21 @@ def _run(name: str, options: Mapping[str, str], seconds: float) -> tuple[int, by
     """
     entered = "".join(f"{key}={value}\n" for key, value in options.items()).encode()
     secrets = [value for key, value in options.items() if value and _SECRET.search(key)]
-    kept = Kept(MOST_OUTPUT)
-    pipe = subprocess.PIPE
     path = FOLDER / name
     if not os.access(path, os.X_OK):
         raise FenceFailed(message("fencing.not_installed", agent=name))
-    # Should this process be killed, nobody is left to end an agent that hangs.
-    limited: list[str | Path] = [LIMIT, "--kill-after=5", f"{seconds + GRACE_SECONDS}", path]
     try:
-        process = subprocess.Popen(limited, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env={}, process_group=0)
+        status, output, errors = programs.ended([path], entered, seconds, MOST_OUTPUT, {})
     except OSError as error:
         raise FenceFailed(message("fencing.not_installed", agent=name)) from error
-    with process:
-        try:
-            errors = talk(process, entered, kept.add, seconds)
-        except subprocess.TimeoutExpired as error:
-            raise FenceFailed(message("fencing.late", agent=name, deadline_seconds=seconds)) from error
-        except TooMuch as error:
-            raise FenceFailed(message("fencing.too_much", agent=name)) from error
-        finally:
-            kill(process)
-    said = errors.strip() or kept.whole
+    except subprocess.TimeoutExpired as error:
+        raise FenceFailed(message("fencing.late", agent=name, deadline_seconds=seconds)) from error
+    except TooMuch as error:
+        raise FenceFailed(message("fencing.too_much", agent=name)) from error
+    said = errors.strip() or output
     for secret in sorted({form for value in secrets for form in _forms(value)}, key=len, reverse=True):
         said = said.replace(secret, b"***")
-    return process.returncode, kept.whole, printable(said)
+    return status, output, printable(said)
 
 
 def _forms(secret: str) -> set[bytes]:

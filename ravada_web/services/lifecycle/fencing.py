@@ -42,6 +42,12 @@ def fence_of(viewer: User, node: Node) -> Fence | None:
     return db.session.get(Fence, node.id) if rights.can(viewer, "nodes.change") else None
 
 
+def agent_of(session: Session, node: Node) -> str:
+    """The name of the node's fence agent; "" where none is set."""
+    row = session.get(Fence, node.id)
+    return row.agent if row else ""
+
+
 def running_clones(node: Node) -> int:
     """How many clones run there, as last seen."""
     query = select(func.count()).select_from(Clone)
@@ -173,9 +179,16 @@ def _settings(handle: Handle) -> tuple[str, dict[str, str]]:
     if now() - db.session.get_one(Operation, handle.operation_id).created_at > STALE:
         raise Conflict(message("fencing.stale"))
     row = _row(db.session(), handle.node_id or 0)
-    found = row.agent, {**row.options, **_kept(row)}
+    found = row.agent, options_of(db.session(), row.node_id)
     db.session.rollback()
     return found
+
+
+def options_of(session: Session, node_id: int) -> dict[str, str]:
+    """All options of the node's agent, the secret ones too. Raises Conflict where none is set, or another key has
+    sealed them."""
+    row = _row(session, node_id)
+    return {**row.options, **_kept(row)}
 
 
 def _row(session: Session, node_id: int) -> Fence:

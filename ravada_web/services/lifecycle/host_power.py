@@ -1,6 +1,7 @@
 """Requests to shut a host down or restart it: its desktops first, by us, then the host (`host_power_work`)."""
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
@@ -32,8 +33,7 @@ def request_power(actor: User, node: Node, kind: str, stubborn: str = LEAVE) -> 
     with transaction() as session:
         row = held(session, node.id)
         _require_possible(row)
-        if session.scalar(_open(row).limit(1)) is not None:
-            raise Conflict(message("nodes.power_under_way", node=row.name))
+        require_idle(session, row)
         before = row.service_state
         keep_in_maintenance(session, actor, row, "")
         asked = shut_down_all(session, actor, row)
@@ -41,6 +41,12 @@ def request_power(actor: User, node: Node, kind: str, stubborn: str = LEAVE) -> 
         return request(
             session, kind, message(f"nodes.title_{kind}", node=row.name), actor=actor, node=row, params=params
         )
+
+
+def require_idle(session: Session, node: Node) -> None:
+    """Raise Conflict while the host is being shut down, restarted or woken."""
+    if session.scalar(_open(node).limit(1)) is not None:
+        raise Conflict(message("nodes.power_under_way", node=node.name))
 
 
 def _require_possible(node: Node) -> None:
@@ -67,10 +73,10 @@ def may(node: Node) -> bool:
 
 
 def under_way(node: Node) -> Operation | None:
-    """The shutdown or restart of the host that is under way."""
+    """The shutdown, restart or waking of the host that is under way."""
     return db.session.scalar(_open(node).limit(1))
 
 
 def _open(node: Node) -> Select[Operation]:
-    of_host = Operation.kind.in_((OFF, RESTART))
+    of_host = Operation.kind.startswith("host_")
     return select(Operation).where(Operation.node_id == node.id, of_host, Operation.state.not_in(OVER))

@@ -30,11 +30,10 @@ from ravada_web.models import (
 )
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import RemoteError
-from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.lifecycle.held import held
 from ravada_web.services.lifecycle.host_power import FORCE, OFF, RESTART
-from ravada_web.services.lifecycle.service_state import ON, shut_down_all
+from ravada_web.services.lifecycle.service_state import ON, enable_again, shut_down_all
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle, end
 from ravada_web.services.transaction import transaction
@@ -151,9 +150,7 @@ def _is_settled(session: Session, row: Operation, node: Node) -> bool:
         return False
     kept = held(session, node.id)
     if row.params["before"] == ServiceState.ENABLED and kept.service_state == ServiceState.MAINTENANCE:
-        kept.service_state = ServiceState.ENABLED
-        kept.end_maintenance()
-        events.record(session, None, "enable", kept, message("nodes.enabled_after_restart"))
+        enable_again(session, kept, message("nodes.enabled_after_restart"))
     return True
 
 

@@ -179,6 +179,8 @@ def _take_place(node: Node) -> None:
     node.service_state = ServiceState.NEW
     identification.pin(node)
     node.machine_id, node.other_machine_id, node.host_uuid, node.access = "", "", None, Access.NONE
+    # The card that woke the former host is gone with it.
+    node.mac = ""
     node.facts, node.facts_at, node.figures_at, node.other_domains = {}, None, None, []
     node.findings, node.inspected_at, node.proof, node.proved_at = [], None, [], None
     node.observed, node.away, node.returning = Observed.UNKNOWN, Away.NONE, False

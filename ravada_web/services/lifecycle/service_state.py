@@ -84,6 +84,13 @@ def keep_in_maintenance(session: Session, actor: User, node: Node, why: str, hou
     events.record(session, actor, "maintenance", node, why or NOTHING)
 
 
+def enable_again(session: Session, node: Node, why: Message) -> None:
+    """Enable, in the present transaction, a node that is held and has done what it was in maintenance for."""
+    node.service_state = ServiceState.ENABLED
+    node.end_maintenance()
+    events.record(session, None, "enable", node, why)
+
+
 def shut_down_all(session: Session, actor: User, node: Node) -> list[int]:
     """Ask, in the present transaction, all that runs there to shut down; returns the clones' ids."""
     ids = session.scalars(select(Clone.id).where(Clone.node_id == node.id, Clone.state.in_(ON))).all()

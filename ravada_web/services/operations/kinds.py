@@ -55,6 +55,7 @@ KINDS: dict[str, Kind] = {
     "fence_off": Kind(message("operations.kind_fence_off"), "setup", "jobs.nodes.turn_off", 180, subjects.ONCE),
     "host_off": Kind(message("operations.kind_host_off"), "setup", "jobs.nodes.begin_power", 60, subjects.ONCE),
     "host_restart": Kind(message("operations.kind_host_restart"), "setup", "jobs.nodes.begin_power", 60, subjects.ONCE),
+    "host_wake": Kind(message("operations.kind_host_wake"), "setup", "jobs.nodes.wake", 180, subjects.ONCE),
     "alert_test": Kind(message("operations.kind_alert_test"), "default", "jobs.alerts.test", 60, subjects.NO_ROWS),
     "pools_count": Kind(
         message("operations.kind_pools_count"), "default", "jobs.nodes.count_pools", 120, subjects.NO_ROWS

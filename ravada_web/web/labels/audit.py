@@ -82,6 +82,7 @@ ACTIONS = {
     "set_fence": _l("set up power control:"),
     "remove_fence": _l("removed power control:"),
     "turn_off": _l("turned off by"),
+    "wake": _l("woke"),
     "set_marks": _l("changed thresholds of pool"),
     "set_password": _l("changed password"),
     "sign_in": _l("signed in"),

@@ -18,6 +18,7 @@ FINDINGS = {
     "needs": _l("Needs of bases"),
     "need": _l("Needs of bases"),
     "processor": _l("Processor"),
+    "wake": _l("Wake-on-LAN"),
     "clock": _l("Clock"),
     "firewall": _l("Firewall"),
 }

@@ -59,6 +59,12 @@ ORPHANS = {
     "base_files": _l("Orphan: files of a base that has no copy here"),
     "unfinished": _l("Orphan: a file that was never finished"),
 }
+WAKES = {
+    "ready": _l("ready"),
+    "unset": _l("turned off on the card"),
+    "cannot": _l("not supported by the card"),
+    "unknown": _l("not known whether the card is ready"),
+}
 VIRTUALIZATION = {"kvm": _l("KVM"), "qemu": _l("emulated (QEMU)")}
 CHARTS = {
     "cpu_load": _l("CPU"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -12,7 +12,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional
 
 from ravada_web.models import Node
-from ravada_web.services.lifecycle import fencing, host_power, service_state
+from ravada_web.services.lifecycle import fencing, host_power, service_state, waking
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.forms import Form, IntegerField
@@ -129,6 +129,15 @@ def confirm_restart(node_id: int) -> Response:
 def restart(node_id: int) -> ResponseReturnValue:
     """Restart the host."""
     return _power(node_id, host_power.RESTART)
+
+
+@blueprint.post("/wake")
+@needs("nodes.change")
+def wake(node_id: int) -> ResponseReturnValue:
+    """Wake the host; a node in maintenance is enabled then, where that was asked for."""
+    node = node_list.get(me(), node_id)
+    operation = waking.request_wake(me(), node, enable="enable" in request.args)
+    return done(url_for("operations.operation", operation_id=operation.id))
 
 
 def _power(node_id: int, kind: str) -> ResponseReturnValue:

@@ -10,9 +10,10 @@ from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys, identity
-from ravada_web.services.lifecycle import fencing, host_power, known_off, orphans, removal, service_state
+from ravada_web.services.lifecycle import fencing, host_power, known_off, orphans, removal, service_state, waking
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
+from ravada_web.services.nodes import nics
 from ravada_web.services.nodes import settings as node_settings
 from ravada_web.services.placements import reserve
 from ravada_web.services.storage import overview as storage_overview
@@ -76,6 +77,8 @@ def node(node_id: int) -> Response:
         ignored_count=orphans.count_ignored(me(), node),
         fence=fencing.fence_of(me(), node),
         may_power=host_power.may(node),
+        may_wake=waking.may(node),
+        wakes_by=nics.waking(node),
         powering=host_power.under_way(node),
         events=history,
         span=span,

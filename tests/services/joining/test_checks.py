@@ -10,6 +10,7 @@ from ravada_web.hypervisor.facts import PoolFacts
 from ravada_web.messages import NOTHING, text
 from ravada_web.models import Access
 from ravada_web.needs import Need
+from ravada_web.remote.cards import Nic
 from ravada_web.remote.libvirt_daemon import LibvirtDaemon
 from ravada_web.remote.offers import HostOffers
 from ravada_web.remote.sampling import Sample
@@ -48,6 +49,7 @@ SEEN = Seen(
     port=22,
     host_key="ssh-ed25519 AAAA",
     local=False,
+    address="192.0.2.7",
     access=Access.ROOT,
     source="192.0.2.1",
     socket_open=True,
@@ -80,6 +82,13 @@ def without(daemon: LibvirtDaemon, survey: Survey = DEBIAN, forwards: bool | Non
 
 def with_free(mib: int) -> Seen:
     return replace(SEEN, sample=replace(SEEN.sample, memory_available_mib=mib))
+
+
+def with_card(wakes: str) -> Seen:
+    """A host whose one card is a port of the bridge that leads to its address."""
+    bridge = Nic("br0", "52:54:00:00:00:07", "cannot", addresses=("192.0.2.7/24",))
+    card = Nic("eno1", "52:54:00:00:00:07", wakes, over="br0")
+    return replace(SEEN, host=replace(SEEN.host, nics=(bridge, card)))
 
 
 def with_need(kind: str, value: str, *bases: str, survey: Survey = DEBIAN) -> Seen:
@@ -168,6 +177,11 @@ LINES = {
     "the right time": (host.clock, with_survey(clock_ahead=-1.9), "pass", "clock", ""),
     "some seconds behind": (host.clock, with_survey(clock_ahead=-30.0), "warn", "clock_behind", "chrony"),
     "an hour ahead": (host.clock, with_survey(clock_ahead=3600.0), "fail", "clock_ahead", "chrony"),
+    "a card that wakes it": (host.wake, with_card("ready"), "pass", "wake_ready", ""),
+    "a card that is not set to": (host.wake, with_card("unset"), "warn", "wake_unset", "ethtool -s eno1 wol g && "),
+    "a card that cannot": (host.wake, with_card("cannot"), "warn", "wake_cannot", ""),
+    "no ethtool": (host.wake, with_card("unknown"), "warn", "wake_unknown", "apt-get update && "),
+    "no card known": (host.wake, SEEN, "warn", "wake_no_card", ""),
     "itself alone": (host.twice, SEEN, "pass", "unique", ""),
     "beside another": (host.twice, sharing(), "pass", "unique", ""),
     "a node by another address": (host.twice, sharing(KEY, UUID, "a" * 32), "fail", "is_node", ""),

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from ravada_web.extensions import db
 from ravada_web.models import Away, Fence, Node, Observed, Operation, OperationState
-from ravada_web.services.lifecycle import fence_agents, fencing
+from ravada_web.services.lifecycle import fence_agents, fencing, waking
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
 from tests.support.factories import make_nodes
@@ -98,3 +98,31 @@ def test_a_controller_that_is_gone_is_given_up_in_our_time_not_the_agents(
         failed = asked(gone, off=True)
     assert (failed.state, failed.error.kind) == (OperationState.FAILED, "fencing.late")
     assert away(node) == Away.SILENT
+
+
+def test_a_node_that_is_off_is_woken_by_its_agent(
+    node: Node, device: Controller, people: People, drain: Callable[[], None]
+) -> None:
+    (device.folder / "state").write_text("0\n")
+    fencing.configure(people.administrator, node, fence_agents.describe(AGENT), device.options)
+    operation = waking.request_wake(people.administrator, node).id
+    drain()
+    db.session.rollback()
+    watched = db.session.get_one(Operation, operation)
+    assert watched.state == OperationState.WATCHED and "set power 1" in device.asked
+    assert [said["kind"] for said in watched.result["tried"]] == ["waking.by_agent"]
+    assert (device.folder / "state").read_text() == "1\n"
+
+
+def test_one_whose_agent_does_not_turn_it_on_says_so_at_once(
+    node: Node, device: Controller, people: People, drain: Callable[[], None]
+) -> None:
+    (device.folder / "state").write_text("0\n")
+    wrong = device.options | {"password": "guess-of-mine"}
+    fencing.configure(people.administrator, node, fence_agents.describe(AGENT), wrong)
+    operation = waking.request_wake(people.administrator, node).id
+    drain()
+    db.session.rollback()
+    failed = db.session.get_one(Operation, operation)
+    assert failed.state == OperationState.FAILED and "could not turn the machine on" in str(failed.error)
+    assert "guess-of-mine" not in str(failed.error)

@@ -17,6 +17,7 @@ _PACKAGES = {
         "firmware": "ovmf",
         "tpm": "swtpm swtpm-tools",
         "firewall": "nftables",
+        "wake": "ethtool",
     },
     "fedora": {
         "libvirt": "libvirt-daemon-kvm libvirt-client libvirt-daemon-config-network qemu-kvm qemu-img",
@@ -24,6 +25,7 @@ _PACKAGES = {
         "firmware": "edk2-ovmf",
         "tpm": "swtpm swtpm-tools",
         "firewall": "nftables",
+        "wake": "ethtool",
     },
 }
 # Fedora's and RHEL's libvirt is many daemons, each begun by its socket; virtproxyd gives the one socket we speak to.
@@ -41,7 +43,8 @@ def family(survey: Survey) -> str:
 
 
 def install(survey: Survey, what: str) -> str:
-    """Install the packages for "libvirt", "tools", "firmware", "tpm" or "firewall"; "" where they are not known."""
+    """Install the packages for "libvirt", "tools", "firmware", "tpm", "firewall" or "wake"; "" where they are not
+    known."""
     kind = family(survey)
     if not kind:
         return ""
@@ -120,3 +123,11 @@ def set_clock(survey: Survey) -> str:
     if family(survey) == "debian":
         return f"{_APT} chrony && systemctl enable --now chrony && chronyc makestep"
     return ""
+
+
+def wake_by_packet(card: str, mac: str) -> str:
+    """Have a card wake the host by Wake-on-LAN, from now on and whenever the card is found again."""
+    rule = f'ACTION=="add", SUBSYSTEM=="net", ATTR{{address}}=="{mac}", RUN+="%s -s $name wol g"\\n'
+    file = "/etc/udev/rules.d/90-ravada-wake.rules"
+    kept = f'mkdir -p /etc/udev/rules.d && printf {shlex.quote(rule)} "$(command -v ethtool)" > {file}'
+    return f"ethtool -s {shlex.quote(card)} wol g && {kept}"

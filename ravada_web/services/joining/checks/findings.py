@@ -66,14 +66,15 @@ class Needs:
 class Seen:
     """All that was seen of a host. `facts` is None where libvirt did not answer, for the reason in `libvirt_error`;
     `libvirt_hangs` says that it took the connection and then said nothing, `socket_open` whether libvirt's socket is
-    open to the login itself, `sudo_said` why sudo did not make it root, `reachable` its TCP ports that answer to us.
-    Times in seconds."""
+    open to the login itself, `address` what the host is reached at, `sudo_said` why sudo did not make it root,
+    `reachable` its TCP ports that answer to us. Times in seconds."""
 
     name: str
     user: str
     port: int
     host_key: str
     local: bool
+    address: str
     access: Access
     source: str
     socket_open: bool

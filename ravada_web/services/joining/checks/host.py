@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import Access
+from ravada_web.remote import cards
 from ravada_web.remote.login import sudo_remedy
 from ravada_web.remote.survey import PROGRAMS
 from ravada_web.services.joining.checks import commands
@@ -98,6 +99,19 @@ def clock(seen: Seen) -> Finding:
     wrong = message(f"joining.clock_{'ahead' if ahead > 0 else 'behind'}", off_seconds=off)
     state: State = "fail" if off >= CLOCK_FAIL_SECONDS else "warn"
     return Finding("clock", state, wrong, commands.set_clock(seen.survey))
+
+
+def wake(seen: Seen) -> Finding:
+    """Whether a packet can wake the host once it is off."""
+    nic = cards.waking(seen.host.nics, seen.address)
+    if nic is None:
+        return Finding("wake", "warn", message("joining.wake_no_card"))
+    said = message(f"joining.wake_{nic.wakes}", card=nic.name, mac=nic.mac)
+    remedy = {
+        cards.UNSET: commands.wake_by_packet(nic.name, nic.mac),
+        cards.UNKNOWN: commands.install(seen.survey, "wake"),
+    }
+    return Finding("wake", "pass" if nic.wakes == cards.READY else "warn", said, remedy.get(nic.wakes, ""))
 
 
 @dataclass(frozen=True)

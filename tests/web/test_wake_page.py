@@ -1,0 +1,54 @@
+"""Waking a node's host from its page: offered while it is off, refused with the reasons, followed to its end."""
+
+from collections.abc import Callable
+
+from flask.testing import FlaskClient
+
+from ravada_web.models import Away, Node, Observed, Operation, OperationState, ServiceState, User, now
+from tests.conftest import People
+from tests.support.factories import change, make_nodes, make_operation
+
+SignIn = Callable[[User], FlaskClient]
+
+
+def off(**values: object) -> int:
+    """A node that is off, beside one that is up; returns its id."""
+    _master, found = make_nodes(2)
+    change(Node, Node.id == found, seen=Observed.DOWN, away=Away.SILENT, checked_at=now(), **values)
+    return found
+
+
+def test_it_is_offered_for_a_host_that_is_off_and_for_no_other(people: People, sign_in: SignIn) -> None:
+    found = off()
+    client = sign_in(people.administrator)
+    page = client.get(f"/nodes/{found}").text
+    assert f'action="/nodes/{found}/wake"' in page and "enable=yes" not in page
+    change(Node, Node.id == found, service_state=ServiceState.MAINTENANCE)
+    assert f'action="/nodes/{found}/wake?enable=yes"' in client.get(f"/nodes/{found}").text
+    assert "/wake" not in client.get(f"/nodes/{found - 1}").text, "that one is up"
+    assert "/wake" not in sign_in(people.operator).get(f"/nodes/{found}").text
+
+
+def test_what_there_is_no_way_to_wake_says_why(people: People, sign_in: SignIn) -> None:
+    answer = sign_in(people.administrator).post(f"/nodes/{off()}/wake")
+    assert answer.status_code == 409 and "The MAC address of its network card is not known" in answer.text
+
+
+def test_asked_for_it_leads_to_its_progress_which_the_nodes_page_shows(people: People, sign_in: SignIn) -> None:
+    found = off(mac="52:54:00:12:34:56", address="127.0.0.1", service_state=ServiceState.MAINTENANCE)
+    nic = {"name": "eno1", "mac": "52:54:00:12:34:57", "wakes": "ready", "over": "", "is_default": True}
+    change(Node, Node.id != found, facts={"host": {"bridges": [], "cards": [], "files": [], "nics": [
+        nic | {"addresses": ["127.0.0.2/8"]}]}})  # fmt: skip
+    client = sign_in(people.administrator)
+    answer = client.post(f"/nodes/{found}/wake?enable=yes")
+    assert answer.status_code == 303 and answer.location.startswith("/operations/")
+    change(Operation, state=OperationState.WATCHED)
+    page = client.get(f"/nodes/{found}").text
+    assert "Wake host n2" in page and f'action="/nodes/{found}/wake' not in page
+    assert "52:54:00:12:34:56" in page and "not known whether the card is ready" in page
+
+
+def test_a_node_that_is_disabled_shows_it_too(people: People, sign_in: SignIn) -> None:
+    found = off(service_state=ServiceState.DISABLED)
+    make_operation("host_wake", title="Wake host n2", state=OperationState.WATCHED, node_id=found)
+    assert "Wake host n2" in sign_in(people.administrator).get(f"/nodes/{found}").text
