@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 
 from jobs.listed import ListedJob
 from ravada_web.config import Settings
-from ravada_web.extensions import db, queues
+from ravada_web.extensions import db, log_kept, queues
 from ravada_web.identity import passwords
 from ravada_web.models import Role, User
 from ravada_web.services.nodes import trust
@@ -110,7 +110,8 @@ def settings(installation: Installation, empty_database: Path, redis_url: str) -
 def app(settings: Settings, installation: Installation) -> Iterator[Flask]:
     """The application, its context pushed."""
     app = installation.application()
-    with app.app_context():
+    # As every process of the product, it keeps a connection: else each transaction's end moves SQLite's log.
+    with app.app_context(), log_kept():
         yield app
         db.session.remove()
         # A job that failed is held by its own traceback, and with it what it was read by.

@@ -8,7 +8,6 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from ravada_web.extensions import db
 from ravada_web.identity.passwords import hash_password
 from ravada_web.models import Base, Clone, CloneState, Node, Operation, OperationState, Role, User, attempt_id
 from ravada_web.services.clones import requests as clone_requests
@@ -31,7 +30,8 @@ def password_hash() -> str:
 @pytest.fixture
 def people(app: Flask, password_hash: str) -> People:
     roles = {"user": Role.USER, "other": Role.USER, "operator": Role.OPERATOR, "administrator": Role.ADMINISTRATOR}
-    return People(**{name: make_user(name, role, password_hash=password_hash) for name, role in roles.items()})
+    with transaction():
+        return People(**{name: make_user(name, role, password_hash=password_hash) for name, role in roles.items()})
 
 
 @pytest.fixture
@@ -69,18 +69,18 @@ KEY = {"fingerprint": FINGERPRINT, "key_type": "ssh-ed25519", "source": "192.0.2
 @pytest.fixture
 def world(people: People) -> World:
     """Three nodes, a base that is ready, a stopped clone for each of two users, and a host key that was read."""
-    nodes = make_nodes(3)
-    base = make_base(nodes)
-    for owner, prefix in ((people.user, "mine"), (people.other, "foreign")):
-        clone_requests.request_clones(people.administrator, Request(base, 1, prefix, owner.name))
-    scan = host_keys.request_join(people.administrator, name="n9", address="192.0.2.9", port=22, user="root").id
     with transaction() as session:
-        for clone in session.scalars(select(Clone)):
-            clone.state = CloneState.STOPPED
+        nodes = make_nodes(3)
+        base = make_base(nodes)
+        # One request for both, which is most of the time that this takes; then each has its owner and its name.
+        clone_requests.request_clones(people.administrator, Request(base, 2, "mine", people.user.name))
+        scan = host_keys.request_join(people.administrator, name="n9", address="192.0.2.9", port=22, user="root").id
+        mine, foreign = session.scalars(select(Clone).order_by(Clone.id))
+        mine.state = foreign.state = CloneState.STOPPED
+        foreign.name, foreign.owner = "foreign-1", people.other
         session.get_one(Node, nodes[0]).other_domains = ["workstation"]
         finish(session.get_one(Operation, scan), result=KEY)
-    ids = dict(db.session.execute(select(Clone.name, Clone.id)).all())
-    return World(nodes, base, ids["mine-1"], ids["foreign-1"], scan)
+        return World(nodes, base, mine.id, foreign.id, scan)
 
 
 def finish(operation: Operation, *, result: dict[str, object] | None = None, error: str = "") -> None:
@@ -98,9 +98,8 @@ def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
         group = make_group()
         session.get_one(Base, world.base).users_may_refuse = True
         operations, group_id = (mine.id, theirs.id), group.id
-    found = {
-        user.name: sessions.find(sessions.begin(user, "192.0.2.1", "a test")) for user in (people.user, people.other)
-    }
+        tokens = {user.name: sessions.begin(user, "192.0.2.1", "a test") for user in (people.user, people.other)}
+    found = {name: sessions.find(token) for name, token in tokens.items()}
     rows = {name: row.id for name, row in found.items() if row is not None}
     common: dict[str, int | str] = {
         "node_id": world.nodes[1],
