@@ -4,7 +4,7 @@ from typing import TextIO
 
 import click
 
-from ravada_web.cli import node_absence, rebalancing
+from ravada_web.cli import draining, node_absence, rebalancing
 from ravada_web.cli.common import Commands, administrator, json_option, show, wait, wait_option
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
@@ -22,7 +22,7 @@ WAIT_MORE_SECONDS = 180.0
 group = Commands(
     "nodes",
     help="The hosts that run virtual machines.",
-    commands={**node_absence.group.commands, **rebalancing.group.commands},
+    commands={**node_absence.group.commands, **draining.group.commands, **rebalancing.group.commands},
 )
 
 

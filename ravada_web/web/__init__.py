@@ -17,7 +17,7 @@ from ravada_web.web.installation import first_steps
 from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
 from ravada_web.web.monitoring import alerts, standstill
-from ravada_web.web.nodes import fencing, giving_up, left, maintenance, rebalancing, replacing, reserve
+from ravada_web.web.nodes import draining, fencing, giving_up, left, maintenance, rebalancing, replacing, reserve
 from ravada_web.web.nodes import views as nodes
 from ravada_web.web.operations import jobs, probes, workers
 from ravada_web.web.operations import views as operations
@@ -49,6 +49,7 @@ TOPICS = (
     rebalancing,
     reserve,
     maintenance,
+    draining,
     replacing,
     importing,
     clones,

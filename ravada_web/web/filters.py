@@ -30,6 +30,7 @@ def init_app(app: Flask) -> None:
         browser=browser,
         bytesize=bytesize,
         duration=duration,
+        exactly=formats.moment,
         fixed=formats.fixed,
         number=formats.number,
         fingerprint=endpoints.fingerprint,

@@ -105,6 +105,7 @@ def objects(world: World, people: People) -> dict[str, dict[str, int | str]]:
         "node_id": world.nodes[1],
         "pool_id": world.nodes[1],
         "remains_id": 1,
+        "plan_id": 1,
         "base_id": world.base,
         "group_id": group_id,
     }

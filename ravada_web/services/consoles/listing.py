@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ravada_web.errors import NotFound
+from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import Clone, Console, Operation, User
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.consoles import rights as console_rights
 from ravada_web.services.consoles import viewer_files
 from ravada_web.services.consoles.tickets import COMING
+from ravada_web.services.moves import plan_notes
 from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.operations import waiting
 from ravada_web.services.operations.waiting import Waiting
@@ -18,7 +20,8 @@ from ravada_web.services.operations.waiting import Waiting
 @dataclass(frozen=True)
 class ConsolePage:
     """A clone, whether the viewer only looks on, who looks on now, and why there is no viewer file, if so. `waiting` is
-    its place, where others go first; `made_again` why it was made again elsewhere, if it was."""
+    its place, where others go first; `made_again` why it was made again elsewhere, if it was; `ahead` what a plan of
+    moves is about to do to it."""
 
     clone: Clone
     waiting: Waiting | None
@@ -26,6 +29,7 @@ class ConsolePage:
     onlookers: Sequence[Console]
     no_file: Message
     made_again: Message
+    ahead: Message
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def console(viewer: User, clone_id: int) -> ConsolePage:
         onlookers=console_rights.onlookers(clone),
         no_file=viewer_files.impossible(viewer, clone),
         made_again=clone.decision.why if clone.decision else NOTHING,
+        ahead=plan_notes.notes(db.session(), [clone]).get(clone.id, NOTHING),
     )
 
 

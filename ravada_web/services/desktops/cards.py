@@ -15,6 +15,7 @@ from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.hastening import MAKING
 from ravada_web.services.clones.obstacles import WAITING, Nodes, Obstacle, nodes_of, obstacle_of, reason_against
 from ravada_web.services.consoles import screenshots
+from ravada_web.services.moves import plan_notes
 from ravada_web.services.operations import waiting
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import RESTARTED_CLONES
@@ -31,7 +32,7 @@ class Desktop:
     """A card. `step` is how far it is on its way to its user: 0 waits, 1 starts; None when it is not on its way.
 
     `waiting` is its place, where others go first; `picture` the moment of its screen's picture (seconds since the
-    epoch), if there is one.
+    epoch), if there is one; `ahead` what a plan of moves is about to do to it.
     """
 
     clone: Clone
@@ -41,12 +42,15 @@ class Desktop:
     waiting: Waiting | None
     picture: int | None
     may_delete: bool
+    ahead: Message = NOTHING
 
     @property
     def notice(self) -> Message:
         """What its user has to know, and can do about it; an empty message where all is well."""
         if self.clone.comes_again:
             return self.clone.reason
+        if self.ahead and self.obstacle == Obstacle.CLOSED:
+            return NOTHING  # that is on its way
         if self.obstacle:
             return explain(self.obstacle, self.clone.node)
         if self.clone.state == CloneState.FAILED:
@@ -65,7 +69,8 @@ class Desktop:
     @property
     def launchable(self) -> bool:
         """Whether launching is worth a try: memory or space may be freed at any moment, a closed node stays closed."""
-        return self.clone.state in WAITING and (self.obstacle is None or self.obstacle.passes)
+        passes = self.obstacle is None or self.obstacle.passes or (self.obstacle == Obstacle.CLOSED and self.ahead)
+        return self.clone.state in WAITING and bool(passes)
 
     @property
     def opens(self) -> bool:
@@ -115,6 +120,7 @@ def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
     shown = screenshots.times([row.id for row in rows if row.state_in_use in (CloneState.RUNNING, CloneState.PAUSED)])
     late = [id_ for id_, (_kind, state) in operations.items() if state == OperationState.WAITING]
     places = waiting.places(viewer, late)
+    ahead = plan_notes.notes(db.session(), rows)
     return [
         _card(
             viewer,
@@ -123,6 +129,7 @@ def _cards(viewer: User, rows: Sequence[Clone]) -> list[Desktop]:
             places.get(row.operation_id or 0),
             nodes,
             shown.get(row.id),
+            ahead.get(row.id, NOTHING),
         )
         for row in rows
     ]
@@ -142,6 +149,7 @@ def _card(
     place: Waiting | None,
     nodes: Nodes,
     picture: int | None,
+    ahead: Message,
 ) -> Desktop:
     restarts = bool(operation and operation[0] in kinds_on(RESTARTED_CLONES) and clone.state == CloneState.STOPPING)
     reason = reason_against(clone, nodes)
@@ -153,6 +161,7 @@ def _card(
         waiting=place,
         picture=picture,
         may_delete=clone_actions.may_delete(viewer, clone),
+        ahead=ahead,
     )
 
 

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
@@ -21,6 +22,7 @@ from ravada_web.services.clones.hastening import MAKING, hasten
 from ravada_web.services.clones.obstacles import Obstacle, obstacle_of
 from ravada_web.services.clones.requests import Request
 from ravada_web.services.desktops import cards
+from ravada_web.services.moves import plan_notes
 from ravada_web.services.operations import outbox
 from ravada_web.services.operations.kinds import kinds_on
 from ravada_web.services.operations.subjects import RESTARTED_CLONES
@@ -50,10 +52,21 @@ def _launch(actor: User, clone_id: int) -> Clone:
         if _on_its_way(clone):
             hasten(session, actor, clone)
             return clone
+        if _is_on_a_plan(session, actor, clone):
+            return clone
         if clone.state not in (CloneState.STOPPED, CloneState.PAUSED):
             raise Conflict(_why_not(clone))
         clone_actions.start(actor, [clone_id]).require_some()
         return clone
+
+
+def _is_on_a_plan(session: Session, actor: User, clone: Clone) -> bool:
+    """Whether a plan moves it to another node first: then it starts there."""
+    if clone.state not in plan_notes.OFF:
+        return False
+    hold_lock(session, "placement")
+    session.refresh(clone)
+    return plan_notes.have_started(session, actor, clone)
 
 
 def _on_its_way(clone: Clone) -> bool:

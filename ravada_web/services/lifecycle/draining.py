@@ -1,28 +1,47 @@
 """Draining nodes: what becomes of each clone there, asked for; then a plan of moves does it (`moves.plan_work`)."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
-from ravada_web.messages import Message, message
-from ravada_web.models import Clone, CloneState, MovePlan, Node, PlanKind, ServiceState, User, now
+from ravada_web.messages import NOTHING, Message, message
+from ravada_web.models import (
+    Clone,
+    CloneState,
+    MovePlan,
+    MoveState,
+    MoveWay,
+    Node,
+    PlanKind,
+    PlannedMove,
+    PlanState,
+    ServiceState,
+    User,
+    now,
+)
+from ravada_web.placement.draining import Choices, Guest, room_after
 from ravada_web.services.audit import events
 from ravada_web.services.lifecycle.held import held
 from ravada_web.services.lifecycle.service_state import LONGEST_WHY, MOST_HOURS
-from ravada_web.services.moves import plan_guests, plans
+from ravada_web.services.moves import plan_guests, plan_work, plans
 from ravada_web.services.operations import outbox
 from ravada_web.services.permissions import rights
+from ravada_web.services.placements import reserve
 from ravada_web.services.transaction import hold_lock, transaction
 
 # Users may stay for a week at most.
 MOST_MINUTES = 7 * 24 * 60
 MOST_AT_ONCE = 50
+# The digest of who has seen no list.
+UNSEEN = "unseen"
 # What becomes of what runs once users' time is over.
 SHUT_DOWN, LEAVE = "shut_down", "leave"
 
@@ -31,7 +50,7 @@ SHUT_DOWN, LEAVE = "shut_down", "leave"
 class Wishes:
     """What a person chose: for how many minutes users may stay, what comes then (SHUT_DOWN or LEAVE), whether what runs
     may move so, how many moves at once, whether missing copies of bases are brought; and the maintenance's reason and
-    planned hours."""
+    planned hours, or its end."""
 
     minutes: int = 60
     at_deadline: str = SHUT_DOWN
@@ -40,10 +59,78 @@ class Wishes:
     brings: bool = True
     why: str = ""
     hours: int | None = None
+    until: datetime | None = None
 
 
-def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes) -> MovePlan:
+@dataclass(frozen=True)
+class Row:
+    """What becomes of one clone: the way, the name of the node that it goes to, and why it waits or stays."""
+
+    clone: Clone
+    way: MoveWay
+    target: str
+    reason: Message
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a drain would do now: a row for each clone, whether the loss of a node could be made up for afterwards, and
+    a digest of what is there."""
+
+    rows: Sequence[Row]
+    room: Message
+    is_short: bool
+    digest: str
+    deadline: datetime
+
+    @property
+    def groups(self) -> dict[MoveWay, list[Row]]:
+        """The rows by their ways; those first that stay."""
+        order = (MoveWay.STAYS, MoveWay.WAIT, MoveWay.SHUT_DOWN, MoveWay.THROW_AWAY, MoveWay.LIVE, MoveWay.COLD)
+        found = {way: [row for row in self.rows if row.way == way] for way in order}
+        return {way: rows for way, rows in found.items() if rows}
+
+
+def preview(actor: User, nodes: Sequence[Node], wishes: Wishes) -> Preview:
+    """What draining these nodes would do now. Raises NotAllowed."""
+    rights.require(actor, "nodes.change")
+    session, ids = db.session(), [node.id for node in nodes]
+    leaving = frozenset(ids)
+    clones = clones_on(session, ids)
+    choices = Choices(
+        leaving=leaving,
+        live=wishes.live,
+        late=wishes.minutes == 0,
+        shuts_down=wishes.at_deadline == SHUT_DOWN,
+        brings=wishes.brings,
+    )
+    decided = plan_guests.decide_all(session, [plan_guests.Leaver(clone) for clone in clones], choices)
+    names = dict(session.execute(select(Node.id, Node.name)).all())
+    rows = [
+        Row(
+            clone,
+            MoveWay(outcome.way),
+            names.get(outcome.to or 0, ""),
+            plan_guests.reason_of(outcome, clone, names),
+        )
+        for clone, outcome in zip(clones, decided.outcomes, strict=True)
+    ]
+    short = room_after(reserve.cluster(session), decided.guests, decided.outcomes, leaving)
+    room = message("plans.room_whole")
+    if short:
+        room = message("plans.room_short", node=names.get(short[0].node_id, ""), missing_mib=short[0].missing_mib)
+    return Preview(rows, room, bool(short), _digest(decided.guests), now() + timedelta(minutes=wishes.minutes))
+
+
+def _digest(guests: Sequence[Guest]) -> str:
+    """A hash of what a person has to know before a drain: which clones there are, which run, and which are idle."""
+    seen = sorted((guest.id, guest.running, guest.volatile and guest.in_use) for guest in guests)
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
+def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes, seen: str = "") -> MovePlan:
     """Drain nodes: from now on nothing is placed or started there, and what is there leaves, by one plan for all.
+    `seen` is the digest of the preview that was confirmed, if there was one.
 
     Raises NotAllowed, InvalidInput with a reason for each field, NotFound, and Conflict for a node that is not up, not
     in service yet, given up, or being drained.
@@ -59,6 +146,8 @@ def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes) -> MoveP
             raise InvalidInput({"nodes": message("plans.no_node")})
         for node in nodes:
             require_drainable(node)
+        if seen and preview(actor, nodes, wishes).digest != seen:
+            raise InvalidInput({"digest": message("plans.stale")})
         deadline = now() + timedelta(minutes=wishes.minutes)
         plan = plans.begin(
             session,
@@ -77,7 +166,17 @@ def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes) -> MoveP
 
 def require_drainable(node: Node) -> None:
     """Raises Conflict for a node that cannot be drained now."""
-    refused: Message | None = None
+    if refused := _refusal(node):
+        raise Conflict(refused)
+
+
+def refusals(nodes: Sequence[Node]) -> list[Message]:
+    """Why these nodes cannot be drained now; nothing where they can."""
+    return [refused for node in nodes if (refused := _refusal(node))] if nodes else [message("plans.no_node")]
+
+
+def _refusal(node: Node) -> Message:
+    refused = NOTHING
     if node.is_given_up:
         refused = message("nodes.given_up_already", node=node.name)
     elif node.service_state == ServiceState.NEW:
@@ -86,8 +185,7 @@ def require_drainable(node: Node) -> None:
         refused = message("plans.draining_already", node=node.name)
     elif not node.is_reachable:
         refused = message("plans.node_not_up", node=node.name)
-    if refused:
-        raise Conflict(refused)
+    return refused
 
 
 def _wrong(wishes: Wishes) -> dict[str, Message]:
@@ -100,6 +198,8 @@ def _wrong(wishes: Wishes) -> dict[str, Message]:
         wrong["at_deadline"] = message("nodes.choose")
     if wishes.hours is not None and not 1 <= wishes.hours <= MOST_HOURS:
         wrong["hours"] = message("nodes.optional_range", least=1, most=MOST_HOURS)
+    if wishes.until is not None and wishes.until <= now():
+        wrong["until"] = message("plans.in_the_past")
     if len(wishes.why) > LONGEST_WHY:
         wrong["why"] = message("nodes.notes_too_long", most=LONGEST_WHY)
     return wrong
@@ -117,7 +217,7 @@ def _choices(wishes: Wishes) -> dict[str, Any]:
 def _begin(session: Session, actor: User, node: Node, wishes: Wishes, deadline: datetime) -> None:
     node.service_state, node.serves_as = ServiceState.DRAINING, ""
     node.maintenance_by, node.maintenance_why, node.maintenance_since = actor.name, wishes.why, now()
-    node.maintenance_until = None if wishes.hours is None else now() + timedelta(hours=wishes.hours)
+    node.maintenance_until = wishes.until if wishes.hours is None else now() + timedelta(hours=wishes.hours)
     events.record(session, actor, "drain", node, message("plans.users_until", until_at=deadline))
 
 
@@ -131,3 +231,48 @@ def clones_on(session: Session, node_ids: Sequence[int]) -> Sequence[Clone]:
 def under_way(node: Node) -> MovePlan | None:
     """The drain of the node that is under way."""
     return next(iter(plans.open_on(db.session(), [node.id])), None)
+
+
+def to_show(viewer: User, node: Node) -> MovePlan | None:
+    """The drain of the node that is under way, or the last one while the node is out of service because it stopped;
+    None for who may not change nodes."""
+    if not rights.can(viewer, "nodes.change"):
+        return None
+    if node.service_state == ServiceState.DRAINING:
+        return under_way(node)
+    last = plans.last_on(node) if node.service_state == ServiceState.DISABLED else None
+    return last if last is not None and last.state == PlanState.STOPPED else None
+
+
+def away_from(node: Node) -> int:
+    """How many desktops that the last drain of the node has moved away are still where it brought them."""
+    drain = plans.last_on(node)
+    if drain is None or drain.ended_at is None:
+        return 0
+    moved = (PlannedMove.plan_id == drain.id, PlannedMove.from_id == node.id, PlannedMove.state == MoveState.DONE)
+    there = select(func.count()).select_from(PlannedMove).join(PlannedMove.clone)
+    return db.session.scalar(there.where(*moved, Clone.node_id == PlannedMove.to_id)) or 0
+
+
+def request_bring_back(actor: User, node: Node, wishes: Wishes) -> MovePlan:
+    """Have come home what the last drain of the node has moved away, a few at a time; what runs and cannot move so
+    comes only once it is off. Raises NotAllowed, InvalidInput, and Conflict for a node that does not serve, and where
+    there is nothing."""
+    rights.require(actor, "nodes.change")
+    outbox.require_queue()
+    if wrong := _wrong(wishes):
+        raise InvalidInput(wrong)
+    with transaction() as session:
+        hold_lock(session, "placement")
+        row = held(session, node.id)
+        if row.service_state != ServiceState.ENABLED or not row.is_reachable:
+            raise Conflict(message("plans.home_closed", node=row.name))
+        if plans.open_on(session, [row.id], PlanKind.BRING_BACK):
+            raise Conflict(message("plans.coming_home", node=row.name))
+        drain = plans.last_on(row)
+        deadline = now() + timedelta(minutes=wishes.minutes)
+        plan = plan_work.bring_back(session, actor, [drain], _choices(wishes), deadline, row.id) if drain else None
+        if plan is None:
+            raise Conflict(message("plans.none_away", node=row.name))
+        events.record(session, actor, "bring_home", row)
+        return plan

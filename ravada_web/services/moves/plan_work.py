@@ -8,7 +8,7 @@ for are operations of the kinds that people ask for, with their own ways through
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import func, select
@@ -281,15 +281,21 @@ class _Look:
         """All that was under way has ended."""
         _end(self.session, self.plan, PlanState.CANCELLED, self.plan.note)
         if self.plan.returns:
-            bring_back(self.session, self.actor, [self.plan], self.plan.choices)
+            bring_back(self.session, self.actor, [self.plan], self.plan.choices, self.plan.deadline)
 
 
 def bring_back(
-    session: Session, actor: User, drains: Sequence[MovePlan], choices: Mapping[str, object]
+    session: Session,
+    actor: User,
+    drains: Sequence[MovePlan],
+    choices: Mapping[str, object],
+    deadline: datetime | None,
+    node_id: int | None = None,
 ) -> MovePlan | None:
-    """Have go home, by a plan of its own, what these drains have moved away and is still where they brought it; None
-    where there is nothing."""
-    moved = (PlannedMove.plan_id.in_([drain.id for drain in drains]), PlannedMove.state == MoveState.DONE)
+    """Have go home, to all nodes or to this one, by a plan of its own, what these drains have moved away and is still
+    where they brought it; None where there is nothing."""
+    moved = [PlannedMove.plan_id.in_([drain.id for drain in drains]), PlannedMove.state == MoveState.DONE]
+    moved += [PlannedMove.from_id == node_id] if node_id is not None else []
     query = select(PlannedMove, Clone).join(PlannedMove.clone).where(*moved, Clone.node_id == PlannedMove.to_id)
     rows = session.execute(query.options(*plan_guests.shown()).order_by(PlannedMove.id.desc())).unique().all()
     homes = {clone.id: plans.NewMove(clone, move.from_id) for move, clone in reversed(rows) if move.from_id}
@@ -297,7 +303,6 @@ def bring_back(
         return None
     nodes = session.scalars(select(Node).where(Node.id.in_({home.to_id for home in homes.values()}))).all()
     kept = {**choices, "shuts_down": False}
-    deadline = next((drain.deadline for drain in drains if drain.deadline), None)
     return plans.begin(
         session, PlanKind.BRING_BACK, actor, list(homes.values()), nodes=nodes, choices=kept, deadline=deadline
     )

@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, Message, message
+from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import (
     AT_WORK,
     OVER,
@@ -139,10 +139,42 @@ def moves_of(plan: MovePlan) -> Sequence[PlannedMove]:
     return sorted(rows, key=lambda move: (move.clone.sort_name if move.clone else move.clone_name, move.id))
 
 
-def counts(plan: MovePlan) -> Mapping[str, int]:
-    """How many of its clones are in each state."""
-    query = select(PlannedMove.state, func.count()).where(PlannedMove.plan_id == plan.id)
-    return dict(db.session.execute(query.group_by(PlannedMove.state)).all())
+@dataclass(frozen=True)
+class Progress:
+    """How far a plan is: how many of its clones are dealt with, of how many, how many have moved, and about how long
+    the others take."""
+
+    done: int
+    count: int
+    moved: int
+    left: timedelta | None
+
+    @property
+    def percent(self) -> int:
+        """The share that is dealt with."""
+        return 100 * self.done // self.count if self.count else 100
+
+    @property
+    def message(self) -> Message:
+        """The same in words."""
+        so_far = message("plans.progress", done=self.done, count=self.count)
+        if self.left is None:
+            return so_far
+        return sentences(so_far, message("plans.time_left", left_seconds=self.left.total_seconds()))
+
+
+def progress(plan: MovePlan, moves: Sequence[PlannedMove]) -> Progress:
+    """How far it is: what is left takes as long as what was done, and users their time."""
+    left = [move for move in moves if move.state in UNSETTLED]
+    done = len(moves) - len(left)
+    moved = sum(move.state == MoveState.DONE and move.way in (MoveWay.COLD, MoveWay.LIVE) for move in moves)
+    if plan.ended_at or plan.begun_at is None or not left or not done:
+        return Progress(done, len(moves), moved, None)
+    span = (now() - plan.begun_at) * len(left) / done
+    users = [move for move in left if move.way in (MoveWay.WAIT, MoveWay.SHUT_DOWN)]
+    if users and plan.deadline and plan.deadline > now():
+        span = max(span, plan.deadline - now())
+    return Progress(done, len(moves), moved, span)
 
 
 def cancel(actor: User, plan_id: int, *, returns: bool = False) -> MovePlan:
@@ -155,7 +187,7 @@ def cancel(actor: User, plan_id: int, *, returns: bool = False) -> MovePlan:
     with transaction() as session:
         hold_lock(session, "placement")
         plan = held(session, plan_id)
-        if plan.state not in AT_WORK:
+        if plan.state != PlanState.OPEN:
             raise Conflict(message("plans.over_already"))
         plan.state, plan.returns, plan.changed_at = PlanState.CANCELLING, returns, now()
         plan.note = message("plans.cancelled_by", name=actor.name)

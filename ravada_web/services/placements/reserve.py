@@ -119,6 +119,11 @@ def kept(session: Session, base_ids: Collection[int]) -> Kept | None:
     return Kept(*_seen(session, base_ids)) if row.keeps_reserve else None
 
 
+def cluster(session: Session) -> reserve.Cluster:
+    """What has to survive the loss of any one node, whether room is kept for it or not."""
+    return _seen(session, ())[0]
+
+
 def _seen(session: Session, base_ids: Collection[int]) -> tuple[reserve.Cluster, Mapping[int, frozenset[int]]]:
     states = loads.all_states(session)
     able = {state.id: state for state in states if serves_new(state)}

@@ -76,6 +76,7 @@ ACTIONS = {
     "second_factor_on": _l("set up second factor"),
     "maintenance": _l("put into maintenance"),
     "drain": _l("began to drain:"),
+    "bring_home": _l("began to bring back the desktops of:"),
     "drained": _l("drained:"),
     "drain_stopped": _l("stopped draining:"),
     "end_drain": _l("ended the drain:"),

@@ -10,7 +10,16 @@ from ravada_web.models import Node
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.joining import host_keys, identity
-from ravada_web.services.lifecycle import fencing, host_power, known_off, orphans, removal, service_state, waking
+from ravada_web.services.lifecycle import (
+    draining,
+    fencing,
+    host_power,
+    known_off,
+    orphans,
+    removal,
+    service_state,
+    waking,
+)
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.nodes import nics
@@ -80,6 +89,8 @@ def node(node_id: int) -> Response:
         may_wake=waking.may(node),
         wakes_by=nics.waking(node),
         powering=host_power.under_way(node),
+        draining=draining.to_show(me(), node),
+        away=draining.away_from(node),
         events=history,
         span=span,
         ranges=[] if wants_fragment() else node_history.ranges(node_history.history(node, span)),

@@ -1,0 +1,152 @@
+"""The page that drains nodes: what becomes of each desktop, what is refused, how far it is; and what users read."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import (
+    Clone,
+    CloneState,
+    MovePlan,
+    Node,
+    Observed,
+    PlannedMove,
+    PlanState,
+    ServiceState,
+    User,
+    now,
+)
+from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.desktops.launching import launch
+from ravada_web.services.lifecycle import draining
+from ravada_web.services.lifecycle.draining import Wishes
+from ravada_web.services.moves import plan_work
+from tests.conftest import People
+from tests.support.factories import change, make_base, make_nodes
+from tests.web.asking import fragment
+
+SignIn = Callable[[User | str], FlaskClient]
+CHOSEN = {"minutes": "30", "at_deadline": "shut_down", "at_once": "2", "brings": "y"}
+
+
+@pytest.fixture
+def nodes(people: People) -> list[int]:
+    """n1 with pc-1 (off), pc-2 (running) and kiosk-1 (volatile, off); n2 and n3 are empty."""
+    ids = make_nodes(3)
+    base = make_base(ids)
+    change(Node, Node.id != ids[0], service_state=ServiceState.DISABLED)
+    request_clones(people.administrator, Request(base, 2, "pc", people.user.name))
+    request_clones(people.administrator, Request(base, 1, "kiosk", people.user.name, volatile=True))
+    change(Node, service_state=ServiceState.ENABLED)
+    change(Clone, state=CloneState.STOPPED)
+    change(Clone, Clone.name == "pc-2", state=CloneState.RUNNING)
+    return ids
+
+
+def digest(client: FlaskClient, node_id: int) -> str:
+    page = client.get(f"/nodes/drain?id={node_id}").text
+    return page.split('name="digest"')[1].split('value="')[1].split('"')[0]
+
+
+def clone(name: str) -> Clone:
+    db.session.rollback()
+    return db.session.scalars(select(Clone).where(Clone.name == name)).one()
+
+
+def test_it_lists_first_what_becomes_of_each_then_how_far_it_is(
+    people: People, nodes: list[int], sign_in: SignIn
+) -> None:
+    client = sign_in(people.administrator)
+    assert f"/nodes/drain?id={nodes[0]}" in client.get(f"/nodes/{nodes[0]}").text
+    page = client.get(f"/nodes/drain?id={nodes[0]}").text
+    for way in ("cold", "shut_down", "throw_away"):
+        assert f'data-way="{way}"' in page
+    assert "any one of the other nodes can still fail" in page
+    left = client.get(f"/nodes/drain?id={nodes[0]}&minutes=0&at_deadline=leave").text
+    assert 'data-way="stays"' in left and "It is running." in left
+    answer = client.post("/nodes/drain", data={**CHOSEN, "id": nodes[0], "digest": digest(client, nodes[0])})
+    assert answer.status_code == 303
+    plan_work.go_on(plan_work.due()[0])
+    plan = client.get(answer.location).text
+    assert "0 of 3 done." in plan and "Shuts down later" in plan and "Moving" in plan and "Deleting" in plan
+    assert answer.location in client.get(f"/nodes/{nodes[0]}").text
+    asked = client.get(f"{answer.location}/cancel").text
+    assert 'value="return"' in asked
+    assert client.post(f"{answer.location}/cancel", data={"choice": "stay"}).status_code == 303
+    assert "Cancelled" in client.get(answer.location).text or "Being cancelled" in client.get(answer.location).text
+    assert client.post(f"{answer.location}/cancel").status_code == 409
+
+
+def test_what_is_refused_says_why(people: People, nodes: list[int], sign_in: SignIn) -> None:
+    client = sign_in(people.administrator)
+    seen = digest(client, nodes[0])
+
+    def post(**data: object) -> str:
+        answer = fragment(client, "/nodes/drain", method="POST", data={**CHOSEN, "id": nodes[0], "digest": seen} | data)
+        assert answer.status_code == 422, answer.text
+        return answer.text
+
+    assert "Enter a number between 0 and" in post(minutes="-5")
+    assert "Enter a number between 1 and 50" in post(at_once="0")
+    assert "Enter a whole number" in post(hours="soon")
+    assert "Select at least one node" in fragment(client, "/nodes/drain", method="POST", data=CHOSEN).text
+    change(Clone, Clone.name == "pc-1", state=CloneState.RUNNING)
+    assert "Something has changed" in post()
+    db.session.rollback()
+    assert not db.session.scalars(select(MovePlan)).all()
+    change(Node, Node.id == nodes[0], seen=Observed.DOWN)
+    assert "does not answer" in client.get(f"/nodes/drain?id={nodes[0]}").text
+    assert client.post("/nodes/drain", data={**CHOSEN, "id": nodes[0], "digest": seen}).status_code == 409
+
+
+def test_several_nodes_are_selected_in_their_list(people: People, nodes: list[int], sign_in: SignIn) -> None:
+    client = sign_in(people.administrator)
+    assert client.get("/nodes").text.count('form="drain-nodes"') == 4
+    page = client.get(f"/nodes/drain?id={nodes[0]}&id={nodes[1]}").text
+    assert "Drain n1, n2" in page and "Drain 2 nodes" in page
+    assert 'form="drain-nodes"' not in sign_in(people.operator).get("/nodes").text
+
+
+def test_users_read_what_will_happen_and_a_launch_has_it_started_there(
+    people: People, nodes: list[int], sign_in: SignIn
+) -> None:
+    draining.request_drain(people.administrator, [nodes[0]], Wishes(minutes=30, at_once=1))
+    plan_work.go_on(plan_work.due()[0])
+    client = sign_in(people.user)
+    page = client.get("/").text
+    assert page.count('data-note="ahead"') == 2 and "Save your work." in page
+    assert "Launched now, it starts as soon as it is there." in page
+    assert "Save your work." in client.get(f"/console/{clone('pc-2').id}").text
+    assert launch(people.user, clone("pc-1").id).name == "pc-1"
+    db.session.rollback()
+    (move,) = db.session.scalars(select(PlannedMove).where(PlannedMove.clone_name == "pc-1"))
+    assert move.starts
+    change(Clone, Clone.name == "pc-1", node_id=move.to_id, state=CloneState.STOPPED)
+    plan_work.go_on(plan_work.due()[0])
+    assert clone("pc-1").state == CloneState.STARTING
+
+
+def test_what_was_moved_away_comes_home(people: People, nodes: list[int], sign_in: SignIn) -> None:
+    client = sign_in(people.administrator)
+    change(Clone, Clone.name == "pc-2", state=CloneState.STOPPED)
+    plan = draining.request_drain(people.administrator, [nodes[0]], Wishes(minutes=0))
+    plan_work.go_on(plan_work.due()[0])
+    for name in ("pc-1", "pc-2"):
+        (move,) = db.session.scalars(select(PlannedMove).where(PlannedMove.clone_name == name))
+        change(Clone, Clone.name == name, node_id=move.to_id, state=CloneState.STOPPED)
+    plan_work.go_on(plan_work.due()[0])
+    assert client.post(f"/nodes/{nodes[0]}/bring-back").status_code == 409
+    change(MovePlan, MovePlan.id == plan.id, state=PlanState.DONE, ended_at=now() - timedelta(hours=1))
+    change(Node, Node.id == nodes[0], service_state=ServiceState.ENABLED)
+    assert "Bring back…" in client.get(f"/nodes/{nodes[0]}").text
+    assert "2 desktops" in client.get(f"/nodes/{nodes[0]}/bring-back").text
+    assert client.post(f"/nodes/{nodes[0]}/bring-back", data={"at_once": "0"}).status_code == 422
+    answer = client.post(f"/nodes/{nodes[0]}/bring-back", data={"at_once": "1", "minutes": "5"})
+    assert answer.status_code == 303
+    plan_work.go_on(plan_work.due()[0])
+    assert "Desktops back to n1" in client.get(answer.location).text
+    assert sorted(clone(name).state for name in ("pc-1", "pc-2")) == [CloneState.MOVING, CloneState.STOPPED]
