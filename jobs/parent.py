@@ -8,7 +8,7 @@ import fcntl
 import gc
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -32,6 +32,8 @@ from ravada_web.web import serving
 WORKERS = {"interactive": 3, "checks": 2, "setup": 2, "default": 1, "batches": 3, "bulk": 1}
 # What the workers of a queue do before it: what is asked for in bulk is short, and gives way.
 BEFORE = {"batches": ["default"]}
+# Who moves desktops besides its own work: several at once, and never all workers of a queue, since one may take long.
+MOVERS = {"worker batches 2", "worker batches 3", "worker bulk"}
 # Checks come after pages: a round of hundreds of nodes takes most of a core.
 NICE = {"checks": 10}
 ANSWER_SECONDS = 0.2
@@ -68,7 +70,7 @@ def stages(app: Flask, settings: Settings, accounts: Accounts) -> list[list[Chil
             Child("gateway", partial(gateway.run, app, accounts.step_down_to_web)),
             Child("ticker", accounts.work(partial(ticker.run, app))),
             *(
-                Child(name, accounts.work(_worker(app, queue)), NICE.get(queue, 0))
+                Child(name, accounts.work(partial(worker.run, app, _queues(name, queue))), NICE.get(queue, 0))
                 for queue, count in WORKERS.items()
                 for name in _names(f"worker {queue}", count)
             ),
@@ -76,8 +78,9 @@ def stages(app: Flask, settings: Settings, accounts: Accounts) -> list[list[Chil
     ]
 
 
-def _worker(app: Flask, queue: str) -> Callable[[], None]:
-    return partial(worker.run, app, [*BEFORE.get(queue, []), queue])
+def _queues(name: str, queue: str) -> list[str]:
+    """What a worker takes, in this order."""
+    return [*BEFORE.get(queue, []), queue, *(["moves"] if name in MOVERS else [])]
 
 
 def _names(name: str, count: int) -> list[str]:

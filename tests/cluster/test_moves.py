@@ -6,11 +6,12 @@ import signal
 import pytest
 from sqlalchemy import select
 
+from jobs.parent import MOVERS
 from ravada_web.extensions import db
 from ravada_web.models import Base, CloneState, Remains
 from ravada_web.services.moves import requests
 from tests.support.cluster import IMAGES, Cluster, make_base
-from tests.support.processes import children
+from tests.support.processes import children_by_name
 from tests.support.servers import wait_until
 
 BLANK = f"{IMAGES}/blank.qcow2"
@@ -37,14 +38,15 @@ def test_what_was_written_in_it_moves_with_it_though_the_worker_is_killed(cluste
     there = next(node for name, node in nodes.items() if name != here.name)
     disk, uuid, macs = clone.disk_file("vda"), clone.uuid, [nic.mac for nic in clone.nics]
     here.run(["qemu-io", "-c", "write -P 0x5a 1M 6M", f"{IMAGES}/{disk}"])
-    bulk, target = cluster.pid_of("worker bulk"), cluster.node(there.name).id
+    workers, target = [cluster.pid_of(name) for name in MOVERS], cluster.node(there.name).id
     requests.request_move(cluster.admin, clone.id, target)
 
     def caught() -> bool:
-        for horse in children(bulk):
+        jobs = [job for worker in workers for job in children_by_name(worker).items()]
+        horses = [pid for name, pid in jobs if name.endswith(" of moves")]
+        for horse in horses:
             os.kill(horse, signal.SIGKILL)
-            return True
-        return False
+        return bool(horses)
 
     wait_until(caught, 30, "the move is caught", poll=0.002)
     wait_until(lambda: cluster.clones("nomad")[0].state == CloneState.STOPPED, 90, "it has moved")

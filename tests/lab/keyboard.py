@@ -2,7 +2,7 @@
 
 from tests.lab.node import LabNode
 
-KEYS = {" ": "SPACE", "=": "EQUAL", "/": "SLASH"}
+KEYS = {" ": "SPACE", "=": "EQUAL", "/": "SLASH", ";": "SEMICOLON"}
 
 
 def typed(host: LabNode, domain: str, line: str) -> None:

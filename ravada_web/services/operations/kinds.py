@@ -7,7 +7,7 @@ from ravada_web.messages import Message, message
 from ravada_web.services.operations import subjects
 from ravada_web.services.operations.subjects import Subject
 
-QUEUES = ("interactive", "checks", "setup", "default", "batches", "bulk")
+QUEUES = ("interactive", "checks", "setup", "default", "batches", "moves", "bulk")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Kind:
     """
 
     label: Message
-    queue: Literal["interactive", "setup", "default", "batches", "bulk"]
+    queue: Literal["interactive", "setup", "default", "batches", "moves", "bulk"]
     job: str
     timeout: int
     subject: Subject
@@ -114,7 +114,7 @@ KINDS: dict[str, Kind] = {
     ),
     "clones_move": Kind(
         message("operations.kind_clones_move"),
-        "bulk",
+        "moves",
         "jobs.moves.move",
         6 * _HOUR,
         subjects.MOVED_CLONE,

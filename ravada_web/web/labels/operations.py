@@ -23,7 +23,8 @@ QUEUES = {
     "setup": _l("Adding and testing nodes, importing bases"),
     "default": _l("Fixing nodes, removing bases, screenshots"),
     "batches": _l("Desktops in bulk: creating, starting, stopping, deleting"),
-    "bulk": _l("Preparing and copying bases, moving desktops"),
+    "moves": _l("Moving desktops to other nodes"),
+    "bulk": _l("Preparing and copying bases"),
 }
 UNSERVED = Look(_l("No worker"), "red", "plug-connected-x")
 WORKERS = {
