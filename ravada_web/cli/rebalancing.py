@@ -4,7 +4,7 @@ import time
 
 import click
 
-from ravada_web.cli.common import POLL_SECONDS, Commands, administrator, json_option, show
+from ravada_web.cli.common import POLL_SECONDS, Commands, administrator, json_option, show, wait_option
 from ravada_web.errors import RavadaError
 from ravada_web.models import PlanState
 from ravada_web.services.moves import plans, rebalancing, rebalancing_rules
@@ -17,7 +17,7 @@ TIMEOUT = 24 * 3600
 @group.command("rebalance")
 @click.option("--dry-run", is_flag=True, help="Only show the plan.")
 @click.option("--at-once", type=int, help="How many desktops move at the same time.")
-@click.option("--wait", "waits", is_flag=True, help="Wait until all of them have moved.")
+@wait_option
 @json_option
 def rebalance(dry_run: bool, at_once: int | None, waits: bool, as_json: bool) -> None:
     """Move desktops so that the load of the nodes is even. Shows each move with its reason and its gain."""

@@ -44,6 +44,8 @@ FETCH = "ssh -p 22 root@192.0.2.3 'cat /var/lib/libvirt/images/exports/a-name-of
 PAGES = (
     "/nodes",
     "/nodes/reserve",
+    "/nodes/rebalance",
+    "/nodes/rebalance/settings",
     "/alerts",
     "/nodes/{up}",
     "/nodes/{up}/left",

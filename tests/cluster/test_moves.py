@@ -59,3 +59,23 @@ def test_what_was_written_in_it_moves_with_it_though_the_worker_is_killed(cluste
     assert "verification failed" not in said
     cluster.flask("clones", "start", "nomad-1", "--wait")
     cluster.wait_state("nomad", CloneState.RUNNING)
+
+
+def test_a_node_without_desktops_is_given_some_of_those_that_are_off(cluster: Cluster, blank: str) -> None:
+    empty = cluster.lab.nodes[2]
+    cluster.flask("nodes", "disable", empty.name)
+    clones = cluster.create("settler", 4, base=blank)
+    cluster.flask("nodes", "enable", empty.name)
+    assert empty.name not in {clone.node.name for clone in clones}
+    assert "settler" in cluster.flask("nodes", "rebalance", "--dry-run").stdout
+    cluster.flask("nodes", "rebalance", "--at-once", "2", "--wait")
+    settlers = cluster.clones("settler")
+    there = [clone for clone in settlers if clone.node.name == empty.name]
+    assert there
+    assert {clone.state for clone in settlers} == {CloneState.STOPPED}
+    wait_until(lambda: not left(), 60, "what they have left is removed")
+    for node in cluster.lab.nodes:
+        named = {clone.name for clone in settlers if clone.node.name == node.name}
+        assert {name for name in cluster.domains(node) if name.startswith("settler")} == named
+        assert len(cluster.disks(node, "settler")) == len(named)
+    assert "settler" not in cluster.flask("nodes", "rebalance", "--dry-run").stdout, "the nodes are even now"
