@@ -40,12 +40,15 @@ def test_it_shows_what_would_move_and_why_and_begins_it(world: World, sign_in: S
     db.session.rollback()
     plan = db.session.scalars(select(MovePlan)).one()
     assert (plan.state, plan.choices["at_once"]) == (PlanState.OPEN, 2)
-    under_way = client.get(PAGE).text
-    assert f"0 of {len(moves)}" in under_way and "as administrator asked" in under_way
+    page = f"/nodes/plans/{plan.id}"
+    assert page in client.get(PAGE).text and 'name="move"' not in client.get(PAGE).text
+    progress = client.get(page).text
+    assert "as administrator asked" in progress and "desktops, " in progress and "→" in progress
     assert client.post(PAGE, data={"move": moves, "at_once": "2"}).status_code == 409
-    assert client.post(f"{PAGE}/cancel").status_code == 303
-    db.session.rollback()
-    assert db.session.scalars(select(MovePlan.state)).one() == PlanState.CANCELLING
+    assert client.post(f"{page}/cancel").status_code == 303
+    change(MovePlan, state=PlanState.CANCELLED)
+    again = client.get(PAGE).text
+    assert page in again and 'name="move"' in again
 
 
 def test_it_says_when_nothing_would_help(world: World, sign_in: SignIn) -> None:

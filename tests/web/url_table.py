@@ -116,7 +116,6 @@ TABLE: dict[str, str] = {
     "POST /nodes/{node_id}/give-up":                      "sign in | 403 | 403 | 403 | 422",
     "GET /nodes/rebalance":                               "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/rebalance":                              "sign in | 403 | 403 | 403 | 422",
-    "POST /nodes/rebalance/cancel":                       "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/rebalance/settings":                      "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/rebalance/settings":                     "sign in | 403 | 403 | 403 | 422",
     "GET /nodes/reserve":                                 "sign in | 403 | 403 | 403 | 200",

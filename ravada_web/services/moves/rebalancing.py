@@ -110,11 +110,6 @@ def last() -> MovePlan | None:
     return db.session.scalar(query.limit(1))
 
 
-def why(plan: MovePlan) -> Message:
-    """Why a rebalance was begun."""
-    return Message.from_json(plan.picture.get("why"))
-
-
 def begin(actor: User, choices: Collection[str], at_once: int) -> MovePlan:
     """Begin these moves of a proposal (each one's `choice`), so many at once, in the order of their gain.
 
@@ -136,16 +131,6 @@ def begin(actor: User, choices: Collection[str], at_once: int) -> MovePlan:
         if stale := len(chosen) - len(confirmed.moves):
             raise InvalidInput({"move": message("rebalancing.stale", count=stale)})
         return begin_within(session, actor, confirmed, at_once, message("rebalancing.by_hand", name=actor.name))
-
-
-def cancel(actor: User) -> None:
-    """Do no more of the rebalance that is under way; what has moved stays where it is. Raises NotAllowed, and Conflict
-    where none is."""
-    rights.require(actor, "nodes.change")
-    plan = under_way()
-    if plan is None:
-        raise Conflict(message("plans.over_already"))
-    plans.cancel(actor, plan.id)
 
 
 def begin_within(session: Session, actor: User, proposal: Proposal, at_once: int, why: Message) -> MovePlan:

@@ -51,6 +51,16 @@ def of(move: PlannedMove) -> Look:
     return look_of(moves.STATES, move.state)
 
 
+def why(plan: MovePlan) -> Message | str:
+    """Why it was begun: in its person's words, or why the nodes were rebalanced."""
+    return plan.why or Message.from_json(plan.picture.get("why"))
+
+
+def reason(plan: MovePlan, move: PlannedMove) -> Message:
+    """Why a desktop is not moving, or why it is to."""
+    return move.reason or Message.from_json(plan.picture.get("reasons", {}).get(str(move.clone_id)))
+
+
 def title(plan: MovePlan) -> str:
     """What a plan is for."""
     nodes = ", ".join(about.node.name for about in plan.nodes)

@@ -1,4 +1,4 @@
-"""Rebalancing: the plan that is proposed, begun, followed or cancelled, and when it is made by itself."""
+"""Rebalancing: the plan that is proposed and begun, and when that is done by itself."""
 
 from collections.abc import Collection
 
@@ -6,10 +6,9 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from wtforms.validators import InputRequired, Optional
 
-from ravada_web.services.moves import plans, rebalancing, rebalancing_rules
+from ravada_web.services.moves import rebalancing, rebalancing_rules
 from ravada_web.services.moves.rebalancing_rules import Rules
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.forms import Form, IntegerField
@@ -42,18 +41,13 @@ class RulesForm(Form):
 
 
 def _page(form: BeginForm | None = None, chosen: Collection[str] | None = None, status: int = 200) -> Response:
-    plan = rebalancing.under_way()
-    last = None if plan else rebalancing.last()
-    rules = rebalancing_rules.rules()
-    shown = plan or last
+    plan, rules = rebalancing.under_way(), rebalancing_rules.rules()
     return show(
         "nodes/rebalance.html",
         "nodes/_rebalance.html",
         status,
         plan=plan,
-        last=last,
-        why=rebalancing.why(shown) if shown else "",
-        rows=plans.moves_of(plan) if plan else [],
+        last=rebalancing.last(),
         proposal=None if plan else rebalancing.propose(me()),
         form=form or BeginForm(formdata=None, at_once=rules.at_once),
         chosen=chosen,
@@ -64,7 +58,7 @@ def _page(form: BeginForm | None = None, chosen: Collection[str] | None = None, 
 @blueprint.get("")
 @needs("nodes.change")
 def index() -> Response:
-    """The plan that is under way; else the one that would be made now."""
+    """The plan that would be made now, unless one is under way."""
     return _page()
 
 
@@ -75,18 +69,8 @@ def begin() -> ResponseReturnValue:
     form, chosen = BeginForm(), request.form.getlist("move")
     accepted = form.submit(lambda: rebalancing.begin(me(), chosen, form.values["at_once"]))
     if accepted:
-        count = len(set(chosen))
-        told = ngettext("%(num)s desktop is being moved.", "%(num)s desktops are being moved.", count)
-        return done(url_for("rebalancing.index"), told)
+        return done(url_for("draining.plan", plan_id=accepted.result.id))
     return _page(form, set(chosen), 422)
-
-
-@blueprint.post("/cancel")
-@needs("nodes.change")
-def cancel() -> ResponseReturnValue:
-    """Do no more of the plan that is under way."""
-    rebalancing.cancel(me())
-    return done(url_for("rebalancing.index"), _("Cancelled. What has moved stays where it is."))
 
 
 @blueprint.get("/settings")

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed
 from ravada_web.extensions import db
+from ravada_web.messages import Message
 from ravada_web.models import (
     AllowedNode,
     Cause,
@@ -123,7 +124,7 @@ def test_what_is_begun_is_done_and_then_the_nodes_are_balanced(chief: User, node
     fresh()
     plan = plans.get(chief, plan_id)
     assert (plan.kind, plan.state) == (PlanKind.REBALANCE, PlanState.DONE)
-    assert str(rebalancing.why(plan)) == "as chief asked"
+    assert str(Message.from_json(plan.picture["why"])) == "as chief asked"
     assert proposed(chief) == []
     assert db.session.scalar(select(Event.actor).where(Event.action == "rebalance")) == "chief"
 
@@ -244,7 +245,7 @@ def test_it_begins_by_itself_when_it_was_too_much_for_long_enough(chief: User, n
     (plan_id,) = looks(1)
     plan = plans.get(chief, plan_id)
     assert (plan.kind, plan.state, plan.choices["at_once"]) == (PlanKind.REBALANCE, PlanState.OPEN, 2)
-    assert "by itself: the imbalance was over 30%" in str(rebalancing.why(plan))
+    assert "by itself: the imbalance was over 30%" in str(Message.from_json(plan.picture["why"]))
     assert looks(9) == [plan_id], "one at a time"
 
 
