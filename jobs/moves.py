@@ -1,12 +1,12 @@
 """Jobs that move clones."""
 
-from ravada_web.services.moves import move_work, plan_work, rebalancing_rules
+from ravada_web.services.moves import move_work, plan_work, rebalancing_rules, work
 from ravada_web.services.operations.execution import run
 
 
 def move(operation_id: int, attempt: int) -> None:
     """Move a clone to another node."""
-    run(operation_id, attempt, move_work.move)
+    run(operation_id, attempt, work.move)
 
 
 def go_on(*operation_ids: int) -> None:

@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     clones_per_request: int = Field(default=1000, ge=1)
     builds_per_node: int = Field(default=2, ge=1)
     copies_per_node: int = Field(default=2, ge=1)
+    # What a desktop that moves while it runs may take of the network, MiB a second; 0 is no limit.
+    move_mib_per_second: int = Field(default=0, ge=0)
     disk_reserve_mib: int = Field(default=1024, ge=0)
     # What one new overlay is charged on its pool until the pool's own figure shows it.
     overlay_charge_mib: int = Field(default=16, ge=0)

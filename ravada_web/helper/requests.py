@@ -11,6 +11,7 @@ from ravada_web.remote import (  # noqa: F401
     images,
     offers,
     overlays,
+    passage,
     sampling,
     spice,
     survey,

@@ -343,6 +343,11 @@ def tpm_version(xml: str) -> str:
     return "1.2" if backend.get("version") == "1.2" else "2.0"
 
 
+def boots_by_uefi(xml: str) -> bool:
+    """Whether the domain boots by UEFI."""
+    return _boots_by_uefi(parse(xml))
+
+
 def _boots_by_uefi(root: ET.Element) -> bool:
     loader = root.find("./os/loader")
     return root.find("./os[@firmware='efi']") is not None or (loader is not None and loader.get("type") == "pflash")

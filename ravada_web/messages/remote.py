@@ -44,6 +44,7 @@ TEXTS: dict[str, Template] = {
     "remote.step_install_key": N_("installing the key"),
     "remote.step_make_template": N_("making the overlay template"),
     "remote.step_read_tpm": N_("reading the state of the TPM"),
+    "remote.step_passage": N_("preparing the way of a running desktop"),
     "remote.step_put_tpm": N_("writing the state of the TPM"),
     "remote.step_make_overlays": N_("making overlays"),
     "remote.step_check": N_("node check"),

@@ -22,7 +22,8 @@ class Way(StrEnum):
 @dataclass(frozen=True, slots=True)
 class CloneTraits:
     """A clone that is to move, as far as that decides where to: its node, whether it runs, what it takes (in MiB), what
-    its base needs, the kind of host and the platform that it runs on, and what of its host was given to it."""
+    its base needs, the kind of host and the platform that it runs on, what of its host was given to it, and why it
+    moves only while it is off wherever to, if so."""
 
     node_id: int
     running: bool
@@ -34,6 +35,7 @@ class CloneTraits:
     virt_type: str = ""
     platform: Platform = field(default_factory=Platform)
     host_devices: tuple[str, ...] = ()
+    only_off: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ def _kept_from(clone: CloneTraits, node: NodeState) -> Reason | None:
 def held(clone: CloneTraits, host: Host | None) -> Reason | None:
     """Why it cannot go on running on that host."""
     machine, processor = clone.platform.machine, clone.platform.processor
+    if clone.only_off is not None:
+        return clone.only_off
     if host is None:
         return Reason("move_host_unknown")
     if not clone.virt_type or not is_versioned(machine):

@@ -150,7 +150,8 @@ COMMANDS_WITH_PATHS = {name for name, _call in asked("/p/.x.op-1-1.part")}
 def test_the_commands_are_those_that_a_local_node_needs() -> None:
     assert {*VERBS} - {FOREVER.name, FLOOD.name} == COMMANDS_WITH_PATHS | {
         "display", "sample", "sample_disks", "sample_files", "offers", "survey", "spice_authority", "list_tree",
-        "list_temporary", "list_ours", "states", "room", "read_tpm",
+        "list_temporary", "list_ours", "states", "room", "read_tpm", "make_move_room", "await_move_sockets",
+            "remove_move_room",
     }  # fmt: skip
     assert len(COMMANDS_WITH_PATHS) >= 18
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import libvirt
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.orm import Session
 
-from ravada_web.clock import has_come
+from ravada_web.clock import has_come, is_recent
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
@@ -27,6 +27,7 @@ from ravada_web.hypervisor.facts import NodeFacts, read_networks
 from ravada_web.hypervisor.platform import read_platform
 from ravada_web.messages import Message, message
 from ravada_web.models import (
+    OVER,
     Cause,
     Clone,
     CloneState,
@@ -62,6 +63,8 @@ from ravada_web.services.transaction import transaction
 
 # A target that does not answer after the switch is waited for that long.
 WAITS = timedelta(days=1)
+# Where a running clone is, is looked at no more often than that, whatever answers.
+APART = timedelta(seconds=10)
 _KINDS = kinds_on(MOVED_CLONE)
 
 
@@ -194,7 +197,7 @@ def _keep_tpm(handle: Handle, plan: Plan, copying: Copying, version: str) -> Non
     assert plan.source is not None
     state = tpm.read_state(endpoints.workspace(), plan.source, plan.uuid, version)
     with handle.writing() as session:
-        row = session.scalars(_arriving(plan)).one_or_none()
+        row = session.scalars(_arriving(plan.target.node_id, plan.uuid)).one_or_none()
         if row is not None and plan.tpm not in row.files:
             row.files = [*row.files, plan.tpm]
     if state:
@@ -230,34 +233,48 @@ def _switch(handle: Handle, plan: Plan, document: str) -> None:
     rows have moved on meanwhile."""
     handle.check()
     with handle.writing("placement") as session:
-        clone = session.get(Clone, plan.clone_id, with_for_update=True, populate_existing=True)
-        arriving = session.scalar(_arriving(plan).with_for_update())
-        is_ours = clone is not None and (clone.operation_id, clone.state) == (handle.operation_id, CloneState.MOVING)
-        if clone is None or arriving is None or not is_ours or clone.node_id != handle.params["source_id"]:
-            raise Conflict(message("moves.gone"))
+        clone = to_switch(session, handle, plan.clone_id)
         _require_base(session, clone, plan.target)
-        session.delete(arriving)
-        remains.leave(session, [clone], Cause.MOVED)
-        source = clone.node.name
-        clone.node_id, clone.decision_id = plan.target.node_id, handle.params["decision_id"]
-        clone.virt_type, platform = read_platform(document)
-        clone.machine, clone.processor = platform.machine, platform.processor
-        session.flush()
-        clone.made_round = clone.changed_round = session.get_one(Node, clone.node_id).rounds_begun
-        note = message("moves.note", source=source, moved_at=now())
-        session.execute(update(Decision).where(Decision.id == clone.decision_id).values(why=note))
+        switch(session, handle, clone, document)
         # Written here too: should this process die before it ends, its successor knows it.
         handle.result = {"xml": document}
         session.get_one(Operation, handle.operation_id).result = handle.result
-        actor = session.get(User, handle.user_id) if handle.user_id else None
-        names = {"source": source, "target": plan.target.name}
-        events.record(session, actor, "moved", clone, message("moves.asked", **names))
 
 
-def _arriving(plan: Plan) -> Select[Remains]:
-    return select(Remains).where(
-        Remains.node_id == plan.target.node_id, Remains.uuid == plan.uuid, Remains.cause == Cause.ARRIVING
-    )
+def to_switch(session: Session, handle: Handle, clone_id: int) -> Clone:
+    """The clone, held, which is the operation's and still at the source. Raises Conflict where rows have moved on."""
+    clone = session.get(Clone, clone_id, with_for_update=True, populate_existing=True)
+    is_ours = clone is not None and (clone.operation_id, clone.state) == (handle.operation_id, CloneState.MOVING)
+    if clone is None or not is_ours or clone.node_id != handle.params["source_id"]:
+        raise Conflict(message("moves.gone"))
+    if session.scalar(_arriving(handle.params["target_id"], clone.uuid).with_for_update()) is None:
+        raise Conflict(message("moves.gone"))
+    return clone
+
+
+def switch(session: Session, handle: Handle, clone: Clone, document: str) -> None:
+    """From the end of this transaction on the clone, which `to_switch` holds, is at the target, with the definition
+    `document`; what stands at the source is to be removed."""
+    target_id = handle.params["target_id"]
+    session.delete(session.scalars(_arriving(target_id, clone.uuid)).one())
+    remains.leave(session, [clone], Cause.MOVED)
+    source = clone.node.name
+    clone.node_id, clone.decision_id = target_id, handle.params["decision_id"]
+    clone.virt_type, platform = read_platform(document)
+    clone.machine, clone.processor = platform.machine, platform.processor
+    session.flush()
+    target = session.get_one(Node, target_id)
+    clone.made_round = clone.changed_round = target.rounds_begun
+    note = message("moves.note", source=source, moved_at=now())
+    session.execute(update(Decision).where(Decision.id == clone.decision_id).values(why=note))
+    actor = session.get(User, handle.user_id) if handle.user_id else None
+    names = {"source": source, "target": target.name}
+    events.record(session, actor, "moved", clone, message("moves.asked", **names))
+
+
+def _arriving(node_id: int, uuid: str) -> Select[Remains]:
+    """The row that keeps the clone's place on the node that it moves to."""
+    return select(Remains).where(Remains.node_id == node_id, Remains.uuid == uuid, Remains.cause == Cause.ARRIVING)
 
 
 def _require_base(session: Session, clone: Clone, target: Target) -> None:
@@ -293,15 +310,19 @@ def _settle(handle: Handle, plan: Plan) -> None:
 
 
 def due() -> list[Sequence[int]]:
-    """The ids of the moves that wait for their targets, for one job; nothing where there is none."""
+    """The ids of the moves that wait for their nodes, for one job; nothing where there is none."""
+    ids = db.session.scalars(select(Operation.id).where(*_waiting()).order_by(Operation.id)).all()
+    return [ids] if ids else []
+
+
+def _waiting() -> tuple[ColumnElement[bool], ...]:
+    """Of operations: moves that are watched, or that ended before it was known where their clones run."""
     shutting_down = select(Clone.operation_id).where(
         Clone.operation_id == Operation.id, Clone.state == CloneState.STOPPING
     )
-    query = select(Operation.id).where(
-        Operation.state == OperationState.WATCHED, Operation.kind.in_(_KINDS), ~shutting_down.exists()
-    )
-    ids = db.session.scalars(query.order_by(Operation.id)).all()
-    return [ids] if ids else []
+    left = select(Clone.operation_id).where(Clone.operation_id == Operation.id, Clone.moves_live)
+    watched = (Operation.state == OperationState.WATCHED) & ~shutting_down.exists()
+    return Operation.kind.in_(_KINDS), watched | (Operation.state.in_(OVER) & left.exists())
 
 
 def go_on(operation_ids: Sequence[int]) -> None:
@@ -317,11 +338,26 @@ def _left(_why: Message) -> None:
 
 def _look(operation_id: int) -> None:
     with transaction() as session:
-        query = select(Operation).where(Operation.id == operation_id, Operation.state == OperationState.WATCHED)
+        query = select(Operation).where(Operation.id == operation_id, *_waiting())
         row = session.scalar(query.with_for_update(key_share=True).execution_options(populate_existing=True))
         if row is None or row.node is None:
             return
-        if row.node.is_reachable:
+        if row.params.get("live"):
+            _look_for_guest(session, row, row.node)
+        elif row.node.is_reachable:
             operation_requests.next_attempt(session, row)
         elif row.cancel_asked or (row.watched_until and has_come(row.watched_until, WAITS)):
             end(session, row, OperationState.FAILED, message("moves.waited", node=row.node.name))
+
+
+def _look_for_guest(session: Session, row: Operation, target: Node) -> None:
+    """Have it looked where a clone runs, and no more than that, once a node answers that may know, however long that
+    takes: until then nothing can be said of it."""
+    since, source = row.finished_at if row.over else row.watched_from, session.get(Node, row.params["source_id"])
+    if is_recent(since, APART):
+        return
+    answers = target.is_reachable or (source is not None and source.is_reachable)
+    if answers or target.is_known_off or target.is_given_up:
+        row.params = {**row.params, "looks_only": True}
+        row.deaths = 0
+        operation_requests.next_attempt(session, row)

@@ -1,15 +1,19 @@
 """How clones can move to nodes: while they run, only while they are off, or not at all, and why."""
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from ravada_web.config import settings
+from ravada_web.guard import guarded
+from ravada_web.hypervisor.domain_xml import boots_by_uefi, tpm_version
 from ravada_web.models import USING_MEMORY, Base, BaseVersion, Clone, Node, Remains
 from ravada_web.placement.moving import CloneTraits, MoveVerdict, Way, move_verdict
 from ravada_web.placement.types import Reason
 from ravada_web.platforms import Platform
+from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.offers import needs_of
 from ravada_web.services.nodes.platforms import hosts_among
 from ravada_web.services.placements.loads import NodeViews
@@ -21,6 +25,16 @@ def verdicts(session: Session, clones: Collection[Clone], nodes: Collection[Node
     """The verdicts on moves of these clones to these nodes, by the ids of both. Hold the placement lock to decide by
     them. Whether its own node can give a clone away, and room that is kept for the loss of a node, are not asked."""
     return Verdicts(session, clones, nodes)
+
+
+@lru_cache(maxsize=256)
+def _firmware(template: str) -> str:
+    """The code of why clones of a base with this template move only while they are off; "" where they do not."""
+    with guarded(lambda _reason: None):
+        if boots_by_uefi(template):
+            return "move_firmware"
+        return "move_tpm" if tpm_version(template) else ""
+    return ""
 
 
 class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
@@ -38,6 +52,11 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
         self._views = NodeViews(session, nodes, versions)
         concerned = self._node_ids | {clone.node_id for clone in clones}
         self._hosts = hosts_among(session, select(Node.id).where(Node.id.in_(concerned)))
+        self._firmware = {id_: _firmware(base.template_xml) for id_, base in self._bases.items()}
+        # A helper does for us, who are not root, what is done on this very host.
+        self._is_helped = endpoints.workspace().helper_socket is not None
+        query = select(Node.id, Node.display_address, Node.local).where(Node.id.in_(concerned))
+        self._shows = {id_: (address != "", local) for id_, address, local in session.execute(query)}
         left = select(Remains.uuid, Remains.node_id).where(Remains.node_id.in_(self._node_ids))
         self._former = {(uuid, node_id) for uuid, node_id in session.execute(left)}
 
@@ -49,6 +68,8 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
         )
         if verdict.way != Way.NONE and (clone.uuid, node_id) in self._former:
             return _FORMER
+        if verdict.way == Way.LIVE and self._is_helped and self._shows[node_id][1]:
+            return MoveVerdict(Way.COLD, Reason("move_here"))
         return verdict
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -62,7 +83,7 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
         base, host = self._bases[clone.base_id], self._hosts.get(clone.node_id)
         return CloneTraits(
             node_id=clone.node_id,
-            running=clone.state in USING_MEMORY,
+            running=clone.state_in_use in USING_MEMORY,
             memory_mib=clone.memory_mib,
             disk_mib=settings().overlay_charge_mib * len(self._versions[clone.version_id].disks),
             vcpus=base.vcpus,
@@ -70,4 +91,14 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
             arch=host.arch if host else "x86_64",
             virt_type=clone.virt_type,
             platform=Platform(clone.machine, clone.processor),
+            only_off=self._only_off(clone),
         )
+
+    def _only_off(self, clone: Clone) -> Reason | None:
+        """Why it moves only while it is off, wherever to."""
+        if self._firmware[clone.base_id]:
+            return Reason(self._firmware[clone.base_id])
+        shown, local = self._shows[clone.node_id]
+        if shown:
+            return Reason("move_viewers")
+        return Reason("move_here") if local and self._is_helped else None

@@ -1,0 +1,166 @@
+"""A passage for a running guest from node to node: two sockets on each, forwarded through us by SSH processes of our
+own, which die with whoever opened it. Nothing listens on a network, and neither node trusts the other."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from getpass import getuser
+from pathlib import Path
+
+from ravada_web.messages import message
+from ravada_web.remote import failures, ssh
+from ravada_web.remote.commands import run
+from ravada_web.remote.errors import DeadlineExceeded, RemoteError
+from ravada_web.remote.ssh_log import SshLog
+from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.verbs import NUMBER, Kind, matching, script
+
+OPEN_SECONDS, CLOSE_SECONDS = 15.0, 10.0
+TAIL_BYTES = 8192
+# What AppArmor's profile of a guest lets QEMU have below /run/libvirt ends so, with the guest's name.
+_CALLED = "tunnelmigrate.dest"
+_KEY = Kind(matching(re.compile(r"[0-9a-f]{8}")))
+_USER = Kind(matching(re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")))
+
+# A folder of QEMU's user alone; a login that is not root is let in too, and to the sockets that are made there. What a
+# former attempt has left goes first: a socket that is there cannot be bound to. So does what is a week old.
+MAKE_ROOM = """
+folder=/run/libvirt/ravada-move-$1
+find /run/libvirt -maxdepth 1 -name 'ravada-move-*' -mmin +10080 -exec rm -rf -- {} +
+rm -rf -- "$folder" && mkdir -m 0700 -- "$folder" && chown -- "$2" "$folder" || exit 1
+[ "$3" = root ] || setfacl -m "u:$3:rwx,d:u:$3:rwx,d:u:$2:rwx" -- "$folder"
+"""
+REMOVE_ROOM = 'rm -rf -- "/run/libvirt/ravada-move-$1"'
+# sshd has bound both, which it does some time after it has let us in.
+AWAIT_SOCKETS = """
+left=150
+until [ "$(find "/run/libvirt/ravada-move-$1" -type s | wc -l)" -ge 2 ]; do
+    left=$((left - 1)); [ "$left" -gt 0 ] || { echo "the sockets were not made" >&2; exit 1; }
+    sleep 0.05
+done
+"""
+MAKING = script("make_move_room", MAKE_ROOM, _KEY, NUMBER, _USER)
+REMOVING = script("remove_move_room", REMOVE_ROOM, _KEY)
+AWAITING = script("await_move_sockets", AWAIT_SOCKETS, _KEY)
+
+
+@dataclass(frozen=True)
+class End:
+    """A node of the passage, and the number of its QEMU's user."""
+
+    where: Target
+    qemu_uid: int
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The sockets, by the same paths on both nodes: one for the guest's memory, one for its disks. On the target QEMU
+    listens there; on the source what connects there reaches it."""
+
+    memory: str
+    disks: str
+
+    @property
+    def both(self) -> tuple[str, str]:
+        """Both paths."""
+        return self.memory, self.disks
+
+
+def passage_of(uuid: str, name: str) -> Passage:
+    """The sockets of the domain of that UUID and name."""
+    folder = f"/run/libvirt/ravada-move-{uuid[:8]}"
+    return Passage(f"{folder}/m.{_CALLED}.{name}", f"{folder}/d.{_CALLED}.{name}")
+
+
+@contextmanager
+def opened(workspace: Workspace, source: End, target: End, uuid: str, name: str) -> Iterator[Passage]:
+    """Open it, and close it with the block: no process, socket or folder of it stays, as far as the nodes answer.
+
+    Raises RemoteError.
+    """
+    passage = passage_of(uuid, name)
+    with ExitStack() as ends:
+        for end in (source, target):
+            ends.callback(_remove_room, workspace, end.where, uuid)
+            user = getuser() if end.where.local else end.where.user
+            call = MAKING(uuid[:8], end.qemu_uid, user)
+            run(workspace, end.where, call, deadline=CLOSE_SECONDS, step=message("remote.step_passage"))
+        _forward(workspace, source.where, target.where, uuid, passage, ends)
+        call = AWAITING(uuid[:8])
+        run(workspace, source.where, call, deadline=OPEN_SECONDS, step=message("remote.step_passage"))
+        yield passage
+
+
+def close(workspace: Workspace, where: Target, uuid: str) -> None:
+    """Remove what a passage has left on a node, and here, whose opener was killed. Raises RemoteError."""
+    _remove_between(workspace, uuid)
+    run(workspace, where, REMOVING(uuid[:8]), deadline=CLOSE_SECONDS, step=message("remote.step_passage"))
+
+
+def _remove_room(workspace: Workspace, where: Target, uuid: str) -> None:
+    with suppress(RemoteError):  # the next passage of this guest removes it
+        close(workspace, where, uuid)
+
+
+def _between(workspace: Workspace, uuid: str) -> list[Path]:
+    """Our own sockets between the two nodes."""
+    return [workspace.run_dir / f"m{uuid[:8]}.{number}" for number in range(2)]
+
+
+def _remove_between(workspace: Workspace, uuid: str) -> None:
+    for path in _between(workspace, uuid):
+        path.unlink(missing_ok=True)
+
+
+def _forward(
+    workspace: Workspace, source: Target, target: Target, uuid: str, passage: Passage, ends: ExitStack
+) -> None:
+    """Start what forwards the source's sockets to the target's: one process for each node that is not this host."""
+    if source.local:
+        _start(workspace, target, [("-L", path, path) for path in passage.both], ends)
+    elif target.local:
+        _start(workspace, source, [("-R", path, path) for path in passage.both], ends)
+    else:
+        here = [str(path) for path in _between(workspace, uuid)]
+        _remove_between(workspace, uuid)  # what a killed attempt has left cannot be bound to
+        ends.callback(_remove_between, workspace, uuid)
+        _start(workspace, target, [("-L", a, b) for a, b in zip(here, passage.both, strict=True)], ends)
+        _start(workspace, source, [("-R", b, a) for a, b in zip(here, passage.both, strict=True)], ends)
+
+
+def _start(workspace: Workspace, where: Target, forwards: Sequence[tuple[str, str, str]], ends: ExitStack) -> None:
+    """Start an ssh that forwards, each from a socket to a socket, and wait until it has logged in. It ends with the
+    block, and with this process."""
+    log = SshLog()
+    ends.callback(log.close)
+    words = [word for way, listens, to in forwards for word in (way, f"{listens}:{to}")]
+    options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none", *words)
+    command = ssh.command(workspace, where, *options, log=log, control=None)
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+    ends.callback(_end, process)
+    limit = time.monotonic() + OPEN_SECONDS
+    while not failures.logged_in(log.tail()):
+        if process.poll() is not None:
+            raise failures.classify(where, log.tail()) or failures.closed(where)
+        if time.monotonic() > limit:
+            raise DeadlineExceeded(
+                message("remote.deadline", name=where.name, step=message("remote.step_login"), deadline_seconds=15.0)
+            )
+        time.sleep(0.02)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

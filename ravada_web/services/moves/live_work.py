@@ -1,0 +1,350 @@
+"""Moving a clone that runs and goes on running. libvirt moves its guest; this work prepares the target, and afterwards
+looks where the guest is and makes the row say so.
+
+The work may die at any moment, and so may either node, its libvirt, the link and the network. What is known at each is
+in the operation's row: once its result says "begun", the guest may be on either node, and nothing on either is ended or
+removed before both, or the one that has it, have been looked at (`_settle`). A guest that runs at the target is there
+for good; one that only waits there for its memory has never run there, and is removed.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from functools import partial
+
+import libvirt
+import structlog
+from sqlalchemy import select
+
+from ravada_web.clock import now
+from ravada_web.config import settings
+from ravada_web.errors import Conflict
+from ravada_web.extensions import db
+from ravada_web.guard import guarded
+from ravada_web.hypervisor import domains, migration
+from ravada_web.hypervisor.connection import open_connection
+from ravada_web.hypervisor.domain_xml import bound_to_host, for_other_node
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.hypervisor.facts import NodeFacts, read_networks
+from ravada_web.hypervisor.migration import Presence, Progress
+from ravada_web.messages import NOTHING, Message, MessageError, message
+from ravada_web.models import Clone, CloneState, FileKind, Node, Operation
+from ravada_web.platforms import Platform
+from ravada_web.remote import files, overlays, passage
+from ravada_web.remote.errors import RemoteError
+from ravada_web.remote.passage import End
+from ravada_web.remote.target import Target
+from ravada_web.services.bases import migration as base_migration
+from ravada_web.services.clones import base_files
+from ravada_web.services.clones.batch import claimed_clones, replica_directory
+from ravada_web.services.clones.deletion_work import SILENT
+from ravada_web.services.moves.move_work import WAITS, switch, to_switch
+from ravada_web.services.nodes import endpoints
+from ravada_web.services.nodes.facts import facts_of
+from ravada_web.services.operations.execution import Cancelled, Handle
+from ravada_web.services.storage import leftovers, pools
+from ravada_web.services.storage.file_names import template_name
+
+log = structlog.get_logger()
+# A move that has come to its deadline is given as long again to copy the rest of a paused guest; then it is cut.
+CUT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of the clone: its overlay here and there, and what there is copied to have an empty one."""
+
+    here: str
+    there: str
+    template: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the work needs, read at once."""
+
+    clone_id: int
+    name: str
+    uuid: str
+    source: Target
+    target: Target
+    # The target will not come back by itself: nothing of it runs any more.
+    target_is_gone: bool
+    facts: NodeFacts
+    platform: Platform
+    disks: Sequence[Disk]
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The overlays' paths there by those here."""
+        return {disk.here: disk.there for disk in self.disks}
+
+
+class Found(Enum):
+    """Where the guest is: where it was, where it went, at both, or nobody knows yet."""
+
+    HERE = auto()
+    THERE = auto()
+    BOTH = auto()
+    UNKNOWN = auto()
+
+
+def found(source: Presence | None, target: Presence | None) -> Found:
+    """Where a guest is whose move has begun, by how its domain stands on both nodes; None for one that does not answer.
+
+    At the target its domain lasts, or its guest runs, only once all of it has come; then the source's is but what is
+    left there, unless that runs too, which somebody must have seen to.
+    """
+    if target in (Presence.OFF, Presence.PAUSED, Presence.RUNNING):
+        return Found.BOTH if source == Presence.RUNNING else Found.THERE
+    if target is None:
+        return Found.HERE if source == Presence.RUNNING else Found.UNKNOWN
+    return Found.HERE
+
+
+def move(handle: Handle) -> None:
+    """Move the operation's clone, which runs; one that an earlier attempt has moved is left. Raises Conflict where it
+    cannot be, and what absent nodes raise: then it runs where it was."""
+    plan = _plan(handle)
+    if plan is None:
+        return
+    if handle.result.get("begun"):
+        if _settle(handle, plan) != Found.HERE:
+            return
+        if handle.params.get("looks_only"):
+            raise Conflict(message("moves.stays", node=plan.source.name))
+    _try(handle, plan)
+
+
+def _try(handle: Handle, plan: Plan) -> None:
+    """One try at moving it. Raises why it is where it was."""
+    try:
+        _go(handle, plan)
+    except (MessageError, Cancelled) as error:
+        if handle.result.get("begun") and _settle(handle, plan) != Found.HERE:
+            log.info("moved, or not known where, in spite of", error=repr(error))
+            return
+        raise
+    _settle(handle, plan)
+
+
+def _plan(handle: Handle) -> Plan | None:
+    """None where it has moved. Raises Conflict where the clone is gone."""
+    handle.result = dict(db.session.get_one(Operation, handle.operation_id).result)
+    batch = claimed_clones(handle, CloneState.MOVING)
+    source, target = (db.session.get(Node, handle.params[f"{each}_id"]) for each in ("source", "target"))
+    if not batch or source is None or target is None:
+        moved = (Clone.id == handle.params["clone_id"], Clone.node_id == handle.params["target_id"])
+        if db.session.scalar(select(Clone.id).where(*moved)) is not None:
+            return None
+        raise Conflict(message("moves.gone"))
+    clone = batch[0]
+    here, there = replica_directory(clone.version, source), replica_directory(clone.version, target)
+    return Plan(
+        clone_id=clone.id,
+        name=clone.name,
+        uuid=clone.uuid,
+        source=endpoints.target(source),
+        target=endpoints.target(target),
+        target_is_gone=target.is_known_off or target.is_given_up,
+        facts=facts_of(target),
+        platform=base_migration.platform_on(db.session(), clone.base, target.id),
+        disks=[
+            Disk(
+                pools.in_pool(here, clone.own_file(file)),
+                pools.in_pool(there, clone.own_file(file)),
+                pools.in_pool(there, template_name(file)),
+            )
+            for file in clone.version.files
+            if file.kind == FileKind.DISK
+        ],
+    )
+
+
+def _go(handle: Handle, plan: Plan) -> None:
+    """Prepare the target, and have libvirt move the guest."""
+    workspace = endpoints.workspace()
+    if workspace.helper_socket and (plan.source.local or plan.target.local):
+        raise Conflict(message("moves.from_here"))
+    node = db.session.get_one(Node, plan.target.node_id)
+    base_files.require_whole(handle, node, db.session.get_one(Clone, plan.clone_id).version_id)
+    deadline = float(handle.params["deadline_seconds"])
+    with ExitStack() as open_:
+        source, target = (_opened(open_, each, 2 * deadline + CUT_SECONDS) for each in (plan.source, plan.target))
+        kept, guest = _looked_at(source, plan)
+        _require_free(target, plan)
+        facts = replace(plan.facts, networks=read_networks(target))
+        document = for_other_node(kept, plan.paths, facts, plan.platform)
+        _make_disks(handle, plan)
+        ends = End(plan.source, migration.qemu_uid(source)), End(plan.target, migration.qemu_uid(target))
+        handle.check()
+        sockets = open_.enter_context(passage.opened(workspace, ends[0], ends[1], plan.uuid, plan.name))
+        _write_begun(handle, {"begun": True, "xml": document})
+        migration.unplug_clipboard(source, plan.uuid)
+        running = migration.for_target(migration.read_guest(source, plan.uuid).xml, plan.paths, facts.emulator)
+        course = migration.Course(
+            memory=sockets.memory,
+            disks_socket=sockets.disks,
+            disks=migration.own_targets(guest.disks, plan.paths),
+            running=running,
+            kept=document,
+            most_mib=settings().move_mib_per_second,
+            deadline=deadline,
+        )
+        still = migration.migrate(
+            source,
+            target,
+            plan.uuid,
+            course,
+            on_progress=partial(_show, handle),
+            late=lambda: handle.params["at_deadline"] == "stop",
+        )
+        handle.result = {**handle.result, "still_ms": still}
+
+
+def _opened(open_: ExitStack, where: Target, within: float) -> libvirt.virConnect:
+    return open_.enter_context(open_connection(endpoints.libvirt_uri(where), within=within))
+
+
+def _looked_at(connection: libvirt.virConnect, plan: Plan) -> tuple[str, migration.Guest]:
+    """The clone's definition at its source, and its guest, which runs and can move. Raises Conflict."""
+    seen = domains.definition(connection, plan.uuid)
+    if seen is None:
+        raise Conflict(message("moves.vanished", node=plan.source.name))
+    if migration.presence(connection, plan.uuid) != Presence.RUNNING:
+        raise Conflict(message("moves.must_still_run", node=plan.source.name))
+    if seen.snapshots:
+        raise Conflict(message("moves.snapshots", node=plan.source.name))
+    guest = migration.read_guest(connection, plan.uuid)
+    if why := migration.keeps_it(guest.xml):
+        raise Conflict(why)
+    if things := bound_to_host(guest.xml, plan.paths):
+        raise Conflict(message("moves.bound", things=things))
+    domains.keep_off(connection, plan.uuid)
+    return seen.xml, guest
+
+
+def _require_free(connection: libvirt.virConnect, plan: Plan) -> None:
+    """Refuse a target that has a domain of the same UUID or name. Raises Conflict."""
+    existing = domains.existing(connection)
+    if plan.uuid in existing:
+        raise Conflict(message("moves.is_defined", node=plan.target.name))
+    if plan.name in existing.values():
+        raise Conflict(message("clones.name_taken_on_node", node=plan.target.name, name=plan.name))
+
+
+def _make_disks(handle: Handle, plan: Plan) -> None:
+    """Make its overlays at the target anew, empty: what a former try has left in one would be in the guest's disk."""
+    workspace = endpoints.workspace()
+    sizes = files.file_states(workspace, plan.source, list(plan.paths))
+    directories = sorted({disk.there.rpartition("/")[0] for disk in plan.disks})
+    leftovers.sweep(plan.target, directories)
+    space = files.free_space(workspace, plan.target, directories)
+    node = db.session.get_one(Node, plan.target.node_id)
+    for directory in directories:
+        ours = [disk.here for disk in plan.disks if disk.there.rpartition("/")[0] == directory]
+        need = sum(sizes[path].size for path in ours if path in sizes)
+        pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
+    handle.check()
+    files.remove_files(workspace, plan.target, list(plan.paths.values()))
+    for disk in plan.disks:
+        overlays.make_overlays(workspace, plan.target, disk.template, [disk.there], handle.token)
+
+
+def _write_begun(handle: Handle, result: dict[str, object]) -> None:
+    """Write, before anything else is done, that the guest may be on either node from now on, or is on one again."""
+    handle.result = result
+    with handle.writing() as session:
+        session.get_one(Operation, handle.operation_id).result = result
+
+
+def _show(handle: Handle, seen: Progress) -> None:
+    handle.progress(seen.percent, message("moves.migrating", left_mib=seen.left_mib))
+
+
+def _settle(handle: Handle, plan: Plan) -> Found:
+    """Look where the guest is and have the rows and both nodes say so; where that is not known yet it is looked at
+    again later. Returns where it is."""
+    source = _presence(plan.source, plan.uuid)
+    target = Presence.NONE if plan.target_is_gone else _presence(plan.target, plan.uuid)
+    where = found(source, target)
+    if where == Found.THERE:
+        _arrive(handle, plan)
+    elif where == Found.HERE:
+        where = _stay(handle, plan)
+    if where in (Found.UNKNOWN, Found.BOTH):
+        _wait(handle, plan, where, target)
+    return where
+
+
+def _presence(where: Target, uuid: str) -> Presence | None:
+    try:
+        with open_connection(endpoints.libvirt_uri(where)) as connection:
+            return migration.presence(connection, uuid)
+    except HypervisorError:
+        return None
+
+
+def _arrive(handle: Handle, plan: Plan) -> None:
+    """The guest is at the target: so is the clone from now on."""
+    state, display = CloneState.RUNNING, ""
+    with suppress(HypervisorError), open_connection(endpoints.libvirt_uri(plan.target)) as connection:
+        standing = migration.presence(connection, plan.uuid)
+        state = {Presence.OFF: CloneState.STOPPED, Presence.PAUSED: CloneState.PAUSED}.get(standing, state)
+        display = migration.display(connection, plan.uuid) if state != CloneState.STOPPED else ""
+    with handle.writing("placement") as session:
+        clone = to_switch(session, handle, plan.clone_id)
+        switch(session, handle, clone, str(handle.result["xml"]))
+        clone.state, clone.state_before, clone.reason, clone.display = state, "", NOTHING, display
+        clone.started_round = clone.changed_round
+        handle.result = {key: value for key, value in handle.result.items() if key == "still_ms"}
+        session.get_one(Operation, handle.operation_id).result = handle.result
+    _tidy(plan.target, plan, plug=True)
+    with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
+        domains.undefine(connection, plan.uuid)
+    _tidy(plan.source, plan, plug=False)
+
+
+def _stay(handle: Handle, plan: Plan) -> Found:
+    """The guest is where it was: what waits for it at the target goes first, so that it cannot come to run there, and
+    only then it goes on, if it was paused."""
+    if not plan.target_is_gone:
+        try:
+            with open_connection(endpoints.libvirt_uri(plan.target)) as connection:
+                if migration.presence(connection, plan.uuid) == Presence.INCOMING:
+                    domains.undefine(connection, plan.uuid)
+        except HypervisorError:
+            if _presence(plan.source, plan.uuid) != Presence.RUNNING:
+                return Found.UNKNOWN
+    with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
+        if migration.presence(connection, plan.uuid) != Presence.NONE:
+            migration.end_job(connection, plan.uuid)
+            migration.resume(connection, plan.uuid)
+    _tidy(plan.source, plan, plug=True)
+    _tidy(plan.target, plan, plug=False)
+    _write_begun(handle, {})
+    return Found.HERE
+
+
+def _tidy(where: Target, plan: Plan, *, plug: bool) -> None:
+    """Give the guest its clipboard again where it runs, and remove the sockets."""
+    if plug:
+        with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(where)) as connection:
+            migration.plug_clipboard(connection, plan.uuid)
+    with suppress(RemoteError):
+        passage.close(endpoints.workspace(), where, plan.uuid)
+
+
+def _later(reason: Message) -> None:
+    """The next check of that node, or the guest's next start, sets it right."""
+    log.info("not tidied up", reason=reason.to_json())
+
+
+def _wait(handle: Handle, plan: Plan, where: Found, target: Presence | None) -> None:
+    handle.watched_until = now() + WAITS
+    silent = plan.target.name if target is None else plan.source.name
+    both = message("moves.both", source=plan.source.name, target=plan.target.name)
+    with handle.writing() as session:
+        row = session.get_one(Operation, handle.operation_id)
+        row.message = both if where == Found.BOTH else message("moves.looks", node=silent)
