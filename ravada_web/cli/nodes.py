@@ -9,7 +9,7 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import host_power, removal, service_state, waking
+from ravada_web.services.lifecycle import host_power, removal, resting, service_state, waking
 from ravada_web.services.lifecycle.host_power_work import GUESTS_SECONDS, HOST_SECONDS
 from ravada_web.services.lifecycle.waking_work import WAKE_SECONDS
 from ravada_web.services.nodes import endpoints
@@ -187,6 +187,23 @@ def reserve_room(kept: str | None, as_json: bool) -> None:
     reserve.count()
     row = reserve.policy()
     show([{"kept": row.keeps_reserve, "missing_mib": row.missing_mib, "means": row.reserve_news}], as_json)
+
+
+@group.command("schedule")
+@click.option("--dry-run", is_flag=True, help="Replay the last week: what would have been put to rest and woken.")
+@json_option
+def schedule(dry_run: bool, as_json: bool) -> None:
+    """Show which nodes could rest now while the cluster is quiet, and why. Nothing is shut down or woken by it."""
+    seen = resting.look(administrator())
+    if dry_run:
+        turns = [
+            {"at": turn.at, "node": turn.node.name, "action": turn.action, "why": turn.why} for turn in seen.turned
+        ]
+        show(turns, as_json)
+        short = f"{len(seen.short)} times with too little room"
+        click.echo(f"{seen.rested_hours:.0f} hours rested in all, {seen.kwh:.1f} kWh, {short}", err=True)
+    else:
+        show([{"node": each.node.name, "action": each.action, "why": each.why} for each in seen.said.values()], as_json)
 
 
 @group.command("key")

@@ -13,7 +13,11 @@ class Cluster(db.Model):
 
     And how its nodes are rebalanced: so many moves `at_once`; a desktop that has moved rests for so many hours; by
     itself `over` so many percent of imbalance (None: never) for so many minutes, in the name of who decided that.
-    `imbalance` is as last counted, in percent, by `uneven_looks` of one a minute that found too much in a row."""
+    `imbalance` is as last counted, in percent, by `uneven_looks` of one a minute that found too much in a row.
+
+    And by which rule nodes could rest: the share that is kept free, the hours between two changes of a node, between
+    which hours of a day (alike: all day long), and whether all day long on Saturdays and Sundays.
+    """
 
     __tablename__ = "cluster"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -27,3 +31,8 @@ class Cluster(db.Model):
     rebalance_user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     imbalance: Mapped[int] = mapped_column(default=0)
     uneven_looks: Mapped[int] = mapped_column(default=0)
+    rest_free_percent: Mapped[int] = mapped_column(default=25)
+    rest_settle_hours: Mapped[int] = mapped_column(default=2)
+    rest_from: Mapped[int] = mapped_column(default=0)
+    rest_until: Mapped[int] = mapped_column(default=0)
+    rest_weekends: Mapped[bool] = mapped_column(default=True)

@@ -17,7 +17,17 @@ from ravada_web.web.installation import first_steps
 from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
 from ravada_web.web.monitoring import alerts, standstill
-from ravada_web.web.nodes import draining, fencing, giving_up, left, maintenance, rebalancing, replacing, reserve
+from ravada_web.web.nodes import (
+    draining,
+    fencing,
+    giving_up,
+    left,
+    maintenance,
+    rebalancing,
+    replacing,
+    reserve,
+    schedule,
+)
 from ravada_web.web.nodes import views as nodes
 from ravada_web.web.operations import jobs, probes, workers
 from ravada_web.web.operations import views as operations
@@ -48,6 +58,7 @@ TOPICS = (
     left,
     rebalancing,
     reserve,
+    schedule,
     maintenance,
     draining,
     replacing,

@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime, timedelta
 
+from babel.dates import format_datetime
 from flask import Flask, g
 from markupsafe import Markup, escape
 
@@ -31,6 +32,8 @@ def init_app(app: Flask) -> None:
         bytesize=bytesize,
         duration=duration,
         exactly=formats.moment,
+        clock_time=clock_time,
+        day=day,
         fixed=formats.fixed,
         number=formats.number,
         fingerprint=endpoints.fingerprint,
@@ -78,6 +81,16 @@ def _distance(seconds: float) -> str:
     units = ((86400, _("d")), (3600, _("h")), (60, _("min")), (1, _("s")))
     size, unit = next(pair for pair in units if seconds >= pair[0])
     return _("%(span)s ago", span=f"{int(seconds // size)} {unit}")
+
+
+def clock_time(moment: datetime) -> str:
+    """A moment by this server's clock, with the day of the week."""
+    return format_datetime(moment.astimezone(), "EEE d MMM, HH:mm", locale=formats.locale())
+
+
+def day(moment: datetime) -> str:
+    """The day of a moment by this server's clock."""
+    return format_datetime(moment.astimezone(), "EEEE d MMMM", locale=formats.locale())
 
 
 def duration(time: timedelta) -> str:

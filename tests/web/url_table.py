@@ -120,6 +120,8 @@ TABLE: dict[str, str] = {
     "POST /nodes/rebalance/settings":                     "sign in | 403 | 403 | 403 | 422",
     "GET /nodes/reserve":                                 "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/reserve":                                "sign in | 403 | 403 | 403 | 303",
+    "GET /nodes/schedule":                                "sign in | 403 | 403 | 403 | 200",
+    "POST /nodes/schedule":                               "sign in | 403 | 403 | 403 | 422",
     "GET /nodes/{node_id}/take-back":                     "sign in | 403 | 403 | 403 | 200",
     "POST /nodes/{node_id}/take-back":                    "sign in | 403 | 403 | 403 | 409",
     "GET /nodes/{node_id}/left":                          "sign in | 403 | 403 | 403 | 200",

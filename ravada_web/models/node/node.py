@@ -14,6 +14,7 @@ from ravada_web.models.node.health import Health, Observed, Trust
 from ravada_web.models.node.joining import Joining
 from ravada_web.models.node.maintenance import Maintenance
 from ravada_web.models.node.pool import Pool
+from ravada_web.models.node.resting import Resting
 from ravada_web.models.node.settings import NodeSettings
 from ravada_web.models.types import Id, Moment, Name, Word
 
@@ -30,7 +31,7 @@ class ServiceState(StrEnum):
     GIVEN_UP = "given_up"
 
 
-class Node(Health, Absence, Joining, Maintenance, NodeSettings, Figures, db.Model):
+class Node(Health, Absence, Joining, Maintenance, NodeSettings, Resting, Figures, db.Model):
     """A host that runs virtual machines."""
 
     __tablename__ = "nodes"

@@ -84,6 +84,7 @@ ACTIONS = {
     "remove_fence": _l("removed power control:"),
     "turn_off": _l("turned off by"),
     "wake": _l("woke"),
+    "set_schedule": _l("changed when nodes may rest:"),
     "set_marks": _l("changed thresholds of pool"),
     "set_password": _l("changed password"),
     "sign_in": _l("signed in"),

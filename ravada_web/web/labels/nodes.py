@@ -59,6 +59,11 @@ ORPHANS = {
     "base_files": _l("Orphan: files of a base that has no copy here"),
     "unfinished": _l("Orphan: a file that was never finished"),
 }
+REST_ACTIONS = {
+    "rest": Look(_l("Would rest"), "blue", "power"),
+    "wake": Look(_l("Would be woken"), "green", "power"),
+    "stays": Look(_l("Stays on"), "secondary", "circle-check"),
+}
 WAKES = {
     "ready": _l("ready"),
     "unset": _l("turned off on the card"),
