@@ -175,7 +175,8 @@ def look(viewer: User) -> Schedule:
 
 def words(reason: Reason) -> Message:
     """A reason in words."""
-    return Message(f"resting.{reason.code}", reason.figures)
+    figures: dict[str, Any] = dict(reason.figures)
+    return message(f"resting.{reason.code}", **figures)
 
 
 def hour_of(moment: datetime) -> int:
