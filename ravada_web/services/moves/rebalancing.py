@@ -145,7 +145,7 @@ def begin_within(session: Session, actor: User, proposal: Proposal, at_once: int
             for move in proposal.moves
             if (chosen := targets[move.choice])
         ],
-        choices={"live": False, "shuts_down": False, "at_once": at_once, "brings": False},
+        choices={"live": True, "shuts_down": False, "at_once": at_once, "brings": False},
         picture={
             "why": why.to_json(),
             "imbalance": [proposal.before, proposal.after],

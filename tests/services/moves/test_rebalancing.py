@@ -31,11 +31,14 @@ from ravada_web.models import (
     User,
     now,
 )
+from ravada_web.platforms import Host
 from ravada_web.services.clones import remains
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.moves import plan_work, plans, rebalancing, rebalancing_rules
 from ravada_web.services.moves.rebalancing_rules import Rules
+from ravada_web.services.nodes.platforms import store_platform
 from ravada_web.services.transaction import transaction
+from tests.services.bases.test_migration import DEBIAN_12, DEBIAN_13
 from tests.support.factories import change, make_base, make_nodes, make_operation, make_user
 from tests.web.test_safety import counted_queries
 
@@ -221,6 +224,31 @@ def test_more_nodes_and_desktops_make_no_more_queries(chief: User, nodes: list[i
     request_clones(chief, Request(make_base(nodes, name="other"), 30, "more", chief.name))
     change(Clone, state=CloneState.STOPPED)
     assert asked() == few
+
+
+@pytest.mark.parametrize("there", [DEBIAN_12, DEBIAN_13])
+def test_running_ones_go_where_memory_is_uneven_if_they_can_go_on_running_there(chief: User, there: Host) -> None:
+    ids = make_nodes(2, memory_mib=8192)
+    base_id = make_base(ids, memory_mib=1024)
+    request_clones(chief, Request(base_id, 12, "pc", chief.name))
+    with transaction() as session:
+        for node, host in zip(session.scalars(select(Node).order_by(Node.id)), (DEBIAN_12, there), strict=True):
+            store_platform(node, host)
+    change(Clone, state=CloneState.STOPPED)
+    runs = {"state": CloneState.RUNNING, "virt_type": "qemu", "machine": "pc-q35-7.2", "processor": "Westmere"}
+    change(Clone, Clone.node_id == ids[0], **(runs if there is DEBIAN_12 else runs | {"machine": "pc-q35-6.2"}))
+    fresh()
+    live = [move for move in rebalancing.propose(chief).moves if move.live]
+    if there is DEBIAN_13:
+        assert live == [], "its machine type is not offered there"
+        return
+    assert {move.target for move in live} == {"n2"}
+    assert str(live[0].reason) == "Running desktops use 75% of the memory of n1, and 0% of n2’s."
+    plan = rebalancing.begin(chief, [move.choice for move in live], 1)
+    plan_work.go_on([plan.id])
+    fresh()
+    (moving,) = db.session.scalars(select(Clone).where(Clone.state == CloneState.MOVING))
+    assert moving.moves_live
 
 
 def looks(count: int) -> list[int]:
