@@ -9,7 +9,18 @@ from sqlalchemy import func, or_, select
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.messages import Message
-from ravada_web.models import Base, BaseOffer, Clone, Console, GroupMember, Node, Operation, OperationState
+from ravada_web.models import (
+    UNSETTLED,
+    Base,
+    BaseOffer,
+    Clone,
+    Console,
+    GroupMember,
+    Node,
+    Operation,
+    OperationState,
+    PlannedMove,
+)
 
 
 def digests(topics: Collection[str]) -> dict[str, str]:
@@ -39,6 +50,11 @@ def _digests(topics: Collection[str]) -> dict[str, str]:
         shown_now = f"{tuple(row)} {line if row[-1] == OperationState.WAITING else ''}"
         lines[f"clone-{row.id}"].append(shown_now)
         lines[f"desktops-{row.owner_id}"].append(shown_now)
+    ahead = select(PlannedMove.clone_id, Clone.owner_id, PlannedMove.way, PlannedMove.state).join(PlannedMove.clone)
+    planned = ahead.where(PlannedMove.state.in_(UNSETTLED), PlannedMove.clone_id.in_([row.id for row in rows]))
+    for clone_id, owner_id, *told in db.session.execute(planned.order_by(PlannedMove.id)):
+        for topic in (f"clone-{clone_id}", f"desktops-{owner_id}"):
+            lines[topic].append(f"planned {told}")
     open_ones = select(Console.id, Console.clone_id).where(Console.closed_at.is_(None), Console.clone_id.in_(ids))
     for console_id, clone_id in db.session.execute(open_ones.order_by(Console.id)):
         lines[f"clone-{clone_id}"].append(f"console {console_id}")

@@ -19,6 +19,7 @@ MOST_TOPICS = 12
 _RIGHTS = {
     "nodes": "nodes.see",
     "states": "nodes.see",
+    "plans": "nodes.change",
     "bases": "bases.see",
     "clones": "clones.see_all",
     "operations": "operations.see",
@@ -33,8 +34,8 @@ HEARS: Mapping[str, tuple[str, ...]] = {
     "node": ("nodes", "clones"),
     "base": ("bases", "clones"),
     "operation": ("operations",),
-    "clone": ("clones", "states", "consoles", "operations"),
-    "desktops": ("clones", "states", "operations", "bases", "people"),
+    "clone": ("clones", "states", "consoles", "operations", "plans"),
+    "desktops": ("clones", "states", "operations", "bases", "people", "plans"),
 }
 
 

@@ -265,7 +265,7 @@ class _Look:
             done = select(func.count()).where(PlannedMove.plan_id == self.plan.id, PlannedMove.state == MoveState.DONE)
             count = self.session.scalar(done) or 0
             _end(self.session, self.plan, PlanState.DONE, message("plans.done", count=count))
-        elif names and not is_recent(self.plan.changed_at, GRACE):
+        elif names and not (is_recent(self.plan.changed_at, GRACE) and any(_may_pass(move) for move in open_now)):
             for move in open_now:
                 plan_following.end(move, MoveState.STAYS, move.reason)
             more = [message("clones.more", count=len(names) - NAMED)] if len(names) > NAMED else []
@@ -282,6 +282,11 @@ class _Look:
         _end(self.session, self.plan, PlanState.CANCELLED, self.plan.note)
         if self.plan.returns:
             bring_back(self.session, self.actor, [self.plan], self.plan.choices, self.plan.deadline)
+
+
+def _may_pass(move: PlannedMove) -> bool:
+    """Whether what keeps it there may be over soon: not where it stays because it runs, as was chosen."""
+    return move.reason.kind != "plans.drain_runs"
 
 
 def bring_back(

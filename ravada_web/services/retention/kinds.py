@@ -15,9 +15,11 @@ from ravada_web.models import (
     Clone,
     Console,
     Decision,
+    MovePlan,
     NodeSample,
     Operation,
     OperationState,
+    PlannedMove,
     PoolSample,
     Replica,
     Roster,
@@ -58,6 +60,14 @@ def kinds() -> tuple[Kind, ...]:
     """All kinds but the audit log's lines. A table's last row stays: its number is given to no other."""
     return (
         Kind("operations", "operations", Operation, Operation.finished_at, _settled_operations()),
+        Kind("planned_moves", "operations", PlannedMove, PlannedMove.ended_at, (_is_of_a_former_plan(),)),
+        Kind(
+            "move_plans",
+            "operations",
+            MovePlan,
+            MovePlan.ended_at,
+            (_has_later(MovePlan), ~exists().where(PlannedMove.plan_id == MovePlan.id)),
+        ),
         Kind("consoles", "consoles", Console, Console.closed_at, (_has_later(Console),)),
         Kind(
             "decisions",
@@ -88,6 +98,13 @@ def _settled_operations() -> tuple[ColumnElement[bool], ...]:
             later.id > Operation.id,
         ),
     )
+
+
+def _is_of_a_former_plan() -> ColumnElement[bool]:
+    """Of planned moves: their plan is over, and not the last one, which says what can come home."""
+    later = aliased(MovePlan)
+    over = exists().where(MovePlan.id == PlannedMove.plan_id, MovePlan.ended_at.is_not(None))
+    return over & exists().where(later.id > PlannedMove.plan_id)
 
 
 def _has_later(table: type[Any]) -> ColumnElement[bool]:

@@ -33,7 +33,7 @@ _UNDER_WAY = {
 }
 _MOVING = Look(_l("Moving"), "blue", "loader-2", busy=True)
 _WAITING = {
-    MoveWay.STAYS: Look(_l("No place for it yet"), "orange", "alert-triangle"),
+    MoveWay.STAYS: Look(_l("Can’t leave yet"), "orange", "alert-triangle"),
     MoveWay.SHUT_DOWN: Look(_l("Shuts down later"), "blue", "clock"),
 }
 _DELETED = Look(_l("Deleted"), "green", "circle-check")

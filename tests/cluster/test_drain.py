@@ -1,0 +1,38 @@
+"""A node is drained: what is off moves, what runs is shut down, moves and runs again; then it comes home."""
+
+from sqlalchemy import select
+
+from ravada_web.extensions import db
+from ravada_web.models import Clone, CloneState, Node, ServiceState
+from tests.support.cluster import Cluster
+from tests.support.factories import change
+from tests.support.servers import wait_until
+
+
+def at_home(cluster: Cluster, name: str) -> list[Clone]:
+    """The clones of the test that are on a node."""
+    return [clone for clone in cluster.clones("settler") if clone.node.name == name]
+
+
+def test_a_node_is_emptied_with_what_runs_there_and_its_desktops_come_home(cluster: Cluster) -> None:
+    node = cluster.lab.nodes[-1]
+    change(Node, Node.name != node.name, service_state=ServiceState.DISABLED)
+    try:
+        cluster.create("settler", 3, wait=True)
+    finally:
+        change(Node, service_state=ServiceState.ENABLED)
+    cluster.flask("clones", "start", "settler-1", "--wait")
+    uuids = {clone.name: clone.uuid for clone in cluster.clones("settler")}
+    said = cluster.flask("nodes", "drain", node.name, "--users-may-stay", "0", "--wait", "--json").stdout
+    assert '"done"' in said
+    assert cluster.node(node.name).service_state == ServiceState.MAINTENANCE
+    assert not at_home(cluster, node.name)
+    first = db.session.scalars(select(Clone).where(Clone.name == "settler-1")).one()
+    wait_until(lambda: cluster.clones("settler")[0].state == CloneState.RUNNING, 60, "it runs again")
+    assert {clone.name: clone.uuid for clone in cluster.clones("settler")} == uuids and first.node.name != node.name
+    wait_until(lambda: not cluster.disks(node, "settler"), 60, "nothing of them is left on it")
+    cluster.flask("nodes", "enable", node.name)
+    # What runs comes home once it is off, and is not waited for here.
+    back = cluster.flask("nodes", "bring-back", node.name, "--wait-for-users", "0", "--json", "--wait", check=False)
+    assert "settler-1" in back.stderr
+    assert sorted(clone.name for clone in at_home(cluster, node.name)) == ["settler-2", "settler-3"]
