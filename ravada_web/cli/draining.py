@@ -16,11 +16,13 @@ from ravada_web.services.transaction import read_again
 
 group = Commands("nodes")
 _AT_DEADLINE = {"shut-down": SHUT_DOWN, "leave": LEAVE}
+live_option = click.option("--live/--no-live", default=True, help="Move what runs without shutting it down.")
 at_once_option = click.option("--at-once", default=Wishes.at_once, show_default=True, help="Moves at once.")
 
 
 @group.command("drain")
 @click.argument("names", metavar="NODE…", nargs=-1, required=True)
+@live_option
 @click.option("--users-may-stay", "minutes", default=Wishes.minutes, show_default=True, metavar="MINUTES")
 @click.option("--at-deadline", type=click.Choice(list(_AT_DEADLINE)), default="shut-down", show_default=True)
 @at_once_option
@@ -32,6 +34,7 @@ at_once_option = click.option("--at-once", default=Wishes.at_once, show_default=
 @wait_option
 def drain(
     names: tuple[str, ...],
+    live: bool,
     minutes: int,
     at_deadline: str,
     at_once: int,
@@ -46,7 +49,7 @@ def drain(
     actor = administrator()
     nodes = [node_list.by_name(actor, name) for name in names]
     until = until.replace(tzinfo=UTC) if until else None
-    wishes = Wishes(minutes, _AT_DEADLINE[at_deadline], at_once=at_once, brings=brings, why=why, until=until)
+    wishes = Wishes(minutes, _AT_DEADLINE[at_deadline], live=live, at_once=at_once, brings=brings, why=why, until=until)
     rows = draining.preview(actor, nodes, wishes).rows
     if dry_run or not as_json:
         listed = [
@@ -59,14 +62,15 @@ def drain(
 
 @group.command("bring-back")
 @click.argument("name")
+@live_option
 @at_once_option
 @click.option("--wait-for-users", "minutes", default=Wishes.minutes, show_default=True, metavar="MINUTES")
 @json_option
 @wait_option
-def bring_back(name: str, at_once: int, minutes: int, as_json: bool, waits: bool) -> None:
+def bring_back(name: str, live: bool, at_once: int, minutes: int, as_json: bool, waits: bool) -> None:
     """Bring home what the last drain of a node has moved away."""
     actor = administrator()
-    wishes = Wishes(minutes, LEAVE, at_once=at_once)
+    wishes = Wishes(minutes, LEAVE, live=live, at_once=at_once)
     _follow(draining.request_bring_back(actor, node_list.by_name(actor, name), wishes), as_json, waits)
 
 

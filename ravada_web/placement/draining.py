@@ -28,7 +28,7 @@ class Guest:
     """A clone that is to leave its node; memory and disk in MiB, its base's version by number. It `starts` where it is
     off and is to run once it is there; `in_use` of a volatile one: somebody works with it. `busy`: other work on it is
     under way, `stuck`: it cannot leave at all. `planned` is where it was to go; `barred` are nodes that it cannot go
-    to, `only` those that it may, if not all."""
+    to, `only` those that it may, if not all; `only_off` is why it moves only while it is off, if so."""
 
     id: int
     node_id: int
@@ -49,6 +49,7 @@ class Guest:
     arch: str = "x86_64"
     virt_type: str = ""
     platform: Platform = field(default_factory=Platform)
+    only_off: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,7 @@ class _Alike:
     needs: tuple[Need, ...]
     barred: frozenset[int]
     only: frozenset[int] | None
-    runs_on: tuple[str, str, Platform] | None
+    runs_on: tuple[str, str, Platform, bool] | None
 
 
 def _alike(guest: Guest, way: str) -> _Alike:
@@ -268,7 +269,7 @@ def _alike(guest: Guest, way: str) -> _Alike:
         needs=guest.needs,
         barred=guest.barred,
         only=guest.only,
-        runs_on=(guest.arch, guest.virt_type, guest.platform) if way == LIVE else None,
+        runs_on=(guest.arch, guest.virt_type, guest.platform, guest.only_off is None) if way == LIVE else None,
     )
 
 
@@ -281,6 +282,7 @@ def _traits(guest: Guest) -> CloneTraits:
         arch=guest.arch,
         virt_type=guest.virt_type,
         platform=guest.platform,
+        only_off=guest.only_off,
     )
 
 

@@ -54,7 +54,7 @@ class Wishes:
 
     minutes: int = 60
     at_deadline: str = SHUT_DOWN
-    live: bool = False
+    live: bool = True
     at_once: int = 4
     brings: bool = True
     why: str = ""

@@ -15,11 +15,10 @@ from ravada_web.messages.placement import blocked
 from ravada_web.messages.plans import busy
 from ravada_web.models import Clone, CloneState, Console, MoveWay, Node, PlannedMove, Remains, now
 from ravada_web.placement.draining import Choices, Guest, Outcome, decide
+from ravada_web.placement.moving import CloneTraits
 from ravada_web.placement.types import NodeState, Reason
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS
-from ravada_web.platforms import Platform
-from ravada_web.services.nodes.facts import facts_of
-from ravada_web.services.nodes.offers import needs_of
+from ravada_web.services.moves.verdicts import Verdicts, verdicts
 from ravada_web.services.nodes.platforms import hosts_among
 from ravada_web.services.placements.loads import NodeViews
 
@@ -59,36 +58,43 @@ def shown() -> Sequence[_AbstractLoad]:
 
 def decide_all(session: Session, leavers: Sequence[Leaver], choices: Choices) -> Decided:
     """One outcome for each, in their order; hold the placement lock to act by it."""
-    guests = _guests(session, leavers)
-    hosts = hosts_among(session, select(Node.id)) if choices.live else {}
-    weights = {**DEFAULT_WEIGHTS, **settings().weights}
-    return Decided(guests, decide(guests, _states(session, leavers), hosts, choices, weights))
-
-
-def _states(session: Session, leavers: Sequence[Leaver]) -> Mapping[int, Sequence[NodeState]]:
-    versions = {leaver.clone.version_id: leaver.clone.version for leaver in leavers}
     nodes = session.scalars(select(Node).order_by(Node.id)).all()
+    judged = verdicts(session, [leaver.clone for leaver in leavers], nodes)
+    guests = _guests(session, leavers, judged)
+    hosts = hosts_among(session, select(Node.id)) if choices.live else {}
+    hosts = {node_id: host for node_id, host in hosts.items() if judged.takes_running(node_id)}
+    weights = {**DEFAULT_WEIGHTS, **settings().weights}
+    return Decided(guests, decide(guests, _states(session, leavers, nodes), hosts, choices, weights))
+
+
+def _states(session: Session, leavers: Sequence[Leaver], nodes: Sequence[Node]) -> Mapping[int, Sequence[NodeState]]:
+    versions = {leaver.clone.version_id: leaver.clone.version for leaver in leavers}
     views = NodeViews(session, nodes, list(versions.values()))
     return {id_: [views.of(version, node.id) for node in nodes] for id_, version in versions.items()}
 
 
-def _guests(session: Session, leavers: Sequence[Leaver]) -> list[Guest]:
+def _guests(session: Session, leavers: Sequence[Leaver], judged: Verdicts) -> list[Guest]:
     clones = [leaver.clone for leaver in leavers]
     used, former = _used(session, clones), _former(session, clones)
-    return [_guest(leaver, leaver.clone.id in used, former.get(leaver.clone.uuid, frozenset())) for leaver in leavers]
+    return [
+        _guest(
+            leaver, judged.traits_of(leaver.clone), leaver.clone.id in used, former.get(leaver.clone.uuid, frozenset())
+        )
+        for leaver in leavers
+    ]
 
 
-def _guest(leaver: Leaver, in_use: bool, former: frozenset[int]) -> Guest:
+def _guest(leaver: Leaver, traits: CloneTraits, in_use: bool, former: frozenset[int]) -> Guest:
     clone = leaver.clone
     return Guest(
         id=clone.id,
         node_id=clone.node_id,
         version_id=clone.version_id,
-        memory_mib=clone.memory_mib,
-        disk_mib=settings().overlay_charge_mib * len(clone.version.disks),
+        memory_mib=traits.memory_mib,
+        disk_mib=traits.disk_mib,
         running=clone.state in ON,
-        vcpus=clone.base.vcpus,
-        needs=needs_of(clone.base),
+        vcpus=traits.vcpus,
+        needs=traits.needs,
         volatile=clone.volatile,
         in_use=in_use,
         starts=leaver.starts,
@@ -97,9 +103,10 @@ def _guest(leaver: Leaver, in_use: bool, former: frozenset[int]) -> Guest:
         planned=leaver.planned,
         barred=leaver.refused | former,
         only=leaver.only,
-        arch=facts_of(clone.node).arch if clone.node.facts else "x86_64",
-        virt_type=clone.virt_type if leaver.live and clone.state == CloneState.RUNNING else "",
-        platform=Platform(clone.machine, clone.processor),
+        arch=traits.arch,
+        virt_type=traits.virt_type if leaver.live and clone.state == CloneState.RUNNING else "",
+        platform=traits.platform,
+        only_off=traits.only_off,
     )
 
 

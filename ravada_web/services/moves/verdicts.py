@@ -68,7 +68,7 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
         )
         if verdict.way != Way.NONE and (clone.uuid, node_id) in self._former:
             return _FORMER
-        if verdict.way == Way.LIVE and self._is_helped and self._shows[node_id][1]:
+        if verdict.way == Way.LIVE and not self.takes_running(node_id):
             return MoveVerdict(Way.COLD, Reason("move_here"))
         return verdict
 
@@ -77,6 +77,10 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
 
     def __len__(self) -> int:
         return len(self._clones) * len(self._node_ids)
+
+    def takes_running(self, node_id: int) -> bool:
+        """Whether clones can come to the node while they run, whatever it offers."""
+        return not (self._is_helped and self._shows[node_id][1])
 
     def traits_of(self, clone: Clone) -> CloneTraits:
         """What of the clone decides where it can move."""

@@ -35,6 +35,7 @@ class DrainForm(Form):
         choices=[SelectChoice(SHUT_DOWN, _l("Shut them down")), SelectChoice(LEAVE, _l("Leave them running here"))],
         default=SHUT_DOWN,
     )
+    live = BooleanField(_l("Move running desktops without shutting them down"), default=True)
     at_once = IntegerField(_l("Moves at once"), [Optional()], default=PLAIN.at_once)
     brings = BooleanField(_l("Copy missing bases to other nodes first"), default=True)
     why = StringField(_l("Reason"), description=_l("Optional. Shown to everybody who sees the node."))
@@ -47,6 +48,7 @@ class DrainForm(Form):
         return Wishes(
             minutes=PLAIN.minutes if values["minutes"] is None else values["minutes"],
             at_deadline=values["at_deadline"] or SHUT_DOWN,
+            live=bool(values["live"]),
             at_once=PLAIN.at_once if values["at_once"] is None else values["at_once"],
             brings=bool(values["brings"]),
             why=values["why"] or "",
@@ -130,6 +132,7 @@ def cancel(plan_id: int) -> ResponseReturnValue:
 class BringBackForm(Form):
     """How many at once, and for how long what runs is waited for."""
 
+    live = BooleanField(_l("Move running desktops without shutting them down"), default=True)
     at_once = IntegerField(_l("Moves at once"), [Optional()], default=PLAIN.at_once)
     minutes = IntegerField(_l("Wait for desktops that run (minutes)"), [Optional()], default=PLAIN.minutes)
 
@@ -138,7 +141,7 @@ class BringBackForm(Form):
         values = self.values
         minutes = PLAIN.minutes if values["minutes"] is None else values["minutes"]
         at_once = PLAIN.at_once if values["at_once"] is None else values["at_once"]
-        return Wishes(minutes=minutes, at_once=at_once, at_deadline=LEAVE)
+        return Wishes(minutes=minutes, live=bool(values["live"]), at_once=at_once, at_deadline=LEAVE)
 
 
 @blueprint.get("/<int:node_id>/bring-back")
@@ -168,7 +171,7 @@ def _ask_back(node: Node, form: BringBackForm, status: int = 200) -> Response:
                 "%(num)s desktops that its last drain moved away come back.",
                 draining.away_from(node),
             ),
-            _("Nobody is interrupted: what runs comes back once it is off, or stays where it is."),
+            _("Nobody is interrupted: what runs and can’t move so comes back once it is off, or stays where it is."),
         ],
         action=url_for("draining.bring_back", node_id=node.id),
         button=_("Bring back"),

@@ -35,12 +35,13 @@ from ravada_web.models import (
     User,
     now,
 )
+from ravada_web.platforms import Host
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.lifecycle import draining
 from ravada_web.services.lifecycle.draining import LEAVE, Wishes, request_drain
 from ravada_web.services.moves import plan_work, plans
 from ravada_web.services.transaction import transaction
-from tests.support.factories import change, make_base, make_nodes, make_user
+from tests.support.factories import FACTS, change, make_base, make_nodes, make_user
 
 one = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 AT_ONCE = Wishes(minutes=0)
@@ -449,3 +450,29 @@ def test_an_empty_node_is_done_at_once(chief: User, nodes: dict[str, int]) -> No
     plan = request_drain(chief, [nodes["n3"]], AT_ONCE)
     assert look(plan).state == PlanState.DONE and node("n3").service_state == ServiceState.MAINTENANCE
     assert draining.under_way(node("n3")) is None
+
+
+@one
+def test_what_runs_moves_so_where_the_other_node_runs_it_as_it_is(chief: User, nodes: dict[str, int]) -> None:
+    make_clones(chief, 1)
+    host = Host("x86_64", "qemu", frozenset({"pc-q35-7.2"}), frozenset({"qemu64"}))
+    change(Node, Node.name != "n3", facts=FACTS.to_dict(), platform=host.to_dict(), platform_digest=host.digest)
+    change(Clone, state=CloneState.RUNNING, virt_type="qemu", machine="pc-q35-7.2", processor="qemu64")
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=30))
+    for _failed in range(2):
+        look(plan)
+        (operation,) = open_operations("clones_move")
+        assert (operation.params["live"], operation.params["target_id"]) == (True, nodes["n2"])
+        change(Operation, Operation.id == operation.id, state=OperationState.FAILED)
+        change(Clone, state=CloneState.RUNNING)
+        with transaction() as session:
+            session.execute(delete(Remains))
+    look(plan)
+    assert states(plan)["desk-1"] == (MoveWay.SHUT_DOWN, MoveState.WAITING), "its user may stay now"
+    plans.cancel(chief, plan.id)
+    look(plan)
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=30))
+    look(plan)
+    change(Clone, state=CloneState.RUNNING, node_id=nodes["n2"])
+    change(Operation, state=OperationState.DONE)
+    assert look(plan).state == PlanState.DONE
