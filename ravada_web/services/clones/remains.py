@@ -82,6 +82,15 @@ def doomed_on(node_ids: Collection[int]) -> dict[int, list[Remains]]:
     return grouped(db.session.scalars(query), lambda row: row.node_id)
 
 
+def arriving_on(node_ids: Collection[int]) -> dict[int, set[str]]:
+    """The UUIDs of what is being moved to these nodes, by their ids: its domain may be seen there already."""
+    query = select(Remains.node_id, Remains.uuid).where(Remains.node_id.in_(node_ids), Remains.cause == Cause.ARRIVING)
+    found: dict[int, set[str]] = {}
+    for node_id, uuid in db.session.execute(query):
+        found.setdefault(node_id, set()).add(uuid or "")
+    return found
+
+
 def note_seen(
     session: Session, node: Node, doomed: Sequence[Remains], domains: Collection[str], *, came_back: bool
 ) -> None:

@@ -81,9 +81,11 @@ def _record_lot(session: Session, answers: Sequence[Answer]) -> None:
     news = [answer for answer in answers if answer.node_id in nodes and nodes[answer.node_id].seen_round < answer.round]
     # In the order in which people's actions lock them, and not node by node.
     hold_rows(session, Clone, _moving(session, news))
-    doomed = remains.doomed_on([answer.node_id for answer in news])
+    node_ids = [answer.node_id for answer in news]
+    doomed, arriving = remains.doomed_on(node_ids), remains.arriving_on(node_ids)
     for answer in news:
-        _record_one(session, nodes[answer.node_id], answer, doomed.get(answer.node_id, []))
+        ours = doomed.get(answer.node_id, [])
+        _record_one(session, nodes[answer.node_id], answer, ours, arriving.get(answer.node_id, set()))
     session.flush()  # pools that were seen for the first time have their number then
     written = [nodes[answer.node_id] for answer in news]
     node_history.record(session, written)
@@ -105,7 +107,9 @@ def _moving(session: Session, answers: Sequence[Answer]) -> Collection[int]:
     return moving
 
 
-def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[Remains]) -> None:
+def _record_one(
+    session: Session, node: Node, answer: Answer, doomed: Sequence[Remains], arriving: Collection[str]
+) -> None:
     asked_at = now() - timedelta(seconds=time.monotonic() - answer.asked)
     before, was, away = (node.observed, node.trust), node.seen, node.away
     last_seen_at = node.last_seen_at
@@ -127,7 +131,8 @@ def _record_one(session: Session, node: Node, answer: Answer, doomed: Sequence[R
         node.facts_round = answer.round
     if answer.health:
         falls.note_boot(session, node, answer.sample.boot if answer.sample else "", answer.round)
-        _store_clone_states(session, node, answer, last_seen_at, {row.uuid for row in doomed if row.uuid})
+        beside = {*arriving, *(row.uuid for row in doomed if row.uuid)}
+        _store_clone_states(session, node, answer, last_seen_at, beside)
         remains.note_seen(session, node, doomed, answer.health.domains, came_back=was != Observed.UP)
     elif answer.observed == Observed.DOWN:
         _lose_clones(session, node, answer.round, last_seen_at)
@@ -174,7 +179,7 @@ def _note_started(session: Session, node: Node, answer: Answer) -> None:
 
 
 def _store_clone_states(
-    session: Session, node: Node, answer: Answer, last_seen_at: datetime | None, doomed: Collection[str]
+    session: Session, node: Node, answer: Answer, last_seen_at: datetime | None, beside: Collection[str]
 ) -> None:
     health, number = answer.health, answer.round
     assert health is not None, "asked by its caller"
@@ -182,7 +187,7 @@ def _store_clone_states(
     if node.is_given_up:
         return
     ours = session.execute(_CLONES.where(Clone.node_id == node.id)).all()
-    known = {clone.uuid for clone in ours} | set(doomed)
+    known = {clone.uuid for clone in ours} | set(beside)
     others = sorted(seen.name for uuid, seen in health.domains.items() if seen.name and uuid not in known)
     node.other_domains = others[:MOST_OTHERS]
     if answer.sample and answer.sample.nologin:

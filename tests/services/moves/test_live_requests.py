@@ -7,12 +7,14 @@ from sqlalchemy import select
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
+from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import NOTHING
 from ravada_web.models import (
     Cause,
     Clone,
     CloneState,
     Node,
+    Observed,
     Operation,
     OperationState,
     Remains,
@@ -24,6 +26,8 @@ from ravada_web.platforms import Host
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.consoles import screenshot_work, tickets
 from ravada_web.services.desktops import cards, launching
+from ravada_web.services.monitoring.answers import Answer
+from ravada_web.services.monitoring.recording import record
 from ravada_web.services.moves import requests
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.operations import requests as operation_requests
@@ -126,6 +130,13 @@ def test_a_target_that_cannot_run_it_is_refused_beside_the_field(
         ask(chief)
     assert refused.value.fields["node_id"].figures["reason"].kind == code
     assert (desk().state, db.session.scalars(select(Remains)).all()) == (CloneState.RUNNING, [])
+
+
+def test_what_comes_to_a_node_is_not_offered_for_import_there(chief: User) -> None:
+    ask(chief)
+    coming = NodeHealth({desk().uuid: DomainState("desk-1", "paused")})
+    record([Answer(node("n2").id, Observed.UP, health=coming, round=1)])
+    assert (node("n2").other_domains, desk().state, desk().node.name) == ([], CloneState.MOVING, "n1")
 
 
 def test_several_are_asked_for_in_one_transaction_or_none(chief: User) -> None:
