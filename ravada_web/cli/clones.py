@@ -124,17 +124,18 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool, as_json: bool) -> Non
 @group.command("move")
 @click.argument("name")
 @click.argument("node")
-@click.option("--cold", is_flag=True, help="Shut it down first if it runs, and start it again there.")
+@click.option("--live", "way", flag_value="live", help="Move it while it runs; its user goes on working.")
+@click.option("--cold", "way", flag_value="cold", help="Shut it down first if it runs, and start it again there.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_option
-def move(name: str, node: str, cold: bool, yes: bool, waits: bool) -> None:
-    """Move a clone to another node: one that is off, or one that runs with --cold."""
+def move(name: str, node: str, way: str | None, yes: bool, waits: bool) -> None:
+    """Move a clone to another node: one that is off, or one that runs with --live or --cold."""
     actor = administrator()
     clone, target = clone_results.named(actor, name), node_list.by_name(actor, node)
-    restart = cold and clone.state == CloneState.RUNNING
+    restart = way == "cold" and clone.state == CloneState.RUNNING
     if restart and sys.stdin.isatty() and not yes:
         click.confirm(f"Shut down {clone.name}? What its user has not saved is lost", abort=True)
-    operation = move_requests.request_move(actor, clone.id, target.id, restart=restart)
+    operation = move_requests.request_move(actor, clone.id, target.id, live=way == "live", restart=restart)
     if waits:
         (moved,) = wait([operation.id])
         wait(moved.result.get("starts", []))

@@ -17,6 +17,7 @@ from ravada_web.models import (
     Node,
     Observed,
     Operation,
+    OperationState,
     Remains,
     ServiceState,
 )
@@ -82,6 +83,9 @@ def test_one_that_runs_is_offered_each_node_with_its_verdict_and_what_changes_th
     client, page = sign_in("operator"), f"/clones/{world.mine}"
     assert f"{page}/move" in client.get(page).text
     shown = " ".join(client.get(f"{page}/move").text.split())
+    near, far = shown.index('value="live"'), shown.index("Only while it is off")
+    assert shown.index("While it runs") < far < near, "the nodes, those first that take it while it runs; then how"
+    assert "it has the machine type pc-q35-7.2, the newest here is pc-q35-6.2" in shown
     assert "Its machine type changes from pc-q35-7.2 to pc-q35-6.2." in shown
     assert "network default has nat 10.0.0.0/24 there and nat 192.168.122.0/24 here" in shown
 
@@ -94,12 +98,21 @@ def full(node: Node) -> None:
     node.memory_free_mib = 0
 
 
+def other_processor(node: Node) -> None:
+    facts = replace(FACTS, offers=FACTS.offers | {"cpu_model": ["Nehalem"]})
+    node.facts = facts.to_dict()
+    store_platform(node, facts)
+
+
 REFUSED: list[tuple[Callable[[Node], object], str, str]] = [
-    (given_up, "restart", "was given up"),
+    (given_up, "live", "was given up"),
+    (full, "live", "of memory"),
     (full, "restart", "of memory"),
-    (lambda node: setattr(node, "observed", Observed.DOWN), "restart", "is down"),
+    (lambda node: setattr(node, "observed", Observed.DOWN), "live", "is down"),
     (lambda node: setattr(node, "service_state", ServiceState.DISABLED), "restart", "not enabled"),
-    (lambda node: db.session.delete(db.session.get_one(AllowedNode, (1, node.id))), "restart", "is not selected"),
+    (lambda node: db.session.delete(db.session.get_one(AllowedNode, (1, node.id))), "live", "is not selected"),
+    (other_processor, "live", "the processor model Westmere"),
+    (lambda node: store_platform(node, older()), "live", "the machine type pc-q35-7.2"),
 ]
 
 
@@ -117,7 +130,7 @@ def test_a_node_that_does_not_take_it_is_refused_beside_the_field_by_page_and_co
     assert refused.status_code == 422
     error = refused.text.partition("invalid-feedback")[2].partition("</div>")[0]
     assert said in error, error
-    option = "--cold"
+    option = "--live" if way == "live" else "--cold"
     told = app.test_cli_runner().invoke(args=["clones", "move", name, node, option])
     assert told.exit_code == 1 and said in told.stderr and len(told.stderr.splitlines()) == 1
     db.session.rollback()
@@ -129,8 +142,9 @@ def test_a_node_that_does_not_take_it_is_refused_beside_the_field_by_page_and_co
     [
         (CloneState.RUNNING, {}, "choose whether it goes on running"),
         (CloneState.RUNNING, {"way": "restart"}, "Confirm"),
+        (CloneState.STOPPED, {"way": "live"}, "Only a running desktop"),
         (CloneState.STOPPED, {"way": "restart", "confirmed": "yes"}, "Only a running desktop"),
-        (CloneState.PAUSED, {}, "while it runs or is off"),
+        (CloneState.PAUSED, {"way": "live"}, "Only a running desktop"),
         (CloneState.FAILED, {}, "while it runs or is off"),
     ],
 )
@@ -150,7 +164,10 @@ def test_one_that_runs_is_moved_as_was_chosen(
     clone, (near, far) = running
     client, page, name, node = sign_in("operator"), f"/clones/{world.mine}/move", clone.name, far.name
     ids = near.id, far.id
-    assert client.post(page, data={"node_id": str(ids[0]), "way": "live"}).status_code == 422
+    assert client.post(page, data={"node_id": str(ids[0]), "way": "live"}).status_code == 303
+    assert last_move() == {"live": True, "restart": None, "target_id": ids[0]}
+    change(Clone, state=CloneState.RUNNING, operation_id=None)
+    change(Operation, state=OperationState.DONE)
     assert client.post(page, data={"node_id": str(ids[1]), "way": "restart", "confirmed": "yes"}).status_code == 303
     assert last_move() == {"live": None, "restart": True, "target_id": ids[1]}
     change(Clone, state=CloneState.RUNNING, operation_id=None)
@@ -167,3 +184,15 @@ def last_move() -> dict[str, object]:
     moves = select(Operation).where(Operation.kind == "clones_move").order_by(Operation.id.desc())
     params = db.session.scalars(moves).first().params  # type: ignore[union-attr]
     return {name: params.get(name) for name in ("live", "restart", "target_id")}
+
+
+@pytest.mark.parametrize("option", ["--live", "--cold"])
+def test_where_it_is_already_it_is_not_moved_to(
+    app: Flask, world: World, sign_in: SignIn, running: tuple[Clone, list[Node]], option: str
+) -> None:
+    name, node, here = running[0].name, running[0].node.name, running[0].node_id
+    data = {"node_id": str(here), "way": "live" if option == "--live" else "restart", "confirmed": "yes"}
+    refused = sign_in("operator").post(f"/clones/{world.mine}/move", data=data)
+    assert refused.status_code == 422 and "already" in refused.text.partition("invalid-feedback")[2]
+    told = app.test_cli_runner().invoke(args=["clones", "move", name, node, option])
+    assert told.exit_code == 1 and "already" in told.stderr

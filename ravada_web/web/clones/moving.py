@@ -8,6 +8,7 @@ from wtforms import BooleanField, RadioField, ValidationError
 from wtforms.fields import SelectChoice
 
 from ravada_web.models import Clone, CloneState, Operation
+from ravada_web.placement.moving import Way
 from ravada_web.services.moves import requests as move_requests
 from ravada_web.web.forms import Form
 from ravada_web.web.guard import me, needs
@@ -26,6 +27,7 @@ def _id(text: object) -> int:
 
 
 WAYS = [
+    SelectChoice("live", _l("Move it while it runs")),
     SelectChoice("restart", _l("Shut it down, move it, start it again")),
 ]
 
@@ -62,8 +64,8 @@ def move(clone_id: int) -> ResponseReturnValue:
 
 
 def _request(clone_id: int, form: MoveForm) -> Operation:
-    restart = form.way.data == "restart"
-    return move_requests.request_move(me(), clone_id, form.node_id.data or 0, restart=restart)
+    live, restart = form.way.data == "live", form.way.data == "restart"
+    return move_requests.request_move(me(), clone_id, form.node_id.data or 0, live=live, restart=restart)
 
 
 def _shown(clone: Clone, form: MoveForm, status: int = 200) -> Response:
@@ -72,7 +74,7 @@ def _shown(clone: Clone, form: MoveForm, status: int = 200) -> Response:
     form.node_id.choices = [SelectChoice(one.node.id, one.node.name) for one in offered]
     runs = clone.state == CloneState.RUNNING
     if not form.way.data:
-        form.way.data = "restart"
+        form.way.data = "live" if any(one.way == Way.LIVE for one in offered) else "restart"
     context = {"clone": clone, "form": form, "runs": runs, "refused": [one for one in found if one.refusal]}
     context |= {"offered": list(zip(form.node_id, offered, strict=True)), "obstacle": move_requests.obstacle(clone)}
     return show("clones/move.html", "clones/_move_form.html", status, **context)

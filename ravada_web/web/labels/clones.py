@@ -32,6 +32,11 @@ OBSTACLES = {
     Obstacle.NO_BASE: _l("Cannot start now: the node’s copy of the base cannot be used"),
     Obstacle.LACKS: _l("Cannot start: the node lacks something that it needs"),
 }
+# How one that runs can go to a node.
+WAYS = {
+    "live": Look(_l("While it runs"), "green", "circle-check"),
+    "cold": Look(_l("Only while it is off"), "yellow", "power"),
+}
 COMES_AGAIN = Look(_l("Being made again"), "blue", "loader-2", busy=True)
 RESTARTING = Look(_l("Restarting"), "blue", "loader-2", busy=True)
 
