@@ -219,7 +219,10 @@ class _Look:
             operation = requests.move_within(self.session, self.actor, move.clone_id, move.to_id, live=live)
         except InvalidInput as refusal:
             move.reason, move.way = as_message(next(iter(refusal.fields.values()))), MoveWay.STAYS
-            move.refused = [*move.refused, move.to_id]
+            if live:
+                move.tries += 1  # it may still go there while it is off
+            else:
+                move.refused = [*move.refused, move.to_id]
             return
         move.state, move.operation_id = MoveState.UNDER_WAY, operation.id
         self.busy[move.from_id] += 1
@@ -326,6 +329,5 @@ def _end(session: Session, plan: MovePlan, state: PlanState, note: Message) -> N
         if state == PlanState.DONE:
             node.service_state, node.maintenance_since = ServiceState.MAINTENANCE, now()
         else:
-            node.service_state = ServiceState.DISABLED
-            node.end_maintenance()
+            plans.leave_drain(node, about, ServiceState.DISABLED)
         events.record(session, plan.user, "drained" if state == PlanState.DONE else "drain_stopped", node, note)

@@ -202,10 +202,17 @@ def restore(session: Session, actor: User | None, plan: MovePlan) -> None:
     for about in plan.nodes if plan.kind == PlanKind.DRAIN else ():
         node = session.get(Node, about.node_id, with_for_update=True, populate_existing=True)
         if node is not None and node.service_state == ServiceState.DRAINING:
-            node.service_state = about.before or ServiceState.ENABLED
-            node.end_maintenance()
+            leave_drain(node, about, ServiceState(about.before))
             events.record(session, actor, "end_drain", node, plan.note)
     session.flush()
+
+
+def leave_drain(node: Node, about: MovePlanNode, state: ServiceState) -> None:
+    """Have a node that is not empty be in this state from now on; one that was in maintenance before still is."""
+    was_there = about.before == ServiceState.MAINTENANCE
+    node.service_state = ServiceState.MAINTENANCE if was_there else state
+    if not was_there:
+        node.end_maintenance()
 
 
 def settle(session: Session, plan: MovePlan, why: Message) -> None:

@@ -37,7 +37,7 @@ from ravada_web.models import (
 )
 from ravada_web.platforms import Host
 from ravada_web.services.clones.requests import Request, request_clones
-from ravada_web.services.lifecycle import draining
+from ravada_web.services.lifecycle import draining, service_state
 from ravada_web.services.lifecycle.draining import LEAVE, Wishes, request_drain
 from ravada_web.services.moves import plan_work, plans
 from ravada_web.services.transaction import transaction
@@ -476,3 +476,12 @@ def test_what_runs_moves_so_where_the_other_node_runs_it_as_it_is(chief: User, n
     change(Clone, state=CloneState.RUNNING, node_id=nodes["n2"])
     change(Operation, state=OperationState.DONE)
     assert look(plan).state == PlanState.DONE
+
+
+@one
+def test_one_in_maintenance_is_so_again_where_its_drain_is_cancelled(chief: User, nodes: dict[str, int]) -> None:
+    make_clones(chief, 1)
+    service_state.begin_maintenance(chief, node("n1"), "new disks")
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=30, why="empty it"))
+    plans.cancel(chief, plan.id)
+    assert (node("n1").service_state, node("n1").maintenance_by) == (ServiceState.MAINTENANCE, "chief")
