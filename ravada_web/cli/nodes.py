@@ -197,7 +197,9 @@ def schedule(dry_run: bool, as_json: bool) -> None:
     seen = resting.look(administrator())
     if dry_run:
         turns = [
-            {"at": turn.at, "node": turn.node.name, "action": turn.action, "why": turn.why} for turn in seen.turned
+            {"at": turn.at, "node": node.name, "action": turn.action, "why": turn.why}
+            for turn in seen.turned
+            for node in turn.nodes
         ]
         show(turns, as_json)
         short = f"{len(seen.short)} times with too little room"

@@ -96,53 +96,74 @@ class Decision:
 
 def decide(hosts: Sequence[Host], used: Amount, week: Week, hour: int, rule: Rule) -> Decision:
     """What is to become of each node now, at this hour of the week. Either some are woken, or some put to rest."""
-    awake = Awake([host.room for host in hosts if host.awake])
-    needed, known = expected(used, week, hour, _horizon(rule))
-    verdicts = _woken(hosts, awake, used, week, hour, rule)
-    if not verdicts:
-        verdicts = _put_to_rest(hosts, awake, needed.times(MARGIN), rule, _why_not_at_all(known, hour, rule))
-    have = awake.bound(rule.free)
-    quiet = Reason("rests", {"need_mib": round(needed.memory_mib), "have_mib": round(have.memory_mib)})
+    look = _Look(hosts, used, week, hour, rule)
+    turned = look.turns()
+    have = look.awake.bound(rule.free)
+    verdicts = []
     for host in hosts:
-        if host.id not in verdicts:
-            verdicts[host.id] = Verdict(host.id, "stays", Reason("woken_beside") if host.awake else quiet)
-        elif verdicts[host.id].action == "rest":
-            verdicts[host.id] = Verdict(host.id, "rest", quiet)
-    return Decision(tuple(verdicts[host.id] for host in hosts), have if awake.count < len(hosts) else None)
+        if host.id in turned:
+            verdicts.append(turned[host.id])
+        else:
+            verdicts.append(Verdict(host.id, "stays", look.why_it_stays(host) if host.awake else look.quiet()))
+    return Decision(tuple(verdicts), have if look.awake.count < len(hosts) else None)
 
 
-def _woken(
-    hosts: Sequence[Host], awake: "Awake", used: Amount, week: Week, hour: int, rule: Rule
-) -> dict[int, Verdict]:
-    """Those that are to wake, the largest first, as long as more are needed; `awake` has them too then."""
-    verdicts: dict[int, Verdict] = {}
-    soon, _known = expected(used, week, hour, AHEAD_HOURS)
-    asleep = [host for host in hosts if not host.awake]
-    for host in sorted(asleep, key=lambda each: (-each.room.memory_mib, each.id)):
-        why = _why_wake(awake, used, soon, hour, rule)
-        if why is None:
-            break
-        verdicts[host.id] = Verdict(host.id, "wake", why)
-        awake.add(host.room)
-    return verdicts
+class _Look:
+    """One look at all nodes: which are to turn, then why the others stay."""
 
+    def __init__(self, hosts: Sequence[Host], used: Amount, week: Week, hour: int, rule: Rule) -> None:
+        self._hosts, self._used, self._hour, self._rule = hosts, used, hour, rule
+        self.awake = Awake([host.room for host in hosts if host.awake])
+        self._soon, _known = expected(used, week, hour, AHEAD_HOURS)
+        self._needed, known = expected(used, week, hour, _horizon(rule))
+        self._at_all = _why_not_at_all(known, hour, rule)
+        # What is refused is refused for all of the same room: it only gets less.
+        self._refused: dict[Amount, Reason] = {}
+        self._woke = False
 
-def _put_to_rest(
-    hosts: Sequence[Host], awake: "Awake", wanted: Amount, rule: Rule, at_all: Reason | None
-) -> dict[int, Verdict]:
-    """Of those that are awake, what becomes of each, those whose desktops use least first; `awake` has what is left."""
-    verdicts: dict[int, Verdict] = {}
-    # What is refused is refused for all of the same room: it only gets less.
-    refused: dict[Amount, Reason] = {}
-    own = [host for host in hosts if host.awake]
-    for host in sorted(own, key=lambda each: (each.used_mib, -each.watts, each.id)):
-        why = _why_not(host, rule) or at_all or refused.get(host.room)
-        if why is None and (why := _why_needed(host.room, awake, wanted, rule)):
-            refused[host.room] = why
-        if why is None:
-            awake.remove(host.room)
-        verdicts[host.id] = Verdict(host.id, "stays" if why else "rest", why or Reason("rests"))
-    return verdicts
+    def turns(self) -> dict[int, Verdict]:
+        """Those that are to wake, or, where none are, to rest; `awake` is of what will be."""
+        woken = self._woken() if self.awake.count < len(self._hosts) else {}
+        self._woke = bool(woken)
+        return woken or ({} if self._at_all else self._put_to_rest())
+
+    def quiet(self) -> Reason:
+        """Why those that rest can: what is needed, and what those that are awake have room for."""
+        have = self.awake.bound(self._rule.free)
+        return Reason("rests", {"need_mib": round(self._needed.memory_mib), "have_mib": round(have.memory_mib)})
+
+    def why_it_stays(self, host: Host) -> Reason:
+        """Why one that is awake, and is not to rest, is not."""
+        if self._woke:
+            return Reason("woken_beside")
+        return _why_not(host, self._rule) or self._at_all or self._refused[host.room]
+
+    def _woken(self) -> dict[int, Verdict]:
+        """The largest first, as long as more are needed."""
+        verdicts: dict[int, Verdict] = {}
+        asleep = [host for host in self._hosts if not host.awake]
+        for host in sorted(asleep, key=lambda each: (-each.room.memory_mib, each.id)):
+            why = _why_wake(self.awake, self._used, self._soon, self._hour, self._rule)
+            if why is None:
+                break
+            verdicts[host.id] = Verdict(host.id, "wake", why)
+            self.awake.add(host.room)
+        return verdicts
+
+    def _put_to_rest(self) -> dict[int, Verdict]:
+        """Those whose desktops use least first."""
+        wanted, rest = self._needed.times(MARGIN), list[int]()
+        own = [host for host in self._hosts if host.awake and _why_not(host, self._rule) is None]
+        for host in sorted(own, key=lambda each: (each.used_mib, -each.watts, each.id)):
+            if host.room in self._refused:
+                continue
+            if why := _why_needed(host.room, self.awake, wanted, self._rule):
+                self._refused[host.room] = why
+            else:
+                self.awake.remove(host.room)
+                rest.append(host.id)
+        why_all = self.quiet()
+        return {id_: Verdict(id_, "rest", why_all) for id_ in rest}
 
 
 def expected(used: Amount, week: Week, hour: int, hours: int) -> tuple[Amount, bool]:
@@ -267,21 +288,22 @@ def replay(hosts: Sequence[Host], moments: Sequence[Moment], week: Week, rule: R
     now = {host.id: replace(host, awake=True, hours=math.inf) for host in hosts}
     on, turns, short = list[int](), list[Turn](), list[int]()
     rested = dict.fromkeys(now, 0.0)
-    # Those that have changed at all: of the others it is no matter how long ago that was.
-    changed: set[int] = set()
+    # Those that have changed lately: of the others it is no matter how long ago that was.
+    lately: set[int] = set()
     for number, moment in enumerate(moments):
         up = [host.room for host in now.values() if host.awake]
         if not suffices(up, moment.used, 0.0) and suffices([host.room for host in hosts], moment.used, 0.0):
             short.append(number)
-        decision = decide(list(now.values()), moment.used, week, moment.hour, rule)
-        turned = [verdict for verdict in decision.verdicts if verdict.action != "stays"]
-        for verdict in turned:
+        for verdict in _Look(list(now.values()), moment.used, week, moment.hour, rule).turns().values():
             turns.append(Turn(number, verdict.node_id, verdict.action, verdict.reason))
             now[verdict.node_id] = replace(now[verdict.node_id], awake=verdict.action == "wake", hours=0.0)
-            changed.add(verdict.node_id)
-        for id_ in changed:
+            lately.add(verdict.node_id)
+        for id_ in lately:
             now[id_] = replace(now[id_], hours=now[id_].hours + step_hours)
-            rested[id_] += 0.0 if now[id_].awake else step_hours
-        on.append(sum(host.awake for host in now.values()))
+        lately = {id_ for id_ in lately if now[id_].hours < rule.settle_hours}
+        asleep = [id_ for id_, host in now.items() if not host.awake]
+        for id_ in asleep:
+            rested[id_] += step_hours
+        on.append(len(now) - len(asleep))
     kwh = sum(now[id_].watts * hours for id_, hours in rested.items()) / 1000
     return Replay(tuple(on), tuple(turns), rested, tuple(short), kwh)

@@ -12,6 +12,7 @@ PAGES = (
     "/alerts",
     "/nodes",
     "/nodes/add",
+    "/nodes/schedule",
     "/nodes/{node}",
     "/nodes/{node}/edit",
     "/nodes/{node}/join",

@@ -101,10 +101,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Turned:
-    """In the week that was replayed, the node would have been put to rest or woken."""
+    """In the week that was replayed, these nodes would have been put to rest or woken, for one reason."""
 
     at: datetime
-    node: Node
+    nodes: Sequence[Node]
     action: str
     why: Message
 
@@ -164,7 +164,7 @@ def look(viewer: User) -> Schedule:
         said={each.node_id: Said(by_id[each.node_id], each.action, words(each.reason)) for each in decision.verdicts},
         wakes_above_mib=_memory(decision),
         days=_days(week, seen, len(hosts)),
-        turned=[Turned(week[t.step][0], by_id[t.node_id], t.action, words(t.reason)) for t in seen.turns],
+        turned=_turned(week, seen, by_id),
         rested_hours=sum(seen.rested_hours.values()),
         short=[week[step][0] for step in seen.short],
         kwh=seen.kwh,
@@ -254,6 +254,14 @@ def _week(moments: Sequence[Moment]) -> Week:
 
 def _memory(decision: Decision) -> int | None:
     return round(decision.wakes_above.memory_mib) if decision.wakes_above else None
+
+
+def _turned(week: Sequence[tuple[datetime, Amount]], seen: Replay, nodes: Mapping[int, Node]) -> list[Turned]:
+    """What would have been done, what was done at once for the same reason together."""
+    together: dict[tuple[int, str, Message], list[Node]] = {}
+    for turn in seen.turns:
+        together.setdefault((turn.step, turn.action, words(turn.reason)), []).append(nodes[turn.node_id])
+    return [Turned(week[step][0], found, action, why) for (step, action, why), found in together.items()]
 
 
 def _days(week: Sequence[tuple[datetime, Amount]], seen: Replay, count: int) -> list[Day]:

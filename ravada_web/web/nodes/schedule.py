@@ -17,8 +17,8 @@ from ravada_web.web.htmx import done, show
 blueprint = Blueprint("schedule", __name__, url_prefix="/nodes/schedule")
 # Its name and the node's id, and the name that each chosen node's id comes under.
 WATTS, CHOSEN = "watts-", "node"
-# So many turns of the week that was replayed are listed.
-TURNS_SHOWN = 60
+# So many turns of the week that was replayed are listed, and so many nodes of each are named.
+TURNS_SHOWN, NODES_SHOWN = 60, 8
 
 
 class ScheduleForm(Form):
@@ -66,4 +66,5 @@ def save() -> ResponseReturnValue:
 
 
 def _show(form: ScheduleForm, seen: resting.Schedule, status: int = 200) -> Response:
-    return show("nodes/schedule.html", "nodes/_schedule.html", status, form=form, seen=seen, turns_shown=TURNS_SHOWN)
+    shown = {"turns_shown": TURNS_SHOWN, "nodes_shown": NODES_SHOWN}
+    return show("nodes/schedule.html", "nodes/_schedule.html", status, form=form, seen=seen, **shown)

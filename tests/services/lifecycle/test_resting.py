@@ -3,18 +3,20 @@
 from datetime import datetime, timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import insert, select
 
 from ravada_web.errors import InvalidInput, NotAllowed
 from ravada_web.extensions import db
-from ravada_web.models import Event, Node, NodeSample, ServiceState, now
+from ravada_web.models import Event, Node, NodeSample, Role, ServiceState, now
 from ravada_web.services.lifecycle import resting
 from ravada_web.services.lifecycle.resting import COARSE_STEP, STEP, Wishes, hour_of
+from ravada_web.services.nodes import nics
 from ravada_web.services.nodes.history import bucket
 from ravada_web.services.placements import reserve
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import change, make_nodes
+from tests.support.factories import change, make_nodes, make_user
 
 
 @pytest.fixture
@@ -94,6 +96,7 @@ def test_a_week_of_quiet_nights_is_replayed_from_the_weeks_before(people: People
     assert 2 * (4 * 10 + 48) <= seen.rested_hours <= 2 * (168 - 50)
     assert seen.kwh == pytest.approx(seen.rested_hours * 0.2)
     assert {turn.action for turn in seen.turned} == {"rest", "wake"}
+    assert max(len(turn.nodes) for turn in seen.turned) == 2, "what is done at once is said once"
     assert min(day.least for day in seen.days) == 2 and max(day.most for day in seen.days) == 4
     assert sum(day.rested_hours for day in seen.days) == pytest.approx(seen.rested_hours)
 
@@ -104,3 +107,26 @@ def test_what_does_not_serve_is_not_counted(people: People, nodes: list[int]) ->
     seen = resting.look(people.administrator)
     assert {*seen.said} == {nodes[0], nodes[3]}
     assert len(seen.nodes) == 3, "they can be chosen all the same"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_sums_of_samples_are_alike_on_both_databases(migrated_app: Flask) -> None:
+    chief = make_user("chief", Role.ADMINISTRATOR)
+    found = make_nodes(3, memory_mib=10_000)
+    change(Node, memory_reserve_mib=1000)
+    at = bucket(now(), STEP) - timedelta(seconds=STEP)
+    with transaction() as session:
+        for node_id, share, load in zip(found, (0.05, 0.5, 0.3), (0.5, None, 0.25), strict=True):
+            session.add(NodeSample(node_id=node_id, step=STEP, at=at, cpu_load=load, memory_used=share))
+    ((seen_at, amount),) = resting._used(db.session(), STEP, at, now())
+    # Of the first, all is the host's own.
+    assert (seen_at, round(amount.memory_mib), amount.cpus) == (at, 6000, 6.0)
+    assert resting.look(chief).hindsight
+    facts = {"host": {"bridges": [], "cards": [], "files": [], "nics": [
+        {"name": "e", "mac": "52:54:00:12:34:56", "wakes": "ready", "over": "", "addresses": ["192.0.2.3/24"],
+         "is_default": True}]}}  # fmt: skip
+    with transaction() as session:
+        session.get_one(Node, found[2]).facts = facts
+        session.get_one(Node, found[0]).facts = {"host": None}
+        beside = nics.sender_beside(session, session.get_one(Node, found[1]), ["192.0.2.2"])
+    assert beside is not None and (beside[0].name, beside[1]) == ("n3", "192.0.2.255")
