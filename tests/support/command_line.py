@@ -49,7 +49,8 @@ def _loaded() -> socket.socket:
 
     def end() -> None:
         ours.close()
-        process.wait(10)
+        process.kill()
+        process.wait()
 
     atexit.register(end)
     return ours

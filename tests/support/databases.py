@@ -15,11 +15,12 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
+from sqlalchemy import make_url
 
 from ravada_web import create_app
 from ravada_web.config import Settings
-from ravada_web.extensions import db
-from tests.support.installation import Browser
+from ravada_web.extensions import db, queues
+from tests.support.installation import Installation
 from tests.support.postgresql import Postgresql, programs
 
 SHARED = pytest.StashKey[Path]()
@@ -131,27 +132,39 @@ def bare_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server.drop(name)
 
 
+@pytest.fixture(scope="session")
+def on_postgresql(server: Postgresql, database_folder: Path, redis_socket: Path) -> Iterator[Installation]:
+    """As `installation`, with a database of the server, which each test makes and drops."""
+    folder = Path(tempfile.mkdtemp(dir=database_folder))
+    kept = Installation(folder, f"unix://{redis_socket}", server.url(f"t{uuid4().hex}"))
+    yield kept
+    kept.remove()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, redis_url: str) -> Iterator[str]:
     """Both kinds of database, one after the other, with the tables."""
     if request.param == "sqlite":
-        path = request.getfixturevalue("database_file")
-        shutil.copy(request.getfixturevalue("empty_database"), path)
-        yield f"sqlite:///{path}"
+        kept: Installation = request.getfixturevalue("installation")
+        yield kept.reset(request.getfixturevalue("empty_database")).database_url
         return
-    server, name = request.getfixturevalue("server"), f"t{uuid4().hex}"
+    kept, server = request.getfixturevalue("on_postgresql"), request.getfixturevalue("server")
+    url = kept.reset(None).database_url
+    name = make_url(url).database
     server.copy(name, TEMPLATE)
-    yield server.url(name)
+    yield url
     server.drop(name)
 
 
 @pytest.fixture
-def migrated_app(database_url: str, tmp_path: Path, redis_url: str) -> Iterator[Flask]:
+def migrated_app(request: pytest.FixtureRequest, database_url: str) -> Iterator[Flask]:
     """The application on both kinds of database, its tables made, its context pushed."""
-    data = tmp_path / "data"
-    app = create_app(Settings(data=data, redis_url=redis_url, master="ssh", database_url=database_url))
-    app.test_client_class = Browser
+    kept = request.getfixturevalue("installation" if database_url.startswith("sqlite") else "on_postgresql")
+    app: Flask = kept.application()
+    # Errors are answered as they are where nobody tests.
+    app.config["TESTING"] = False
     with app.app_context():
         yield app
         db.session.remove()
         db.engine.dispose()
+        queues.redis.close()

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from ravada_web import create_app
 from ravada_web.config import Settings
 from ravada_web.extensions import limiter, queues
+from ravada_web.services.nodes import trust
 
 
 class Browser(FlaskClient):
@@ -29,19 +30,20 @@ class Browser(FlaskClient):
 class Installation:
     """Settings and the application with them; whatever a test changed in either, or in the data folder, is undone."""
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
-        self.settings = Settings(data=folder / "data", redis_url=redis_url, master="ssh")
+    def __init__(self, folder: Path, redis_url: str, database_url: str = "") -> None:
+        self.settings = Settings(data=folder / "data", redis_url=redis_url, master="ssh", database_url=database_url)
         self._first = deepcopy(vars(self.settings))
         self._templates = folder / "templates"
         self._templates.mkdir()
         self._app: Flask | None = None
 
-    def reset(self, database: Path) -> Settings:
-        """Returns the settings as they were at first, the data folder holding nothing but that SQLite file."""
+    def reset(self, database: Path | None) -> Settings:
+        """Returns the settings as they were at first, the data folder holding nothing but that SQLite file, if any."""
         vars(self.settings).update(deepcopy(self._first))
         self.remove()
         self.settings.make_folders()
-        shutil.copy(database, self.settings.data / "ravada.sqlite")
+        if database is not None:
+            shutil.copy(database, self.settings.data / "ravada.sqlite")
         return self.settings
 
     def remove(self) -> None:
@@ -50,16 +52,17 @@ class Installation:
         shutil.rmtree(self.settings.run_dir, ignore_errors=True)
 
     def application(self) -> Flask:
-        """Returns the application as it was at first.
-
-        It is made again where another one was made since: the extensions belong to the one that was made last.
-        """
-        if self._app is None or limiter.storage is not self._storage:
+        """Returns the application as it was at first, whatever others were made meanwhile."""
+        if self._app is None:
             self._app = create_app(self.settings)
             self._app.test_client_class = Browser
             self._app.config["TESTING"] = True
             self._app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(self._templates))
-            self._storage, self._config = limiter.storage, deepcopy(dict(self._app.config))
+            self._limiter, self._config = dict(vars(limiter)), deepcopy(dict(self._app.config))
+        self._app.extensions["settings"] = self.settings
+        # What is there once in a process belongs to the application that was made last.
+        vars(limiter).update(self._limiter)
+        trust.listen(self._app)
         self._app.config.clear()
         self._app.config.update(deepcopy(self._config))
         (self.settings.data / "secret_key").write_text(self._app.config["SECRET_KEY"])
