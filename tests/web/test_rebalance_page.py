@@ -72,6 +72,8 @@ def test_its_settings_are_kept(world: World, sign_in: SignIn) -> None:
         3,
         12,
     )
-    assert "above 40% imbalance" in client.get(PAGE).text
+    assert "above 40% imbalance, in the name of administrator" in client.get(PAGE).text
+    change(Cluster, rebalance_user_id=None)
+    assert "Save the settings again" in client.get(PAGE).text
     assert client.post(f"{PAGE}/settings", data={**good, "over": ""}).status_code == 303
     assert "only on request" in client.get(PAGE).text

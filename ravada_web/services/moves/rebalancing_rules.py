@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import InvalidInput
+from ravada_web.extensions import db
 from ravada_web.messages import Message, message
 from ravada_web.models import (
     AT_WORK,
@@ -62,6 +63,13 @@ def rules() -> Rules:
     """What is decided now."""
     row = reserve.policy()
     return Rules(row.rebalance_at_once, row.rebalance_rest_hours, row.rebalance_over, row.rebalance_minutes)
+
+
+def decided_by() -> tuple[str, bool]:
+    """In whose name nodes are rebalanced by themselves ("" for nobody's), and whether that person still may."""
+    row = reserve.policy()
+    person = db.session.get(User, row.rebalance_user_id) if row.rebalance_user_id else None
+    return (person.name, rights.can(person, "nodes.change")) if person else ("", False)
 
 
 def decide(actor: User, chosen: Rules) -> None:

@@ -52,6 +52,7 @@ def _page(form: BeginForm | None = None, chosen: Collection[str] | None = None, 
         form=form or BeginForm(formdata=None, at_once=rules.at_once),
         chosen=chosen,
         rules=rules,
+        decided_by=rebalancing_rules.decided_by(),
     )
 
 
