@@ -119,7 +119,8 @@ def preview(actor: User, nodes: Sequence[Node], wishes: Wishes) -> Preview:
     room = message("plans.room_whole")
     if short:
         room = message("plans.room_short", node=names.get(short[0].node_id, ""), missing_mib=short[0].missing_mib)
-    return Preview(rows, room, bool(short), _digest(decided.guests), now() + timedelta(minutes=wishes.minutes))
+    minutes = max(0, min(wishes.minutes, MOST_MINUTES))  # a refused form is shown, whatever was entered
+    return Preview(rows, room, bool(short), _digest(decided.guests), now() + timedelta(minutes=minutes))
 
 
 def _digest(guests: Sequence[Guest]) -> str:
