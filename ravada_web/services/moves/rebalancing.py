@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload, lazyload
+from sqlalchemy.orm import Session, lazyload
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, InvalidInput
@@ -16,6 +16,7 @@ from ravada_web.messages import Message, message
 from ravada_web.models import (
     AT_WORK,
     UNSETTLED,
+    Base,
     Cause,
     Clone,
     CloneCopy,
@@ -32,7 +33,7 @@ from ravada_web.models import (
 )
 from ravada_web.placement import rebalancing
 from ravada_web.placement.balance import Kind, Load
-from ravada_web.placement.moving import CloneTraits, Way
+from ravada_web.placement.moving import Way
 from ravada_web.placement.rebalancing import Chosen, Rebalancing, Standing
 from ravada_web.placement.types import Reason
 from ravada_web.placement.weighers import DEFAULT_WEIGHTS
@@ -179,11 +180,13 @@ class _Survey:
         self._states = loads.all_states(session)
         self._names = {state.id: state.name for state in self._states}
         self._rest = timedelta(hours=session.get_one(Cluster, reserve.ONLY).rebalance_rest_hours)
-        query = select(Clone).where(~Clone.lost).options(lazyload(Clone.nics), joinedload(Clone.base))
-        self._clones = {clone.id: clone for clone in session.scalars(query).unique()}
+        self._bases = session.scalars(select(Base)).all()  # the clones find theirs without a query each
+        query = select(Clone).where(~Clone.lost).options(lazyload(Clone.nics))
+        self._clones = {clone.id: clone for clone in session.scalars(query)}
         self._verdicts = verdicts(session, list(self._clones.values()), session.scalars(select(Node)).all())
         self._kept = reserve.kept(session, {clone.base_id for clone in self._clones.values()})
-        self._traits: dict[tuple[object, ...], CloneTraits] = {}
+        self._kinds: dict[tuple[object, ...], Kind] = {}
+        self._numbers: dict[tuple[object, ...], int] = {}
         # Of each kind, clones of two nodes: no verdict says where it can move of the node that it is on.
         self._alike: dict[Kind, dict[int, int]] = defaultdict(dict)
         self._standing = self._stand()
@@ -220,9 +223,6 @@ class _Survey:
         standing = []
         for clone in self._clones.values():
             kind = self._kind(clone, barred.get(clone.uuid, frozenset()), copies.get(clone.id, frozenset()))
-            nodes = self._alike[kind]
-            if len(nodes) < 2:
-                nodes.setdefault(clone.node_id, clone.id)
             rests = clone.state not in (CloneState.STOPPED, CloneState.RUNNING) or clone.id in planned
             held = rests or self._moved_lately(clone, placed)
             where = arriving.get(clone.uuid) or planned.get(clone.id) or clone.node_id
@@ -230,13 +230,21 @@ class _Survey:
         return standing
 
     def _kind(self, clone: Clone, barred: frozenset[int], copies: frozenset[int]) -> Kind:
-        about = (clone.version_id, clone.node_id, clone.memory_mib, clone.state_in_use)
-        key = (*about, clone.virt_type, clone.machine, clone.processor)
-        traits = self._traits.get(key)
-        if traits is None:
-            traits = self._traits[key] = replace(self._verdicts.traits_of(clone), node_id=0)
+        about = (clone.version_id, clone.node_id, clone.memory_mib, clone.state_in_use, clone.volatile)
+        key = (*about, clone.virt_type, clone.machine, clone.processor, barred, copies)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = self._kind_of(clone, barred, copies)
+            nodes = self._alike[kind]
+            if len(nodes) < 2:
+                nodes.setdefault(clone.node_id, clone.id)
+        return kind
+
+    def _kind_of(self, clone: Clone, barred: frozenset[int], copies: frozenset[int]) -> Kind:
+        traits = replace(self._verdicts.traits_of(clone), node_id=0)
         return Kind(
-            base=(clone.version_id, traits),
+            # A number for all that decides on its moves: kinds are compared and hashed all the time.
+            base=self._numbers.setdefault((clone.version_id, traits), len(self._numbers)),
             memory_mib=traits.memory_mib,
             disk_mib=traits.disk_mib,
             vcpus=traits.vcpus,
