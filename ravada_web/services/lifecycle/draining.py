@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING, Message, message
+from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import (
     Clone,
     CloneState,
@@ -29,6 +29,7 @@ from ravada_web.models import (
 )
 from ravada_web.placement.draining import Choices, Guest, room_after
 from ravada_web.services.audit import events
+from ravada_web.services.lifecycle import host_power
 from ravada_web.services.lifecycle.held import held
 from ravada_web.services.lifecycle.service_state import LONGEST_WHY, MOST_HOURS
 from ravada_web.services.moves import plan_guests, plan_work, plans
@@ -115,8 +116,9 @@ def preview(actor: User, nodes: Sequence[Node], wishes: Wishes) -> Preview:
         )
         for clone, outcome in zip(clones, decided.outcomes, strict=True)
     ]
-    short = room_after(reserve.cluster(session), decided.guests, decided.outcomes, leaving)
-    room = message("plans.room_whole")
+    cluster = reserve.cluster(session)
+    short = room_after(cluster, decided.guests, decided.outcomes, leaving)
+    room = message("plans.room_whole") if set(cluster.free_mib) - leaving else NOTHING
     if short:
         room = message("plans.room_short", node=names.get(short[0].node_id, ""), missing_mib=short[0].missing_mib)
     minutes = max(0, min(wishes.minutes, MOST_MINUTES))  # a refused form is shown, whatever was entered
@@ -133,8 +135,8 @@ def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes, seen: st
     """Drain nodes: from now on nothing is placed or started there, and what is there leaves, by one plan for all.
     `seen` is the digest of the preview that was confirmed, if there was one.
 
-    Raises NotAllowed, InvalidInput with a reason for each field, NotFound, and Conflict for a node that is not up, not
-    in service yet, given up, or being drained.
+    Raises NotAllowed, NotFound, and InvalidInput with a reason for each field, and beside `nodes` for those that cannot
+    be drained now.
     """
     rights.require(actor, "nodes.change")
     outbox.require_queue()
@@ -143,10 +145,8 @@ def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes, seen: st
     with transaction() as session:
         hold_lock(session, "placement")
         nodes = [held(session, node_id) for node_id in sorted(set(node_ids))]
-        if not nodes:
-            raise InvalidInput({"nodes": message("plans.no_node")})
-        for node in nodes:
-            require_drainable(node)
+        if refused := refusals(nodes):
+            raise InvalidInput({"nodes": sentences(*refused)})
         if seen and preview(actor, nodes, wishes).digest != seen:
             raise InvalidInput({"digest": message("plans.stale")})
         deadline = now() + timedelta(minutes=wishes.minutes)
@@ -165,12 +165,6 @@ def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes, seen: st
         return plan
 
 
-def require_drainable(node: Node) -> None:
-    """Raises Conflict for a node that cannot be drained now."""
-    if refused := _refusal(node):
-        raise Conflict(refused)
-
-
 def refusals(nodes: Sequence[Node]) -> list[Message]:
     """Why these nodes cannot be drained now; nothing where they can."""
     return [refused for node in nodes if (refused := _refusal(node))] if nodes else [message("plans.no_node")]
@@ -186,6 +180,8 @@ def _refusal(node: Node) -> Message:
         refused = message("plans.draining_already", node=node.name)
     elif not node.is_reachable:
         refused = message("plans.node_not_up", node=node.name)
+    elif host_power.under_way(node):
+        refused = message("nodes.power_under_way", node=node.name)
     return refused
 
 

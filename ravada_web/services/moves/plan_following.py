@@ -69,6 +69,8 @@ def follow(session: Session, plan: MovePlan, moves: Sequence[PlannedMove]) -> No
 def _has_arrived(move: PlannedMove, clone: Clone) -> bool:
     """Write that it is on another node by now; returns whether it is where it was to go, and off."""
     if clone.state == CloneState.MOVING:
+        if move.operation is not None and move.operation.state == OperationState.WATCHED:
+            end(move, MoveState.DONE, move.operation.message)  # it has left; its new node is waited for without us
         return False
     if move.state == MoveState.UNDER_WAY and move.way in MOVING and clone.node_id == move.to_id:
         failed = clone.state == CloneState.FAILED

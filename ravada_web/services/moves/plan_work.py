@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from ravada_web.clock import is_recent
@@ -21,6 +21,7 @@ from ravada_web.guard import guarded
 from ravada_web.messages import Message, as_message, message
 from ravada_web.models import (
     AT_WORK,
+    UNSETTLED,
     Cause,
     Clone,
     CloneState,
@@ -200,7 +201,8 @@ class _Look:
 
     def _count_busy(self) -> None:
         under_way = (PlannedMove.state == MoveState.UNDER_WAY, PlannedMove.way.in_(MOVING))
-        query = select(PlannedMove.plan_id, PlannedMove.from_id, PlannedMove.to_id, func.count()).where(*under_way)
+        query = select(PlannedMove.plan_id, PlannedMove.from_id, PlannedMove.to_id, func.count())
+        query = query.join(PlannedMove.plan).where(*under_way, MovePlan.state.in_(AT_WORK))
         grouped = query.group_by(PlannedMove.plan_id, PlannedMove.from_id, PlannedMove.to_id)
         for plan_id, from_id, to_id, count in self.session.execute(grouped):
             for node_id in (from_id, to_id):
@@ -320,6 +322,8 @@ def _end(session: Session, plan: MovePlan, state: PlanState, note: Message) -> N
     """Write how a plan has ended. Nodes that are empty are in maintenance from now on; from those that are not, and are
     out of service, people decide."""
     plan.state, plan.note, plan.ended_at = state, note, now()
+    left = update(PlannedMove).where(PlannedMove.plan_id == plan.id, PlannedMove.state.in_(UNSETTLED))
+    session.execute(left.values(state=MoveState.STAYS, reason=note, ended_at=now()))
     if plan.kind != PlanKind.DRAIN:
         return
     for about in plan.nodes:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -230,7 +231,7 @@ def test_two_drains_at_once_do_not_send_anything_to_each_other(chief: User, node
     make_clones(chief, 4)
     first = request_drain(chief, [nodes["n1"]], AT_ONCE)
     second = request_drain(chief, [nodes["n2"]], AT_ONCE)
-    with pytest.raises(Conflict):
+    with pytest.raises(InvalidInput):
         request_drain(chief, [nodes["n1"]], AT_ONCE)
     assert to_the_end(first).state == to_the_end(second).state == PlanState.DONE
     assert {clone(f"desk-{number}").node.name for number in range(1, 5)} == {"n3"}
@@ -438,8 +439,9 @@ def test_what_cannot_be_asked_for(chief: User, nodes: dict[str, int]) -> None:
         request_drain(chief, [], AT_ONCE)
     for values in ({"seen": Observed.DOWN}, {"service_state": ServiceState.GIVEN_UP}, {"service_state": "new"}):
         change(Node, Node.name == "n2", **values)
-        with pytest.raises(Conflict):
+        with pytest.raises(InvalidInput) as refused:
             request_drain(chief, [nodes["n1"], nodes["n2"]], AT_ONCE)
+        assert set(refused.value.fields) == {"nodes"}
     assert node("n1").service_state == ServiceState.ENABLED
     with pytest.raises(NotAllowed):
         request_drain(make_user("op", Role.OPERATOR), [nodes["n1"]], AT_ONCE)
@@ -485,3 +487,30 @@ def test_one_in_maintenance_is_so_again_where_its_drain_is_cancelled(chief: User
     plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=30, why="empty it"))
     plans.cancel(chief, plan.id)
     assert (node("n1").service_state, node("n1").maintenance_by) == (ServiceState.MAINTENANCE, "chief")
+
+
+@one
+def test_what_has_left_for_a_node_that_then_dies_does_not_hold_up_the_drain(chief: User, nodes: dict[str, int]) -> None:
+    make_clones(chief, 1)
+    plan = request_drain(chief, [nodes["n1"]], AT_ONCE)
+    look(plan)
+    (operation,) = open_operations("clones_move")
+    change(Clone, node_id=operation.params["target_id"])
+    change(Operation, state=OperationState.WATCHED, message=message("moves.waits", node="n2"))
+    with transaction() as session:
+        session.execute(delete(Remains))
+    assert look(plan).state == PlanState.DONE
+    assert moves(plan)["desk-1"].reason.kind == "moves.waits"
+
+
+@one
+def test_who_asked_for_it_may_no_longer_and_nothing_of_it_holds_up_another(chief: User, nodes: dict[str, int]) -> None:
+    make_clones(chief, 2)
+    other = make_user("other", Role.ADMINISTRATOR)
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=0, at_once=1))
+    look(plan)
+    change(User, User.name == "chief", active=False)
+    assert (look(plan).state, plan_of(plan).note.kind) == (PlanState.STOPPED, "plans.nobody")
+    assert {state for _way, state in states(plan).values()} == {MoveState.STAYS}
+    finish_moves(fail=True)
+    assert to_the_end(request_drain(other, [nodes["n1"]], Wishes(minutes=0, at_once=1))).state == PlanState.DONE
