@@ -57,6 +57,7 @@ class Proposed:
     clone: Clone
     source: str
     target: str
+    target_id: int
     live: bool
     reason: Message
     gain: float
@@ -119,7 +120,7 @@ def begin(actor: User, choices: Collection[str], at_once: int) -> MovePlan:
     """
     rights.require(actor, "nodes.change")
     outbox.require_queue()
-    chosen = [_chosen(choice) for choice in choices]
+    chosen = [_chosen(choice) for choice in dict.fromkeys(choices)]
     if not 1 <= at_once <= MOST_AT_ONCE:
         raise InvalidInput({"at_once": message("rebalancing.range", least=1, most=MOST_AT_ONCE)})
     if not chosen:
@@ -136,16 +137,11 @@ def begin(actor: User, choices: Collection[str], at_once: int) -> MovePlan:
 
 def begin_within(session: Session, actor: User, proposal: Proposal, at_once: int, why: Message) -> MovePlan:
     """Begin all moves of a proposal in the present transaction, which holds the lock of placement."""
-    targets = {move.choice: _chosen(move.choice) for move in proposal.moves}
     plan = plans.begin(
         session,
         PlanKind.REBALANCE,
         actor,
-        [
-            plans.NewMove(move.clone, chosen.target_id, move.gain, move.reason)
-            for move in proposal.moves
-            if (chosen := targets[move.choice])
-        ],
+        [plans.NewMove(move.clone, move.target_id, move.gain, move.reason) for move in proposal.moves],
         choices={"live": True, "shuts_down": False, "at_once": at_once, "brings": False},
         picture={
             "why": why.to_json(),
@@ -207,6 +203,7 @@ class _Survey:
                 clone=self._clones[move.clone_id],
                 source=self._names[move.source_id],
                 target=self._names[move.target_id],
+                target_id=move.target_id,
                 live=move.live,
                 reason=_reason(move.reason, self._names[move.source_id], self._names[move.target_id]),
                 gain=move.gain,
