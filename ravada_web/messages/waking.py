@@ -11,6 +11,7 @@ TEXTS: dict[str, Template] = {
     "waking.no_mac": N_("The MAC address of its network card is not known: enter it in the node’s settings."),
     "waking.nobody_beside": N_("No other node that is up is in the network of %(node)s to send a Wake-on-LAN packet."),
     "waking.no_agent": N_("No fence agent is set up for it."),
+    "waking.can_be_woken": N_("It can be woken from here."),
     # What was tried
     "waking.us": N_("this server"),
     "waking.by_packet": N_("Wake-on-LAN to %(mac)s was sent by %(senders)s."),

@@ -48,6 +48,18 @@ def test_asked_for_it_leads_to_its_progress_which_the_nodes_page_shows(people: P
     assert "52:54:00:12:34:56" in page and "not known whether the card is ready" in page
 
 
+def test_who_shuts_a_host_down_is_told_whether_it_can_be_woken(people: People, sign_in: SignIn) -> None:
+    _master, found = make_nodes(2)
+    client, question = sign_in(people.administrator), f"/nodes/{found}/shut-down"
+    assert "There is no way to wake n2. The MAC address of its network card is not known" in client.get(question).text
+    nic = {"name": "eno1", "mac": "52:54:00:12:34:56", "over": "", "is_default": True}
+    for wakes, said in [("unset", "but Wake-on-LAN is off"), ("ready", "It can be woken from here.")]:
+        for id_ in (found - 1, found):
+            nics = [nic | {"wakes": wakes, "addresses": [f"192.0.2.{id_}/24"]}]
+            change(Node, Node.id == id_, facts={"host": {"bridges": [], "cards": [], "files": [], "nics": nics}})
+        assert said in client.get(question).text
+
+
 def test_a_node_that_is_disabled_shows_it_too(people: People, sign_in: SignIn) -> None:
     found = off(service_state=ServiceState.DISABLED)
     make_operation("host_wake", title="Wake host n2", state=OperationState.WATCHED, node_id=found)

@@ -6,8 +6,10 @@ from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict
+from ravada_web.extensions import db
 from ravada_web.messages import Message, message, sentences
 from ravada_web.models import Away, Node, Observed, Operation, ServiceState, Trust, User
+from ravada_web.remote.cards import READY
 from ravada_web.remote.target import Target
 from ravada_web.remote.wake import broadcast_from_here
 from ravada_web.services.audit import events
@@ -60,6 +62,18 @@ def ways(session: Session, node: Node) -> Ways:
     mac = nic.mac if nic and (sender or from_here) else ""
     agent = fence if fence in fence_agents.installed() else ""
     return Ways(mac, from_here, sender, agent, bool(settings().wake_command), tuple(lacking))
+
+
+def outlook(viewer: User, node: Node) -> Message:
+    """Whether the host could be woken from here once it is off, in words for who may shut it down."""
+    rights.require(viewer, "nodes.change")
+    found = ways(db.session(), node)
+    if found.none:
+        return sentences(message("waking.no_way", node=node.name), *found.lacking)
+    nic = nics.waking(node)
+    if found.agent or found.command or nic is None or nic.wakes == READY:
+        return message("waking.can_be_woken")
+    return message(f"joining.wake_{nic.wakes}", card=nic.name or nic.mac, mac=nic.mac)
 
 
 def request_wake(actor: User, node: Node, *, enable: bool = False) -> Operation:

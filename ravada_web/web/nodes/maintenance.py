@@ -152,6 +152,7 @@ def _ask_power(node: Node, kind: str, form: StubbornForm, status: int = 200) -> 
     if kind == host_power.OFF:
         title, button, action = _("Shut down the host %(node)s?", node=node.name), _("Shut down host"), "shut_down"
         end = _("It stays off, in maintenance, until somebody turns it on and enables it.")
+        end = f"{end} {waking.outlook(me(), node)}"
     else:
         title, button, action = _("Restart the host %(node)s?", node=node.name), _("Restart host"), "restart"
         end = _("Once it is up again it is enabled, if it is now.")
