@@ -18,7 +18,7 @@ from ravada_web.services.consoles import screenshots
 from ravada_web.services.moves import plan_notes
 from ravada_web.services.operations import waiting
 from ravada_web.services.operations.kinds import kinds_on
-from ravada_web.services.operations.subjects import RESTARTED_CLONES
+from ravada_web.services.operations.subjects import MOVED_CLONE, RESTARTED_CLONES
 from ravada_web.services.operations.waiting import Waiting
 from ravada_web.services.paging import Page, paginate
 
@@ -151,7 +151,7 @@ def _card(
     picture: int | None,
     ahead: Message,
 ) -> Desktop:
-    restarts = bool(operation and operation[0] in kinds_on(RESTARTED_CLONES) and clone.state == CloneState.STOPPING)
+    restarts = starts_again(clone, operation[0] if operation else "")
     reason = reason_against(clone, nodes)
     return Desktop(
         clone=clone,
@@ -163,6 +163,14 @@ def _card(
         may_delete=clone_actions.may_delete(viewer, clone),
         ahead=ahead,
     )
+
+
+def starts_again(clone: Clone, kind: str) -> bool:
+    """Whether the operation of this kind that it is in shuts it down, or has, to start it again: here, or on the node
+    that it moves to."""
+    if clone.state == CloneState.STOPPING:
+        return kind in (*kinds_on(RESTARTED_CLONES), *kinds_on(MOVED_CLONE))
+    return clone.state == CloneState.MOVING and clone.start_after
 
 
 def _step(clone: Clone, operation: tuple[str, str] | None, restarts: bool) -> int | None:

@@ -24,8 +24,6 @@ from ravada_web.services.clones.requests import Request
 from ravada_web.services.desktops import cards
 from ravada_web.services.moves import plan_notes
 from ravada_web.services.operations import outbox
-from ravada_web.services.operations.kinds import kinds_on
-from ravada_web.services.operations.subjects import RESTARTED_CLONES
 from ravada_web.services.transaction import hold_lock, transaction
 
 # Of the 40 characters of a prefix, how many its base's name may take; the owner's takes what is left.
@@ -72,10 +70,8 @@ def _is_on_a_plan(session: Session, actor: User, clone: Clone) -> bool:
 def _on_its_way(clone: Clone) -> bool:
     if clone.state in MAKING:
         return clone.start_after
-    if clone.state == CloneState.STOPPING:
-        operation = db.session.get(Operation, clone.operation_id or 0)
-        return operation is not None and operation.kind in kinds_on(RESTARTED_CLONES)
-    return clone.state == CloneState.STARTING
+    operation = db.session.get(Operation, clone.operation_id or 0)
+    return clone.state == CloneState.STARTING or cards.starts_again(clone, operation.kind if operation else "")
 
 
 def _why_not(clone: Clone) -> Message:

@@ -32,7 +32,7 @@ from ravada_web.services.desktops import cards
 from ravada_web.services.desktops.launching import launch, launch_new, prefix
 from ravada_web.services.transaction import transaction
 from tests.conftest import People
-from tests.support.factories import change, make_base, make_nodes, make_offer
+from tests.support.factories import change, make_base, make_nodes, make_offer, make_operation
 from tests.support.refusals import refused
 
 
@@ -92,6 +92,24 @@ def test_one_that_is_made_and_will_start_by_itself_is_left(people: People, desk:
     change(Clone, start_after=False)
     with refused(Conflict, "desktops.being_created", name="desk-1"):
         launch(people.user, desk)
+
+
+@pytest.mark.parametrize(
+    ("state", "start_after", "starts"),
+    [(CloneState.STOPPING, False, True), (CloneState.MOVING, True, True), (CloneState.MOVING, False, False)],
+)
+def test_one_that_is_shut_down_to_be_moved_comes_by_itself(
+    people: People, desk: int, state: CloneState, start_after: bool, starts: bool
+) -> None:
+    operation = make_operation("clones_move")
+    change(Clone, state=state, start_after=start_after, operation_id=operation.id)
+    (card,) = cards.page_of(people.user).items
+    assert (card.restarts, card.opens) == (starts, starts)
+    if starts:
+        assert launch(people.user, desk).state == state
+    else:
+        with pytest.raises(Conflict):
+            launch(people.user, desk)
 
 
 def test_one_that_restarts_is_left_but_one_that_shuts_down_is_not_caught(people: People, desk: int) -> None:
