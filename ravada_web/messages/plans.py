@@ -47,6 +47,7 @@ TEXTS: dict[str, Template] = {
         "This desktop shuts down at %(until_at)s, and is deleted by that. Save your files elsewhere before."
     ),
     "plans.told_wait": N_("Please shut this desktop down when you are done: it is to be moved to another host."),
+    "plans.told_starts": N_("This desktop is being moved to another host. It starts as soon as it is there."),
     "plans.told_off": N_("This desktop is moved to another host. Launched now, it starts as soon as it is there."),
     # How plans end
     "plans.done": Plural("%(count)s desktop dealt with.", "%(count)s desktops dealt with."),

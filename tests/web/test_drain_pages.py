@@ -126,7 +126,7 @@ def test_users_read_what_will_happen_and_a_launch_has_it_started_there(
     assert launch(people.user, clone("pc-1").id).name == "pc-1"
     db.session.rollback()
     (move,) = db.session.scalars(select(PlannedMove).where(PlannedMove.clone_name == "pc-1"))
-    assert move.starts
+    assert move.starts and "It starts as soon as it is there." in client.get(f"/console/{move.clone_id}").text
     change(Clone, Clone.name == "pc-1", node_id=move.to_id, state=CloneState.STOPPED)
     plan_work.go_on(plan_work.due()[0])
     assert clone("pc-1").state == CloneState.STARTING

@@ -22,6 +22,7 @@ from tests.web.conftest import World
 SignIn = Callable[[User | str], FlaskClient]
 MARKUP = "<script>alert(1)</script>"
 PAGES = ["/", "/nodes", "/nodes/{node}", "/bases", "/bases/{base}", "/bases/{base}/base", "/clones", "/clones/{mine}"]
+PAGES += ["/nodes/drain?id={node}"]
 PAGES += ["/clones/new", "/clones/delete?id={mine}", "/operations", "/nodes/add", "/bases/import", "/nodes/{node}/edit"]
 
 
