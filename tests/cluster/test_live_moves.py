@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from jobs.parent import MOVERS
 from ravada_web.extensions import db
 from ravada_web.models import Clone, CloneState, Operation, OperationState, Remains
 from ravada_web.services.moves import requests
@@ -17,7 +18,7 @@ from tests.lab.keyboard import typed
 from tests.lab.node import LabNode
 from tests.lab.screen import read_screen, screenshot
 from tests.support.cluster import IMAGES, Cluster
-from tests.support.processes import children
+from tests.support.processes import children_by_name
 from tests.support.servers import wait_until
 
 CLIPBOARD = """<channel type='qemu-vdagent'><source><clipboard copypaste='yes'/></source>
@@ -64,6 +65,12 @@ def over(operation_id: int) -> Operation:
 
     wait_until(is_over, 60, "the move is over")
     return db.session.get_one(Operation, operation_id)
+
+
+def horses(cluster: Cluster) -> list[int]:
+    """The processes that move a desktop now."""
+    jobs = [job for worker in MOVERS for job in children_by_name(cluster.pid_of(worker)).items()]
+    return [pid for name, pid in jobs if name.endswith(" of moves")]
 
 
 def assert_one(cluster: Cluster, nodes: dict[str, LabNode]) -> None:
@@ -142,9 +149,8 @@ def test_it_goes_on_running_whatever_happens(cluster: Cluster, nodes: dict[str, 
     assert_one(cluster, nodes)
 
     # The worker is killed: the next attempt looks where it runs, and goes on.
-    bulk = cluster.pid_of("worker bulk")
     to, asked = begin()
-    for horse in children(bulk):
+    for horse in horses(cluster):
         os.kill(horse, signal.SIGKILL)
     nodes[to].slow(None)
     done = over(asked.id)

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import select, update
 
 from ravada_web.extensions import db, queues
-from ravada_web.models import Base, Clone, CloneState, Node, Observed, now
+from ravada_web.models import Base, Clone, CloneState, Node, Observed, Remains, now
 from ravada_web.models.node.away import Away
 from ravada_web.services.bases import actions as base_actions
 from ravada_web.services.lifecycle import removal
+from ravada_web.services.moves import requests as move_requests
 from ravada_web.services.nodes.endpoints import public_key
 from ravada_web.services.transaction import transaction
 from tests.conftest import wait_healthy
@@ -24,7 +25,7 @@ from tests.lab.booted import BootedHost
 from tests.lab.keyboard import typed
 from tests.lab.screen import read_screen, screenshot
 from tests.lab.trees import DEBIAN_12, debian_13
-from tests.support.cluster import GUEST, IMAGES, Cluster, allow, make_base
+from tests.support.cluster import GUEST, IMAGES, Cluster, allow, ended, make_base
 from tests.support.servers import wait_until
 
 BLANK = f"{IMAGES}/nothing.qcow2"
@@ -95,6 +96,24 @@ def test_a_cluster_of_two_debians(cluster: Cluster, hosts: list[BootedHost], tmp
     cluster.remove_made()
     # Of what follows, each is the only one that can take the other's place.
     allow(cluster, base_id, [host.name for host in hosts])
+    it_moves_while_it_runs(cluster, hosts)
+
+
+def it_moves_while_it_runs(cluster: Cluster, hosts: list[BootedHost]) -> None:
+    """From either generation of libvirt and QEMU to the other, whose guests run as a user of their own."""
+    (rover,) = cluster.create("rover", 1, "--start", base="nothing")
+    cluster.wait_state("rover", CloneState.RUNNING, 120)
+    for _way in range(2):
+        to = next(host for host in hosts if host.name != again(rover).node.name)
+        begun = move_requests.request_move(cluster.admin, rover.id, cluster.node(to.name).id, live=True)
+        done = ended(begun.id)
+        assert (done.state, done.error.kind) == ("done", ""), done.error
+        assert (again(rover).node.name, again(rover).state) == (to.name, CloneState.RUNNING)
+        wait_until(nothing_left, 60, "what it has left is removed")
+        assert [host.name for host in hosts if rover.name in host.virsh("list", "--all", "--name")] == [to.name]
+        for host in hosts:
+            assert host.run(["sh", "-c", "ls -d /run/libvirt/ravada-move-* || :"]).stdout == ""
+    cluster.remove_made()
 
 
 @pytest.mark.long
@@ -164,6 +183,11 @@ def test_desktops_of_one_debian_are_made_again_on_the_other(cluster: Cluster, ho
     wait_until(lambda: is_up(cluster, debian_13), 120, "it is back")
     assert moved.name not in debian_13.virsh("list", "--all", "--name").split()
     it_is_restarted_and_shut_down_from_here(cluster, debian_13)
+
+
+def nothing_left() -> bool:
+    db.session.rollback()
+    return db.session.scalar(select(Remains.id)) is None
 
 
 def it_is_restarted_and_shut_down_from_here(cluster: Cluster, host: BootedHost) -> None:

@@ -126,7 +126,6 @@ def _try(handle: Handle, plan: Plan) -> None:
             log.info("moved, or not known where, in spite of", error=repr(error))
             return
         raise
-    _settle(handle, plan)
 
 
 def _plan(handle: Handle) -> Plan | None:
@@ -163,7 +162,7 @@ def _plan(handle: Handle) -> Plan | None:
 
 
 def _go(handle: Handle, plan: Plan) -> None:
-    """Prepare the target, and have libvirt move the guest."""
+    """Prepare the target, have libvirt move the guest, and write where it is."""
     workspace = endpoints.workspace()
     if workspace.helper_socket and (plan.source.local or plan.target.local):
         raise Conflict(message("moves.from_here"))
@@ -200,7 +199,9 @@ def _go(handle: Handle, plan: Plan) -> None:
             on_progress=partial(_show, handle),
             late=lambda: handle.params["at_deadline"] == "stop",
         )
-        handle.result = {**handle.result, "still_ms": still}
+        handle.result = {**handle.result, "downtime_ms": still}
+        # At once: consoles wait for it, and the sockets do not.
+        _settle(handle, plan)
 
 
 def _opened(open_: ExitStack, where: Target, within: float) -> libvirt.virConnect:
@@ -298,7 +299,7 @@ def _arrive(handle: Handle, plan: Plan) -> None:
         switch(session, handle, clone, str(handle.result["xml"]))
         clone.state, clone.state_before, clone.reason, clone.display = state, "", NOTHING, display
         clone.started_round = clone.changed_round
-        handle.result = {key: value for key, value in handle.result.items() if key == "still_ms"}
+        handle.result = {key: value for key, value in handle.result.items() if key == "downtime_ms"}
         session.get_one(Operation, handle.operation_id).result = handle.result
     _tidy(plan.target, plan, plug=True)
     with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
