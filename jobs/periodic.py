@@ -70,7 +70,7 @@ def periodic_work(settings: Settings) -> list[Periodic]:
         Periodic(
             "made again", REMAKE_SECONDS, remake_work.due, "jobs.clones.place_waiting", "checks", REMAKE_SECONDS, 60
         ),
-        Periodic("plans", REMAKE_SECONDS, plan_work.due, "jobs.moves.go_on_with_plans", "checks", REMAKE_SECONDS, 60),
+        Periodic("plans", LOOK_SECONDS, plan_work.due, "jobs.moves.go_on_with_plans", "checks", REMAKE_SECONDS, 60),
         Periodic("moves", REMAKE_SECONDS, move_work.due, "jobs.moves.go_on", "checks", REMAKE_SECONDS, 60),
         Periodic(
             "replicas",

@@ -14,6 +14,8 @@ from ravada_web.models import (
     MovePlan,
     Node,
     Observed,
+    Operation,
+    OperationState,
     PlannedMove,
     PlanState,
     ServiceState,
@@ -128,6 +130,7 @@ def test_users_read_what_will_happen_and_a_launch_has_it_started_there(
     (move,) = db.session.scalars(select(PlannedMove).where(PlannedMove.clone_name == "pc-1"))
     assert move.starts and "It starts as soon as it is there." in client.get(f"/console/{move.clone_id}").text
     change(Clone, Clone.name == "pc-1", node_id=move.to_id, state=CloneState.STOPPED)
+    change(Operation, state=OperationState.DONE)
     plan_work.go_on(plan_work.due()[0])
     assert clone("pc-1").state == CloneState.STARTING
 

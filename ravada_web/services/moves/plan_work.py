@@ -21,6 +21,7 @@ from ravada_web.guard import guarded
 from ravada_web.messages import Message, as_message, message
 from ravada_web.models import (
     AT_WORK,
+    OVER,
     UNSETTLED,
     Cause,
     Clone,
@@ -29,6 +30,7 @@ from ravada_web.models import (
     MoveState,
     MoveWay,
     Node,
+    Operation,
     PlanKind,
     PlannedMove,
     PlanState,
@@ -50,6 +52,7 @@ from ravada_web.services.transaction import hold_lock, hold_rows, transaction
 
 # A plan in which nothing more can be done ends after so long: a node may answer again, or take some, until then.
 GRACE = timedelta(seconds=30)
+FULL = timedelta(seconds=5)
 # Looks in a row that go wrong end a plan.
 FAILURES = 10
 # Of what is left, how many are named.
@@ -74,7 +77,7 @@ def look(plan_id: int) -> None:
     with transaction() as session:
         hold_lock(session, "placement")
         plan = plans.held(session, plan_id)
-        if plan.state not in AT_WORK:
+        if plan.state not in AT_WORK or _is_full(session, plan):
             return
         actor = session.get(User, plan.user_id) if plan.user_id else None
         if actor is None or not rights.can(actor, "nodes.change"):
@@ -82,6 +85,20 @@ def look(plan_id: int) -> None:
             return
         _Look(session, plan, actor).go_on()
         plan.failures = 0
+
+
+def _is_full(session: Session, plan: MovePlan) -> bool:
+    """Whether as much as may go on at once has just been asked for: then all is looked at again only when some of it
+    has ended, or after a while."""
+    if plan.state != PlanState.OPEN or not is_recent(plan.changed_at, FULL):
+        return False
+    going = (PlannedMove.plan_id == plan.id, PlannedMove.state == MoveState.UNDER_WAY, PlannedMove.way.in_(MOVING))
+    query = select(func.count()).select_from(PlannedMove).join(PlannedMove.operation)
+    return (session.scalar(query.where(*going, Operation.state.not_in(OVER))) or 0) >= _at_once(plan)
+
+
+def _at_once(plan: MovePlan) -> int:
+    return max(1, int(plan.choices.get("at_once", 1)))
 
 
 def _failed(plan_id: int, why: Message) -> None:
@@ -211,7 +228,7 @@ class _Look:
 
     def _move(self, move: PlannedMove) -> None:
         """Ask for its move, if that is not one too many for the plan or for either node."""
-        most = max(1, int(self.plan.choices.get("at_once", 1)))
+        most = _at_once(self.plan)
         if move.clone_id is None or move.to_id is None or move.from_id is None or self.moving >= most:
             return
         if max(self.busy[move.from_id], self.busy[move.to_id]) >= most:

@@ -407,6 +407,7 @@ def test_killed_between_any_two_steps_the_next_look_goes_on(
         (plan_work, "_end"),
         (plan_work.plan_following, "follow"),
     ):
+        finish_moves()
         before, asked = states(plan), len(open_operations("clones_move"))
         with monkeypatch.context() as patch:
             patch.setattr(room, step, killed)
@@ -510,6 +511,7 @@ def test_who_asked_for_it_may_no_longer_and_nothing_of_it_holds_up_another(chief
     plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=0, at_once=1))
     look(plan)
     change(User, User.name == "chief", active=False)
+    change(MovePlan, changed_at=now() - timedelta(minutes=1))
     assert (look(plan).state, plan_of(plan).note.kind) == (PlanState.STOPPED, "plans.nobody")
     assert {state for _way, state in states(plan).values()} == {MoveState.STAYS}
     finish_moves(fail=True)
