@@ -8,6 +8,7 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.models import (
     AllowedNode,
+    Base,
     BaseVersion,
     Cause,
     Clone,
@@ -135,3 +136,36 @@ def test_room_for_the_loss_of_a_node_is_judged_as_if_it_had_gone_from_where_it_i
         session.add(Replica(version=version, node_id=nodes[2], state=ReplicaState.READY, directory=POOL))
     change(Node, Node.name == "n1", service_state=ServiceState.MAINTENANCE)
     assert "kept for the loss" in refused()
+
+
+BY_UEFI = "<domain><name>b</name><os firmware='efi'><type>hvm</type></os><devices/></domain>"
+WITH_TPM = (
+    "<domain><name>b</name><os><type>hvm</type></os><devices><tpm><backend type='emulator'/></tpm></devices></domain>"
+)
+
+
+@one
+@pytest.mark.parametrize(
+    ("template", "code"), [(BY_UEFI, "move_firmware"), (WITH_TPM, "move_tpm"), ("", "")], ids=["UEFI", "TPM", "neither"]
+)
+def test_what_a_base_has_that_moves_only_while_it_is_off(migrated_app: Flask, template: str, code: str) -> None:
+    populate(2, 1, 1)
+    change(Node, Node.name == "n2", **platform_of_the_first())
+    if template:
+        change(Base, template_xml=template)
+    expected = (Way.COLD, code) if code else (Way.LIVE, "")
+    assert ways()["of0-1", "n2"] == expected
+
+
+@one
+def test_one_whose_display_is_offered_to_viewers_moves_only_while_it_is_off(migrated_app: Flask) -> None:
+    populate(2, 1, 1)
+    change(Node, Node.name == "n2", **platform_of_the_first())
+    change(Node, Node.name == "n1", display_address="10.0.0.1")
+    assert ways()["of0-1", "n2"] == (Way.COLD, "move_viewers")
+
+
+def platform_of_the_first() -> dict[str, object]:
+    db.session.rollback()
+    first = db.session.scalars(select(Node).where(Node.name == "n1")).one()
+    return {"platform": first.platform, "platform_digest": first.platform_digest}
