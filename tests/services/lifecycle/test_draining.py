@@ -432,10 +432,10 @@ def test_a_plan_whose_looks_go_wrong_ends(chief: User, nodes: dict[str, int], mo
 
 @one
 def test_what_cannot_be_asked_for(chief: User, nodes: dict[str, int]) -> None:
-    wrong = Wishes(minutes=-5, at_once=0, at_deadline="never", hours=0, why="x" * 201)
+    wrong = Wishes(minutes=-5, at_once=0, at_deadline="never", hours=0, why="x" * 201, until=now())
     with pytest.raises(InvalidInput) as refused:
         request_drain(chief, [nodes["n1"]], wrong)
-    assert set(refused.value.fields) == {"minutes", "at_once", "at_deadline", "hours", "why"}
+    assert set(refused.value.fields) == {"minutes", "at_once", "at_deadline", "hours", "why", "until"}
     with pytest.raises(InvalidInput):
         request_drain(chief, [], AT_ONCE)
     for values in ({"seen": Observed.DOWN}, {"service_state": ServiceState.GIVEN_UP}, {"service_state": "new"}):
