@@ -148,6 +148,15 @@ def test_it_goes_on_running_whatever_happens(cluster: Cluster, nodes: dict[str, 
     assert place(cluster) == stays
     assert_one(cluster, nodes)
 
+    # Too slow, it is paused until the rest is there, where that was asked for.
+    here = nodes[place(cluster)]
+    to, asked = begin(LiveLimits(deadline_seconds=1, at_deadline="stop"))
+    wait_until(lambda: here.virsh("domstate", name).strip() == "paused", 30, "it is paused")
+    nodes[to].slow(None)
+    assert over(asked.id).state == OperationState.DONE
+    assert place(cluster) == to
+    assert_one(cluster, nodes)
+
     # The worker is killed: the next attempt looks where it runs, and goes on.
     to, asked = begin()
     for horse in horses(cluster):
