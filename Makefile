@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test test-fast test-others test-labs clock-others clock-labs soak fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door bench-failover pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
+.PHONY: help run demo demo-up demo-down test test-fast test-others test-labs clock-others clock-labs soak fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door bench-failover bench-moves bench-drain pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -120,7 +120,7 @@ test-labs:
 	$(BIN)/python -m tests.lab.wheels
 	$(ON_LABS) tests/cluster
 
-soak: packages-test $(VENV)/tested ## deaths that overlap while all that handles them is killed, on a lab
+soak: packages-test $(VENV)/tested ## deaths of nodes, and of all parties of live moves, while what handles them is killed; on a lab
 	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster -m soak
 
 clock-others:
@@ -152,6 +152,12 @@ bench-door: packages-test $(VENV)/tested ## a page and consoles while 5,000 slow
 
 bench-failover: packages-lab $(VENV)/tested ## nodes die under 60 desktops: until down, until all run elsewhere; JSON
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.failover $(BENCH_FLAGS)
+
+bench-moves: packages-test $(VENV)/tested ## one desktop moved while it runs, its console open in a browser, beside plain libvirt; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.moves $(BENCH_FLAGS)
+
+bench-drain: packages-lab $(VENV)/tested ## a node with 20 running and 20 stopped desktops drained to four, beside plain libvirt; JSON
+	@$(SUDO) $(BIN)/python -m tests.benchmarks.drain $(BENCH_FLAGS)
 
 pictures: packages-test $(VENV)/tested ## take the pictures of docs/nodes.md again
 	RAVADA_SHOTS=docs $(BIN)/python -m pytest -q tests/browser/test_joining_page.py -k keyboard

@@ -70,7 +70,6 @@ def measure(cluster: Cluster) -> dict[str, Any]:
         "downtime_ms_p50": percentile(downtimes, 0.5),
         "downtime_ms_p95": percentile(downtimes, 0.95),
         "plain_downtime_ms_p95": percentile([one.downtime_ms for one in bare], 0.95),
-        "bytes": sum(move.result.get("bytes", 0) for move in moves),
         "live": len(downtimes),
         "failures": sum(clone.node.name == source.name for clone in moved),
         "marks_lost": lost(cluster, marks),

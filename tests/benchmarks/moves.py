@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
+from sqlalchemy import select
 
-from ravada_web.models import CloneState
+from ravada_web.extensions import db
+from ravada_web.models import CloneState, Remains
 from ravada_web.services.moves import requests
 from ravada_web.services.nodes import endpoints
 from tests.benchmarks import bare_moves
@@ -35,20 +37,20 @@ WRITES = "while true; do dd if=/dev/zero of=/dev/vda bs=1024k count=20 conv=fsyn
 # When connections to displays have ended, and when each has brought its first picture: RFB's FramebufferUpdate, with
 # more in it than an empty one has.
 LOOK = """
-const Connection = window.WebSocket;
 window.pictures = { ended: [], first: [] };
-window.WebSocket = class extends Connection {
-  constructor(...given) {
-    super(...given);
+window.WebSocket = new Proxy(window.WebSocket, {
+  construct(Connection, given) {
+    const made = new Connection(...given);
     let seen = false;
-    this.addEventListener("message", ({ data }) => {
+    made.addEventListener("message", ({ data }) => {
       if (seen || data.byteLength < 500 || new Uint8Array(data)[0] !== 0) return;
       seen = true;
       window.pictures.first.push(performance.now());
     });
-    this.addEventListener("close", () => window.pictures.ended.push(performance.now()));
-  }
-};
+    made.addEventListener("close", () => window.pictures.ended.push(performance.now()));
+    return made;
+  },
+});
 """
 
 
@@ -75,7 +77,7 @@ def measure(cluster: Cluster, page: Page) -> dict[str, Any]:
     cluster.create("guest", 1, "--start", "--owner", "launcher")
     (clone,) = cluster.wait_state("guest", CloneState.RUNNING)
     page.goto(f"{cluster.url}/console/{clone.id}")
-    page.wait_for_function("window.pictures.first.length > 0")
+    page.wait_for_function("() => window.pictures.first.length > 0")
     # The guest has come up, and does nothing any more.
     page.wait_for_timeout(15_000)
     idle = case(cluster, page, "")
@@ -110,6 +112,7 @@ def move(cluster: Cluster, page: Page) -> tuple[float, float, float]:
     """Move the guest to the other node; returns the seconds, the guest's downtime and the console's gap in ms."""
     (clone,) = cluster.clones("guest")
     _here, there = nodes(cluster)
+    wait_until(lambda: not left(), PATIENCE, "nothing is left of the last move")
     seen = page.evaluate("window.pictures.first.length")
     begun = time.monotonic()
     moved = ended(requests.request_move(cluster.admin, clone.id, cluster.node(there.name).id, live=True).id)
@@ -119,6 +122,12 @@ def move(cluster: Cluster, page: Page) -> tuple[float, float, float]:
     page.wait_for_function("seen => window.pictures.first.length > seen", arg=seen)
     gap = page.evaluate("window.pictures.first.at(-1) - window.pictures.ended.at(-1)")
     return seconds, moved.result["downtime_ms"], gap
+
+
+def left() -> bool:
+    """Whether anything of former moves is still to be removed."""
+    db.session.rollback()
+    return db.session.scalar(select(Remains.id).limit(1)) is not None
 
 
 def bare_move(cluster: Cluster, work: str) -> bare_moves.BareMove:
