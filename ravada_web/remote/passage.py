@@ -90,7 +90,8 @@ def opened(workspace: Workspace, source: End, target: End, uuid: str, name: str)
             user = getuser() if end.where.local else end.where.user
             call = MAKING(uuid[:8], end.qemu_uid, user)
             run(workspace, end.where, call, deadline=CLOSE_SECONDS, step=message("remote.step_passage"))
-        _forward(workspace, source.where, target.where, uuid, passage, ends)
+        for forwarder in _forward(workspace, source.where, target.where, uuid, passage, ends):
+            forwarder.wait_ready()
         call = AWAITING(uuid[:8])
         run(workspace, source.where, call, deadline=OPEN_SECONDS, step=message("remote.step_passage"))
         yield passage
@@ -119,48 +120,55 @@ def _remove_between(workspace: Workspace, uuid: str) -> None:
 
 def _forward(
     workspace: Workspace, source: Target, target: Target, uuid: str, passage: Passage, ends: ExitStack
-) -> None:
-    """Start what forwards the source's sockets to the target's: one process for each node that is not this host."""
-    if source.local:
-        _start(workspace, target, [("-L", path, path) for path in passage.both], ends)
-    elif target.local:
-        _start(workspace, source, [("-R", path, path) for path in passage.both], ends)
-    else:
-        here = [str(path) for path in _between(workspace, uuid)]
+) -> "list[_Forwarder]":
+    """Start what forwards the source's sockets to the target's: one process for each node that is not this host, which
+    log in side by side. They end with the block."""
+    here = [str(path) for path in _between(workspace, uuid)]
+    ways = {
+        target: [("-L", a, b) for a, b in zip(passage.both if source.local else here, passage.both, strict=True)],
+        source: [("-R", b, a) for a, b in zip(passage.both if target.local else here, passage.both, strict=True)],
+    }
+    if not source.local and not target.local:
         _remove_between(workspace, uuid)  # what a killed attempt has left cannot be bound to
         ends.callback(_remove_between, workspace, uuid)
-        _start(workspace, target, [("-L", a, b) for a, b in zip(here, passage.both, strict=True)], ends)
-        _start(workspace, source, [("-R", b, a) for a, b in zip(here, passage.both, strict=True)], ends)
+    started = []
+    for where, forwards in ways.items():
+        if not where.local:
+            started.append(_Forwarder(workspace, where, forwards))
+            ends.callback(started[-1].end)
+    return started
 
 
-def _start(workspace: Workspace, where: Target, forwards: Sequence[tuple[str, str, str]], ends: ExitStack) -> None:
-    """Start an ssh that forwards, each from a socket to a socket, and wait until it has logged in. It ends with the
-    block, and with this process."""
-    log = SshLog()
-    ends.callback(log.close)
-    words = [word for way, listens, to in forwards for word in (way, f"{listens}:{to}")]
-    options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none", *words)
-    command = ssh.command(workspace, where, *options, log=log, control=None)
-    process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        process_group=0,
-    )
-    ends.callback(_end, process)
-    limit = time.monotonic() + OPEN_SECONDS
-    while not failures.logged_in(log.tail()):
-        if process.poll() is not None:
-            raise failures.classify(where, log.tail()) or failures.closed(where)
-        if time.monotonic() > limit:
-            raise DeadlineExceeded(
-                message("remote.deadline", name=where.name, step=message("remote.step_login"), deadline_seconds=15.0)
-            )
-        time.sleep(0.02)
+class _Forwarder:
+    """An ssh that forwards, each from a socket to a socket; it ends with this process."""
 
+    def __init__(self, workspace: Workspace, where: Target, forwards: Sequence[tuple[str, str, str]]) -> None:
+        self._where, self._log = where, SshLog()
+        words = [word for way, listens, to in forwards for word in (way, f"{listens}:{to}")]
+        options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none", *words)
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *ssh.command(workspace, where, *options, log=self._log, control=None)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    def wait_ready(self) -> None:
+        """Wait until it has logged in. Raises RemoteError."""
+        limit = time.monotonic() + OPEN_SECONDS
+        while not failures.logged_in(self._log.tail()):
+            if self._process.poll() is not None:
+                raise failures.classify(self._where, self._log.tail()) or failures.closed(self._where)
+            if time.monotonic() > limit:
+                step = message("remote.step_login")
+                late = message("remote.deadline", name=self._where.name, step=step, deadline_seconds=OPEN_SECONDS)
+                raise DeadlineExceeded(late)
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        """End it."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._log.close()

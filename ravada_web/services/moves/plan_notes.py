@@ -33,8 +33,9 @@ def _note(move: PlannedMove, clone: Clone) -> Message:
     if move.way == MoveWay.LIVE:
         return message("plans.told_live")
     if clone.state in OFF:
-        off = message("plans.told_starts" if move.starts else "plans.told_off")
-        return off if move.way == MoveWay.COLD else NOTHING
+        if move.way != MoveWay.COLD:
+            return NOTHING
+        return message("plans.told_starts") if move.starts else message("plans.told_off")
     if clone.state != CloneState.RUNNING or move.state != MoveState.WAITING:
         return NOTHING
     if move.way == MoveWay.SHUT_DOWN and shuts_down:
