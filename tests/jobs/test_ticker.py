@@ -14,6 +14,7 @@ from ravada_web.services.operations import sweep
 from ravada_web.services.operations.outbox import queue
 from ravada_web.services.transaction import transaction
 from tests.support.factories import change, make_nodes
+from tests.support.installation import Installation
 from tests.support.servers import wait_until
 
 
@@ -90,17 +91,18 @@ def test_a_tick_without_redis_is_skipped_and_the_next_one_works(
     assert queues.redis.ping()
 
 
-def test_while_it_runs_no_transaction_waits_for_the_disk(app: Flask, settings: Settings) -> None:
+def test_while_it_runs_no_transaction_waits_for_the_disk(settings: Settings, installation: Installation) -> None:
     log = settings.data / "ravada.sqlite-wal"
-    make_nodes(1)
-    db.session.remove()
-    assert not log.exists(), "the last connection that closes folds the log in"
-    with log_kept():
-        for _time in range(2):
-            change(Node, notes="seen")
-            db.session.remove()
-            assert log.exists()
-    assert not log.exists()
+    with installation.application().app_context():
+        make_nodes(1)
+        db.session.remove()
+        assert not log.exists(), "the last connection that closes folds the log in"
+        with log_kept():
+            for _time in range(2):
+                change(Node, notes="seen")
+                db.session.remove()
+                assert log.exists()
+        assert not log.exists()
 
 
 def test_a_database_that_is_away_does_not_keep_it_from_starting(app: Flask, settings: Settings) -> None:

@@ -89,6 +89,7 @@ def addresses(app: Flask, ids: dict[str, int]) -> list[str]:
     values |= {
         "sign_in_id": [1],
         "remains_id": [1],
+        "plan_id": [1],
         "filename": ["app.css"],
         "queue": ["batches", "bulk"],
         "state": ["waiting", "failed"],
