@@ -226,6 +226,7 @@ TEXTS: dict[str, Template] = {
     "nodes.has_clones": Plural(
         "Node %(node)s has %(count)s clone. Delete it first.", "Node %(node)s has %(count)s clones. Delete them first."
     ),
+    "nodes.has_arriving": N_("Desktops are being moved to node %(node)s. Cancel that first, or wait until it is over."),
     "nodes.master_has_bases": N_("The master cannot be removed: it holds the original of every base."),
     "nodes.has_replicas": N_("Node %(node)s has copies of bases. Deselect it on their Nodes tabs first."),
 }

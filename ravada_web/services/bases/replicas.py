@@ -1,8 +1,8 @@
 """Replicas: which nodes are to have a base's disks, and the operations that bring and remove them.
 
-What is wanted stands in rows: a replica is wanted where its base is ticked, where clones stand on it, and where it was
-made. `settle` compares that with what is there and has the difference done; it may be called at any time, and a replica
-has at most one operation at work on it, so that the order in which jobs come does not matter.
+What is wanted stands in rows: a replica is wanted where its base is ticked, where clones stand on it or move to, and
+where it was made. `settle` compares that with what is there and has the difference done; it may be called at any time,
+and a replica has at most one operation at work on it, so that the order in which jobs come does not matter.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,10 +19,12 @@ from ravada_web.models import (
     AllowedNode,
     Base,
     BaseVersion,
+    Cause,
     Clone,
     Node,
     Operation,
     OperationState,
+    Remains,
     Replica,
     ReplicaState,
     User,
@@ -44,7 +46,15 @@ _TICKED = (
     .correlate(BaseVersion, Replica)
     .exists()
 )
-_STOOD_ON = (
+# A clone that moves here has a disk on it already, though its row is still at its former node.
+_ARRIVES = (
+    select(Remains.id)
+    .join(Clone, Clone.uuid == Remains.uuid)
+    .where(Remains.node_id == Replica.node_id, Remains.cause == Cause.ARRIVING, Clone.version_id == Replica.version_id)
+    .correlate(Replica)
+    .exists()
+)
+_STOOD_ON = _ARRIVES | (
     select(Clone.id)
     .where(Clone.version_id == Replica.version_id, Clone.node_id == Replica.node_id)
     .correlate(Replica)
@@ -169,8 +179,7 @@ def is_wanted(session: Session, replica_id: int) -> bool:
 
 def stands_on(session: Session, replica: Replica) -> bool:
     """Whether clones have this replica under them."""
-    on_it = (Clone.version_id == replica.version_id) & (Clone.node_id == replica.node_id)
-    return session.scalar(select(Clone.id).where(on_it).limit(1)) is not None
+    return session.scalar(select(Replica.id).where(Replica.id == replica.id, _STOOD_ON)) is not None
 
 
 def due() -> Sequence[Sequence[int]]:

@@ -31,6 +31,7 @@ from ravada_web.models import (
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import RemoteError
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import remains
 from ravada_web.services.lifecycle.held import held
 from ravada_web.services.lifecycle.host_power import FORCE, OFF, RESTART
 from ravada_web.services.lifecycle.service_state import ON, enable_again, shut_down_all
@@ -45,7 +46,7 @@ HOST_SECONDS = 900.0
 # It is asked again where it still answers after so long.
 AGAIN_SECONDS = 60.0
 COMMAND_SECONDS = 10.0
-WORKING = (CloneState.STOPPING, CloneState.STARTING, CloneState.REQUESTED, CloneState.CREATING)
+WORKING = (CloneState.STOPPING, CloneState.STARTING, CloneState.REQUESTED, CloneState.CREATING, CloneState.MOVING)
 # By these it is another start of the host, be it a real one or a container of the same kernel.
 BOOT = ("sh", "-c", "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat")
 ASK = {OFF: ("systemctl", "--no-block", "poweroff"), RESTART: ("systemctl", "--no-block", "reboot")}
@@ -109,7 +110,8 @@ def _wait_for_guests(session: Session, row: Operation, node: Node) -> None:
     standing = select(Clone).where(Clone.node_id == node.id, Clone.state.in_((*ON, *WORKING)))
     clones = session.scalars(standing.order_by(Clone.sort_name)).all()
     at_work = (Operation.node_id == node.id, Operation.state == OperationState.RUNNING, Operation.id != row.id)
-    if not clones and session.scalar(select(Operation.id).where(*at_work).limit(1)) is None:
+    is_busy = remains.arriving_on([node.id]) or session.scalar(select(Operation.id).where(*at_work).limit(1))
+    if not clones and not is_busy:
         row.result = {"waits_for": HOST}
         row.watched_until = now() + timedelta(seconds=HOST_SECONDS)
         row.message = message("nodes.power_host_next")

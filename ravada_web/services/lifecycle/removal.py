@@ -15,6 +15,7 @@ from ravada_web.models import (
     User,
 )
 from ravada_web.services.audit import events
+from ravada_web.services.clones import remains
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
@@ -35,6 +36,8 @@ def remove(actor: User, node: Node) -> None:
             if away:
                 raise Conflict(message("nodes.has_clones_away", node=node.name, count=count))
             raise Conflict(message("nodes.has_clones", node=node.name, count=count))
+        if remains.arriving_on([node_id]):
+            raise Conflict(message("nodes.has_arriving", node=node.name))
         if node.is_master and session.scalar(select(Base.id).limit(1)):
             raise Conflict(message("nodes.master_has_bases"))
         if session.scalar(select(func.count()).select_from(Replica).where(Replica.node_id == node.id)):

@@ -39,7 +39,7 @@ from ravada_web.services.bases import migration as base_migration
 from ravada_web.services.clones import base_files
 from ravada_web.services.clones.batch import claimed_clones, replica_directory
 from ravada_web.services.clones.deletion_work import SILENT
-from ravada_web.services.moves.move_work import WAITS, switch, to_switch
+from ravada_web.services.moves.move_work import WAITS, require_free, switch, to_switch
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Cancelled, Handle
@@ -172,7 +172,7 @@ def _go(handle: Handle, plan: Plan) -> None:
     with ExitStack() as open_:
         source, target = (_opened(open_, each, 2 * deadline + CUT_SECONDS) for each in (plan.source, plan.target))
         kept, guest = _looked_at(source, plan)
-        _require_free(target, plan)
+        require_free(target, plan.target, plan.uuid, plan.name)
         facts = replace(plan.facts, networks=read_networks(target))
         document = for_other_node(kept, plan.paths, facts, plan.platform)
         _make_disks(handle, plan)
@@ -224,15 +224,6 @@ def _looked_at(connection: libvirt.virConnect, plan: Plan) -> tuple[str, migrati
         raise Conflict(message("moves.bound", things=things))
     domains.keep_off(connection, plan.uuid)
     return seen.xml, guest
-
-
-def _require_free(connection: libvirt.virConnect, plan: Plan) -> None:
-    """Refuse a target that has a domain of the same UUID or name. Raises Conflict."""
-    existing = domains.existing(connection)
-    if plan.uuid in existing:
-        raise Conflict(message("moves.is_defined", node=plan.target.name))
-    if plan.name in existing.values():
-        raise Conflict(message("clones.name_taken_on_node", node=plan.target.name, name=plan.name))
 
 
 def _make_disks(handle: Handle, plan: Plan) -> None:

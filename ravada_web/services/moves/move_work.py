@@ -178,7 +178,7 @@ def _bring(handle: Handle, plan: Plan) -> str:
         seen = _at_rest(connection, plan)
         domains.keep_off(connection, plan.uuid)
     with open_connection(target_uri) as connection:
-        _require_free(connection, plan)
+        require_free(connection, plan.target, plan.uuid, plan.name)
         facts = replace(plan.facts, networks=read_networks(connection))
     document = for_other_node(seen.xml, {file.here: file.there for file in plan.files}, facts, plan.platform)
     copying = Copying(handle, plan.source, plan.target, plan.files)
@@ -219,13 +219,13 @@ def _at_rest(connection: libvirt.virConnect, plan: Plan) -> domains.Definition:
     return seen
 
 
-def _require_free(connection: libvirt.virConnect, plan: Plan) -> None:
+def require_free(connection: libvirt.virConnect, target: Target, uuid: str, name: str) -> None:
     """Refuse a target that has a domain of the same UUID or name. Raises Conflict."""
     existing = domains.existing(connection)
-    if plan.uuid in existing:
-        raise Conflict(message("moves.is_defined", node=plan.target.name))
-    if plan.name in existing.values():
-        raise Conflict(message("clones.name_taken_on_node", node=plan.target.name, name=plan.name))
+    if uuid in existing:
+        raise Conflict(message("moves.is_defined", node=target.name))
+    if name in existing.values():
+        raise Conflict(message("clones.name_taken_on_node", node=target.name, name=name))
 
 
 def _switch(handle: Handle, plan: Plan, document: str) -> None:

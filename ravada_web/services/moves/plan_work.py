@@ -23,7 +23,6 @@ from ravada_web.models import (
     AT_WORK,
     OVER,
     UNSETTLED,
-    Cause,
     Clone,
     CloneState,
     MovePlan,
@@ -34,7 +33,6 @@ from ravada_web.models import (
     PlanKind,
     PlannedMove,
     PlanState,
-    Remains,
     Replica,
     ServiceState,
     User,
@@ -44,6 +42,7 @@ from ravada_web.placement.draining import Choices, Outcome
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replicas
 from ravada_web.services.clones import actions as clone_actions
+from ravada_web.services.clones import remains
 from ravada_web.services.clones.actions import Action
 from ravada_web.services.moves import plan_following, plan_guests, plans, requests
 from ravada_web.services.moves.plan_following import MOVING
@@ -283,7 +282,7 @@ class _Look:
             PlannedMove.plan_id == self.plan.id, PlannedMove.state.in_((MoveState.WAITING, MoveState.STAYS))
         )
         names = self.session.scalars(stays.order_by(PlannedMove.id)).all()
-        if not names and not self._arriving():
+        if not names and not remains.arriving_on(self.sources):
             done = select(func.count()).where(PlannedMove.plan_id == self.plan.id, PlannedMove.state == MoveState.DONE)
             count = self.session.scalar(done) or 0
             _end(self.session, self.plan, PlanState.DONE, message("plans.done", count=count))
@@ -293,11 +292,6 @@ class _Look:
             more = [message("clones.more", count=len(names) - NAMED)] if len(names) > NAMED else []
             left = message("plans.stopped", count=len(names), names=[*names[:NAMED], *more])
             _end(self.session, self.plan, PlanState.STOPPED, left)
-
-    def _arriving(self) -> bool:
-        """Whether something is on its way to a node that is being drained."""
-        arriving = (Remains.node_id.in_(self.sources), Remains.cause == Cause.ARRIVING)
-        return self.session.scalar(select(Remains.id).where(*arriving).limit(1)) is not None
 
     def _cancelled(self) -> None:
         """All that was under way has ended."""

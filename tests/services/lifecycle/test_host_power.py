@@ -4,12 +4,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING
-from ravada_web.models import Alert, Away, Clone, CloneState, Event, Node, Observed, Operation, OperationState, now
+from ravada_web.models import (
+    Alert,
+    Away,
+    Cause,
+    Clone,
+    CloneState,
+    Event,
+    Node,
+    Observed,
+    Operation,
+    OperationState,
+    Remains,
+    now,
+)
+from ravada_web.services.clones import remains
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.lifecycle import host_power, host_power_work, service_state
 from ravada_web.services.monitoring import alerts
@@ -133,6 +147,20 @@ def test_guests_go_first_and_the_host_is_seen_through_to_off(people: People, nod
     assert look(operation, boot="a").state == "watched", "it shuts down, its guests may still run"
     change(Node, away=Away.SILENT)
     assert look(operation).state == "done" and node(node_id).service_state == "maintenance"
+
+
+def test_what_moves_from_it_or_to_it_keeps_the_host_on(people: People, node_id: int) -> None:
+    operation = requested(people, node_id, host_power.OFF)
+    change(Clone, state=CloneState.MOVING, state_before=CloneState.RUNNING)
+    assert look(operation).result["waits_for"] == "guests"
+    change(Clone, state=CloneState.STOPPED)
+    with transaction() as session:
+        clone = session.scalars(select(Clone)).first()
+        session.add(remains.of_clone(clone, node_id, "/pool", Cause.ARRIVING))
+    assert look(operation).result["waits_for"] == "guests"
+    with transaction() as session:
+        session.execute(delete(Remains))
+    assert look(operation).result["waits_for"] == "host"
 
 
 def test_a_host_that_restarted_is_enabled_again_where_it_was(people: People, node_id: int) -> None:

@@ -5,11 +5,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from ravada_web.errors import InvalidInput
+from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
 from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.messages import NOTHING
 from ravada_web.models import (
+    Base,
     Cause,
     Clone,
     CloneState,
@@ -18,14 +19,19 @@ from ravada_web.models import (
     Operation,
     OperationState,
     Remains,
+    Replica,
+    ReplicaState,
     Role,
     ServiceState,
     User,
 )
 from ravada_web.platforms import Host
+from ravada_web.services.bases import actions as base_actions
+from ravada_web.services.bases import replicas
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.consoles import screenshot_work, tickets
 from ravada_web.services.desktops import cards, launching
+from ravada_web.services.lifecycle import removal
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.recording import record
 from ravada_web.services.moves import requests
@@ -92,6 +98,35 @@ def test_it_is_in_use_meanwhile_and_takes_memory_on_both(chief: User) -> None:
     shown = db.session.scalars(select(Clone.id).where(Clone.state_in_use == CloneState.RUNNING)).all()
     assert shown == [desk().id]
     assert screenshot_work.due() is not None
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_base_stays_where_it_moves_to_until_it_is_there_or_does_not_come(chief: User, live: bool) -> None:
+    change(Clone, state=CloneState.RUNNING if live else CloneState.STOPPED)
+    operation = requests.request_move(chief, desk().id, node("n2").id, live=live)
+    base = db.session.scalars(select(Base)).one()
+    base_actions.allow(chief, base, {node("n1").id})
+    replicas.settle_all()
+
+    def there() -> Replica:
+        db.session.rollback()
+        return db.session.scalars(select(Replica).where(Replica.node_id == node("n2").id)).one()
+
+    assert there().state == ReplicaState.READY and replicas.is_wanted(db.session(), there().id)
+    assert replicas.stands_on(db.session(), there())
+    with transaction() as session:
+        end(session, session.get_one(Operation, operation.id), OperationState.FAILED, NOTHING)
+    replicas.settle_all()
+    assert there().state == ReplicaState.REMOVING
+
+
+def test_the_node_that_it_moves_to_is_not_removed(chief: User) -> None:
+    ask(chief)
+    change(Node, Node.name == "n2", seen=Observed.DOWN)
+    with pytest.raises(Conflict) as refused:
+        removal.remove(chief, node("n2"))
+    assert refused.value.message.kind == "nodes.has_arriving"
+    assert desk().moves_live and db.session.scalar(select(Remains.id)) is not None
 
 
 def test_one_that_is_off_and_moves_is_not_in_use(chief: User) -> None:
