@@ -24,8 +24,12 @@ TEST_PACKAGES := chromium fonts-dejavu-core
 
 FUZZ := tests/remote/test_fuzz.py tests/hypervisor/test_fuzz.py tests/gateway/test_fuzz.py
 NO_LAB := --ignore=tests/cluster --ignore=tests/browser
+PYTEST = $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$@
 # Two labs, each in a network of its own.
-ON_LABS = RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest -m "not clock and not soak" --numprocesses 2 --no-loadscope-reorder
+ON_LABS = RAVADA_CHECK_INTERVAL=2 $(PYTEST) -m "not clock and not soak" --numprocesses 2 --no-loadscope-reorder
+# What fails is tried once more by itself, in new processes and on new labs: a machine may stand still for a minute.
+# The output has both runs; a test that needed the second has a fault to be found.
+tried = $(1) || $(1) --last-failed --last-failed-no-failures none
 
 # One file for every Python from 3.11 on.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -112,22 +116,22 @@ test: packages-test $(VENV)/tested ## all tests: the fast ones, then the browser
 
 test-others:
 	$(BIN)/python -m tests.support.walled_host
-	$(BIN)/python -m pytest $(NO_LAB) -m "not clock" --numprocesses auto
-	$(ON_LABS) tests/browser
+	$(call tried,$(PYTEST) $(NO_LAB) -m "not clock" --numprocesses auto)
+	$(call tried,$(ON_LABS) tests/browser)
 
 test-labs:
 	$(BIN)/python -m tests.lab.trees
 	$(BIN)/python -m tests.lab.wheels
-	$(ON_LABS) tests/cluster
+	$(call tried,$(ON_LABS) tests/cluster)
 
 soak: packages-test $(VENV)/tested ## deaths of nodes, and of all parties of live moves, while what handles them is killed; on a lab
 	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster -m soak
 
 clock-others:
-	$(BIN)/python -m pytest $(NO_LAB) -m clock
+	$(call tried,$(PYTEST) $(NO_LAB) -m clock)
 
 clock-labs:
-	$(BIN)/python -m pytest tests/cluster tests/browser -m clock
+	$(call tried,$(PYTEST) tests/cluster tests/browser -m clock)
 
 bench-clones: packages-lab $(VENV)/tested ## 300 clones over three nodes beside plain libvirt; JSON on standard output
 	@$(SUDO) $(BIN)/python -m tests.benchmarks.clones $(BENCH_FLAGS)

@@ -27,6 +27,7 @@ from ravada_web.services.nodes import trust
 from ravada_web.services.operations.kinds import QUEUES
 from ravada_web.services.people import users
 from tests.lab import missing_requirements
+from tests.support import servers
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.installation import Installation
 from tests.support.servers import redis_server, wait_until
@@ -39,6 +40,12 @@ DEAR = passwords._hasher, passwords._NOBODY
 # An example, and drawing one, may take its time on a busy machine; how long a test may take is pytest's to say.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Only a test that promises a time is held to the limits that it names."""
+    servers.patience = 1.0 if item.get_closest_marker("clock") else servers.PATIENT
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -18,7 +18,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=100_000)
 AXE = next(Path(__file__).parent.glob("vendor/axe-core@*/axe.min.js"))
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 740}
 
@@ -50,6 +50,7 @@ def open_as(browser: Browser, people: Cluster, cluster: Cluster) -> Iterator[Ope
 
     def opened(name: str = "admin", **options: Any) -> Page:
         context = browser.new_context(**{"viewport": WIDE, **options})
+        context.set_default_timeout(100_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))

@@ -28,7 +28,7 @@ def test_a_change_while_the_page_is_being_fetched_is_shown(open_as: Opener, clus
     groups.create(cluster.admin, name="late-first")
     try:
         expect(page.get_by_role("link", name="late-first")).to_be_visible()
-        expect(page.get_by_role("link", name="late-second")).to_be_visible(timeout=5000)
+        expect(page.get_by_role("link", name="late-second")).to_be_visible(timeout=20_000)
         assert held
     finally:
         for name in ("late-first", "late-second"):

@@ -224,7 +224,7 @@ def test_a_login_that_runs_no_command_is_told_in_the_hosts_own_words(cluster: Cl
         assert not up(cluster, "rvt2") and up(cluster, "rvt3")
         asked = inspection.request_inspection(cluster.admin, cluster.node("rvt2"))
         with pytest.raises(RavadaError, match=re.escape(said)):
-            wait([asked.id], 60)
+            wait([asked.id], 300)
     finally:
         file.write_text(kept)
     cluster.check_until_up("rvt2")

@@ -59,6 +59,7 @@ def launch_seconds(cluster: Cluster, clone: Clone) -> float:
     return taken
 
 
+@pytest.mark.clock
 def test_a_launch_and_a_force_off_do_not_wait_for_guests_that_ignore_their_button(cluster: Cluster, blank: str) -> None:
     stubborn = running(cluster, "stubborn", 2, blank)
     (idle,) = cluster.create("idle", 1)

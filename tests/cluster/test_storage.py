@@ -31,7 +31,7 @@ def test_every_file_of_a_pool_has_an_owner(cluster: Cluster) -> None:
     cluster.wait_operations()
     assert begun.state == "done", begun.error
     found = pool_of(cluster, "rvt2").usage
-    assert found["kinds"]["clone"]["count"] == 2
+    assert found["kinds"]["clone"]["count"] == cluster.spread("used")["rvt2"] > 0
     on_it = select(Replica).where(Replica.node_id == cluster.node("rvt2").id, Replica.state == ReplicaState.READY)
     disks = sum(len(replica.version.disks) for replica in db.session.scalars(on_it))
     assert found["kinds"]["base"]["count"] == 2 * disks, "each disk, and the overlay that clones are copies of"

@@ -39,7 +39,7 @@ def offered(cluster: Cluster) -> Iterator[Clone]:
 
 def test_the_files_password_opens_the_display_and_no_other(cluster: Cluster, offered: Clone) -> None:
     operation = viewer_files.offer(cluster.admin, offered.id)
-    wait([operation.id], 30)
+    wait([operation.id], 300)
     parser = ConfigParser(interpolation=None)
     parser.read_string(viewer_files.file_of(cluster.admin, offered.id, operation.id))
     found = parser["virt-viewer"]
@@ -56,7 +56,7 @@ def test_a_node_behind_nat_is_named_by_its_address_outside(cluster: Cluster, off
         session.get_one(Node, offered.node_id).nat_address = "203.0.113.7"
     try:
         operation = viewer_files.offer(cluster.admin, offered.id)
-        wait([operation.id], 30)
+        wait([operation.id], 300)
         parser = ConfigParser(interpolation=None)
         parser.read_string(viewer_files.file_of(cluster.admin, offered.id, operation.id))
         assert parser["virt-viewer"]["host"] == "203.0.113.7"
@@ -104,7 +104,7 @@ def test_where_a_node_has_certificates_the_file_leads_to_its_encrypted_display(
     cluster: Cluster, certified: Clone
 ) -> None:
     operation = viewer_files.offer(cluster.admin, certified.id)
-    wait([operation.id], 30)
+    wait([operation.id], 300)
     parser = ConfigParser(interpolation=None)
     parser.read_string(viewer_files.file_of(cluster.admin, certified.id, operation.id))
     found = parser["virt-viewer"]

@@ -85,7 +85,7 @@ class BootedHost(LabNode):
         command = [*private, "sh", str(script), str(self.folder), self.name, self.bridge]
         self.pid_file.write_text(str(spawn(command, self.log)))
 
-    def wait_booted(self, seconds: float = 60) -> None:
+    def wait_booted(self, seconds: float = 300) -> None:
         """Wait until SSH answers and systemd has started what it was to start."""
         until(self._ssh_answers, seconds, f"sshd of {self.name}; see {self.log}")
         until(self._is_up, seconds, f"systemd of {self.name}; see {self.log}")
@@ -122,7 +122,7 @@ class BootedHost(LabNode):
         shell("ip", "link", "del", self.plug, check=False)
         self._end()
         for tree in CGROUPS:
-            until(lambda top=tree / f"lab-{self.name}": _removed(top), 10, f"all of {self.name}")
+            until(lambda top=tree / f"lab-{self.name}": _removed(top), 60, f"all of {self.name}")
 
     def purge(self) -> None:
         """Take its disk away; it must not run."""

@@ -112,7 +112,7 @@ class Lab:
         for space in own:
             for pid in shell("ip", "netns", "pids", space, check=False).split():
                 shell("kill", "-9", pid, check=False)
-            until(lambda s=space: not shell("ip", "netns", "pids", s, check=False).strip(), 10, f"{space} is empty")
+            until(lambda s=space: not shell("ip", "netns", "pids", s, check=False).strip(), 60, f"{space} is empty")
             shell("ip", "link", "del", f"{self.name}v{space.removeprefix(self.name)}", check=False)
             shell("ip", "netns", "del", space)
         shell("ip", "link", "del", self.bridge, check=False)

@@ -114,7 +114,7 @@ class LabNode:
         command = ["ip", "netns", "exec", self.space, *private, "sh", str(script), str(self.folder), self.name]
         self.pid_file.write_text(str(spawn(command, self.log)))
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 150) -> None:
         """Wait until SSH and libvirt answer."""
         until(self._ssh_answers, seconds, f"sshd of {self.name}; see {self.log}")
         until(self._libvirt_answers, seconds, f"libvirtd of {self.name}; see {self.log}")
@@ -161,7 +161,7 @@ class LabNode:
                 os.kill(int(left), signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        until(lambda: not shell("ip", "netns", "pids", self.space, check=False).strip(), 10, f"all of {self.name}")
+        until(lambda: not shell("ip", "netns", "pids", self.space, check=False).strip(), 60, f"all of {self.name}")
         shell("ip", "netns", "del", self.space, check=False)
 
     def _end(self) -> None:
@@ -172,7 +172,7 @@ class LabNode:
             try:
                 os.waitpid(pid, 0)
             except ChildProcessError:
-                until(lambda: self._pid() is None, 10, f"{self.name} is dead")
+                until(lambda: self._pid() is None, 60, f"{self.name} is dead")
 
     def stop(self) -> None:
         """Power off: what its guests have written reaches the disk."""
@@ -212,9 +212,9 @@ class LabNode:
     def restart_libvirtd(self) -> None:
         """Have it read its settings anew; its guests go on."""
         self.run(["sh", "-c", "kill $(cat /run/libvirtd.pid)"])
-        until(lambda: self.run(["pgrep", "-x", "libvirtd"], check=False).returncode == 1, 20, "libvirtd has ended")
+        until(lambda: self.run(["pgrep", "-x", "libvirtd"], check=False).returncode == 1, 100, "libvirtd has ended")
         self.run(["libvirtd", "-d"])
-        until(self._libvirt_answers, 20, f"libvirtd of {self.name} is back")
+        until(self._libvirt_answers, 100, f"libvirtd of {self.name} is back")
 
     def fill(self, leave_mib: int) -> None:
         """Fill its pool up to so many MiB; only one with a disk of its own size."""
@@ -261,7 +261,7 @@ class LabNode:
         make_host_key(self.folder, self.name)
         if self.running:
             self.run(["sh", "-c", "kill -HUP 1"])
-            until(self._ssh_answers, 10, f"sshd of {self.name} is back")
+            until(self._ssh_answers, 60, f"sshd of {self.name} is back")
 
     def install_anew(self) -> None:
         """Have a system installed anew under its name and address, with nothing of what was on its disk; it starts."""

@@ -240,10 +240,10 @@ def join(cluster: Cluster, node: LabNode) -> None:
     """Add a lab node, its fingerprint compared with the node's own."""
     node.authorize(public_key())
     scan = host_keys.request_join(cluster.admin, name=node.name, address=node.address, port=22, user="root")
-    wait([scan.id], 30)
+    wait([scan.id], 300)
     joined = host_keys.accept_join(cluster.admin, scan.id, node.host_key_fingerprint)
-    wait([joined.id], 60)
-    wait([verification.request_verification(cluster.admin, cluster.node(node.name)).id], 60)
+    wait([joined.id], 300)
+    wait([verification.request_verification(cluster.admin, cluster.node(node.name)).id], 300)
 
 
 def ended(operation_id: int) -> Operation:
@@ -269,7 +269,7 @@ def import_domain(cluster: Cluster, name: str, xml: str, nodes: Sequence[str] | 
     cluster.lab.master.run(["virsh", "define", "/dev/stdin"], stdin=xml)
     wait_until(lambda: name in importable(), 15, "the check has seen it")
     begun = base_actions.request_import(cluster.admin, name=name, description="", source="domain", domain=name)
-    (imported,) = wait([begun.id], 60)
+    (imported,) = wait([begun.id], 300)
     base_id: int = imported.result["base_id"]
     wait([base_actions.prepare(cluster.admin, cluster.base(base_id)).id], 60)
     allow(cluster, base_id, nodes)
@@ -287,7 +287,7 @@ def make_base(cluster: Cluster, name: str, paths: Sequence[str], nodes: Sequence
     begun = base_actions.request_import(
         cluster.admin, name=name, description="", source="file", paths="\n".join(paths), memory_mib=128, vcpus=1
     )
-    (imported,) = wait([begun.id], 60)
+    (imported,) = wait([begun.id], 300)
     base_id: int = imported.result["base_id"]
     wait([base_actions.prepare(cluster.admin, cluster.base(base_id)).id], 60)
     allow(cluster, base_id, nodes)
