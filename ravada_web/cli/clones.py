@@ -17,10 +17,12 @@ from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.moves import requests as move_requests
+from ravada_web.services.moves.requests import DEFAULT, AtDeadline, LiveLimits
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import users
 
 group = Commands("clones", help="Desktops created from bases.")
+_AT_DEADLINE: Mapping[str, AtDeadline] = {"stop": "stop", "give-up": "give_up"}
 results_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON list with a row for each clone.")
 
 
@@ -126,16 +128,32 @@ def delete(names: tuple[str, ...], yes: bool, waits: bool, as_json: bool) -> Non
 @click.argument("node")
 @click.option("--live", "way", flag_value="live", help="Move it while it runs; its user goes on working.")
 @click.option("--cold", "way", flag_value="cold", help="Shut it down first if it runs, and start it again there.")
+@click.option("--deadline", type=int, metavar="SECONDS", help="How long a live move may take.  [default: 600]")
+@click.option(
+    "--at-deadline",
+    type=click.Choice(list(_AT_DEADLINE)),
+    help="Then pause it until the rest is copied, or leave it where it is.  [default: stop]",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_option
-def move(name: str, node: str, way: str | None, yes: bool, waits: bool) -> None:
+def move(
+    name: str, node: str, way: str | None, deadline: int | None, at_deadline: str | None, yes: bool, waits: bool
+) -> None:
     """Move a clone to another node: one that is off, or one that runs with --live or --cold."""
+    if way != "live" and (deadline is not None or at_deadline):
+        raise click.UsageError("--deadline and --at-deadline are of moves with --live.")
+    limits = LiveLimits(
+        DEFAULT.deadline_seconds if deadline is None else deadline,
+        _AT_DEADLINE[at_deadline] if at_deadline else DEFAULT.at_deadline,
+    )
     actor = administrator()
     clone, target = clone_results.named(actor, name), node_list.by_name(actor, node)
     restart = way == "cold" and clone.state == CloneState.RUNNING
     if restart and sys.stdin.isatty() and not yes:
         click.confirm(f"Shut down {clone.name}? What its user has not saved is lost", abort=True)
-    operation = move_requests.request_move(actor, clone.id, target.id, live=way == "live", restart=restart)
+    operation = move_requests.request_move(
+        actor, clone.id, target.id, live=way == "live", restart=restart, limits=limits
+    )
     if waits:
         (moved,) = wait([operation.id])
         wait(moved.result.get("starts", []))

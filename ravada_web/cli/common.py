@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ravada_web import ROOT, closed_homes, system_users
 from ravada_web.config import Settings
 from ravada_web.errors import RavadaError
-from ravada_web.models import Operation, OperationState, User
+from ravada_web.models import AT_WORK, MovePlan, Operation, OperationState, PlanState, User
+from ravada_web.services.moves import plans
 from ravada_web.services.operations import listing as operation_list
 from ravada_web.services.paging import Page
 from ravada_web.services.people import users
@@ -152,6 +153,19 @@ def _show_progress(rows: Sequence[Operation]) -> None:
     percent = sum(100 if row.over else row.progress for row in rows) // len(rows)
     tail = "\n" if over == len(rows) else ""
     click.echo(f"\r{percent:3d} %  {over}/{len(rows)} done  {str(rows[-1].title)[:60]:60}{tail}", nl=False, err=True)
+
+
+def follow_plan(plan_id: int, waits: bool, tell: Callable[[MovePlan], object]) -> None:
+    """Wait for the end of a plan of moves, if that is wanted, and tell how it stands. Raises RavadaError with its note
+    where it has ended with something left."""
+    actor = administrator()
+    while waits and plans.get(actor, plan_id).state in AT_WORK:
+        time.sleep(POLL_SECONDS)
+        read_again()
+    plan = plans.get(actor, plan_id)
+    tell(plan)
+    if plan.state not in (*AT_WORK, PlanState.DONE):
+        raise RavadaError(str(plan.note))
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON list instead of a table.")

@@ -1,18 +1,16 @@
 """`flask nodes …`: draining nodes, and bringing home what was moved away."""
 
-import time
 from datetime import UTC, datetime
 
 import click
 
-from ravada_web.cli.common import POLL_SECONDS, Commands, administrator, json_option, show, wait_option
+from ravada_web.cli.common import Commands, administrator, follow_plan, json_option, show, wait_option
 from ravada_web.errors import RavadaError
-from ravada_web.models import AT_WORK, MovePlan, PlanState
+from ravada_web.models import MovePlan
 from ravada_web.services.lifecycle import draining
 from ravada_web.services.lifecycle.draining import LEAVE, SHUT_DOWN, Wishes
 from ravada_web.services.moves import plans
 from ravada_web.services.nodes import listing as node_list
-from ravada_web.services.transaction import read_again
 
 group = Commands("nodes")
 _AT_DEADLINE = {"shut-down": SHUT_DOWN, "leave": LEAVE}
@@ -88,11 +86,8 @@ def cancel(name: str, returns: bool) -> None:
 
 def _follow(plan: MovePlan, as_json: bool, waits: bool) -> None:
     """Wait for its end, if that is wanted, and say how it stands. Raises RavadaError where something is left."""
-    actor, plan_id = administrator(), plan.id
-    while waits and plans.get(actor, plan_id).state in AT_WORK:
-        time.sleep(POLL_SECONDS)
-        read_again()
-    plan = plans.get(actor, plan_id)
-    show([{"plan": plan.id, "state": plan.state, "note": str(plan.note)}], as_json)
-    if plan.state not in (*AT_WORK, PlanState.DONE):
-        raise RavadaError(str(plan.note))
+
+    def tell(seen: MovePlan) -> None:
+        show([{"plan": seen.id, "state": seen.state, "note": str(seen.note)}], as_json)
+
+    follow_plan(plan.id, waits, tell)

@@ -1,17 +1,12 @@
 """`flask nodes rebalance`."""
 
-import time
-
 import click
 
-from ravada_web.cli.common import POLL_SECONDS, Commands, administrator, json_option, show, wait_option
-from ravada_web.errors import RavadaError
-from ravada_web.models import PlanState
-from ravada_web.services.moves import plans, rebalancing, rebalancing_rules
-from ravada_web.services.transaction import read_again
+from ravada_web.cli.common import Commands, administrator, follow_plan, json_option, show, wait_option
+from ravada_web.models import MovePlan, PlanState
+from ravada_web.services.moves import rebalancing, rebalancing_rules
 
 group = Commands("nodes")
-TIMEOUT = 24 * 3600
 
 
 @group.command("rebalance")
@@ -44,18 +39,9 @@ def rebalance(dry_run: bool, at_once: int | None, waits: bool, as_json: bool) ->
     most = rebalancing_rules.rules().at_once if at_once is None else at_once
     plan_id = rebalancing.begin(actor, [move.choice for move in proposal.moves], most).id
     if waits:
-        _wait(plan_id)
+        follow_plan(plan_id, waits, _tell)
 
 
-def _wait(plan_id: int) -> None:
-    """Wait until the plan is over. Raises RavadaError where something is left."""
-    end = time.monotonic() + TIMEOUT
-    while time.monotonic() < end:
-        read_again()
-        plan = plans.get(administrator(), plan_id)
-        if plan.ended_at is not None:
-            if plan.state != PlanState.DONE:
-                raise RavadaError(plan.note)
-            click.echo(str(plan.note), err=True)
-            return
-        time.sleep(POLL_SECONDS)
+def _tell(plan: MovePlan) -> None:
+    if plan.state == PlanState.DONE:
+        click.echo(str(plan.note), err=True)

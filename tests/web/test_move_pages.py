@@ -179,11 +179,46 @@ def test_one_that_runs_is_moved_as_was_chosen(
     assert last_move() == {"live": None, "restart": True, "target_id": ids[1]}
 
 
-def last_move() -> dict[str, object]:
+def test_how_long_it_may_take_while_it_runs_and_what_comes_then_is_chosen(
+    app: Flask, world: World, sign_in: SignIn, running: tuple[Clone, list[Node]]
+) -> None:
+    clone, (near, _far) = running
+    client, page, name, node = sign_in("operator"), f"/clones/{world.mine}/move", clone.name, near.name
+    to = {"node_id": str(near.id), "way": "live"}
+    shown = client.get(page).text
+    assert 'name="deadline_seconds"' in shown and 'value="600"' in shown and 'value="give_up"' in shown
+    for text, said in (
+        ("0", "between 1 and 86"),
+        ("-60", "between 1"),
+        ("90000", "between 1"),
+        ("soon", "whole number"),
+    ):
+        refused = client.post(page, data=to | {"deadline_seconds": text})
+        error = refused.text.partition('id="deadline_seconds-error"')[2].partition("</div>")[0]
+        assert refused.status_code == 422 and said in error, text
+    refused = client.post(page, data=to | {"at_deadline": "explode"})
+    assert refused.status_code == 422 and 'id="at_deadline-error"' in refused.text
+    run = app.test_cli_runner().invoke
+    for wrong in (["--live", "--deadline", "0"], ["--live", "--deadline", "-5"], ["--live", "--deadline", "86401"]):
+        told = run(args=["clones", "move", name, node, *wrong])
+        assert told.exit_code == 1 and "between 1 and" in told.stderr, wrong
+    for wrong in (["--deadline", "60"], ["--cold", "--at-deadline", "stop"], ["--live", "--deadline", "soon"]):
+        assert run(args=["clones", "move", name, node, *wrong]).exit_code == 2, wrong
+    assert client.post(page, data=to | {"deadline_seconds": "90", "at_deadline": "give_up"}).status_code == 303
+    assert last_move("deadline_seconds", "at_deadline") == {"deadline_seconds": 90, "at_deadline": "give_up"}
+    change(Clone, state=CloneState.RUNNING, operation_id=None)
+    with transaction() as session:
+        session.execute(delete(Remains))
+    chosen = ["--live", "--deadline", "30", "--at-deadline", "give-up"]
+    assert run(args=["clones", "move", name, node, *chosen]).exit_code == 0
+    assert last_move("deadline_seconds", "at_deadline") == {"deadline_seconds": 30, "at_deadline": "give_up"}
+
+
+def last_move(*names: str) -> dict[str, object]:
     db.session.rollback()
     moves = select(Operation).where(Operation.kind == "clones_move").order_by(Operation.id.desc())
     params = db.session.scalars(moves).first().params  # type: ignore[union-attr]
-    return {name: params.get(name) for name in ("live", "restart", "target_id")}
+    return {name: params.get(name) for name in names or ("live", "restart", "target_id")}
 
 
 @pytest.mark.parametrize("option", ["--live", "--cold"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -24,6 +24,10 @@ from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.placements import choice as placement_choice
 from ravada_web.services.transaction import hold_lock, hold_rows, transaction
 
+AtDeadline = Literal["stop", "give_up"]
+# A guest that is not there after a day will never be.
+MOST_SECONDS = 24 * 60 * 60
+
 
 @dataclass(frozen=True)
 class LiveLimits:
@@ -31,12 +35,19 @@ class LiveLimits:
     the guest is paused until it is there ("stop"), or stays where it is ("give_up")."""
 
     deadline_seconds: int = 600
-    at_deadline: Literal["stop", "give_up"] = "stop"
+    at_deadline: AtDeadline = "stop"
+
+    def wrong(self) -> dict[str, Message]:
+        """What is wrong with them, by the fields' names."""
+        wrong: dict[str, Message] = {}
+        if not 1 <= self.deadline_seconds <= MOST_SECONDS:
+            wrong["deadline_seconds"] = message("plans.range", least=1, most=MOST_SECONDS)
+        if self.at_deadline not in get_args(AtDeadline):
+            wrong["at_deadline"] = message("nodes.choose")
+        return wrong
 
 
 DEFAULT = LiveLimits()
-
-
 # Beside a clone that is off: one that goes on running, or is shut down first and started again where it comes to.
 Way = Literal["off", "live", "restart"]
 
@@ -79,8 +90,11 @@ def request_move(
 ) -> Operation:
     """Have a clone move to another node: one that is off, or one that runs, which goes on running (`live`) or is shut
     down first and started there (`restart`). Its place there is reserved from now on, and it stays where it is until
-    all of it is there. Raises NotFound, NotAllowed, and InvalidInput with the reason beside `node_id`."""
+    all of it is there. Raises NotFound, NotAllowed, and InvalidInput with the reason beside `node_id`, or
+    beside the limit that is wrong."""
     outbox.require_queue()
+    if live and (wrong := limits.wrong()):
+        raise InvalidInput(wrong)
     with transaction() as session:
         hold_lock(session, "placement")
         hold_rows(session, Clone, [clone_id])
