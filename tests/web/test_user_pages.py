@@ -426,3 +426,16 @@ def test_a_name_that_differs_in_case_alone_is_refused_in_the_form(world: World, 
     answer = sign_in("administrator").post("/users/new", data=NEW | {"name": "OPERATOR"})
     assert answer.status_code == 422
     assert "already a user “operator”" in answer.text
+
+
+def test_a_persons_activity_says_who_failed_to_sign_in(
+    people: People, client: FlaskClient, sign_in: Callable[[User], FlaskClient]
+) -> None:
+    client.post("/login", data={"name": "other", "password": "not this one"})
+    sign_in(people.other)
+    client.post("/logout")
+    for page in (f"/users/{people.other.id}", "/audit"):
+        shown = re.sub(r"<[^>]+>", "", sign_in(people.administrator).get(page).text)
+        assert "failed to sign in" in shown and "signed in" in shown
+    asked = re.sub(r"<[^>]+>", " ", client.get(f"/users/{people.other.id}").text)
+    assert re.findall(r"other : (.*?in)\b", asked) == ["signed in", "failed to sign in"]

@@ -82,6 +82,7 @@ class Line:
     actor: str
     action: str
     text: Message
+    result: str
 
 
 def recent(viewer: User, object_kind: str, object_id: int, limit: int = 20) -> Sequence[Line]:
@@ -89,11 +90,17 @@ def recent(viewer: User, object_kind: str, object_id: int, limit: int = 20) -> S
     query = select(Event).where(Event.object_kind == object_kind, Event.object_id == object_id)
     rows = db.session.scalars(query.order_by(Event.id.desc()).limit(limit)).all()
     if scopes.of(viewer) is None:
-        return [Line(row.at, row.actor, row.action, row.text) for row in rows]
+        return [Line(row.at, row.actor, row.action, row.text, row.result) for row in rows]
     actors = {row.actor for row in rows}
     known = {SYSTEM, *db.session.scalars(select(User.name).where(User.name.in_(actors), scopes.people(viewer)))}
     return [
-        Line(row.at, row.actor if row.actor in known else "", row.action, row.text if _plain(row) else NOTHING)
+        Line(
+            row.at,
+            row.actor if row.actor in known else "",
+            row.action,
+            row.text if _plain(row) else NOTHING,
+            row.result,
+        )
         for row in rows
     ]
 

@@ -93,6 +93,11 @@ ACTIONS = {
     "switch_on": _l("activated"),
     "switch_off": _l("deactivated"),
 }
+# What was tried and refused, where that is an action's own event.
+REFUSED = {
+    "sign_in": _l("failed to sign in"),
+    "confirm": _l("entered a wrong password to confirm"),
+}
 OBJECTS = {
     "node": _l("Node"),
     "base": _l("Base"),
@@ -107,6 +112,12 @@ RESULTS = {
     "refused": Look(_l("Denied"), "orange", "shield-x"),
     "failed": Look(_l("Failed"), "red", "alert-circle"),
 }
+
+
+def did(event: Event | Line) -> str:
+    """What was done, or tried in vain, in words that follow the actor's name."""
+    known = REFUSED if event.result == "refused" and event.action in REFUSED else ACTIONS
+    return str(known.get(event.action, event.action))
 
 
 def actor(event: Event | Line) -> str:
