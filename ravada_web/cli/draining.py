@@ -1,5 +1,6 @@
 """`flask nodes …`: draining nodes, and bringing home what was moved away."""
 
+import sys
 from datetime import UTC, datetime
 
 import click
@@ -8,12 +9,12 @@ from ravada_web.cli.common import Commands, administrator, follow_plan, json_opt
 from ravada_web.errors import RavadaError
 from ravada_web.models import MovePlan
 from ravada_web.services.lifecycle import draining
-from ravada_web.services.lifecycle.draining import LEAVE, SHUT_DOWN, Wishes
+from ravada_web.services.lifecycle.draining import FORCE_OFF, LEAVE, SHUT_DOWN, Wishes
 from ravada_web.services.moves import plans
 from ravada_web.services.nodes import listing as node_list
 
 group = Commands("nodes")
-_AT_DEADLINE = {"shut-down": SHUT_DOWN, "leave": LEAVE}
+_AT_DEADLINE = {"shut-down": SHUT_DOWN, "force-off": FORCE_OFF, "leave": LEAVE}
 live_option = click.option("--live/--no-live", default=True, help="Move what runs without shutting it down.")
 at_once_option = click.option("--at-once", default=Wishes.at_once, show_default=True, help="Moves at once.")
 
@@ -27,6 +28,7 @@ at_once_option = click.option("--at-once", default=Wishes.at_once, show_default=
 @click.option("--copy-bases/--no-copy-bases", "brings", default=True, help="Copy missing bases to other nodes first.")
 @click.option("--why", default="", help="Shown to everybody who sees the node.")
 @click.option("--until", type=click.DateTime(), help="Until when its maintenance is planned (UTC).")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Only list what would become of each desktop.")
 @json_option
 @wait_option
@@ -39,6 +41,7 @@ def drain(
     brings: bool,
     why: str,
     until: datetime | None,
+    yes: bool,
     dry_run: bool,
     as_json: bool,
     waits: bool,
@@ -55,6 +58,8 @@ def drain(
         ]
         show(listed, as_json)
     if not dry_run:
+        if at_deadline == "force-off" and sys.stdin.isatty() and not yes:
+            click.confirm("Force off what does not shut down? What its users have not saved is lost", abort=True)
         _follow(draining.request_drain(actor, [node.id for node in nodes], wishes), as_json, waits)
 
 

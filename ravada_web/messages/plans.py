@@ -31,6 +31,7 @@ TEXTS: dict[str, Template] = {
         "Users may stay until %(until_at)s. What still runs then is shut down; volatile ones are deleted by that."
     ),
     "plans.hint_wait_leave": N_("Users may stay until %(until_at)s. What still runs then stays on the node."),
+    "plans.hint_forced": N_("What does not follow within two minutes is forced off: what is not saved there is lost."),
     "plans.hint_stays": N_("They stay on the node, which is not empty then. The drain ends and says so."),
     "plans.room_whole": N_("Afterwards, any one of the other nodes can still fail: its desktops can be made again."),
     "plans.room_short": N_(

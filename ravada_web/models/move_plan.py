@@ -108,7 +108,8 @@ class MovePlanNode(db.Model):
 
 class PlannedMove(db.Model):
     """What is to become of one clone of a plan. `starts`: it ran, and is started again at its new place. `refused` are
-    the ids of nodes to which it could not move; `tries` counts what has failed. `gain` is what a rebalance wins by it.
+    the ids of nodes to which it could not move; `tries` counts what has failed; `ignored`: it was
+    asked to shut down, and was not off in time. `gain` is what a rebalance wins by it.
     `brings`: it waits for its base's disks to be brought to the node that it is to move to."""
 
     __tablename__ = "planned_moves"
@@ -125,6 +126,7 @@ class PlannedMove(db.Model):
     brings: Mapped[bool] = mapped_column(default=False)
     refused: Mapped[list[int]] = mapped_column(JSON, default=list)
     tries: Mapped[int] = mapped_column(default=0)
+    ignored: Mapped[bool] = mapped_column(default=False)
     gain: Mapped[float] = mapped_column(default=0.0)
     operation_id: Mapped[int | None] = mapped_column(ForeignKey("operations.id", ondelete="SET NULL"), index=True)
     ended_at: Mapped[Moment | None]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -105,6 +106,25 @@ def test_what_is_refused_says_why(people: People, nodes: list[int], sign_in: Sig
     assert post().count("does not answer") == 1
     change(Node, Node.id == nodes[0], service_state=ServiceState.DRAINING)
     assert "is being drained already" in post()
+
+
+def test_what_does_not_shut_down_is_forced_off_only_where_that_is_confirmed(
+    app: Flask, people: People, nodes: list[int], sign_in: SignIn
+) -> None:
+    client = sign_in(people.administrator)
+    page = client.get(f"/nodes/drain?id={nodes[0]}&minutes=30&at_deadline=force_off").text
+    assert "what is not saved there is lost." in page and 'name="confirmed"' in page
+    assert "what is not saved there is lost." not in client.get(f"/nodes/drain?id={nodes[0]}").text
+    chosen = CHOSEN | {"id": nodes[0], "digest": digest(client, nodes[0]), "at_deadline": "force_off"}
+    refused = client.post("/nodes/drain", data=chosen)
+    assert refused.status_code == 422 and "Confirm this" in refused.text.partition('id="confirmed-error"')[2]
+    assert client.post("/nodes/drain", data={**chosen, "confirmed": "y"}).status_code == 303
+    db.session.rollback()
+    assert [plan.choices["forces_off"] for plan in db.session.scalars(select(MovePlan))] == [True]
+    told = app.test_cli_runner().invoke(args=["nodes", "drain", "n2", "--at-deadline", "force-off", "--yes"])
+    assert told.exit_code == 0
+    db.session.rollback()
+    assert [plan.choices["forces_off"] for plan in db.session.scalars(select(MovePlan))] == [True, True]
 
 
 def test_several_nodes_are_selected_in_their_list(people: People, nodes: list[int], sign_in: SignIn) -> None:

@@ -43,15 +43,15 @@ MOST_MINUTES = 7 * 24 * 60
 MOST_AT_ONCE = 50
 # The digest of who has seen no list.
 UNSEEN = "unseen"
-# What becomes of what runs once users' time is over.
-SHUT_DOWN, LEAVE = "shut_down", "leave"
+# What becomes of what runs once users' time is over; FORCE_OFF is for what is asked to shut down and does not.
+SHUT_DOWN, FORCE_OFF, LEAVE = "shut_down", "force_off", "leave"
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person chose: for how many minutes users may stay, what comes then (SHUT_DOWN or LEAVE), whether what runs
-    may move so, how many moves at once, whether missing copies of bases are brought; and the maintenance's reason and
-    planned hours, or its end."""
+    """What a person chose: for how many minutes users may stay, what comes then (SHUT_DOWN, FORCE_OFF or LEAVE),
+    whether what runs may move so, how many moves at once, whether missing copies of bases are brought; and the
+    maintenance's reason and planned hours, or its end."""
 
     minutes: int = 60
     at_deadline: str = SHUT_DOWN
@@ -61,6 +61,11 @@ class Wishes:
     why: str = ""
     hours: int | None = None
     until: datetime | None = None
+
+    @property
+    def shuts_down(self) -> bool:
+        """Whether what runs is shut down once users' time is over."""
+        return self.at_deadline in (SHUT_DOWN, FORCE_OFF)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def preview(actor: User, nodes: Sequence[Node], wishes: Wishes) -> Preview:
         leaving=leaving,
         live=wishes.live,
         late=wishes.minutes == 0,
-        shuts_down=wishes.at_deadline == SHUT_DOWN,
+        shuts_down=wishes.shuts_down,
         brings=wishes.brings,
     )
     decided = plan_guests.decide_all(session, [plan_guests.Leaver(clone) for clone in clones], choices)
@@ -191,7 +196,7 @@ def _wrong(wishes: Wishes) -> dict[str, Message]:
         wrong["minutes"] = message("plans.range", least=0, most=MOST_MINUTES)
     if not 1 <= wishes.at_once <= MOST_AT_ONCE:
         wrong["at_once"] = message("plans.range", least=1, most=MOST_AT_ONCE)
-    if wishes.at_deadline not in (SHUT_DOWN, LEAVE):
+    if wishes.at_deadline not in (SHUT_DOWN, FORCE_OFF, LEAVE):
         wrong["at_deadline"] = message("nodes.choose")
     if wishes.hours is not None and not 1 <= wishes.hours <= MOST_HOURS:
         wrong["hours"] = message("nodes.optional_range", least=1, most=MOST_HOURS)
@@ -205,7 +210,8 @@ def _wrong(wishes: Wishes) -> dict[str, Message]:
 def _choices(wishes: Wishes) -> dict[str, Any]:
     return {
         "live": wishes.live,
-        "shuts_down": wishes.at_deadline == SHUT_DOWN,
+        "shuts_down": wishes.shuts_down,
+        "forces_off": wishes.at_deadline == FORCE_OFF,
         "at_once": wishes.at_once,
         "brings": wishes.brings,
     }

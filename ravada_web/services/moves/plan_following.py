@@ -13,13 +13,14 @@ from ravada_web.models import (
     MovePlan,
     MoveState,
     MoveWay,
+    Operation,
     OperationState,
     PlannedMove,
     PlanState,
     now,
 )
 from ravada_web.services.moves import plans
-from ravada_web.services.moves.plan_guests import shown
+from ravada_web.services.moves.plan_guests import ON, shown
 
 # After so many failures one stays where it is.
 TRIES = 3
@@ -58,7 +59,7 @@ def follow(session: Session, plan: MovePlan, moves: Sequence[PlannedMove]) -> No
             if _has_arrived(move, clone):
                 arrived.append(move)
         elif move.state == MoveState.UNDER_WAY:
-            _follow_here(move, clone)
+            _follow_here(plan, move, clone)
             if plan.state == PlanState.CANCELLING and move.state == MoveState.WAITING:
                 end(move, MoveState.CANCELLED, move.reason or message("plans.was_cancelled"))
                 stranded.append(move)
@@ -80,10 +81,14 @@ def _has_arrived(move: PlannedMove, clone: Clone) -> bool:
     return False
 
 
-def _follow_here(move: PlannedMove, clone: Clone) -> None:
+def _follow_here(plan: MovePlan, move: PlannedMove, clone: Clone) -> None:
     """Write what has come of one that is where it was."""
     operation = move.operation
     if operation is not None and not operation.over:
+        return
+    if move.way == MoveWay.SHUT_DOWN and clone.state == CloneState.STOPPED:
+        # What it took to have it off says nothing of its move.
+        move.state, move.way, move.operation_id, move.tries = MoveState.WAITING, MoveWay.COLD, None, 0
         return
     if move.way in MOVING and clone.state != CloneState.MOVING:
         if operation is not None and operation.state == OperationState.CANCELLED and operation.cancel_asked:
@@ -92,12 +97,23 @@ def _follow_here(move: PlannedMove, clone: Clone) -> None:
         else:
             _again(move, operation.error if operation is not None else clone.reason)
             move.refused = [*move.refused, *([move.to_id] if move.to_id and move.way == MoveWay.COLD else [])]
-    elif move.way == MoveWay.SHUT_DOWN and clone.state == CloneState.STOPPED:
-        move.state, move.way, move.operation_id = MoveState.WAITING, MoveWay.COLD, None
     elif clone.state != WORKED_ON.get(move.way):
         _again(move, clone.reason)
-    if move.tries >= TRIES and move.state == MoveState.WAITING:
+    is_forced = _has_ignored(move, operation, clone) and bool(plan.choices.get("forces_off"))
+    if move.tries >= TRIES and move.state == MoveState.WAITING and not is_forced:
         end(move, MoveState.STAYS, move.reason)
+
+
+def _has_ignored(move: PlannedMove, operation: Operation | None, clone: Clone) -> bool:
+    """Whether the guest was asked to shut down by this operation and was seen running at its end, which is kept: a
+    shutdown that was cancelled or could not be asked for was not ignored, nor was a move."""
+    if operation is None or move.state != MoveState.WAITING or clone.state not in ON:
+        return False
+    ignored = operation.state == OperationState.FAILED and operation.error.kind == "clones.still_running"
+    if ignored and clone.name in operation.error.figures.get("names", ()):
+        move.ignored = True
+        return True
+    return False
 
 
 def _again(move: PlannedMove, why: Message) -> None:

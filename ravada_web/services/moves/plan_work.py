@@ -195,7 +195,9 @@ class _Look:
         self._count_busy()
         pairs = list(zip(waiting, outcomes, strict=True))
         off = [move for move, outcome in pairs if outcome.way == MoveWay.SHUT_DOWN and choices.late]
-        self._act(clone_actions.shut_down, off)
+        forced = [move for move in off if move.ignored and self.plan.choices.get("forces_off")]
+        self._act(clone_actions.force_off, forced)
+        self._act(clone_actions.shut_down, [move for move in off if move not in forced])
         self._act(clone_actions.delete, [move for move in waiting if move.way == MoveWay.THROW_AWAY])
         self._bring([move for move in waiting if move.brings])
         # Those whose users wait for them come first.
@@ -259,7 +261,7 @@ class _Look:
             move = by_id[done.id]
             self.session.refresh(move.clone)
             move.state = MoveState.UNDER_WAY
-            move.starts = action is clone_actions.shut_down and move.clone is not None and not move.clone.volatile
+            move.starts = action is not clone_actions.delete and move.clone is not None and not move.clone.volatile
             move.operation_id = move.clone.operation_id if move.clone is not None else None
 
     def _bring(self, moves: Sequence[PlannedMove]) -> None:

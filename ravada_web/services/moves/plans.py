@@ -61,8 +61,8 @@ def begin(
     **more: Any,
 ) -> MovePlan:
     """Write a plan, in the present transaction, which the ticker does from then on; only `proposed`, it waits for its
-    state to be set. `choices` has `live`, `shuts_down` (at the deadline), `at_once` and `brings`; `more` are further
-    columns."""
+    state to be set. `choices` has `live`, `shuts_down` (at the deadline), `forces_off` (what ignores that), `at_once`
+    and `brings`; `more` are further columns."""
     moment = now()
     plan = MovePlan(
         kind=kind,

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from flask_babel import gettext as _
 
-from ravada_web.messages import Message, message
+from ravada_web.messages import Message, message, sentences
 from ravada_web.models import MovePlan, MoveState, MoveWay, PlanKind, PlannedMove
-from ravada_web.services.lifecycle.draining import LEAVE
+from ravada_web.services.lifecycle.draining import FORCE_OFF, LEAVE
 from ravada_web.web.labels import moves
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -75,4 +75,6 @@ def title(plan: MovePlan) -> str:
 def hint(way: MoveWay, deadline: datetime, at_deadline: str) -> Message:
     """What a way means to the desktops."""
     kind = "wait_leave" if way == MoveWay.WAIT and at_deadline == LEAVE else way
-    return message(f"plans.hint_{kind}", until_at=deadline)
+    hint = message(f"plans.hint_{kind}", until_at=deadline)
+    is_forced = at_deadline == FORCE_OFF and way in (MoveWay.SHUT_DOWN, MoveWay.WAIT)
+    return sentences(hint, message("plans.hint_forced")) if is_forced else hint

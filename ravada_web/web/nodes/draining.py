@@ -7,13 +7,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
-from wtforms import BooleanField, HiddenField, RadioField, StringField
+from wtforms import BooleanField, HiddenField, RadioField, StringField, ValidationError
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional
 
 from ravada_web.models import AT_WORK, Node
 from ravada_web.services.lifecycle import draining
-from ravada_web.services.lifecycle.draining import LEAVE, SHUT_DOWN, Wishes
+from ravada_web.services.lifecycle.draining import FORCE_OFF, LEAVE, SHUT_DOWN, Wishes
 from ravada_web.services.moves import plans
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.web.confirm import Question, show_question
@@ -32,15 +32,25 @@ class DrainForm(Form):
     minutes = IntegerField(_l("Users may stay (minutes)"), [Optional()], default=PLAIN.minutes)
     at_deadline = RadioField(
         _l("Desktops that still run then"),
-        choices=[SelectChoice(SHUT_DOWN, _l("Shut them down")), SelectChoice(LEAVE, _l("Leave them running here"))],
+        choices=[
+            SelectChoice(SHUT_DOWN, _l("Shut them down; what does not follow stays")),
+            SelectChoice(FORCE_OFF, _l("Shut them down; force off what does not follow")),
+            SelectChoice(LEAVE, _l("Leave them running here")),
+        ],
         default=SHUT_DOWN,
     )
+    confirmed = BooleanField(_l("Force off: what users have not saved there is lost"))
     live = BooleanField(_l("Move running desktops without shutting them down"), default=True)
     at_once = IntegerField(_l("Moves at once"), [Optional()], default=PLAIN.at_once)
     brings = BooleanField(_l("Copy missing bases to other nodes first"), default=True)
     why = StringField(_l("Reason"), description=_l("Optional. Shown to everybody who sees the node."))
     hours = IntegerField(_l("Planned hours of maintenance"), [Optional()])
     digest = HiddenField()
+
+    def validate_confirmed(self, field: BooleanField) -> None:
+        """Raises ValidationError where users would lose work that nobody has confirmed."""
+        if self.at_deadline.data == FORCE_OFF and not field.data:
+            raise ValidationError(_("Confirm this to have them forced off."))
 
     def wishes(self) -> Wishes:
         """What was chosen; what is missing or no number is as it is by default."""

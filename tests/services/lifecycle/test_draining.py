@@ -2,6 +2,7 @@
 by what they write."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import delete, select
 
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed
 from ravada_web.extensions import db
-from ravada_web.messages import message
+from ravada_web.messages import Message, message
 from ravada_web.models import (
     AllowedNode,
     Base,
@@ -39,7 +40,7 @@ from ravada_web.models import (
 from ravada_web.platforms import Host
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.lifecycle import draining, service_state
-from ravada_web.services.lifecycle.draining import LEAVE, Wishes, request_drain
+from ravada_web.services.lifecycle.draining import FORCE_OFF, LEAVE, SHUT_DOWN, Wishes, request_drain
 from ravada_web.services.moves import plan_work, plans
 from ravada_web.services.transaction import transaction
 from tests.support.factories import FACTS, change, make_base, make_nodes, make_user
@@ -224,6 +225,69 @@ def test_left_running_it_is_stopped_at_the_deadline_and_says_what_remains(chief:
     )
     assert moves(plan)["desk-1"].reason.kind == "plans.drain_runs"
     assert node("n1").service_state == ServiceState.DISABLED and clone("desk-2").node.name != "n1"
+
+
+IGNORED = message("clones.still_running", count=1, names=["desk-1"], limit_seconds=120)
+
+
+def shutdown_ends(state: OperationState, error: Message) -> bool:
+    """Have the shutdown that is under way end so, its guest running as before; returns whether it was forced."""
+    (operation,) = open_operations("clones_stop")
+    change(Clone, Clone.operation_id == operation.id, state=CloneState.RUNNING, reason=error)
+    change(Operation, Operation.id == operation.id, state=state, error=error)
+    return bool(operation.params["force"])
+
+
+@one
+def test_what_ignores_its_shutdown_is_forced_off_where_that_was_chosen(chief: User, nodes: dict[str, int]) -> None:
+    make_clones(chief, 1)
+    change(Clone, state=CloneState.RUNNING)
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=30, at_deadline=FORCE_OFF))
+    look(plan)
+    assert not open_operations("clones_stop"), "its user may stay"
+    change(MovePlan, deadline=now() - timedelta(seconds=1))
+    look(plan)
+    assert not shutdown_ends(OperationState.FAILED, IGNORED)
+    change(PlannedMove, tries=2)  # it had failed to move while it ran, before
+    look(plan)
+    (forced,) = open_operations("clones_stop")
+    assert forced.params["force"] and clone("desk-1").state == CloneState.STOPPING
+    assert to_the_end(plan).state == PlanState.DONE
+    assert (clone("desk-1").node.name != "n1", clone("desk-1").state) == (True, CloneState.RUNNING)
+
+
+@one
+@pytest.mark.parametrize(
+    ("chosen", "state", "error"),
+    [
+        (SHUT_DOWN, OperationState.FAILED, IGNORED),
+        (FORCE_OFF, OperationState.CANCELLED, message("operations.cancelled")),
+        (FORCE_OFF, OperationState.FAILED, message("clones.shutdown_unknown", node="n1", names=["desk-1"])),
+        (FORCE_OFF, OperationState.FAILED, replace(IGNORED, figures={**IGNORED.figures, "names": ["desk-2"]})),
+    ],
+)
+def test_nothing_else_forces_it_off(
+    chief: User, nodes: dict[str, int], chosen: str, state: OperationState, error: Message
+) -> None:
+    make_clones(chief, 1)
+    change(Clone, state=CloneState.RUNNING)
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=0, at_deadline=chosen))
+    for _try in range(3):
+        look(plan)
+        assert not shutdown_ends(state, error)
+    assert look(plan).state == PlanState.STOPPED and clone("desk-1").state == CloneState.RUNNING
+
+
+@one
+def test_a_force_off_that_fails_again_and_again_ends(chief: User, nodes: dict[str, int]) -> None:
+    make_clones(chief, 1)
+    change(Clone, state=CloneState.RUNNING)
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=0, at_deadline=FORCE_OFF))
+    forced = []
+    for error in (IGNORED, message("clones.why_gone"), message("clones.why_gone")):
+        look(plan)
+        forced.append(shutdown_ends(OperationState.FAILED, error))
+    assert look(plan).state == PlanState.STOPPED and forced == [False, True, True]
 
 
 @one
