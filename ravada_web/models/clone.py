@@ -162,6 +162,11 @@ class Clone(db.Model):
         return case((cls.moves_live, CloneState.RUNNING.value), else_=cls.state)
 
     @property
+    def blocks_onlookers(self) -> bool:
+        """Whether its user has blocked screen viewing, and its base lets users do so."""
+        return self.viewers_refused and self.base.users_may_refuse
+
+    @property
     def is_remade(self) -> bool:
         """Whether it is made again on another node when its own dies."""
         return self.volatile and self.base.remakes

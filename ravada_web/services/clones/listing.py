@@ -36,6 +36,10 @@ def visible(viewer: User) -> Select[Clone]:
     return select(Clone).options(*shown).where(scopes.clones(viewer, "clones.see_all"))
 
 
+# A line of a list shows nothing of these.
+_UNREAD = (lazyload(Clone.nics), defaultload(Clone.node).defer(Node.facts).lazyload(Node.pools))
+
+
 def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
     """The clones that the viewer may see and the filters leave, by name."""
     query = visible(viewer)
@@ -50,9 +54,13 @@ def listing(viewer: User, filters: Filters, page: int = 1) -> Page[Clone]:
         query = query.where(Clone.owner.has(user_names.named_like(viewer, filters.owner)))
     if filters.search:
         query = query.where(Clone.name.icontains(filters.search, autoescape=True))
-    # A line of the list shows nothing of these.
-    unread = (lazyload(Clone.nics), defaultload(Clone.node).defer(Node.facts).lazyload(Node.pools))
-    return paginate(query.options(*unread).order_by(Clone.sort_name), page)
+    return paginate(query.options(*_UNREAD).order_by(Clone.sort_name), page)
+
+
+def of_owner(viewer: User, user_id: int, most: int = 20) -> Sequence[Clone]:
+    """The first clones of a user, by name, as far as the viewer may know of them."""
+    query = visible(viewer).where(Clone.owner_id == user_id).options(*_UNREAD).order_by(Clone.sort_name)
+    return db.session.scalars(query.limit(most)).all()
 
 
 def get(viewer: User, clone_id: int) -> Clone:

@@ -25,7 +25,7 @@ def require_view(viewer: User, clone: Clone) -> None:
     if not is_onlooker(viewer, clone):
         return
     rights.require(viewer, "consoles.look_on")
-    if clone.viewers_refused and clone.base.users_may_refuse:
+    if clone.blocks_onlookers:
         raise NotAllowed(message("consoles.viewing_blocked", clone=clone.name))
 
 

@@ -6,6 +6,7 @@ from flask_babel import gettext as _
 
 from ravada_web.models import Role, User
 from ravada_web.services.bases import listing as base_list
+from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.people import groups, operator_scopes, users
 from ravada_web.services.people import listing as people_list
@@ -91,6 +92,7 @@ def _page(user_id: int) -> str:
 def person(user_id: int) -> Response:
     """One user."""
     shown = vars(people_list.person(me(), user_id))
+    shown |= {"desktops": clone_list.of_owner(me(), user_id)}
     return show("people/person.html", "people/_person.html", this=g.session_id, **shown)
 
 
