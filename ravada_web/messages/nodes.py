@@ -107,6 +107,12 @@ TEXTS: dict[str, Template] = {
     "nodes.power_host_next": N_("Nothing runs there any more. Asking the host."),
     "nodes.host_off_asked": N_("The host is shutting down."),
     "nodes.host_restart_asked": N_("The host is restarting."),
+    "nodes.host_off_refuses": N_("The host is shutting down: it no longer takes connections, but is still on."),
+    "nodes.host_restart_refuses": N_("The host is restarting: it takes no connections."),
+    "nodes.host_off_silent": N_("The host no longer answers."),
+    "nodes.host_restart_silent": N_("The host is down. Waiting until it is up again."),
+    "nodes.host_off_done": N_("The host %(node)s was shut down, and no longer answers."),
+    "nodes.host_restart_done": N_("The host %(node)s has restarted and is up."),
     "nodes.host_off_late": N_("The host %(node)s was asked to shut down, but still answers. Look at its console."),
     "nodes.host_restart_late": N_(
         "The host %(node)s was asked to restart, but has not come back. Look at its console. It stays in maintenance."
@@ -181,6 +187,7 @@ TEXTS: dict[str, Template] = {
         "Known to be off since %(since_at)s (%(by)s): nothing runs there, so persistent desktops may be started "
         "elsewhere from a copy, where there is one."
     ),
+    "nodes.now_shut_down": N_("Shut down from here by %(name)s at %(off_at)s. Nothing has answered there since."),
     # Known to be off
     "nodes.vouched": N_("confirmed by %(name)s"),
     "nodes.type_name": N_("Enter the name of the node: %(node)s"),

@@ -23,10 +23,11 @@ TEXTS: dict[str, Template] = {
     "waking.command_late": N_("The configured command did not end within %(deadline_seconds)s."),
     "waking.command_too_much": N_("The configured command said more than it should."),
     # How far it is, and how it ends
-    "waking.silent": N_("Sent. Nothing answers yet."),
+    "waking.silent": N_("Nothing answers yet."),
     "waking.answers": N_("The host answers. Waiting for SSH."),
     "waking.ssh": N_("SSH answers. Waiting for libvirt and the checks: %(why)s"),
     "waking.up": N_("%(node)s is up."),
+    "waking.up_out": N_("%(node)s is up, but takes no desktops until you enable it."),
     "waking.enabled": N_("up again after it was woken"),
     "waking.late": N_("%(node)s did not come up within %(waited_seconds)s. Last seen: %(why)s"),
     "waking.cancelled": N_("No longer watched. The host %(node)s may still come up."),

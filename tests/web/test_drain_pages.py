@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from ravada_web.extensions import db
+from ravada_web.messages import message
 from ravada_web.models import (
     Clone,
     CloneState,
@@ -168,10 +169,15 @@ def test_what_was_moved_away_comes_home(people: People, nodes: list[int], sign_i
     change(MovePlan, MovePlan.id == plan.id, state=PlanState.DONE, ended_at=now() - timedelta(hours=1))
     change(Node, Node.id == nodes[0], service_state=ServiceState.ENABLED)
     assert "Bring back…" in client.get(f"/nodes/{nodes[0]}").text
-    assert "2 desktops" in client.get(f"/nodes/{nodes[0]}/bring-back").text
+    asked = client.get(f"/nodes/{nodes[0]}/bring-back").text
+    assert "2 desktops" in asked and asked.count('type="checkbox"') == asked.count("form-switch") == 1
     assert client.post(f"/nodes/{nodes[0]}/bring-back", data={"at_once": "0"}).status_code == 422
     answer = client.post(f"/nodes/{nodes[0]}/bring-back", data={"at_once": "1", "minutes": "5"})
     assert answer.status_code == 303
     plan_work.go_on(plan_work.due()[0])
-    assert "Desktops back to n1" in client.get(answer.location).text
+    page = client.get(answer.location).text
+    assert "Desktops back to n1" in page and "Waits for desktops that run until" in page
+    change(MovePlan, MovePlan.id == plan.id, note=message("plans.done", count=2))
+    page = client.get(f"/nodes/plans/{plan.id}").text
+    assert "The node is empty and in maintenance." in page and "Go to n1" in page
     assert sorted(clone(name).state for name in ("pc-1", "pc-2")) == [CloneState.MOVING, CloneState.STOPPED]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask.testing import FlaskClient
 
+from ravada_web.messages import message
 from ravada_web.models import Away, Node, Observed, Operation, OperationState, ServiceState, User, now
 from tests.conftest import People
 from tests.support.factories import change, make_nodes, make_operation
@@ -64,3 +65,47 @@ def test_a_node_that_is_disabled_shows_it_too(people: People, sign_in: SignIn) -
     found = off(service_state=ServiceState.DISABLED)
     make_operation("host_wake", title="Wake host n2", state=OperationState.WATCHED, node_id=found)
     assert "Wake host n2" in sign_in(people.administrator).get(f"/nodes/{found}").text
+
+
+def test_a_host_that_was_shut_down_from_here_is_no_failure(people: People, sign_in: SignIn) -> None:
+    news = message("nodes.now_shut_down", name="chief", off_at=now())
+    found = off(service_state=ServiceState.MAINTENANCE, reason=message("remote.refused", name="n2", host="h", port=22))
+    client = sign_in(people.administrator)
+    assert "The host does not answer" in client.get(f"/nodes/{found}").text
+    change(Node, Node.id == found, shut_down_news=news)
+    page = client.get(f"/nodes/{found}").text
+    assert "The host was shut down" in page and "Shut down from here by chief" in page
+    assert "refused the connection" not in page and "The host does not answer" not in page
+    listed = client.get("/nodes").text
+    assert "Shut down from here by chief" in listed and "refused the connection" not in listed
+
+
+def test_what_becomes_of_the_host_is_said_on_the_operations_page(people: People, sign_in: SignIn) -> None:
+    found = off(service_state=ServiceState.MAINTENANCE)
+    client = sign_in(people.administrator)
+    title = message("nodes.title_host_off", node="n2")
+    operation = make_operation("host_off", title=title, state=OperationState.WATCHED, node_id=found)
+    change(Operation, result={"waits_for": "guests"})
+    assert "Waiting for guests" in client.get(f"/operations/{operation.id}").text
+    change(Operation, result={"waits_for": "host"})
+    assert "Waiting for the host" in client.get(f"/operations/{operation.id}").text
+    change(Operation, state=OperationState.DONE, message=message("nodes.host_off_done", node="n2"))
+    page = client.get(f"/operations/{operation.id}").text
+    assert "was shut down, and no longer answers" in page and "Go to n2" in page
+    late = message("nodes.host_off_late", node="n2")
+    change(Operation, state=OperationState.FAILED, error=late)
+    page = client.get(f"/operations/{operation.id}").text
+    assert "still answers" in page and "Go to n2" in page and "/operations/retry" not in page, "it is asked for anew"
+
+
+def test_this_very_host_says_why_it_is_not_shut_down_from_here(people: People, sign_in: SignIn) -> None:
+    master, other = make_nodes(2)
+    client = sign_in(people.administrator)
+    asked = client.get(f"/nodes/{master}/shut-down").text
+    assert "It holds the original of every base" in asked
+    assert "It holds the original" not in client.get(f"/nodes/{other}/shut-down").text
+    change(Node, Node.id == master, local=True)
+    page = client.get(f"/nodes/{master}").text
+    assert "Ravada Web runs on this host" in page and "Shut down host…" not in page
+    refused = client.get(f"/nodes/{master}/shut-down")
+    assert refused.status_code == 409 and "Ravada Web runs on this host" in refused.text

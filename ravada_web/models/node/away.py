@@ -31,6 +31,8 @@ class Absence:
     known_off_by: Mapped[Words]
     known_off_round: Mapped[int] = mapped_column(default=0)
     known_off_used: Mapped[bool] = mapped_column(default=False)
+    # That it was shut down from here, and by whom; nothing has answered there since.
+    shut_down_news: Mapped[Words]
 
     @property
     def is_known_off(self) -> bool:
@@ -38,11 +40,18 @@ class Absence:
         return self.away == Away.OFF
 
     @property
+    def is_shut_down(self) -> bool:
+        """Whether it does not answer because it was shut down from here: as good as off, but nobody vouches."""
+        return self.away == Away.SILENT and bool(self.shut_down_news)
+
+    @property
     def what_now(self) -> Message:
         """What may and may not be done with its desktops while it is away, in one sentence; an empty message for one
         that is not."""
         if self.away == Away.OFF:
             return message("nodes.now_off", since_at=self.known_off_at, by=self.known_off_by)
+        if self.is_shut_down:
+            return self.shut_down_news
         return message(f"nodes.now_{self.away}") if self.away else NOTHING
 
     def forget_off(self) -> None:

@@ -5,8 +5,9 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict, InvalidInput
 from ravada_web.extensions import db
-from ravada_web.messages import Message, message
-from ravada_web.models import OVER, Node, Observed, Operation, User
+from ravada_web.messages import NOTHING, Message, message
+from ravada_web.models import OVER, Node, Observed, Operation, ServiceState, User
+from ravada_web.services.audit import events
 from ravada_web.services.lifecycle.held import held
 from ravada_web.services.lifecycle.service_state import keep_in_maintenance, shut_down_all
 from ravada_web.services.operations import outbox
@@ -21,7 +22,7 @@ LEAVE, FORCE = "leave", "force"
 
 def request_power(actor: User, node: Node, kind: str, stubborn: str = LEAVE) -> Operation:
     """Request that the host is shut down (OFF) or restarted (RESTART): it is in maintenance from now on, and its
-    desktops are asked to shut down. `stubborn` is LEAVE or FORCE.
+    desktops are asked to shut down. `stubborn` is LEAVE or FORCE. A maintenance that has begun before is as it was.
 
     Raises InvalidInput, and Conflict for this server, for a host that is not up, for a login that is not root there,
     and where one is under way.
@@ -32,10 +33,12 @@ def request_power(actor: User, node: Node, kind: str, stubborn: str = LEAVE) -> 
     outbox.require_queue()
     with transaction() as session:
         row = held(session, node.id)
-        _require_possible(row)
+        require_possible(row)
         require_idle(session, row)
         before = row.service_state
-        keep_in_maintenance(session, actor, row, "")
+        if before != ServiceState.MAINTENANCE:
+            keep_in_maintenance(session, actor, row, "")
+        events.record(session, actor, kind, row)
         asked = shut_down_all(session, actor, row)
         params = {"stubborn": stubborn, "before": before, "asked": asked}
         return request(
@@ -49,8 +52,15 @@ def require_idle(session: Session, node: Node) -> None:
         raise Conflict(message("nodes.power_under_way", node=node.name))
 
 
-def _require_possible(node: Node) -> None:
-    refused: Message | None = None
+def require_possible(node: Node) -> None:
+    """Raise Conflict for a host that cannot be shut down or restarted from here now."""
+    if refused := refusal(node):
+        raise Conflict(refused)
+
+
+def refusal(node: Node) -> Message:
+    """Why the host cannot be shut down or restarted from here now; nothing where it can."""
+    refused = NOTHING
     if node.is_given_up:
         refused = message("nodes.given_up_already", node=node.name)
     elif node.local:
@@ -59,17 +69,7 @@ def _require_possible(node: Node) -> None:
         refused = message("nodes.power_not_up", node=node.name)
     elif not node.allows_root:
         refused = message("nodes.no_root", node=node.name)
-    if refused:
-        raise Conflict(refused)
-
-
-def may(node: Node) -> bool:
-    """Whether the host can be shut down or restarted from here now."""
-    try:
-        _require_possible(node)
-    except Conflict:
-        return False
-    return True
+    return refused
 
 
 def under_way(node: Node) -> Operation | None:

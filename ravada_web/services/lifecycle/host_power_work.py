@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, joinedload
 from ravada_web.clock import has_come, is_recent
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
-from ravada_web.messages import NOTHING, Message, message
+from ravada_web.messages import NOTHING, Message, message, sentences
 from ravada_web.models import (
     Away,
     Clone,
@@ -29,7 +29,7 @@ from ravada_web.models import (
     now,
 )
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import RemoteError
+from ravada_web.remote.errors import NodeUnreachable, RemoteError
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import remains
 from ravada_web.services.lifecycle.held import held
@@ -97,7 +97,10 @@ def _step(operation_id: int) -> bool:
         elif _is_settled(session, row, row.node):
             end(session, row, OperationState.DONE)
         elif _is_late(row, HOST_SECONDS):
-            end(session, row, OperationState.FAILED, message(f"nodes.{row.kind}_late", node=row.node.name))
+            late = message(f"nodes.{row.kind}_late", node=row.node.name)
+            end(session, row, OperationState.FAILED, sentences(late, Message.from_json(row.result.get("said"))))
+        elif "boot" in row.result and row.node.observed == Observed.DOWN:
+            row.message = _stage(row.kind, row.node)
         return row.state == OperationState.WATCHED and row.result["waits_for"] == HOST
 
 
@@ -142,15 +145,26 @@ def _actor(session: Session, row: Operation) -> User:
     return session.get_one(User, row.user_id)
 
 
+def _stage(kind: str, node: Node) -> Message:
+    """What a host that was asked and is down does, as the checks see it."""
+    return message(f"nodes.{kind}_{'refuses' if node.away == Away.REFUSES else 'silent'}")
+
+
 def _is_settled(session: Session, row: Operation, node: Node) -> bool:
     """Whether the host has done what it was asked for. One that was enabled before its restart is so again."""
     if "boot" not in row.result:
         return False  # it was not asked yet
     if row.kind == OFF:
-        return node.observed == Observed.DOWN and node.away != Away.REFUSES
+        if node.observed != Observed.DOWN or node.away == Away.REFUSES:
+            return False
+        kept = held(session, node.id)
+        kept.shut_down_news = message("nodes.now_shut_down", name=_actor(session, row).name, off_at=now())
+        row.message = message("nodes.host_off_done", node=node.name)
+        return True
     if not row.result.get("came_back") or not node.is_reachable:
         return False
     kept = held(session, node.id)
+    row.message = message("nodes.host_restart_done", node=node.name)
     if row.params["before"] == ServiceState.ENABLED and kept.service_state == ServiceState.MAINTENANCE:
         enable_again(session, kept, message("nodes.enabled_after_restart"))
     return True
@@ -172,8 +186,12 @@ def _ask(operation_id: int) -> None:
         # Written before it is asked, by one look: who knows nothing of the first start never asks for a second one.
         elif is_due and _claim(operation_id, known, boot, message(f"nodes.{kind}_asked")):
             run(endpoints.workspace(), where, ASK[kind], deadline=COMMAND_SECONDS, fresh=True)
+    except NodeUnreachable as error:
+        if known is None:  # one that was asked is on its way
+            _note(operation_id, {}, error.message)
     except RemoteError as error:
-        _note(operation_id, {}, error.message)  # it may be on its way; the next look sees
+        # The next look sees whether it does it all the same.
+        _note(operation_id, {"said": error.message.to_json()}, error.message)
 
 
 def _claim(operation_id: int, known: str | None, boot: str, said: Message) -> bool:

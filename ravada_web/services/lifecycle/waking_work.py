@@ -138,7 +138,8 @@ def _look(operation_id: int) -> Ways | None:
             late = message("waking.late", node=node.name, waited_seconds=WAKE_SECONDS, why=_stage(node)[1])
             end(session, row, OperationState.FAILED, sentences(late, *tried))
         else:
-            row.progress, row.message = _stage(node)
+            row.progress, stage = _stage(node)
+            row.message = sentences(*tried, stage)
             is_silent = node.observed == Observed.DOWN and node.away != Away.REFUSES
             if is_silent and not is_recent(row.asked_at, timedelta(seconds=AGAIN_SECONDS)):
                 row.asked_at = now()
@@ -152,7 +153,8 @@ def _is_up(session: Session, row: Operation, node: Node) -> None:
     kept = held(session, node.id)
     if row.params["enable"] and kept.service_state == ServiceState.MAINTENANCE:
         service_state.enable_again(session, kept, message("waking.enabled"))
-    row.message = message("waking.up", node=node.name)
+    serves = kept.service_state == ServiceState.ENABLED
+    row.message = message("waking.up", node=node.name) if serves else message("waking.up_out", node=node.name)
     end(session, row, OperationState.DONE)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import DomainState
-from ravada_web.messages import Message, message
+from ravada_web.messages import NOTHING, Message, message
 from ravada_web.models import IN_WORK, Away, Clone, CloneState, Node, Observed, Remains, Trust, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
@@ -155,6 +155,8 @@ def _note_absence(session: Session, node: Node, answer: Answer) -> None:
         answers = node.reason or message("nodes.state_up")
         events.record(session, None, "known_off_ended", node, message("nodes.off_over", why=answers))
     node.away = answer.away if answer.observed == Observed.DOWN else Away.NONE
+    if node.away != Away.SILENT:
+        node.shut_down_news = NOTHING
 
 
 def _observation(node: Node) -> Message:

@@ -84,6 +84,8 @@ ACTIONS = {
     "remove_fence": _l("removed power control:"),
     "turn_off": _l("turned off by"),
     "wake": _l("woke"),
+    "host_off": _l("asked to shut down the host"),
+    "host_restart": _l("asked to restart the host"),
     "set_schedule": _l("changed when nodes may rest:"),
     "set_marks": _l("changed thresholds of pool"),
     "set_password": _l("changed password"),

@@ -17,6 +17,7 @@ AWAY = {
     Away.SILENT: STATES["down"],
     Away.OFF: Look(_l("Off"), "secondary", "power"),
 }
+SHUT_DOWN = Look(_l("Powered off"), "secondary", "power")
 OVERDUE = Look(_l("Unknown"), "orange", "help-circle")
 QUARANTINED = Look(_l("Quarantined"), "red", "shield-x")
 SERVICE_STATES = {
@@ -85,6 +86,8 @@ def of(node: Node) -> Look:
         return QUARANTINED
     if node.is_overdue:
         return OVERDUE
+    if node.is_shut_down:
+        return SHUT_DOWN
     return AWAY[Away(node.away)] if node.away and node.observed == Observed.DOWN else look_of(STATES, node.observed)
 
 

@@ -1,9 +1,10 @@
 """States and kinds of operations, queues and workers."""
 
 from ravada_web.models import Operation
+from ravada_web.services.lifecycle.host_power_work import GUESTS
 from ravada_web.services.operations import kinds, queue_jobs
 from ravada_web.services.operations.queue_jobs import JobRow
-from ravada_web.services.operations.subjects import LOST_CLONES, MOVED_CLONE
+from ravada_web.services.operations.subjects import LOST_CLONES, MOVED_CLONE, ONCE
 from ravada_web.services.operations.workers import ProcessRow, WorkerRow
 from ravada_web.web.labels.look import Look, look_of
 from ravada_web.web.rendering import later as _l
@@ -54,6 +55,12 @@ REGISTERED = {state: JOBS[state] for state in queue_jobs.REGISTRIES}
 # Of those that wait for no guest while they are watched.
 MAKING_AGAIN = Look(_l("Under way"), "blue", "loader-2", busy=True)
 WAITS_FOR_NODE = Look(_l("Waiting for node"), "blue", "hourglass")
+WAITS_FOR_HOST = Look(_l("Waiting for the host"), "blue", "hourglass")
+
+
+def is_once(operation: Operation) -> bool:
+    """Whether it is about a host's power: it is not retried, but asked for anew."""
+    return operation.kind in kinds.kinds_on(ONCE)
 
 
 def of(operation: Operation) -> Look:
@@ -62,6 +69,8 @@ def of(operation: Operation) -> Look:
         return MAKING_AGAIN
     if operation.state == "watched" and operation.kind in kinds.kinds_on(MOVED_CLONE):
         return WAITS_FOR_NODE
+    if operation.state == "watched" and is_once(operation) and operation.result.get("waits_for") != GUESTS:
+        return WAITS_FOR_HOST
     return look_of(STATES, operation.state)
 
 

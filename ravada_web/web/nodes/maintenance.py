@@ -149,6 +149,7 @@ def _power(node_id: int, kind: str) -> ResponseReturnValue:
 
 
 def _ask_power(node: Node, kind: str, form: StubbornForm, status: int = 200) -> Response:
+    host_power.require_possible(node)
     if kind == host_power.OFF:
         title, button, action = _("Shut down the host %(node)s?", node=node.name), _("Shut down host"), "shut_down"
         end = _("It stays off, in maintenance, until somebody turns it on and enables it.")
@@ -158,6 +159,8 @@ def _ask_power(node: Node, kind: str, form: StubbornForm, status: int = 200) -> 
         end = _("Once it is up again it is enabled, if it is now.")
     lost = _("They are shut down first, and users lose unsaved work. Volatile ones are deleted.")
     effects = [*_standing(node, f" {lost}"), _("No new desktops are placed or started here meanwhile."), end]
+    if node.is_master:
+        effects.append(_("It holds the original of every base: until it is up again, no base is prepared or copied."))
     return show_question(
         Question(
             title=title,

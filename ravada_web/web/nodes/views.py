@@ -85,7 +85,7 @@ def node(node_id: int) -> Response:
         left=orphans.page(me(), node, per_page=LEFT_SHOWN),
         ignored_count=orphans.count_ignored(me(), node),
         fence=fencing.fence_of(me(), node),
-        may_power=host_power.may(node),
+        power_refused=host_power.refusal(node),
         may_wake=waking.may(node),
         wakes_by=nics.waking(node),
         powering=host_power.under_way(node),

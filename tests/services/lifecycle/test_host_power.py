@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 
 from ravada_web.errors import Conflict, InvalidInput, NotAllowed
 from ravada_web.extensions import db
-from ravada_web.messages import NOTHING
+from ravada_web.messages import NOTHING, message
 from ravada_web.models import (
     Alert,
     Away,
@@ -28,6 +28,7 @@ from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.lifecycle import host_power, host_power_work, service_state
 from ravada_web.services.monitoring import alerts
 from ravada_web.services.transaction import transaction
+from ravada_web.web.labels.nodes import SHUT_DOWN, of
 from tests.conftest import People
 from tests.support.factories import change, make_base, make_nodes
 from tests.support.refusals import refused
@@ -237,3 +238,42 @@ def test_a_host_that_does_not_take_it_is_said_and_ends_in_time(people: People, n
         session.get_one(Operation, operation.id).watched_until = now() - timedelta(seconds=1)
     ended = look(operation)
     assert (ended.state, ended.error.kind) == ("failed", "nodes.host_restart_late")
+
+
+def test_a_maintenance_that_has_begun_keeps_its_reason_and_plan(people: People, node_id: int) -> None:
+    service_state.begin_maintenance(people.administrator, node(node_id), "new disks", 2)
+    planned = node(node_id).maintenance_until
+    host_power.request_power(people.administrator, node(node_id), host_power.OFF)
+    found = node(node_id)
+    assert (found.maintenance_why, found.maintenance_until) == ("new disks", planned) and planned is not None
+    last = db.session.scalars(select(Event).where(Event.object_kind == "node").order_by(Event.id.desc())).first()
+    assert last is not None and (last.actor, last.action) == (people.administrator.name, "host_off")
+
+
+def test_each_step_of_a_host_that_goes_off_is_said(people: People, node_id: int) -> None:
+    operation = requested(people, node_id, host_power.OFF)
+    change(Clone, state=CloneState.STOPPED)
+    look(operation)
+    assert host_power_work._claim(operation.id, None, "a", message("nodes.host_off_asked"))
+    assert look(operation).message.kind == "nodes.host_off_asked", "nobody answers: it is on its way"
+    change(Node, Node.id == node_id, seen=Observed.DOWN, away=Away.REFUSES)
+    assert look(operation).message.kind == "nodes.host_off_refuses"
+    change(Node, Node.id == node_id, away=Away.SILENT)
+    done = look(operation)
+    assert (done.state, done.message.kind) == ("done", "nodes.host_off_done")
+    found = node(node_id)
+    assert found.is_shut_down and not found.is_known_off and found.what_now.kind == "nodes.now_shut_down"
+    assert of(found) == SHUT_DOWN
+    change(Node, Node.id == node_id, away=Away.REFUSES)
+    assert not node(node_id).is_shut_down, "something answers there"
+
+
+def test_what_the_host_said_is_kept_until_it_is_late(people: People, node_id: int) -> None:
+    operation = requested(people, node_id, host_power.OFF)
+    change(Clone, state=CloneState.STOPPED)
+    look(operation)
+    said = message("remote.display_silent", said="Operation inhibited")
+    with transaction() as session:
+        session.get_one(Operation, operation.id).watched_until = now() - timedelta(seconds=1)
+    late = look(operation, boot="a", said=said.to_json())
+    assert late.state == "failed" and "Operation inhibited" in str(late.error) and "still answers" in str(late.error)

@@ -176,11 +176,14 @@ def test_it_is_watched_until_it_is_up_and_enabled_where_that_was_asked(
     ]:
         change(Node, Node.id == node_id, **values)
         seen = look(operation)
-        stages.append((seen.state, seen.message.kind, seen.progress))
+        sent_by, stage = seen.message.figures["items"]
+        assert sent_by.kind == "waking.by_packet", "by whom it was sent is said until its end"
+        stages.append((seen.state, stage.kind, seen.progress))
     assert [stage[1] for stage in stages] == ["waking.silent", "waking.answers", "waking.ssh", "waking.ssh"]
     assert [stage[2] for stage in stages] == [10, 40, 70, 70]
     change(Node, Node.id == node_id, returning=False)
-    assert look(operation).state == OperationState.DONE
+    ended = look(operation)
+    assert (ended.state, ended.message.kind) == ("done", "waking.up" if enable else "waking.up_out")
     wanted = ServiceState.ENABLED if enable else ServiceState.MAINTENANCE
     assert node(node_id).service_state == wanted
 
@@ -199,7 +202,7 @@ def test_one_that_does_not_come_up_ends_with_what_was_tried(sent: Callable[[bool
     ended = look(operation)
     assert ended.state == OperationState.FAILED and node(node_id).service_state == "maintenance"
     assert str(ended.error) == (
-        f"n2 did not come up within 15 min. Last seen: Sent. Nothing answers yet. Wake-on-LAN to {MAC} was sent by n3."
+        f"n2 did not come up within 15 min. Last seen: Nothing answers yet. Wake-on-LAN to {MAC} was sent by n3."
     )
 
 
