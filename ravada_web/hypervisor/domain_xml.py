@@ -290,12 +290,20 @@ def offer_display(xml: str, address: str) -> str | None:
     for device in (*devices.findall("./graphics[@type='spice']"), *devices.findall("./channel[@type='spicevmc']")):
         devices.remove(device)
     if address:
-        graphics = ET.SubElement(devices, "graphics", type="spice", autoport="yes")
-        graphics.attrib |= {"passwd": secrets.token_urlsafe(24), "passwdValidTo": "1970-01-02T00:00:00"}
-        ET.SubElement(graphics, "listen", type="address", address=address)
+        close_display(ET.SubElement(devices, "graphics", type="spice"), address)
         channel = ET.SubElement(devices, "channel", type="spicevmc")
         ET.SubElement(channel, "target", type="virtio", name="com.redhat.spice.0")
     return ET.tostring(root, encoding="unicode")
+
+
+def close_display(graphics: ET.Element, address: str) -> None:
+    """Have a SPICE display be on that address of its node, on none ("") where nobody reaches it, and open to nobody."""
+    for part in list(graphics):
+        graphics.remove(part)
+    graphics.attrib = {"type": "spice", "autoport": "yes", "passwd": secrets.token_urlsafe(24)}
+    graphics.set("passwdValidTo", "1970-01-02T00:00:00")
+    listens = {"type": "address", "address": address} if address else {"type": "none"}
+    ET.SubElement(graphics, "listen", listens)
 
 
 def for_other_node(xml: str, files: Mapping[str, str], facts: NodeFacts, platform: Platform = ANY) -> str:
@@ -314,12 +322,19 @@ def for_other_node(xml: str, files: Mapping[str, str], facts: NodeFacts, platfor
     assert devices is not None, "clones have devices"
     put(devices, "emulator", facts.emulator)
     _require_networks(devices, facts)
-    for source in (*devices.findall("./disk/source[@file]"), *root.findall("./os/nvram/source[@file]")):
+    for source in devices.findall("./disk/source[@file]"):
+        source.set("file", files.get(source.get("file", ""), source.get("file", "")))
+    move_nvram(root, files)
+    return ET.tostring(root, encoding="unicode")
+
+
+def move_nvram(root: ET.Element, files: Mapping[str, str]) -> None:
+    """Name the file of a domain's UEFI variables by its path there (`files` has them by those here)."""
+    for source in root.findall("./os/nvram/source[@file]"):
         source.set("file", files.get(source.get("file", ""), source.get("file", "")))
     nvram = root.find("./os/nvram")
     if nvram is not None and nvram.text and (path := files.get(nvram.text.strip())):
         nvram.text = path
-    return ET.tostring(root, encoding="unicode")
 
 
 def bound_to_host(xml: str, own: Collection[str]) -> list[str | Message]:

@@ -15,10 +15,10 @@ import libvirt
 from ravada_web.errors import Conflict
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.displays import displays_of
-from ravada_web.hypervisor.domain_xml import Disk, boots_by_uefi, read_disks, tpm_version
+from ravada_web.hypervisor.domain_xml import Disk, close_display, move_nvram, read_disks
 from ravada_web.hypervisor.errors import is_code, reading, translated
 from ravada_web.hypervisor.tree import MOST_CAPABILITIES, drop, parse
-from ravada_web.messages import Message, message
+from ravada_web.messages import message
 from ravada_web.messages.foreign import Nonsense, whole
 
 MIB = 1 << 20
@@ -94,21 +94,12 @@ def read_guest(connection: libvirt.virConnect, uuid: str) -> Guest:
         return Guest(xml, read_disks(xml))
 
 
-def keeps_it(xml: str) -> Message | None:
-    """What of a domain keeps it from moving while it runs; None where nothing does."""
-    if boots_by_uefi(xml):
-        return message("moves.has_firmware")
-    if tpm_version(xml):
-        return message("moves.has_tpm")
-    if parse(xml).find("./devices/graphics[@type='spice']") is not None:
-        return message("moves.has_viewers")
-    return None
-
-
-def for_target(xml: str, files: Mapping[str, str], emulator: str) -> str:
-    """The running domain as the target's libvirt is to run it: its files by their paths there. What libvirt chose for
-    it here (the backing files' paths, its display's socket) is chosen there anew."""
+def for_target(xml: str, files: Mapping[str, str], emulator: str, viewers: str) -> str:
+    """The running domain as the target's libvirt is to run it: its files by their paths there, its display for viewers,
+    if it has one, on the address `viewers` of the target, or on none (""). What libvirt chose for it here (the backing
+    files' paths, its display's socket) is chosen there anew."""
     root = parse(xml)
+    move_nvram(root, files)
     devices = root.find("devices")
     assert devices is not None, "domains have devices"
     found = devices.find("emulator")
@@ -123,6 +114,8 @@ def for_target(xml: str, files: Mapping[str, str], emulator: str) -> str:
     for graphics in devices.findall("./graphics[@type='vnc']"):
         for each in (graphics, *graphics.findall("listen[@type='socket']")):
             each.attrib.pop("socket", None)
+    for graphics in devices.findall("./graphics[@type='spice']"):
+        close_display(graphics, viewers)
     return ET.tostring(root, encoding="unicode")
 
 

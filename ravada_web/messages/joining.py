@@ -104,6 +104,9 @@ TEXTS: dict[str, Template] = {
         "firmware; on a virtual machine, enable nested virtualization in its hypervisor."
     ),
     "joining.tools": N_("qemu-img, virsh and the copy tools are installed."),
+    "joining.no_setfacl": N_(
+        "setfacl is missing: running desktops cannot move to or from this server unless the product runs as root."
+    ),
     "joining.tools_missing": N_("Missing: %(names)s. Clones cannot be created without them."),
     "joining.tools_other": N_(
         "Of another kind than needed, such as busybox’s: %(names)s. Clones cannot be created with them; install GNU "

@@ -56,10 +56,9 @@ TEXTS: dict[str, Template] = {
     "placement.move_processor_of_host": N_(
         "takes it only while it is off: it has the processor of its own host passed through"
     ),
-    "placement.move_firmware": N_("takes it only while it is off: it boots by UEFI"),
-    "placement.move_tpm": N_("takes it only while it is off: it has a TPM"),
-    "placement.move_viewers": N_("takes it only while it is off: viewer files are enabled on its present node"),
-    "placement.move_here": N_("takes it only while it is off: one of its two nodes is this server itself"),
+    "placement.move_firmware": N_(
+        "takes it only while it is off: its UEFI variables are not beside its disks, but where its host keeps them"
+    ),
     "placement.move_processor_unknown": N_("takes it only while it is off: its processor model is not known"),
     # Why a node is in no migration group with others
     "placement.apart_virtualization": N_("it has %(virtualization)s, the others have %(instead)s"),

@@ -41,6 +41,7 @@ SIZE = known(Verb("size", ("stat", "-L", "-c", "%s", "--", IMAGE)))
 REMOVE = known(Verb("remove", ("rm", "-f", "--"), each=FILE))
 LIST = known(Verb("list", ("find", FOLDER, "-maxdepth", "1", "-type", "f", "-printf", r"%s %b %f\0")))
 LIST_TREE = script("list_tree", TREE, each=SEEN)
+SYNC = known(Verb("sync", ("sync", "--"), each=FILE))
 MAKE_FOLDER = known(Verb("make_folder", ("mkdir", "-p", "-m", "700", "--", FOLDER)))
 LIST_OURS = script("list_ours", OURS, each=SEEN)
 LIST_TEMPORARY = script("list_temporary", TEMPORARY, each=SEEN)
@@ -54,6 +55,12 @@ def file_size(workspace: Workspace, target: Target, path: str, deadline: float =
     raw = run(workspace, target, SIZE(path), deadline=deadline)
     with reading(target.name, "stat"):
         return whole(raw.strip())
+
+
+def sync_files(workspace: Workspace, target: Target, paths: Sequence[str], deadline: float = FILES_SECONDS) -> None:
+    """Have what was written to these files be on disk, so that the host's power may fail. Raises what `run` raises."""
+    if paths:
+        run(workspace, target, SYNC(*paths), deadline=deadline, step="sync")
 
 
 def make_folder(workspace: Workspace, target: Target, path: str) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ravada_web.models import CloneState
+from ravada_web.models import CloneState, OperationState
 from ravada_web.services.bases import listing as base_list
+from ravada_web.services.moves import requests
 from tests.lab import LabNode
-from tests.support.cluster import IMAGES, Cluster, import_domain, remove_imported
+from tests.support.cluster import IMAGES, Cluster, ended, import_domain, remove_imported
 from tests.support.servers import wait_until
 from tests.support.uefi import make_uefi
 
@@ -148,3 +149,49 @@ def test_secure_boot_that_was_on_stays_on(cluster: Cluster) -> None:
     assert "grubx64.efi" in said and "Access Denied" in said, said
     cluster.remove_made()
     remove_imported(cluster, base_id, "fi-secure")
+
+
+def test_the_variables_and_the_tpm_of_a_clone_that_runs_move_with_it(cluster: Cluster, uefi: int) -> None:
+    (clone,) = cluster.create("roam", 1, base="fi-uefi")
+    cluster.flask("clones", "start", clone.name, "--wait")
+    first = lab_node(cluster, clone.node.name)
+    said_on_the_serial_port(first, clone.name, "BdsDxe: starting")
+    state = f"/var/lib/libvirt/swtpm/{clone.uuid}"
+    nvram = f"{IMAGES}/{clone.name}.{clone.uuid[:8]}.nvram.fd"
+    own = ["sh", "-c", f"sha256sum {state}/tpm2/tpm2-00.permall {nvram}"]
+    before = first.run(own).stdout
+    base_file = f"{IMAGES}/ravada-base-{uefi}-v1-nvram.fd"
+    assert first.run(["cmp", base_file, nvram], check=False).returncode == 1, "the guest has written to its variables"
+    there = next(node for node in cluster.lab.nodes if node.name != first.name)
+
+    # What emulates its TPM there dies in the middle: it runs on where it is.
+    there.slow(20)
+    asked = requests.request_move(cluster.admin, clone.id, cluster.node(there.name).id, live=True)
+    dies = ["sh", "-c", f"kill -9 $(cat /run/libvirt/qemu/swtpm/*-{clone.name}-swtpm.pid)"]
+    wait_until(lambda: there.run(dies, check=False).returncode == 0, 60, "its TPM is there")
+    there.slow(None)
+    assert ended(asked.id).state == OperationState.FAILED
+    wait_until(lambda: is_all_on(cluster, first, "roam", state), 60, "what came is removed")
+    assert first.run(own).stdout == before
+
+    # There and back.
+    for node in (there, first):
+        cluster.flask("clones", "move", clone.name, node.name, "--live", "--wait")
+        wait_until(lambda node=node: is_all_on(cluster, node, "roam", state), 60, "what it has left is removed")
+        assert node.run(own).stdout == before
+
+
+def is_all_on(cluster: Cluster, node: LabNode, prefix: str, state: str) -> bool:
+    """Whether the prefix's only clone runs on the node, and its files and its TPM are on no other."""
+    (clone,) = cluster.clones(prefix)
+    for each in cluster.lab.nodes:
+        mine = each.name == node.name
+        found = (
+            clone.name in each.virsh("list", "--name").split(),
+            clone.name in cluster.domains(each),
+            len(cluster.disks(each, f"{prefix}-")) == (2 if mine else 0),
+            each.run(["test", "-d", state], check=False).returncode == 0,
+        )
+        if found != (mine, mine, True, mine):
+            return False
+    return (clone.state, clone.node.name) == (CloneState.RUNNING, node.name)

@@ -6,12 +6,15 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from ravada_web.cli.common import wait
 from ravada_web.errors import Conflict, NotFound
+from ravada_web.extensions import db
 from ravada_web.hypervisor import displays
 from ravada_web.hypervisor.connection import open_connection
-from ravada_web.models import Clone, CloneState, Node
+from ravada_web.hypervisor.errors import HypervisorError
+from ravada_web.models import Clone, CloneState, Node, Remains
 from ravada_web.services.consoles import viewer_files
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.transaction import transaction
@@ -73,6 +76,34 @@ def test_before_a_file_is_made_nobody_gets_in_and_afterwards_it_expires(cluster:
         displays.admit(connection, offered.uuid, "for-a-moment", 2)
         assert let_in(where.address, where.port, "for-a-moment")
         wait_until(lambda: not let_in(where.address, where.port, "for-a-moment"), 10, "the password has expired")
+
+
+def test_a_display_that_is_offered_moves_with_its_running_clone(cluster: Cluster, offered: Clone) -> None:
+    """To another node's address, then to a node that offers none, and to one that does again."""
+    second, third = (node.name for node in cluster.lab.nodes if node.name != offered.node.name)
+    with transaction() as session:
+        session.get_one(Node, cluster.node(third).id).display_address = ""
+    for name in (second, third, second):
+        cluster.flask("clones", "move", offered.name, name, "--live", "--wait")
+        wait_until(lambda: not left(), 60, "what it has left is removed")
+        (clone,) = cluster.clones("spice")
+        assert (clone.node.name, clone.state) == (name, CloneState.RUNNING)
+        with open_connection(endpoints.libvirt_uri(endpoints.target(clone.node))) as connection:
+            where = displays.read_displays(connection, clone.uuid)
+            assert where.socket and where.address == clone.node.display_address
+            if name == third:
+                assert (where.port, where.tls_port) == (0, 0)
+                with pytest.raises(HypervisorError):
+                    displays.admit(connection, clone.uuid, "for-a-while", 60)
+            else:
+                assert not let_in(where.address, where.port, "")
+                displays.admit(connection, clone.uuid, "for-a-while", 60)
+                assert let_in(where.address, where.port, "for-a-while")
+
+
+def left() -> list[str]:
+    db.session.rollback()
+    return list(db.session.scalars(select(Remains.name)))
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """What a running domain is taken to another node with: its own files by their paths there, nothing that libvirt chose
-for it here; and what keeps it."""
+for it here."""
 
 from pathlib import Path
 
@@ -19,13 +19,12 @@ LIVE = """<domain type='kvm' id='3'><name>desk-1</name><uuid>6e9a6ff8-2fdb-4ee1-
 <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>
 <graphics type='vnc' socket='/run/3/vnc.sock'><listen type='socket' socket='/run/3/vnc.sock'/></graphics>
 </devices></domain>"""
-CLIPBOARD = "<channel type='qemu-vdagent'><target type='virtio' name='com.redhat.spice.0'/></channel>"
 UUID = "6e9a6ff8-2fdb-4ee1-a0ae-7c0d1e3b2f11"
 FILES = {"/a/desk.qcow2": "/b/desk.qcow2"}
 
 
 def test_its_files_are_those_of_the_target_and_what_was_chosen_here_is_chosen_there() -> None:
-    root = parse(migration.for_target(LIVE, FILES, "/usr/bin/there"))
+    root = parse(migration.for_target(LIVE, FILES, "/usr/bin/there", ""))
     assert [source.attrib for source in root.iter("source")] == [{"file": "/b/desk.qcow2"}]
     assert root.findtext("./devices/emulator") == "/usr/bin/there"
     assert root.find("./devices/disk/backingStore") is None
@@ -41,20 +40,24 @@ def with_devices(more: str) -> str:
     return LIVE.replace("</devices>", f"{more}</devices>")
 
 
+def test_its_uefi_variables_are_those_at_the_target() -> None:
+    system = "<os><loader type='pflash'>/code.fd</loader><nvram>/a/desk.fd</nvram>"
+    root = parse(migration.for_target(LIVE.replace("<os>", system), {"/a/desk.fd": "/b/desk.fd"}, "/usr/bin/there", ""))
+    assert (root.findtext("./os/nvram"), root.findtext("./os/loader")) == ("/b/desk.fd", "/code.fd")
+
+
 @pytest.mark.parametrize(
-    ("xml", "kind"),
-    [
-        (LIVE.replace("<os>", "<os firmware='efi'>"), "moves.has_firmware"),
-        (with_devices("<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"), "moves.has_tpm"),
-        (with_devices("<graphics type='spice' port='5900'/>"), "moves.has_viewers"),
-        (LIVE, None),
-        (with_devices(CLIPBOARD), None),
-    ],
-    ids=["UEFI", "TPM", "SPICE", "plain", "clipboard"],
+    ("viewers", "listens"),
+    [("10.0.0.2", {"type": "address", "address": "10.0.0.2"}), ("", {"type": "none"})],
+    ids=["offered there", "not offered there"],
 )
-def test_what_keeps_it_where_it_is(xml: str, kind: str | None) -> None:
-    why = migration.keeps_it(xml)
-    assert (why.kind if why else None) == kind
+def test_its_display_for_viewers_is_the_targets_and_open_to_nobody(viewers: str, listens: dict[str, str]) -> None:
+    spice = "<graphics type='spice' port='5901' autoport='yes'><listen type='address' address='10.0.0.1'/></graphics>"
+    root = parse(migration.for_target(with_devices(spice), FILES, "/usr/bin/there", viewers))
+    (graphics,) = root.findall("./devices/graphics[@type='spice']")
+    assert [each.attrib for each in graphics] == [listens]
+    assert "port" not in graphics.attrib and len(graphics.get("passwd", "")) > 30
+    assert graphics.get("passwdValidTo", "").startswith("1970")
 
 
 @pytest.fixture

@@ -52,9 +52,11 @@ CUT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Disk:
-    """A disk of the clone: its overlay here and there, and what there is copied to have an empty one."""
+class File:
+    """A file of the clone's own, a disk or its UEFI variables: where it is here and there, and what there is copied to
+    have one to begin with."""
 
+    kind: str
     here: str
     there: str
     template: str
@@ -72,13 +74,20 @@ class Plan:
     # The target will not come back by itself: nothing of it runs any more.
     target_is_gone: bool
     facts: NodeFacts
+    # The address of the target that displays for viewers are on; "" where it offers none.
+    viewers: str
     platform: Platform
-    disks: Sequence[Disk]
+    files: Sequence[File]
 
     @property
     def paths(self) -> dict[str, str]:
-        """The overlays' paths there by those here."""
-        return {disk.here: disk.there for disk in self.disks}
+        """The files' paths there by those here."""
+        return {file.here: file.there for file in self.files}
+
+    @property
+    def variables(self) -> list[str]:
+        """The path there of its UEFI variables, if it has any."""
+        return [file.there for file in self.files if file.kind == FileKind.NVRAM]
 
 
 class Found(Enum):
@@ -148,15 +157,16 @@ def _plan(handle: Handle) -> Plan | None:
         target=endpoints.target(target),
         target_is_gone=target.is_known_off or target.is_given_up,
         facts=facts_of(target),
+        viewers=endpoints.display_address(target),
         platform=base_migration.platform_on(db.session(), clone.base, target.id),
-        disks=[
-            Disk(
+        files=[
+            File(
+                file.kind,
                 pools.in_pool(here, clone.own_file(file)),
                 pools.in_pool(there, clone.own_file(file)),
                 pools.in_pool(there, template_name(file)),
             )
             for file in clone.version.files
-            if file.kind == FileKind.DISK
         ],
     )
 
@@ -164,8 +174,6 @@ def _plan(handle: Handle) -> Plan | None:
 def _go(handle: Handle, plan: Plan) -> None:
     """Prepare the target, have libvirt move the guest, and write where it is."""
     workspace = endpoints.workspace()
-    if workspace.helper_socket and (plan.source.local or plan.target.local):
-        raise Conflict(message("moves.from_here"))
     node = db.session.get_one(Node, plan.target.node_id)
     base_files.require_whole(handle, node, db.session.get_one(Clone, plan.clone_id).version_id)
     deadline = float(handle.params["deadline_seconds"])
@@ -175,13 +183,14 @@ def _go(handle: Handle, plan: Plan) -> None:
         require_free(target, plan.target, plan.uuid, plan.name)
         facts = replace(plan.facts, networks=read_networks(target))
         document = for_other_node(kept, plan.paths, facts, plan.platform)
-        _make_disks(handle, plan)
+        _make_files(handle, plan)
         ends = End(plan.source, migration.qemu_uid(source)), End(plan.target, migration.qemu_uid(target))
         handle.check()
         sockets = open_.enter_context(passage.opened(workspace, ends[0], ends[1], plan.uuid, plan.name))
         _write_begun(handle, {"begun": True, "xml": document})
         migration.unplug_clipboard(source, plan.uuid)
-        running = migration.for_target(migration.read_guest(source, plan.uuid).xml, plan.paths, facts.emulator)
+        now_live = migration.read_guest(source, plan.uuid).xml
+        running = migration.for_target(now_live, plan.paths, facts.emulator, plan.viewers)
         course = migration.Course(
             memory=sockets.memory,
             disks_socket=sockets.disks,
@@ -218,30 +227,29 @@ def _looked_at(connection: libvirt.virConnect, plan: Plan) -> tuple[str, migrati
     if seen.snapshots:
         raise Conflict(message("moves.snapshots", node=plan.source.name))
     guest = migration.read_guest(connection, plan.uuid)
-    if why := migration.keeps_it(guest.xml):
-        raise Conflict(why)
     if things := bound_to_host(guest.xml, plan.paths):
         raise Conflict(message("moves.bound", things=things))
     domains.keep_off(connection, plan.uuid)
     return seen.xml, guest
 
 
-def _make_disks(handle: Handle, plan: Plan) -> None:
-    """Make its overlays at the target anew, empty: what a former try has left in one would be in the guest's disk."""
+def _make_files(handle: Handle, plan: Plan) -> None:
+    """Make its overlays at the target anew, empty: what a former try has left in one would be in the guest's disk. Its
+    UEFI variables begin as its base's: QEMU writes over all of them once the guest has come."""
     workspace = endpoints.workspace()
     sizes = files.file_states(workspace, plan.source, list(plan.paths))
-    directories = sorted({disk.there.rpartition("/")[0] for disk in plan.disks})
+    directories = sorted({file.there.rpartition("/")[0] for file in plan.files})
     leftovers.sweep(plan.target, directories)
     space = files.free_space(workspace, plan.target, directories)
     node = db.session.get_one(Node, plan.target.node_id)
     for directory in directories:
-        ours = [disk.here for disk in plan.disks if disk.there.rpartition("/")[0] == directory]
+        ours = [file.here for file in plan.files if file.there.rpartition("/")[0] == directory]
         need = sum(sizes[path].size for path in ours if path in sizes)
         pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
     handle.check()
     files.remove_files(workspace, plan.target, list(plan.paths.values()))
-    for disk in plan.disks:
-        overlays.make_overlays(workspace, plan.target, disk.template, [disk.there], handle.token)
+    for file in plan.files:
+        overlays.make_overlays(workspace, plan.target, file.template, [file.there], handle.token)
 
 
 def _write_begun(handle: Handle, result: dict[str, object]) -> None:
@@ -293,6 +301,8 @@ def _arrive(handle: Handle, plan: Plan) -> None:
         handle.result = {key: value for key, value in handle.result.items() if key == "downtime_ms"}
         session.get_one(Operation, handle.operation_id).result = handle.result
     _tidy(plan.target, plan, plug=True)
+    with suppress(RemoteError):
+        files.sync_files(endpoints.workspace(), plan.target, plan.variables)
     with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
         domains.undefine(connection, plan.uuid)
     _tidy(plan.source, plan, plug=False)

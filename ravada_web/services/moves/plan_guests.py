@@ -62,7 +62,6 @@ def decide_all(session: Session, leavers: Sequence[Leaver], choices: Choices) ->
     judged = verdicts(session, [leaver.clone for leaver in leavers], nodes)
     guests = _guests(session, leavers, judged)
     hosts = hosts_among(session, select(Node.id)) if choices.live else {}
-    hosts = {node_id: host for node_id, host in hosts.items() if judged.takes_running(node_id)}
     weights = {**DEFAULT_WEIGHTS, **settings().weights}
     return Decided(guests, decide(guests, _states(session, leavers, nodes), hosts, choices, weights))
 

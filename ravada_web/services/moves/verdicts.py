@@ -8,12 +8,11 @@ from sqlalchemy.orm import Session, selectinload
 
 from ravada_web.config import settings
 from ravada_web.guard import guarded
-from ravada_web.hypervisor.domain_xml import boots_by_uefi, tpm_version
-from ravada_web.models import USING_MEMORY, Base, BaseVersion, Clone, Node, Remains
+from ravada_web.hypervisor.domain_xml import boots_by_uefi
+from ravada_web.models import USING_MEMORY, Base, BaseVersion, Clone, FileKind, Node, Remains
 from ravada_web.placement.moving import CloneTraits, MoveVerdict, Way, move_verdict
 from ravada_web.placement.types import Reason
 from ravada_web.platforms import Platform
-from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.offers import needs_of
 from ravada_web.services.nodes.platforms import hosts_among
 from ravada_web.services.placements.loads import NodeViews
@@ -28,13 +27,11 @@ def verdicts(session: Session, clones: Collection[Clone], nodes: Collection[Node
 
 
 @lru_cache(maxsize=256)
-def _firmware(template: str) -> str:
-    """The code of why clones of a base with this template move only while they are off; "" where they do not."""
+def _by_uefi(template: str) -> bool:
+    """Whether clones of a base with this template boot by UEFI; not known of one that cannot be read."""
     with guarded(lambda _reason: None):
-        if boots_by_uefi(template):
-            return "move_firmware"
-        return "move_tpm" if tpm_version(template) else ""
-    return ""
+        return boots_by_uefi(template)
+    return False
 
 
 class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
@@ -52,11 +49,6 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
         self._views = NodeViews(session, nodes, versions)
         concerned = self._node_ids | {clone.node_id for clone in clones}
         self._hosts = hosts_among(session, select(Node.id).where(Node.id.in_(concerned)))
-        self._firmware = {id_: _firmware(base.template_xml) for id_, base in self._bases.items()}
-        # A helper does for us, who are not root, what is done on this very host.
-        self._is_helped = endpoints.workspace().helper_socket is not None
-        query = select(Node.id, Node.display_address, Node.local).where(Node.id.in_(concerned))
-        self._shows = {id_: (address != "", local) for id_, address, local in session.execute(query)}
         left = select(Remains.uuid, Remains.node_id).where(Remains.node_id.in_(self._node_ids))
         self._former = {(uuid, node_id) for uuid, node_id in session.execute(left)}
 
@@ -68,8 +60,6 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
         )
         if verdict.way != Way.NONE and (clone.uuid, node_id) in self._former:
             return _FORMER
-        if verdict.way == Way.LIVE and not self.takes_running(node_id):
-            return MoveVerdict(Way.COLD, Reason("move_here"))
         return verdict
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -77,10 +67,6 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
 
     def __len__(self) -> int:
         return len(self._clones) * len(self._node_ids)
-
-    def takes_running(self, node_id: int) -> bool:
-        """Whether clones can come to the node while they run, whatever it offers."""
-        return not (self._is_helped and self._shows[node_id][1])
 
     def traits_of(self, clone: Clone) -> CloneTraits:
         """What of the clone decides where it can move."""
@@ -99,10 +85,8 @@ class Verdicts(Mapping[tuple[int, int], MoveVerdict]):
         )
 
     def _only_off(self, clone: Clone) -> Reason | None:
-        """Why it moves only while it is off, wherever to."""
-        if self._firmware[clone.base_id]:
-            return Reason(self._firmware[clone.base_id])
-        shown, local = self._shows[clone.node_id]
-        if shown:
-            return Reason("move_viewers")
-        return Reason("move_here") if local and self._is_helped else None
+        """Why it moves only while it is off, wherever to: UEFI variables that are in no file of its own are where its
+        host's libvirt has put them."""
+        if any(file.kind == FileKind.NVRAM for file in self._versions[clone.version_id].files):
+            return None
+        return Reason("move_firmware") if _by_uefi(self._bases[clone.base_id].template_xml) else None

@@ -156,6 +156,7 @@ LINES = {
         "",
     ),
     "all programs": (host.tools, SEEN, "pass", "tools", ""),
+    "no setfacl on this server": (host.tools, replace(SEEN, local=True), "warn", "no_setfacl", "acl"),
     "no programs": (host.tools, with_survey(programs=frozenset()), "fail", "tools_missing", "apt-get install"),
     "busybox": (
         host.tools,

@@ -74,6 +74,8 @@ def tools(seen: Seen) -> Finding:
     other = [name for name in needed if name in seen.survey.other_programs]
     missing = [name for name in needed if name not in seen.survey.programs and name not in other]
     if not missing and not other:
+        if seen.local and "setfacl" not in seen.survey.programs:
+            return Finding("tools", "warn", message("joining.no_setfacl"), commands.install(seen.survey, "tools"))
         return Finding("tools", "pass", message("joining.tools"))
     lacks = message("joining.tools_missing", names=missing) if missing else NOTHING
     unlike = message("joining.tools_other", names=other) if other else NOTHING
