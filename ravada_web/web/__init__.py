@@ -13,6 +13,7 @@ from ravada_web.web.clones import views as clones
 from ravada_web.web.consoles import screenshots
 from ravada_web.web.consoles import views as consoles
 from ravada_web.web.desktops import views as desktops
+from ravada_web.web.finding import views as finding
 from ravada_web.web.installation import first_steps
 from ravada_web.web.joining import guide
 from ravada_web.web.joining import views as joining
@@ -69,6 +70,7 @@ TOPICS = (
     consoles,
     screenshots,
     first_steps,
+    finding,
     workers,
     jobs,
     audit,

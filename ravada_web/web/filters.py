@@ -19,6 +19,7 @@ from ravada_web.services.operations.waiting import Waiting
 from ravada_web.services.permissions import rights
 from ravada_web.services.storage import pools
 from ravada_web.web import labels
+from ravada_web.web.finding import places
 from ravada_web.web.htmx import browser_path, here
 from ravada_web.web.rendering import say as _
 
@@ -53,6 +54,7 @@ def init_app(app: Flask) -> None:
         standing_still=standstill.parts,
         server_disk=standstill.disk,
         can=rights.can,
+        places=places,
         labels=labels,
         summary=operation_list.summary,
         queue_up=outbox.queue_reachable,

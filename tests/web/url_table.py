@@ -57,6 +57,8 @@ TABLE: dict[str, str] = {
     "POST /desktops/given-up/dismiss":                    "sign in | 303 | 303 | 303 | 303",
     "POST /desktops/{clone_id}/launch":                   "sign in | 303 | 404 | 303 | 303",
     "GET /desktops/{clone_id}/picture":                   "sign in | 404 | 404 | 404 | 404",
+    "GET /find":                                          "sign in | 200 | 200 | 200 | 200",
+    "GET /keys":                                          "sign in | 200 | 200 | 200 | 200",
     "GET /first-steps":                                   "sign in | 403 | 403 | 403 | 200",
     "POST /first-steps/dismiss":                          "sign in | 403 | 403 | 403 | 303",
     "GET /login":                                         "200 | 303 | 303 | 303 | 303",

@@ -1,0 +1,1 @@
+"""The finder, and the places that the navigation and the keys lead to."""
