@@ -19,6 +19,7 @@ from ravada_web.remote.links import LinkKeeper, LinkState
 from ravada_web.remote.target import Target
 from ravada_web.services.consoles import display_requests
 from ravada_web.services.monitoring import links
+from ravada_web.services.moves import move_work
 from ravada_web.services.nodes import endpoints, link_states
 from ravada_web.services.nodes.endpoints import Linked
 
@@ -34,11 +35,11 @@ def run(app: Flask) -> None:
         keeper, began = LinkKeeper(endpoints.workspace()), now().timestamp()
         pass_displays_on(app, display_requests.listen(settings().displays_socket))
         try:
-            wanted, before = Linked([], {}), dict[int, LinkState]()
+            wanted, carrying, before = Linked([], {}), set[int](), dict[int, LinkState]()
             for _round in until_stopped(READ_SECONDS):
-                wanted = read_targets(wanted)
+                wanted, carrying = read_targets(wanted, carrying)
                 refused = {node_id: LinkState(False, began, why) for node_id, why in wanted.refused.items()}
-                states = keeper.reconcile(wanted.targets)
+                states = keeper.reconcile(wanted.targets, carrying)
                 link_states.publish(states | refused)
                 tell_changes(app, wanted.targets, before, states)
                 before = states
@@ -46,13 +47,14 @@ def run(app: Flask) -> None:
             keeper.close()
 
 
-def read_targets(before: Linked) -> Linked:
-    """The nodes that are to have a link; the previous ones while the database cannot be read."""
+def read_targets(before: Linked, carrying: set[int]) -> tuple[Linked, set[int]]:
+    """The nodes that are to have a link, and those that are to have a carrier; the previous ones while the database
+    cannot be read."""
     try:
-        return endpoints.targets_to_link()
+        return endpoints.targets_to_link(), move_work.nodes_at_work()
     except SQLAlchemyError as error:
         log.warning("nodes not read, keeping the links as they are", error=str(error))
-        return before
+        return before, carrying
     finally:
         db.session.remove()
 

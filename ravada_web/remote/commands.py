@@ -70,7 +70,7 @@ def run(
     """
     step = step or argv[0]
     pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-    process = popen(workspace, target, argv, stdin=pipe, bulk=fresh, deadline=deadline)
+    process = popen(workspace, target, argv, stdin=pipe, fresh=fresh, deadline=deadline)
     kept = Kept(most)
     output = Output(on_output or kept.add, marked=not target.local)
     with process:
@@ -98,14 +98,16 @@ def popen(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int = subprocess.PIPE,
     bulk: bool = False,
+    fresh: bool = False,
     deadline: float | None = None,
 ) -> Running:
     """Start a command on the node, with pipes for its output, in a process group of its own.
 
     A helper of this host runs those that it knows, and what needs no right runs without it.
 
-    Over SSH its output begins after login_shells.MARK. `bulk` gives it a connection of its own, so that a copy never
-    delays the consoles on the link. With a `deadline` (seconds) the far side ends it by itself soon after, whatever
+    Over SSH its output begins after login_shells.MARK. `bulk` keeps it from the link, so that a copy never delays the
+    consoles there: it shares the node's carrier, or has a connection of its own where there is none, as it always has
+    with `fresh`. With a `deadline` (seconds) the far side ends it by itself soon after, whatever
     becomes of us.
     """
     asked = workspace.helper_socket if target.local and target.root else None
@@ -113,13 +115,13 @@ def popen(
         if not isinstance(argv, Call):
             raise CommandFailed(target.name, argv[0], REFUSED, message("remote.helper_unknown"))
         return helper.start(asked, target, argv, stdin, stdout, deadline)
-    control = None if bulk else workspace.control(target)
+    shared = workspace.carrier(target) if bulk else workspace.control(target)
     log = None if target.local else SshLog()
     if log is None:
         command = [*IN_ENGLISH, *argv]
     else:
         line = line_for(far_words(target, argv, deadline))
-        command = [*ssh.command(workspace, target, log=log, control=control), line]
+        command = [*ssh.command(workspace, target, log=log, control=None if fresh else shared), line]
     process = Process(
         command,
         stdin=stdin,

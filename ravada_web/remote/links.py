@@ -1,12 +1,12 @@
-"""One long-lived OpenSSH connection a node, kept up by one process; libvirt's socket and commands go over it."""
+"""One long-lived OpenSSH connection a node, kept up by one process; libvirt's socket and commands go over it. A node
+that desktops move from or to has a second one meanwhile, its carrier, for what would delay the first."""
 
 import fcntl
 import os
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from ravada_web.remote import failures, ssh
 from ravada_web.remote.errors import DeadlineExceeded, LinksTaken, NodeUnreachable, RemoteError
 from ravada_web.remote.knock import Knock
 from ravada_web.remote.ssh_log import SshLog
-from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace
+from ravada_web.remote.target import LIBVIRT_SOCKET, Target, Workspace, accepts
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 5.0
@@ -28,6 +28,8 @@ START_SECONDS = 15.0
 # Setting up a link costs 0.2 CPU-seconds: all of a thousand nodes at once would time out together.
 STARTING_AT_ONCE = 32
 TAIL_BYTES, PIECE = 4096, 65536
+# A carrier that nothing has asked for so long is ended: the moves of one plan follow each other sooner.
+IDLE_SECONDS = 10.0
 # A link that is made anew is given so long before it is made anew again.
 RENEW_SECONDS = 30.0
 
@@ -42,14 +44,17 @@ class LinkState:
 
 
 class Link:
-    """One node's connection: its process, and what is known of it. Times are monotonic seconds."""
+    """One node's connection: its process, and what is known of it. Times are monotonic seconds.
 
-    def __init__(self, workspace: Workspace, target: Target, remote_socket: str) -> None:
+    It forwards `remote_socket`; one without is the node's carrier."""
+
+    def __init__(self, workspace: Workspace, target: Target, remote_socket: str | None) -> None:
         self.target = target
         self.state = LinkState(False, now().timestamp(), message("remote.link_starting", name=target.name))
         self.retry_at = 0.0
         self._workspace = workspace
         self._remote_socket = remote_socket
+        self._control = workspace.control(target) if remote_socket else workspace.carrier(target)
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._delay = 0.0
@@ -93,11 +98,11 @@ class Link:
     def start(self) -> None:
         """Start the connection; returns at once."""
         self._remove_sockets()
-        control, local = self._workspace.control(self.target), self._workspace.libvirt_socket(self.target)
         options = ("-N", "-M", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes")
-        forward = ("-L", f"{local}:{self._remote_socket}")
+        local = self._workspace.libvirt_socket(self.target)
+        forward = ("-L", f"{local}:{self._remote_socket}") if self._remote_socket else ()
         self._log = SshLog()
-        command = ssh.command(self._workspace, self.target, *options, *forward, log=self._log, control=control)
+        command = ssh.command(self._workspace, self.target, *options, *forward, log=self._log, control=self._control)
         # setpriv: a keeper that is killed takes its links along. The signal comes when the *thread* ends that
         # started them, so a keeper's reconcile() belongs to a thread that lives as long as it.
         self._process = subprocess.Popen(
@@ -119,7 +124,7 @@ class Link:
         self._reported()
         if self._process.poll() is not None:
             self._ended()
-        elif not self.state.up and link_is_up(self._workspace, self.target):
+        elif not self.state.up and accepts(self._control):
             self._set_state(True, NOTHING)
         elif not self.state.up and time.monotonic() - self._started > START_SECONDS:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -177,7 +182,8 @@ class Link:
         self._remove_sockets()
 
     def _remove_sockets(self) -> None:
-        for path in (self._workspace.control(self.target), self._workspace.libvirt_socket(self.target)):
+        local = [self._workspace.libvirt_socket(self.target)] if self._remote_socket else []
+        for path in (self._control, *local):
             with suppress(OSError):  # then ssh says what is in its way
                 path.unlink(missing_ok=True)
 
@@ -193,6 +199,9 @@ class LinkKeeper:
         self._workspace = workspace
         self._remote_socket = remote_socket
         self._links: dict[int, Link] = {}
+        self._carriers: dict[int, Link] = {}
+        # When each node's was last asked for.
+        self._asked_at: dict[int, float] = {}
         self._began = now().timestamp()
         workspace.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = (workspace.run_dir / "links.lock").open("w")
@@ -205,18 +214,20 @@ class LinkKeeper:
 
     def _sweep(self) -> None:
         """Remove the sockets that a killed keeper left; its connections died with it."""
-        for pattern in ("n*.ctl*", "n*.lv", "d*.vnc"):
+        for pattern in ("n*.ctl*", "n*.lv", "n*.mov*", "d*.vnc"):
             for path in self._workspace.run_dir.glob(pattern):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
-    def reconcile(self, targets: Iterable[Target]) -> dict[int, LinkState]:
-        """Start and stop links to match `targets`; returns their states by node id."""
+    def reconcile(self, targets: Iterable[Target], carrying: Collection[int] = ()) -> dict[int, LinkState]:
+        """Start and stop links to match `targets`; returns their states by node id. Those whose ids are in `carrying`
+        have a carrier too."""
         by_id = {target.node_id: target for target in targets}
-        for node_id, link in list(self._links.items()):
-            target = by_id.get(node_id)
-            if target is None or target.local or target.route != link.target.route:
-                self._links.pop(node_id).stop()
+        for links in (self._links, self._carriers):
+            for node_id, link in list(links.items()):
+                target = by_id.get(node_id)
+                if target is None or target.local or target.route != link.target.route:
+                    links.pop(node_id).stop()
         for link in self._links.values():
             with guarded(link.fail, node=link.target.name):
                 link.refresh()
@@ -224,6 +235,7 @@ class LinkKeeper:
             if not target.local and target.node_id not in self._links:
                 self._links[target.node_id] = Link(self._workspace, target, self._remote_socket)
         self._start_some()
+        self._carry(carrying)
         here = LinkState(True, self._began, NOTHING)
         return {i: here if target.local else self._links[i].state for i, target in by_id.items()}
 
@@ -235,11 +247,31 @@ class LinkKeeper:
             with guarded(link.fail, node=link.target.name):
                 link.start()
 
+    def _carry(self, node_ids: Collection[int]) -> None:
+        """Start and stop carriers: each beside a link that is up, so never more than so many at once."""
+        moment = time.monotonic()
+        self._asked_at |= dict.fromkeys(node_ids, moment)
+        for node_id, asked_at in list(self._asked_at.items()):
+            if moment - asked_at > IDLE_SECONDS:
+                del self._asked_at[node_id]
+                if carrier := self._carriers.pop(node_id, None):
+                    carrier.stop()
+        for node_id in self._asked_at:
+            link = self._links.get(node_id)
+            if link is not None and link.state.up and node_id not in self._carriers:
+                self._carriers[node_id] = Link(self._workspace, link.target, None)
+        for carrier in self._carriers.values():
+            with guarded(carrier.fail, node=carrier.target.name):
+                carrier.refresh()
+                if carrier.due:
+                    carrier.start()
+
     def close(self) -> None:
         """End all links and let another keeper have the folder."""
-        for link in self._links.values():
+        for link in (*self._links.values(), *self._carriers.values()):
             link.stop()
         self._links.clear()
+        self._carriers.clear()
         self._lock.close()
 
 
@@ -267,12 +299,4 @@ def renew_link(workspace: Workspace, target: Target, after: float = RENEW_SECOND
 
 def link_is_up(workspace: Workspace, target: Target) -> bool:
     """Whether the node's link answers here: OpenSSH opens the control socket once it is in and forwards."""
-    if target.local:
-        return True
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(workspace.control(target)))
-        except OSError:
-            return False
-    return True
+    return target.local or accepts(workspace.control(target))

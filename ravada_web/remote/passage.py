@@ -1,8 +1,10 @@
-"""A passage for a running guest from node to node: two sockets on each, forwarded through us by SSH processes of our
-own, which die with whoever opened it. Nothing listens on a network, and neither node trusts the other."""
+"""A passage for a running guest from node to node: two sockets on each, forwarded through us over the nodes' carriers,
+or, where one has none, by an SSH process of our own, which dies with whoever opened it. Nothing listens on a network,
+and neither node trusts the other."""
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import time
@@ -13,11 +15,12 @@ from getpass import getuser
 from pathlib import Path
 
 from ravada_web.messages import message
+from ravada_web.messages.foreign import printable
 from ravada_web.remote import failures, ssh
 from ravada_web.remote.commands import run
-from ravada_web.remote.errors import DeadlineExceeded, RemoteError
+from ravada_web.remote.errors import DeadlineExceeded, NodeUnreachable, RemoteError
 from ravada_web.remote.ssh_log import SshLog
-from ravada_web.remote.target import Target, Workspace
+from ravada_web.remote.target import Target, Workspace, accepts
 from ravada_web.remote.verbs import NUMBER, Kind, matching, script
 
 OPEN_SECONDS, CLOSE_SECONDS = 15.0, 10.0
@@ -72,9 +75,10 @@ class Passage:
 
 
 def passage_of(uuid: str, name: str) -> Passage:
-    """The sockets of the domain of that UUID and name."""
-    folder = f"/run/libvirt/ravada-move-{uuid[:8]}"
-    return Passage(f"{folder}/m.{_CALLED}.{name}", f"{folder}/d.{_CALLED}.{name}")
+    """Sockets for the domain of that UUID and name. A carrier may still listen at those of a killed attempt, so no two
+    attempts have the same."""
+    folder, mark = f"/run/libvirt/ravada-move-{uuid[:8]}", secrets.token_hex(2)
+    return Passage(f"{folder}/m{mark}.{_CALLED}.{name}", f"{folder}/d{mark}.{_CALLED}.{name}")
 
 
 @contextmanager
@@ -90,10 +94,11 @@ def opened(workspace: Workspace, source: End, target: End, uuid: str, name: str)
             user = getuser() if end.where.local else end.where.user
             call = MAKING(uuid[:8], end.qemu_uid, user)
             run(workspace, end.where, call, deadline=CLOSE_SECONDS, step=message("remote.step_passage"))
-        for forwarder in _forward(workspace, source.where, target.where, uuid, passage, ends):
-            forwarder.wait_ready()
-        call = AWAITING(uuid[:8])
-        run(workspace, source.where, call, deadline=OPEN_SECONDS, step=message("remote.step_passage"))
+        forwarders = _forward(workspace, source.where, target.where, uuid, passage, ends)
+        listening = [forwarder.wait_ready() for forwarder in forwarders]
+        if not all(listening):
+            call = AWAITING(uuid[:8])
+            run(workspace, source.where, call, deadline=OPEN_SECONDS, step=message("remote.step_passage"))
         yield passage
 
 
@@ -120,9 +125,9 @@ def _remove_between(workspace: Workspace, uuid: str) -> None:
 
 def _forward(
     workspace: Workspace, source: Target, target: Target, uuid: str, passage: Passage, ends: ExitStack
-) -> "list[_Forwarder]":
-    """Start what forwards the source's sockets to the target's: one process for each node that is not this host, which
-    log in side by side. They end with the block."""
+) -> "list[_Shared | _Forwarder]":
+    """Start what forwards the source's sockets to the target's: one for each node that is not this host, side by side.
+    They end with the block."""
     here = [str(path) for path in _between(workspace, uuid)]
     ways = {
         target: [("-L", a, b) for a, b in zip(passage.both if source.local else here, passage.both, strict=True)],
@@ -131,20 +136,60 @@ def _forward(
     if not source.local and not target.local:
         _remove_between(workspace, uuid)  # what a killed attempt has left cannot be bound to
         ends.callback(_remove_between, workspace, uuid)
-    started = []
-    for where, forwards in ways.items():
-        if not where.local:
-            started.append(_Forwarder(workspace, where, forwards))
-            ends.callback(started[-1].end)
+    return [
+        forward(workspace, where, [word for way, listens, to in forwards for word in (way, f"{listens}:{to}")], ends)
+        for where, forwards in ways.items()
+        if not where.local
+    ]
+
+
+def forward(workspace: Workspace, where: Target, words: Sequence[str], ends: ExitStack) -> "_Shared | _Forwarder":
+    """Start what forwards as these words of ssh's ask for, such as "-L", "HERE:THERE". It ends with the block."""
+    kind = _Shared if accepts(workspace.carrier(where)) else _Forwarder
+    started = kind(workspace, where, words)
+    ends.callback(started.end)
     return started
+
+
+class _Shared:
+    """The node's carrier that forwards, each from a socket to a socket, until it is told to end that, or ends."""
+
+    def __init__(self, workspace: Workspace, where: Target, words: Sequence[str]) -> None:
+        self._where, self._control, self._words = where, workspace.carrier(where), words
+        self._asked = self._ask("forward")
+
+    def _ask(self, verb: str) -> "subprocess.Popen[bytes]":
+        command = ["ssh", "-F", "/dev/null", "-O", verb, *self._words, "-S", str(self._control), "--", self._where.host]
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, process_group=0
+        )
+
+    def wait_ready(self) -> bool:
+        """Wait until it does; then it listens, which is returned. Raises RemoteError."""
+        said = self._wait(OPEN_SECONDS)
+        if self._asked.returncode:
+            raise NodeUnreachable("lost", message("remote.no_forward", name=self._where.name, said=printable(said)))
+        return True
+
+    def _wait(self, seconds: float) -> bytes:
+        try:
+            return self._asked.communicate(timeout=seconds)[1]
+        except subprocess.TimeoutExpired:
+            self._asked.kill()
+            return self._asked.communicate()[1]
+
+    def end(self) -> None:
+        """End it."""
+        self._wait(0)
+        self._asked = self._ask("cancel")
+        self._wait(CLOSE_SECONDS)
 
 
 class _Forwarder:
     """An ssh that forwards, each from a socket to a socket; it ends with this process."""
 
-    def __init__(self, workspace: Workspace, where: Target, forwards: Sequence[tuple[str, str, str]]) -> None:
+    def __init__(self, workspace: Workspace, where: Target, words: Sequence[str]) -> None:
         self._where, self._log = where, SshLog()
-        words = [word for way, listens, to in forwards for word in (way, f"{listens}:{to}")]
         options = ("-N", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none", *words)
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *ssh.command(workspace, where, *options, log=self._log, control=None)],
@@ -154,8 +199,8 @@ class _Forwarder:
             process_group=0,
         )
 
-    def wait_ready(self) -> None:
-        """Wait until it has logged in. Raises RemoteError."""
+    def wait_ready(self) -> bool:
+        """Wait until it has logged in; returns that it may not listen yet. Raises RemoteError."""
         limit = time.monotonic() + OPEN_SECONDS
         while not failures.logged_in(self._log.tail()):
             if self._process.poll() is not None:
@@ -165,6 +210,7 @@ class _Forwarder:
                 late = message("remote.deadline", name=self._where.name, step=step, deadline_seconds=OPEN_SECONDS)
                 raise DeadlineExceeded(late)
             time.sleep(0.02)
+        return False
 
     def end(self) -> None:
         """End it."""

@@ -72,6 +72,10 @@ class Workspace:
         """The socket over which commands share the node's link."""
         return self.run_dir / f"n{target.node_id}.ctl"
 
+    def carrier(self, target: Target) -> Path:
+        """The socket over which copies share a connection of their own, where the node has one now."""
+        return self.run_dir / f"n{target.node_id}.mov"
+
     @property
     def helper_socket(self) -> Path | None:
         """Where the helper is asked, which is root and does for us what is done on this very host; None where none

@@ -86,8 +86,7 @@ def copy_file(
         reader = popen(workspace, source, read, bulk=True)
         ends.push(reader)
         ends.callback(kill, reader)
-        to_it = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
-        writer = popen(workspace, dest, write, **to_it, bulk=True)
+        writer = popen(workspace, dest, write, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bulk=True)
         ends.push(writer)
         ends.callback(kill, writer)
         copy = _Copy(source_path, source.name, dest.name, size, stall)

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from ravada_web.remote import links
-from ravada_web.remote.commands import run
+from ravada_web.remote import links, passage
+from ravada_web.remote.commands import popen, run
 from ravada_web.remote.errors import DeadlineExceeded, LinksTaken
 from ravada_web.remote.links import LinkKeeper, LinkState, link_is_up
+from ravada_web.remote.target import accepts
 from tests.support.servers import wait_until
 from tests.support.sshd import Place, free_port, processes_of, ssh_place, start_sshd
 
@@ -73,6 +74,10 @@ def ask(path: Path) -> bytes:
         return connection.recv(100)
 
 
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+
+
 def link_process(place: Place) -> int:
     (pid,) = (pid for pid in processes_of(place.workspace.run_dir) if pid != os.getpid())
     return pid
@@ -91,11 +96,71 @@ def test_a_link_forwards_the_far_socket(keeper: LinkKeeper, place: Place) -> Non
 
 def test_commands_go_over_the_link(keeper: LinkKeeper, place: Place) -> None:
     wait_for(keeper, place, True)
-    logins = (place.sshd.folder / "log").read_text().count("Accepted publickey")
+    known = logins(place)
     assert run(place.workspace, place.target, ["echo", "hi"], deadline=5) == b"hi\n"
-    assert (place.sshd.folder / "log").read_text().count("Accepted publickey") == logins
+    assert logins(place) == known
     assert run(place.workspace, place.target, ["echo", "hi"], deadline=5, fresh=True) == b"hi\n"
-    assert (place.sshd.folder / "log").read_text().count("Accepted publickey") == logins + 1
+    assert logins(place) == known + 1
+
+
+def carried(keeper: LinkKeeper, place: Place) -> None:
+    """Have the node a carrier."""
+
+    def answers() -> bool:
+        keeper.reconcile([place.target], [place.target.node_id])
+        return accepts(place.workspace.carrier(place.target))
+
+    wait_until(answers, 15, "there is a carrier")
+
+
+def logins(place: Place) -> int:
+    return (place.sshd.folder / "log").read_text().count("Accepted publickey")
+
+
+def test_what_is_copied_while_desktops_move_shares_one_connection_beside_the_link(
+    keeper: LinkKeeper, place: Place
+) -> None:
+    carried(keeper, place)
+    known = logins(place)
+    for _time in range(3):
+        with popen(place.workspace, place.target, ["echo", "hi"], bulk=True) as process:
+            assert process.stdout and process.stdout.read().endswith(b"hi\n")
+    assert logins(place) == known
+    assert run(place.workspace, place.target, ["echo", "hi"], deadline=5, fresh=True) == b"hi\n"
+    assert logins(place) == known + 1
+    (connection,) = [pid for pid in processes_of(place.workspace.run_dir) if "n7.mov" in command_of(pid)]
+    os.kill(connection, signal.SIGKILL)
+    wait_until(lambda: not accepts(place.workspace.carrier(place.target)), 10, "it is gone")
+    assert keeper.reconcile([place.target], [7])[7].up, "its link is another"
+    carried(keeper, place)
+
+
+def test_a_carrier_ends_once_no_desktop_moves(
+    keeper: LinkKeeper, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "IDLE_SECONDS", 3600.0)
+    carried(keeper, place)
+    keeper.reconcile([place.target])
+    assert accepts(place.workspace.carrier(place.target)), "the next move may come soon"
+    monkeypatch.setattr(links, "IDLE_SECONDS", 0.0)
+    assert keeper.reconcile([place.target])[7].up
+    assert not place.workspace.carrier(place.target).exists()
+    assert len(processes_of(place.workspace.run_dir)) == 1, "its link's"
+
+
+def test_a_passage_over_a_carrier_needs_no_login_and_is_gone_afterwards(
+    keeper: LinkKeeper, place: Place, far_socket: str
+) -> None:
+    carried(keeper, place)
+    known = logins(place)
+    for listens, way in ((place.workspace.run_dir / "l", "-L"), (place.folder / "r", "-R")):
+        with ExitStack() as ends:
+            started = passage.forward(place.workspace, place.target, [way, f"{listens}:{far_socket}"], ends)
+            assert started.wait_ready(), "it listens at once"
+            assert ask(listens) == b"HELLO\n"
+        with pytest.raises(ConnectionRefusedError):
+            ask(listens)
+    assert logins(place) == known
 
 
 def test_more_commands_at_once_than_a_connection_may_have(keeper: LinkKeeper, place: Place) -> None:

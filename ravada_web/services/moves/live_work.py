@@ -119,7 +119,10 @@ def move(handle: Handle) -> None:
     if plan is None:
         return
     if handle.result.get("begun"):
-        if _settle(handle, plan) != Found.HERE:
+        where = _settle(handle, plan)
+        if where in (Found.HERE, Found.THERE):
+            _close_passage(plan)
+        if where != Found.HERE:
             return
         if handle.params.get("looks_only"):
             raise Conflict(message("moves.stays", node=plan.source.name))
@@ -300,12 +303,11 @@ def _arrive(handle: Handle, plan: Plan) -> None:
         clone.started_round = clone.changed_round
         handle.result = {key: value for key, value in handle.result.items() if key == "downtime_ms"}
         session.get_one(Operation, handle.operation_id).result = handle.result
-    _tidy(plan.target, plan, plug=True)
+    _plug(plan.target, plan)
     with suppress(RemoteError):
         files.sync_files(endpoints.workspace(), plan.target, plan.variables)
     with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
         domains.undefine(connection, plan.uuid)
-    _tidy(plan.source, plan, plug=False)
 
 
 def _stay(handle: Handle, plan: Plan) -> Found:
@@ -323,19 +325,22 @@ def _stay(handle: Handle, plan: Plan) -> Found:
         if migration.presence(connection, plan.uuid) != Presence.NONE:
             migration.end_job(connection, plan.uuid)
             migration.resume(connection, plan.uuid)
-    _tidy(plan.source, plan, plug=True)
-    _tidy(plan.target, plan, plug=False)
+    _plug(plan.source, plan)
     _write_begun(handle, {})
     return Found.HERE
 
 
-def _tidy(where: Target, plan: Plan, *, plug: bool) -> None:
-    """Give the guest its clipboard again where it runs, and remove the sockets."""
-    if plug:
-        with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(where)) as connection:
-            migration.plug_clipboard(connection, plan.uuid)
-    with suppress(RemoteError):
-        passage.close(endpoints.workspace(), where, plan.uuid)
+def _plug(where: Target, plan: Plan) -> None:
+    """Give the guest its clipboard again where it runs."""
+    with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(where)) as connection:
+        migration.plug_clipboard(connection, plan.uuid)
+
+
+def _close_passage(plan: Plan) -> None:
+    """Remove the sockets that an attempt has left which was killed."""
+    for where in (plan.source, plan.target):
+        with suppress(RemoteError):
+            passage.close(endpoints.workspace(), where, plan.uuid)
 
 
 def _later(reason: Message) -> None:

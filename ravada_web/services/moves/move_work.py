@@ -309,6 +309,13 @@ def _settle(handle: Handle, plan: Plan) -> None:
         set_state(handle, [plan.clone_id], CloneState.STOPPED)
 
 
+def nodes_at_work() -> set[int]:
+    """The ids of the nodes that clones move from or to, or are about to."""
+    going = (Operation.kind.in_(_KINDS), Operation.state.in_((OperationState.WAITING, OperationState.RUNNING)))
+    moves = db.session.scalars(select(Operation.params).where(*going))
+    return {params[end] for params in moves for end in ("source_id", "target_id")}
+
+
 def due() -> list[Sequence[int]]:
     """The ids of the moves that wait for their nodes, for one job; nothing where there is none."""
     ids = db.session.scalars(select(Operation.id).where(*_waiting()).order_by(Operation.id)).all()
