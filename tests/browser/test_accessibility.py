@@ -93,3 +93,13 @@ def test_axe_does_find_what_is_wrong(open_as: Opener, cluster: Cluster) -> None:
     page = open_as("admin")
     page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/static/icon.svg\">')")
     assert any("alternative text" in problem for problem in axe(page))
+
+
+def test_the_navigation_stays_in_one_line(open_as: Opener, cluster: Cluster) -> None:
+    page = open_as("admin")
+    heights = "[...document.querySelectorAll('.nav-entry, .brand')].map((entry) => entry.offsetHeight)"
+    for width in (768, 900, 1000, 1200, 1280, 1400):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(f"{cluster.url}/clones")
+        assert max(page.evaluate(heights)) < 50, f"at {width} px"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"at {width} px"
