@@ -125,7 +125,7 @@ test-labs:
 	$(call tried,$(ON_LABS) tests/cluster)
 
 soak: packages-test $(VENV)/tested ## deaths of nodes, and of all parties of live moves, while what handles them is killed; on a lab
-	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster -m soak
+	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m soak
 
 clock-others:
 	$(call tried,$(PYTEST) $(NO_LAB) -m clock)

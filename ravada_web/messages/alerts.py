@@ -12,6 +12,7 @@ TEXTS: dict[str, Template] = {
     "alerts.cluster": N_("Cluster"),
     "alerts.state_unknown": N_("unknown"),
     "alerts.state_degraded": N_("degraded"),
+    "alerts.state_maintenance": N_("in maintenance for longer than planned"),
     "alerts.state_down": N_("down"),
     "alerts.state_quarantined": N_("quarantined"),
     "alerts.state_warning": N_("warning"),

@@ -73,7 +73,8 @@ TEXTS: dict[str, Template] = {
     "nodes.maintenance": N_("By %(name)s since %(since_at)s."),
     "nodes.maintenance_planned": N_("By %(name)s since %(since_at)s, planned until %(until_at)s."),
     "nodes.maintenance_over_time": N_(
-        "By %(name)s since %(since_at)s. It was planned until %(until_at)s, so its alerts are raised again."
+        "By %(name)s since %(since_at)s. It was planned until %(until_at)s: enable it, or plan for longer. Its alerts "
+        "are raised again."
     ),
     "nodes.maintenance_new": N_("%(node)s is not in service yet. Complete its setup first."),
     "nodes.title_host_off": N_("Shut down host %(node)s"),

@@ -14,6 +14,7 @@ from ravada_web.models import (
     Clone,
     CloneState,
     MovePlan,
+    MoveState,
     Node,
     Observed,
     Operation,
@@ -24,6 +25,7 @@ from ravada_web.models import (
     User,
     now,
 )
+from ravada_web.services import paging
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.desktops.launching import launch
 from ravada_web.services.lifecycle import draining
@@ -168,7 +170,7 @@ def test_what_was_moved_away_comes_home(people: People, nodes: list[int], sign_i
     assert client.post(f"/nodes/{nodes[0]}/bring-back").status_code == 409
     change(MovePlan, MovePlan.id == plan.id, state=PlanState.DONE, ended_at=now() - timedelta(hours=1))
     change(Node, Node.id == nodes[0], service_state=ServiceState.ENABLED)
-    assert "Bring back…" in client.get(f"/nodes/{nodes[0]}").text
+    assert "Bring 2 desktops back…" in client.get(f"/nodes/{nodes[0]}").text
     asked = client.get(f"/nodes/{nodes[0]}/bring-back").text
     assert "2 desktops" in asked and asked.count('type="checkbox"') == asked.count("form-switch") == 1
     assert client.post(f"/nodes/{nodes[0]}/bring-back", data={"at_once": "0"}).status_code == 422
@@ -181,3 +183,51 @@ def test_what_was_moved_away_comes_home(people: People, nodes: list[int], sign_i
     page = client.get(f"/nodes/plans/{plan.id}").text
     assert "The node is empty and in maintenance." in page and "Go to n1" in page
     assert sorted(clone(name).state for name in ("pc-1", "pc-2")) == [CloneState.MOVING, CloneState.STOPPED]
+
+
+def test_a_long_plan_has_pages_and_is_shown_by_state(
+    people: People, nodes: list[int], sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = draining.request_drain(people.administrator, [nodes[0]], Wishes(minutes=30))
+    change(PlannedMove, PlannedMove.clone_name == "pc-1", state=MoveState.DONE)
+    client, address = sign_in(people.administrator), f"/nodes/plans/{plan.id}"
+    page = client.get(address).text
+    assert page.count('id="move-') == 3 and "?state=done" not in page, "a short one is all in view"
+    monkeypatch.setattr(paging.paginate, "__defaults__", (2,))
+    page = client.get(address).text
+    assert page.count('id="move-') == 2 and "1 of 3 done." in page and "page=2" in page
+    assert "?state=done" in page and "?state=stays" not in page
+    done = client.get(f"{address}?state=done").text
+    assert done.count('id="move-') == 1 and "pc-1" in done and "1 of 3 done." in done
+    assert client.get(f"{address}?page=2").text.count('id="move-') == 1
+
+
+def test_long_groups_of_a_drain_are_folded(people: People, nodes: list[int], sign_in: SignIn) -> None:
+    client = sign_in(people.administrator)
+    page = client.get(f"/nodes/drain?id={nodes[0]}").text
+    assert page.count('data-way="') == page.count(" open>") == 3
+    request_clones(people.administrator, Request(1, 51, "class", people.user.name))
+    change(Clone, Clone.name.startswith("class"), state=CloneState.STOPPED, node_id=nodes[0])
+    page = client.get(f"/nodes/drain?id={nodes[0]}").text
+    assert page.count('data-way="') == 3 and page.count(" open>") == 2 and "Move (52)" in page
+
+
+def test_the_planned_hours_begin_when_the_node_is_empty(people: People, nodes: list[int], sign_in: SignIn) -> None:
+    plan = draining.request_drain(people.administrator, [nodes[0]], Wishes(minutes=0, hours=2))
+    change(Node, maintenance_until=now() - timedelta(hours=1))
+    change(Clone, Clone.node_id == nodes[0], node_id=nodes[1], state=CloneState.STOPPED)
+    plan_work.go_on([plan.id])
+    db.session.rollback()
+    node = db.session.get_one(Node, nodes[0])
+    assert node.service_state == ServiceState.MAINTENANCE and node.maintenance_until is not None
+    assert node.maintenance_until > now() + timedelta(hours=1, minutes=50)
+    client = sign_in(people.administrator)
+    asked = client.get(f"/nodes/{nodes[0]}/maintenance").text
+    assert "Maintenance of n1" in asked and 'value="2"' in asked and 'name="desktops"' not in asked
+    since = node.maintenance_since
+    data = {"why": "Late", "hours": "5"}
+    assert client.post(f"/nodes/{nodes[0]}/maintenance", data=data | {"hours": "-1"}).status_code == 422
+    assert client.post(f"/nodes/{nodes[0]}/maintenance", data=data).status_code == 303
+    db.session.rollback()
+    node = db.session.get_one(Node, nodes[0])
+    assert (node.maintenance_why, node.maintenance_since) == ("Late", since)

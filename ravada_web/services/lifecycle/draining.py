@@ -161,7 +161,7 @@ def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes, seen: st
             actor,
             [plans.NewMove(clone) for clone in clones_on(session, [node.id for node in nodes])],
             nodes=nodes,
-            choices=_choices(wishes),
+            choices=_choices(wishes) | {"hours": wishes.hours},
             deadline=deadline,
             why=wishes.why,
         )

@@ -53,7 +53,8 @@ def begin_maintenance(
     actor: User, node: Node, why: str = "", hours: int | None = None, *, shut_down: bool = False
 ) -> None:
     """Take a node into maintenance, for `hours` as planned (None: until it is enabled again): it gets no new clone and
-    no start, and raises no alerts unless it takes longer. `shut_down` as when it is disabled.
+    no start, and raises no alerts unless it takes longer. `shut_down` as when it is disabled. One that is in
+    maintenance already has this reason and plan from now on.
 
     Raises InvalidInput with a reason for each field, and Conflict for a node that is not in service yet or given up.
     """
@@ -78,8 +79,10 @@ def keep_in_maintenance(session: Session, actor: User, node: Node, why: str, hou
     """Write it, in the present transaction, of a node that is held. Raises Conflict for one that is not in service."""
     if node.service_state == ServiceState.NEW:
         raise Conflict(message("nodes.maintenance_new", node=node.name))
+    if node.service_state != ServiceState.MAINTENANCE or node.maintenance_since is None:
+        node.maintenance_since = now()
     node.service_state = ServiceState.MAINTENANCE
-    node.maintenance_by, node.maintenance_why, node.maintenance_since = actor.name, why, now()
+    node.maintenance_by, node.maintenance_why = actor.name, why
     node.maintenance_until = None if hours is None else now() + timedelta(hours=hours)
     events.record(session, actor, "maintenance", node, why or NOTHING)
 

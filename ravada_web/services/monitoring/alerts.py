@@ -15,7 +15,16 @@ from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.storage import pools as storage_pools
 
 # The worse, the higher; what is not named is well.
-RANK = {"degraded": 1, "warning": 1, "short": 1, "unknown": 1, "down": 2, "critical": 2, "quarantined": 3}
+RANK = {
+    "maintenance": 1,
+    "degraded": 1,
+    "warning": 1,
+    "short": 1,
+    "unknown": 1,
+    "down": 2,
+    "critical": 2,
+    "quarantined": 3,
+}
 # Nodes out of service raise no alerts.
 QUIET = (ServiceState.NEW, ServiceState.DISABLED, ServiceState.MAINTENANCE, ServiceState.GIVEN_UP)
 
@@ -71,7 +80,9 @@ def _trouble(node: Node) -> Trouble:
     if node.trust == Trust.CHANGED:
         return "quarantined", node.reason
     if node.seen in (Observed.UP, Observed.UNKNOWN):
-        return "", NOTHING
+        # Well as it is, it is out of service for longer than anybody meant it to be.
+        is_late = node.service_state == ServiceState.MAINTENANCE and node.is_over_time
+        return ("maintenance", node.maintenance_plan) if is_late else ("", NOTHING)
     # What it was known to be before it was known to be off says no more.
     return node.seen, node.what_now if node.is_known_off else sentences(node.reason, node.what_now)
 

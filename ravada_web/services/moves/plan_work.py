@@ -345,6 +345,8 @@ def _end(session: Session, plan: MovePlan, state: PlanState, note: Message) -> N
             continue
         if state == PlanState.DONE:
             node.service_state, node.maintenance_since = ServiceState.MAINTENANCE, now()
+            if hours := plan.choices.get("hours"):  # of maintenance, however long the drain took
+                node.maintenance_until = now() + timedelta(hours=hours)
         else:
             plans.leave_drain(node, about, ServiceState.DISABLED)
         events.record(session, plan.user, "drained" if state == PlanState.DONE else "drain_stopped", node, note)

@@ -1,12 +1,13 @@
 """Plans of moves: begun, cancelled, and looked up. What they do is `plan_work`'s."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db
@@ -33,6 +34,7 @@ from ravada_web.models import (
 from ravada_web.services.audit import events
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.paging import Page, paginate
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
@@ -131,19 +133,23 @@ def last_on(node: Node, kind: PlanKind = PlanKind.DRAIN) -> MovePlan | None:
     return db.session.scalar(query.order_by(MovePlan.id.desc()).limit(1))
 
 
-def moves_of(plan: MovePlan) -> Sequence[PlannedMove]:
-    """What is to become of its clones, or became, in the order of their names."""
-    query = select(PlannedMove).where(PlannedMove.plan_id == plan.id)
-    shown = (joinedload(PlannedMove.clone), joinedload(PlannedMove.origin), joinedload(PlannedMove.target))
-    rows = db.session.scalars(query.options(*shown, joinedload(PlannedMove.operation))).unique().all()
-    return sorted(rows, key=lambda move: (move.clone.sort_name if move.clone else move.clone_name, move.id))
+def page_of(plan: MovePlan, state: str = "", number: int = 1) -> Page[PlannedMove]:
+    """One page of what is to become of its clones, or became, in the order of their names; `state` picks those that are
+    so far."""
+    query = select(PlannedMove).outerjoin(PlannedMove.clone).where(PlannedMove.plan_id == plan.id)
+    if state:
+        query = query.where(PlannedMove.state == state)
+    shown = (joinedload(PlannedMove.origin), joinedload(PlannedMove.target), joinedload(PlannedMove.operation))
+    query = query.options(contains_eager(PlannedMove.clone), *shown)
+    return paginate(query.order_by(func.coalesce(Clone.sort_name, PlannedMove.clone_name), PlannedMove.id), number)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a plan is: how many of its clones are dealt with, of how many, how many have moved, and about how long
-    the others take."""
+    """How far a plan is: how many of its clones are in each state, how many are dealt with, of how many, how many have
+    moved, and about how long the others take."""
 
+    states: Mapping[str, int]
     done: int
     count: int
     moved: int
@@ -163,18 +169,26 @@ class Progress:
         return sentences(so_far, message("plans.time_left", left_seconds=self.left.total_seconds()))
 
 
-def progress(plan: MovePlan, moves: Sequence[PlannedMove]) -> Progress:
+def progress(plan: MovePlan) -> Progress:
     """How far it is: what is left takes as long as what was done, and users their time."""
-    left = [move for move in moves if move.state in UNSETTLED]
-    done = len(moves) - len(left)
-    moved = sum(move.state == MoveState.DONE and move.way in (MoveWay.COLD, MoveWay.LIVE) for move in moves)
+    query = select(PlannedMove.state, PlannedMove.way, func.count()).where(PlannedMove.plan_id == plan.id)
+    counts = db.session.execute(query.group_by(PlannedMove.state, PlannedMove.way)).all()
+    states: Counter[str] = Counter()
+    for state, _way, number in counts:
+        states[state] += number
+    count = states.total()
+    left = sum(states[state] for state in UNSETTLED)
+    done = count - left
+    moved = sum(
+        number for state, way, number in counts if state == MoveState.DONE and way in (MoveWay.COLD, MoveWay.LIVE)
+    )
     if plan.ended_at or plan.begun_at is None or not left or not done:
-        return Progress(done, len(moves), moved, None)
-    span = (now() - plan.begun_at) * len(left) / done
-    users = [move for move in left if move.way in (MoveWay.WAIT, MoveWay.SHUT_DOWN)]
+        return Progress(states, done, count, moved, None)
+    span = (now() - plan.begun_at) * left / done
+    users = any(state in UNSETTLED and way in (MoveWay.WAIT, MoveWay.SHUT_DOWN) for state, way, _number in counts)
     if users and plan.deadline and plan.deadline > now():
         span = max(span, plan.deadline - now())
-    return Progress(done, len(moves), moved, span)
+    return Progress(states, done, count, moved, span)
 
 
 def cancel(actor: User, plan_id: int, *, returns: bool = False) -> MovePlan:

@@ -5,6 +5,7 @@ from ravada_web.web.rendering import later as _l
 
 STATES = {
     "degraded": Look(_l("Degraded"), "orange", "alert-triangle"),
+    "maintenance": Look(_l("Maintenance overdue"), "orange", "settings"),
     "warning": Look(_l("Filling up"), "orange", "database"),
     "short": Look(_l("Short of room"), "orange", "alert-triangle"),
     "unknown": Look(_l("Unknown"), "orange", "help-circle"),

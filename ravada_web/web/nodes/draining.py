@@ -16,6 +16,7 @@ from ravada_web.services.lifecycle import draining
 from ravada_web.services.lifecycle.draining import FORCE_OFF, LEAVE, SHUT_DOWN, Wishes
 from ravada_web.services.moves import plans
 from ravada_web.services.nodes import listing as node_list
+from ravada_web.web import parameters
 from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.forms import Form, IntegerField
 from ravada_web.web.guard import me, needs
@@ -102,9 +103,10 @@ def _show(nodes: Sequence[Node], form: DrainForm, status: int = 200) -> Response
 def plan(plan_id: int) -> Response:
     """How far a plan of moves is, and what became of each desktop."""
     row = plans.get(me(), plan_id)
-    moves = plans.moves_of(row)
-    given = {"plan": row, "moves": moves, "progress": plans.progress(row, moves), "at_work": row.state in AT_WORK}
-    return show("nodes/plan.html", "nodes/_plan.html", **given)
+    chosen = request.args.get("state", "")
+    page = plans.page_of(row, chosen, parameters.page())
+    given = {"plan": row, "page": page, "progress": plans.progress(row), "at_work": row.state in AT_WORK}
+    return show("nodes/plan.html", "nodes/_plan.html", chosen=chosen, **given)
 
 
 @blueprint.get("/plans/<int:plan_id>/cancel")
@@ -112,7 +114,7 @@ def plan(plan_id: int) -> Response:
 def confirm_cancel(plan_id: int) -> Response:
     """Whether what has moved goes back."""
     row = plans.get(me(), plan_id)
-    moved = plans.progress(row, plans.moves_of(row)).moved
+    moved = plans.progress(row).moved
     question = Question(
         title=_("Cancel the rest?"),
         effects=[

@@ -1,5 +1,7 @@
 """Maintenance of a node, and the power of its host."""
 
+from datetime import timedelta
+from math import ceil
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -11,7 +13,7 @@ from wtforms import RadioField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional
 
-from ravada_web.models import Node
+from ravada_web.models import Node, ServiceState, now
 from ravada_web.services.lifecycle import fencing, host_power, service_state, waking
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.web.confirm import Question, show_question
@@ -65,10 +67,25 @@ def _standing(node: Node, more: str = "") -> list[str]:
 @needs("nodes.change")
 def confirm_maintenance(node_id: int) -> Response:
     """What maintenance means, with its reason and its plan."""
-    return _ask_maintenance(node_list.get(me(), node_id), MaintenanceForm(formdata=None))
+    node = node_list.get(me(), node_id)
+    left = node.maintenance_until - now() if node.maintenance_until else timedelta()
+    hours = ceil(left / timedelta(hours=1)) if left > timedelta() else None
+    return _ask_maintenance(node, MaintenanceForm(formdata=None, why=node.maintenance_why, hours=hours))
 
 
 def _ask_maintenance(node: Node, form: MaintenanceForm, status: int = 200) -> Response:
+    if node.service_state == ServiceState.MAINTENANCE:
+        del form.desktops
+        changed = Question(
+            title=_("Maintenance of %(node)s", node=node.name),
+            effects=[_("The planned hours count from now.")],
+            action=url_for("maintenance.begin", node_id=node.id),
+            button=_("Save"),
+            back=_page(node.id),
+            form=form,
+            danger=False,
+        )
+        return show_question(changed, status)
     return show_question(
         Question(
             title=_("Put %(node)s into maintenance?", node=node.name),

@@ -102,7 +102,7 @@ def look(plan: MovePlan) -> MovePlan:
 
 def moves(plan: MovePlan) -> dict[str, PlannedMove]:
     db.session.rollback()
-    return {move.clone_name: move for move in plans.moves_of(db.session.get_one(MovePlan, plan.id))}
+    return {move.clone_name: move for move in plans.page_of(db.session.get_one(MovePlan, plan.id)).items}
 
 
 def states(plan: MovePlan) -> dict[str, tuple[str, str]]:

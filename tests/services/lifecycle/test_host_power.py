@@ -117,6 +117,12 @@ def test_its_alerts_are_silent_until_it_takes_longer_than_planned(people: People
     change(Node, maintenance_until=now() - timedelta(seconds=1))
     assert node(node_id).maintenance_plan.kind == "nodes.maintenance_over_time"
     assert alarms() == ["down"]
+    change(Node, seen=Observed.UP)
+    assert alarms() == ["maintenance"], "well as it is, it is forgotten"
+    service_state.begin_maintenance(people.administrator, node(node_id), "disks are late", 5)
+    assert alarms() == [] and node(node_id).maintenance_why == "disks are late"
+    change(Node, maintenance_until=now() - timedelta(seconds=1), service_state="draining")
+    assert alarms() == [], "it is not in maintenance yet"
 
 
 def test_who_may_not_and_what_cannot_be_asked_is_refused(people: People, node_id: int) -> None:

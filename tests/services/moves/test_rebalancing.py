@@ -137,7 +137,7 @@ def test_what_is_begun_is_done_and_then_the_nodes_are_balanced(chief: User, node
 def test_single_moves_may_be_left_out(chief: User, nodes: list[int]) -> None:
     wanted = choices(chief)[1:]
     plan = rebalancing.begin(chief, [*wanted, *wanted], 4)
-    assert [f"{move.clone_id}-{move.from_id}-{move.to_id}-0" for move in plans.moves_of(plan)] == wanted
+    assert [f"{move.clone_id}-{move.from_id}-{move.to_id}-0" for move in plans.page_of(plan).items] == wanted
 
 
 def test_an_old_plan_is_refused_with_what_has_changed(chief: User, nodes: list[int]) -> None:
