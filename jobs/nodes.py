@@ -9,6 +9,7 @@ from ravada_web.services.lifecycle import (
     host_power_work,
     orphan_work,
     replacing_work,
+    rest_work,
     waking_work,
 )
 from ravada_web.services.monitoring import cluster_alert, probe
@@ -133,3 +134,13 @@ def count_reserve() -> None:
     """Count whether the cluster survives the loss of one node, and alert where it should."""
     reserve.count()
     cluster_alert.update()
+
+
+def look_at_rests() -> None:
+    """Put a node to rest, or wake those that are needed, where that is wished."""
+    rest_work.look()
+
+
+def go_on_with_rests(*node_ids: int) -> None:
+    """Go on with the rests of nodes."""
+    rest_work.go_on(node_ids)

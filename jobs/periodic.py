@@ -9,7 +9,7 @@ from ravada_web.services.bases import replicas
 from ravada_web.services.clones import remake_work, shutdown_watch
 from ravada_web.services.clones.shutdown_watch import MARK_SECONDS
 from ravada_web.services.consoles import screenshot_work
-from ravada_web.services.lifecycle import host_power_work, waking_work
+from ravada_web.services.lifecycle import host_power_work, rest_work, waking_work
 from ravada_web.services.monitoring import notifications
 from ravada_web.services.monitoring.rounds import Rounds
 from ravada_web.services.moves import move_work, plan_work, rebalancing_rules
@@ -99,6 +99,24 @@ def periodic_work(settings: Settings) -> list[Periodic]:
             "default",
             rebalancing_rules.LOOK_SECONDS,
             120,
+        ),
+        Periodic(
+            "rests",
+            rest_work.LOOK_SECONDS,
+            rest_work.due,
+            "jobs.nodes.look_at_rests",
+            "default",
+            rest_work.LOOK_SECONDS,
+            120,
+        ),
+        Periodic(
+            "rest steps",
+            rest_work.STEP_SECONDS,
+            rest_work.steps_due,
+            "jobs.nodes.go_on_with_rests",
+            "checks",
+            rest_work.STEP_SECONDS,
+            60,
         ),
         Periodic("rows", ROWS_SECONDS, _always, "jobs.rows.thin", "default", ROWS_SECONDS, 120),
         Periodic("counts", COUNT_SECONDS, usage.due, "jobs.nodes.count", "default", usage.COUNTED_SECONDS, 300),

@@ -9,7 +9,7 @@ from ravada_web.cli.common import Commands, administrator, json_option, show, wa
 from ravada_web.cli.joining import Options, Place, join_many
 from ravada_web.services.joining import inspection, verification
 from ravada_web.services.joining.checks.findings import findings_of
-from ravada_web.services.lifecycle import host_power, removal, resting, service_state, waking
+from ravada_web.services.lifecycle import host_power, removal, rest_requests, resting, service_state, waking
 from ravada_web.services.lifecycle.host_power_work import GUESTS_SECONDS, HOST_SECONDS
 from ravada_web.services.lifecycle.waking_work import WAKE_SECONDS
 from ravada_web.services.nodes import endpoints
@@ -191,9 +191,12 @@ def reserve_room(kept: str | None, as_json: bool) -> None:
 
 @group.command("schedule")
 @click.option("--dry-run", is_flag=True, help="Replay the last week: what would have been put to rest and woken.")
+@click.option("--on/--off", "on", default=None, help="Have nodes rest by it, or no more: then all are woken.")
 @json_option
-def schedule(dry_run: bool, as_json: bool) -> None:
-    """Show which nodes could rest now while the cluster is quiet, and why. Nothing is shut down or woken by it."""
+def schedule(dry_run: bool, on: bool | None, as_json: bool) -> None:
+    """Show which nodes rest, or could rest now, while the cluster is quiet, and why."""
+    if on is not None:
+        rest_requests.switch(administrator(), on)
     seen = resting.look(administrator())
     if dry_run:
         turns = [
@@ -205,7 +208,35 @@ def schedule(dry_run: bool, as_json: bool) -> None:
         short = f"{len(seen.short)} times with too little room"
         click.echo(f"{seen.rested_hours:.0f} hours rested in all, {seen.kwh:.1f} kWh, {short}", err=True)
     else:
-        show([{"node": each.node.name, "action": each.action, "why": each.why} for each in seen.said.values()], as_json)
+        rows = [
+            {
+                "node": each.node.name,
+                "action": each.action,
+                "step": each.node.rest_step,
+                "why": each.node.rest_note if each.node.rest_step else each.why,
+            }
+            for each in seen.said.values()
+        ]
+        show(rows, as_json)
+        done = f"{seen.saved.hours:.0f} hours rested so far, {seen.saved.kwh:.1f} kWh"
+        click.echo(f"{'on' if seen.acts else 'off'}; {done}", err=True)
+
+
+@group.command("rest")
+@click.argument("name")
+@click.option("--never", "choice", flag_value="never", help="Have the schedule leave it alone; if it rests, wake it.")
+@click.option("--again", "choice", flag_value="again", help="Have the schedule decide on it again.")
+def rest(name: str, choice: str | None) -> None:
+    """Put a node to rest now; the schedule wakes it."""
+    actor = administrator()
+    node_id = node_list.by_name(actor, name).id
+    match choice:
+        case "never":
+            rest_requests.keep_awake(actor, node_id)
+        case "again":
+            rest_requests.let_rest(actor, node_id)
+        case _:
+            rest_requests.rest_now(actor, node_id)
 
 
 @group.command("key")

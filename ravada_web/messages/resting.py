@@ -1,6 +1,6 @@
 """What is said of nodes that rest while the cluster is quiet."""
 
-from ravada_web.messages.marks import N_, Template
+from ravada_web.messages.marks import N_, Plural, Template
 
 TEXTS: dict[str, Template] = {
     # Why a node rests, or would
@@ -29,4 +29,38 @@ TEXTS: dict[str, Template] = {
     # Why something cannot be set so
     "resting.watts": N_("Enter whole numbers of watts between 0 and %(most)s."),
     "resting.this_server": N_("Ravada Web runs on %(node)s, which therefore never rests."),
+    # Why one cannot rest now, though its room is not needed
+    "resting.others_run": N_("Virtual machines that are not desktops run on its host: %(names)s."),
+    "resting.bases_need_it": N_("Fewer than two other nodes that are awake have a verified copy of %(names)s."),
+    "resting.desktops_stay": Plural(
+        "%(count)s desktop cannot move away without interrupting anybody: %(name)s. %(why)s",
+        "%(count)s desktops cannot move away without interrupting anybody, among them %(name)s. %(why)s",
+    ),
+    "resting.not_on": N_("Nodes do not rest by the schedule: nothing would wake it."),
+    "resting.one_at_a_time": N_("Another node is going to rest or being woken. Try again when that is over."),
+    "resting.would_be_woken": N_("It would be woken at once. %(why)s"),
+    # Why one rests or is woken, beside the rule
+    "resting.asked_for": N_("Requested by %(name)s."),
+    "resting.wake_refused": N_("A request for desktops was refused for lack of room."),
+    "resting.wake_switched_off": N_("Nodes no longer rest by the schedule."),
+    # Why the schedule leaves one alone
+    "resting.held_by": N_("%(name)s keeps it awake."),
+    "resting.held_by_person": N_("Somebody changed its state while it was resting or about to rest."),
+    "resting.held_cancelled": N_("Somebody cancelled the shutdown of its host."),
+    "resting.held_turned_on": N_("Its host was turned on by other means while it rested."),
+    "resting.held_not_off": N_("Its host could not be shut down to rest. %(why)s"),
+    "resting.wake_failed": N_("It rested, and could not be woken. %(why)s"),
+    # How far it is
+    "resting.step_emptying": N_("It is going to rest: its desktops are moving to other nodes."),
+    "resting.step_going_off": N_("It is going to rest: it is empty, and its host is shutting down."),
+    "resting.step_resting": N_("It has been resting since %(since_at)s: its host is off, and it has no desktops."),
+    "resting.step_waking": N_("It is being woken."),
+    "resting.wakes": N_(
+        "It is woken when the other nodes have not enough room for what is used, for what is expected soon or for a "
+        "request, or when the hours end in which nodes may rest. It took %(took_seconds)s to be up the last time."
+    ),
+    "resting.wakes_untried": N_(
+        "It is woken when the other nodes have not enough room for what is used, for what is expected soon or for a "
+        "request, or when the hours end in which nodes may rest."
+    ),
 }

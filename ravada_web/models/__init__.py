@@ -39,7 +39,7 @@ from ravada_web.models.move_plan import (
     PlannedMove,
     PlanState,
 )
-from ravada_web.models.node import Access, Away, Level, Node, Observed, Pool, ServiceState, Trust
+from ravada_web.models.node import Access, Away, Level, Node, Observed, Pool, RestStep, ServiceState, Trust
 from ravada_web.models.operation import (
     OVER,
     AuditChain,
@@ -109,6 +109,7 @@ __all__ = [
     "RemainsKind",
     "Replica",
     "ReplicaState",
+    "RestStep",
     "Role",
     "Roster",
     "ServiceState",

@@ -4,7 +4,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ravada_web.extensions import db
-from ravada_web.models.types import Size, Words
+from ravada_web.models.types import Moment, Size, Words
 
 
 class Cluster(db.Model):
@@ -16,7 +16,9 @@ class Cluster(db.Model):
     `imbalance` is as last counted, in percent, by `uneven_looks` of one a minute that found too much in a row.
 
     And by which rule nodes could rest: the share that is kept free, the hours between two changes of a node, between
-    which hours of a day (alike: all day long), and whether all day long on Saturdays and Sundays.
+    which hours of a day (alike: all day long), and whether all day long on Saturdays and Sundays. They do so in the
+    name of `rest_user_id` (None: never); `rest_looks` of one a minute in a row found that some may; for a request that
+    was refused at `lack_at` one is woken. `rested_hours` and `rested_kwh` are of all rests that are over.
     """
 
     __tablename__ = "cluster"
@@ -36,3 +38,8 @@ class Cluster(db.Model):
     rest_from: Mapped[int] = mapped_column(default=0)
     rest_until: Mapped[int] = mapped_column(default=0)
     rest_weekends: Mapped[bool] = mapped_column(default=True)
+    rest_user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    rest_looks: Mapped[int] = mapped_column(default=0)
+    lack_at: Mapped[Moment | None]
+    rested_hours: Mapped[float] = mapped_column(default=0.0)
+    rested_kwh: Mapped[float] = mapped_column(default=0.0)

@@ -16,7 +16,7 @@ HOURS_A_WEEK = 168
 LEAST_AWAKE = 2
 # What rests leaves so much more room than is asked for, as a factor of what is needed.
 MARGIN = 1.1
-# What is needed within so many hours is woken for now: a host takes minutes to be up.
+# What is needed in the next hour is woken for now, where it is not known how long the host takes to be up.
 AHEAD_HOURS = 1
 
 
@@ -66,11 +66,12 @@ class Host:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`free` is the share of all room that is kept free; between two changes of a node are `settle_hours` at least;
-    `allowed` are the hours of the week in which nodes may rest."""
+    `allowed` are the hours of the week in which nodes may rest; one is woken for what is needed `ahead_hours` later."""
 
     free: float
     settle_hours: float
     allowed: frozenset[int]
+    ahead_hours: int = AHEAD_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class _Look:
     def __init__(self, hosts: Sequence[Host], used: Amount, week: Week, hour: int, rule: Rule) -> None:
         self._hosts, self._used, self._hour, self._rule = hosts, used, hour, rule
         self.awake = Awake([host.room for host in hosts if host.awake])
-        self._soon, _known = expected(used, week, hour, AHEAD_HOURS)
+        self._soon, _known = expected(used, week, hour, rule.ahead_hours)
         self._needed, known = expected(used, week, hour, _horizon(rule))
         self._at_all = _why_not_at_all(known, hour, rule)
         # What is refused is refused for all of the same room: it only gets less.
@@ -164,6 +165,13 @@ class _Look:
                 rest.append(host.id)
         why_all = self.quiet()
         return {id_: Verdict(id_, "rest", why_all) for id_ in rest}
+
+
+def woken_for(hosts: Sequence[Host], rests: int, used: Amount, week: Week, hour: int, rule: Rule) -> Reason | None:
+    """Why the node of this id would be woken at once, were it put to rest now; None where it would not."""
+    awake = Awake([host.room for host in hosts if host.awake and host.id != rests])
+    soon, _known = expected(used, week, hour, rule.ahead_hours)
+    return _why_wake(awake, used, soon, hour, rule)
 
 
 def expected(used: Amount, week: Week, hour: int, hours: int) -> tuple[Amount, bool]:
@@ -216,7 +224,7 @@ def _may_rest_for(hours: int, hour: int, rule: Rule) -> bool:
 
 def _why_wake(awake: Awake, used: Amount, soon: Amount, hour: int, rule: Rule) -> Reason | None:
     """Why more nodes are needed than these; None where they do."""
-    if not _may_rest_for(AHEAD_HOURS, hour, rule):
+    if not _may_rest_for(rule.ahead_hours, hour, rule):
         return Reason("wake_hours")
     room = awake.bound(rule.free)
     for code, needed in (("wake_used", used), ("wake_soon", soon)):

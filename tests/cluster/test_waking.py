@@ -65,7 +65,7 @@ def test_a_node_that_was_killed_is_woken_and_serves_again(cluster: Cluster) -> N
         assert (row.observed, row.service_state) == (Observed.UP, "enabled")
         # Where this host is not in that network, a node that is sends it.
         with transaction() as session:
-            found = nics.sender_beside(session, session.merge(row), nic.addresses)
+            found = nics.sender_among(session, nics.senders(session), session.merge(row), nic.addresses)
         assert found is not None
         where, to = found
         heard.clear()

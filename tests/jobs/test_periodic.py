@@ -53,6 +53,8 @@ def test_what_is_due_is_a_list_of_ids_for_each_job(app: Flask, settings: Setting
         "leftovers": nothing,
         "reserve": [[]],
         "balance": nothing,
+        "rests": nothing,
+        "rest steps": nothing,
         "rows": [[]],
         "counts": [nodes],
     }

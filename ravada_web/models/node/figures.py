@@ -28,3 +28,5 @@ class Figures:
     figures_round: Mapped[int] = mapped_column(default=0)
     # Domains on the node that are none of ours: what a base can be imported from.
     other_domains: Mapped[list[str]] = mapped_column(JSON, default=list)
+    # And those of them that run.
+    other_running: Mapped[list[str]] = mapped_column(JSON, default=list)

@@ -14,7 +14,7 @@ from ravada_web.models.node.health import Health, Observed, Trust
 from ravada_web.models.node.joining import Joining
 from ravada_web.models.node.maintenance import Maintenance
 from ravada_web.models.node.pool import Pool
-from ravada_web.models.node.resting import Resting
+from ravada_web.models.node.resting import Resting, RestStep
 from ravada_web.models.node.settings import NodeSettings
 from ravada_web.models.types import Id, Moment, Name, Word
 
@@ -58,6 +58,18 @@ class Node(Health, Absence, Joining, Maintenance, NodeSettings, Resting, Figures
     def is_given_up(self) -> bool:
         """Whether an administrator has said that it will not come back."""
         return self.service_state == ServiceState.GIVEN_UP
+
+    @property
+    def rests(self) -> bool:
+        """Whether the schedule has its host off, or on its way there or back, and nobody has decided otherwise since:
+        maintenance that a person began has that person's name."""
+        of_host = self.rest_step in (RestStep.GOING_OFF, RestStep.RESTING, RestStep.WAKING)
+        return of_host and self.service_state == ServiceState.MAINTENANCE and not self.maintenance_by
+
+    @property
+    def leaves_to_rest(self) -> bool:
+        """Whether the schedule has it emptied."""
+        return self.rest_step == RestStep.EMPTYING and self.service_state == ServiceState.DRAINING
 
     @hybrid_property
     def is_reachable(self) -> bool:

@@ -11,11 +11,14 @@ from ravada_web.models import Node, Observed
 from ravada_web.services.clones.errors import NodeRefuses, NoRoom
 from ravada_web.services.clones.obstacles import Obstacle
 from ravada_web.services.operations import outbox
+from ravada_web.services.placements import reserve
 from ravada_web.services.transaction import is_writing, read_again
 
 Result = TypeVar("Result")
 # Placement's reasons, and the obstacles, that people mend on the node itself.
 REASONS = frozenset({"pool_off", "disk_unknown", "lacks"})
+# Placement's reasons of nodes that rest, among others.
+OUT = frozenset({"not_enabled", "not_up"})
 OBSTACLES = frozenset({Obstacle.NO_POOL, Obstacle.LACKS})
 # The job that looks at nodes, by its dotted name.
 JOB = "jobs.nodes.look"
@@ -24,10 +27,21 @@ PATIENCE_SECONDS, POLL_SECONDS = 3.0, 0.05
 
 
 def persuaded(act: Callable[[], Result], nodes: Callable[[], Collection[int]] = tuple) -> Result:
-    """Act; where nodes refuse for what may have been mended since they were looked at, look, and act once more.
+    """Act; where nodes refuse for what may have been mended since they were looked at, look, and act once more. Where
+    there is no room for it, and a node rests, it is kept that there was not.
 
     `nodes` says which they are where the refusal does not. Raises as acting does.
     """
+    try:
+        return _persuaded(act, nodes)
+    except NoRoom as refusal:
+        if not is_writing():
+            verdicts = refusal.decision.verdicts
+            reserve.note_lack([each.node_id for each in verdicts if each.reason and each.reason.code in OUT])
+        raise
+
+
+def _persuaded(act: Callable[[], Result], nodes: Callable[[], Collection[int]]) -> Result:
     try:
         return act()
     except NoRoom as refusal:

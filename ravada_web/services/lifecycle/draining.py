@@ -51,7 +51,8 @@ SHUT_DOWN, FORCE_OFF, LEAVE = "shut_down", "force_off", "leave"
 class Wishes:
     """What a person chose: for how many minutes users may stay, what comes then (SHUT_DOWN, FORCE_OFF or LEAVE),
     whether what runs may move so, how many moves at once, whether missing copies of bases are brought; and the
-    maintenance's reason and planned hours, or its end."""
+    maintenance's reason and planned hours, or its end. `throws_away`: volatile ones that nobody uses are deleted, and
+    do not move."""
 
     minutes: int = 60
     at_deadline: str = SHUT_DOWN
@@ -61,6 +62,7 @@ class Wishes:
     why: str = ""
     hours: int | None = None
     until: datetime | None = None
+    throws_away: bool = True
 
     @property
     def shuts_down(self) -> bool:
@@ -108,6 +110,7 @@ def preview(actor: User, nodes: Sequence[Node], wishes: Wishes) -> Preview:
         live=wishes.live,
         late=wishes.minutes == 0,
         shuts_down=wishes.shuts_down,
+        throws_away=wishes.throws_away,
         brings=wishes.brings,
     )
     decided = plan_guests.decide_all(session, [plan_guests.Leaver(clone) for clone in clones], choices)
@@ -161,7 +164,7 @@ def request_drain(actor: User, node_ids: Sequence[int], wishes: Wishes, seen: st
             actor,
             [plans.NewMove(clone) for clone in clones_on(session, [node.id for node in nodes])],
             nodes=nodes,
-            choices=_choices(wishes) | {"hours": wishes.hours},
+            choices=chosen(wishes) | {"hours": wishes.hours},
             deadline=deadline,
             why=wishes.why,
         )
@@ -207,13 +210,15 @@ def _wrong(wishes: Wishes) -> dict[str, Message]:
     return wrong
 
 
-def _choices(wishes: Wishes) -> dict[str, Any]:
+def chosen(wishes: Wishes) -> dict[str, Any]:
+    """The wishes as a plan keeps them."""
     return {
         "live": wishes.live,
         "shuts_down": wishes.shuts_down,
         "forces_off": wishes.at_deadline == FORCE_OFF,
         "at_once": wishes.at_once,
         "brings": wishes.brings,
+        "throws_away": wishes.throws_away,
     }
 
 
@@ -274,7 +279,7 @@ def request_bring_back(actor: User, node: Node, wishes: Wishes) -> MovePlan:
             raise Conflict(message("plans.coming_home", node=row.name))
         drain = plans.last_on(row)
         deadline = now() + timedelta(minutes=wishes.minutes)
-        plan = plan_work.bring_back(session, actor, [drain], _choices(wishes), deadline, row.id) if drain else None
+        plan = plan_work.bring_back(session, actor, [drain], chosen(wishes), deadline, row.id) if drain else None
         if plan is None:
             raise Conflict(message("plans.none_away", node=row.name))
         events.record(session, actor, "bring_home", row)

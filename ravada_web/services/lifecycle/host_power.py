@@ -1,5 +1,7 @@
 """Requests to shut a host down or restart it: its desktops first, by us, then the host (`host_power_work`)."""
 
+from typing import Any
+
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,8 @@ from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
 
 OFF, RESTART = "host_off", "host_restart"
+# Among an operation's parameters: the schedule has asked for it (`rest_work`), and no person.
+RESTS = "rests"
 # What becomes of desktops that do not shut down in their time: the host stays on, or they lose their power.
 LEAVE, FORCE = "leave", "force"
 
@@ -40,10 +44,21 @@ def request_power(actor: User, node: Node, kind: str, stubborn: str = LEAVE) -> 
             keep_in_maintenance(session, actor, row, "")
         events.record(session, actor, kind, row)
         asked = shut_down_all(session, actor, row)
-        params = {"stubborn": stubborn, "before": before, "asked": asked}
-        return request(
-            session, kind, message(f"nodes.title_{kind}", node=row.name), actor=actor, node=row, params=params
-        )
+        return _ask(session, actor, row, kind, {"stubborn": stubborn, "before": before, "asked": asked})
+
+
+def rest(session: Session, actor: User, node: Node) -> Operation:
+    """Have the host of a node that is held, is in maintenance and has no desktops shut down because it rests, in the
+    present transaction. Raises Conflict as `request_power` does."""
+    require_possible(node)
+    require_idle(session, node)
+    return _ask(session, actor, node, OFF, {"stubborn": LEAVE, "before": node.service_state, "asked": [], RESTS: True})
+
+
+def _ask(session: Session, actor: User, node: Node, kind: str, params: dict[str, Any]) -> Operation:
+    """Write the operation, in the present transaction."""
+    title = message(f"nodes.title_{kind}", node=node.name)
+    return request(session, kind, title, actor=actor, node=node, params=params)
 
 
 def require_idle(session: Session, node: Node) -> None:

@@ -182,6 +182,7 @@ def _take_place(node: Node) -> None:
     # The card that woke the former host is gone with it.
     node.mac = ""
     node.facts, node.facts_at, node.figures_at, node.other_domains = {}, None, None, []
+    node.other_running = []
     node.findings, node.inspected_at, node.proof, node.proved_at = [], None, [], None
     node.observed, node.away, node.returning = Observed.UNKNOWN, Away.NONE, False
     node.slow_checks = node.good_checks = node.boot_round = 0

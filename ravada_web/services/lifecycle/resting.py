@@ -1,10 +1,11 @@
-"""The schedule by which nodes could rest: what is set of it, what it says now, and the last week replayed by it.
+"""The schedule by which nodes rest: what is set of it, what it says now, and the last week replayed by it.
 
-Nothing is shut down or woken by it: it shows what would be.
+`rest_work` does what it says, where that is switched on.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,20 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import InvalidInput
 from ravada_web.extensions import db
-from ravada_web.messages import Message, message
-from ravada_web.models import Cluster, Node, NodeSample, ServiceState, User, now
+from ravada_web.messages import NOTHING, Message, message
+from ravada_web.models import (
+    Cluster,
+    Node,
+    NodeSample,
+    Operation,
+    OperationState,
+    RestStep,
+    ServiceState,
+    User,
+    now,
+)
 from ravada_web.placement.resting import (
+    AHEAD_HOURS,
     HOURS_A_WEEK,
     Amount,
     Decision,
@@ -23,17 +35,26 @@ from ravada_web.placement.resting import (
     Moment,
     Replay,
     Rule,
+    Verdict,
     Week,
     decide,
     replay,
+    woken_for,
 )
 from ravada_web.placement.types import Reason
 from ravada_web.services.audit import events
+from ravada_web.services.lifecycle import waking
+from ravada_web.services.lifecycle.waking_work import WAKE_SECONDS
 from ravada_web.services.nodes.history import SPANS
 from ravada_web.services.permissions import rights
-from ravada_web.services.placements import reserve
+from ravada_web.services.placements import loads, reserve
+from ravada_web.services.placements.loads import Load
 from ravada_web.services.transaction import transaction
 
+# Of this kind is what is said of a node that could not be woken.
+WAKE_FAILED = "resting.wake_failed"
+# What an hour needs is looked at so much earlier than a host takes to be up.
+SPARE = timedelta(minutes=5)
 MOST_FREE_PERCENT, MOST_SETTLE_HOURS, MOST_WATTS = 90, 24, 100_000
 DAY_HOURS, SATURDAY = 24, 5
 # What is replayed, and by what was used before that it is decided: the samples of a month, of two hours each.
@@ -122,12 +143,16 @@ class Day:
 
 @dataclass(frozen=True)
 class Schedule:
-    """All that pages show. `nodes` are all that could rest, `said` is what is said of those that serve, by their ids;
+    """All that pages show. It is done in the name of `decided_by` ("" for nobody's), if it `acts`; `saved` is by what
+    was done. `nodes` are all that could rest, `said` is what is said of those that serve, by their ids;
     `wakes_above_mib` the use of memory above which one more would be woken (None where none would rest). `days`,
     `turned`, `rested_hours`, `short` and `kwh` are of the replay; there is none without samples. `hindsight`:
     it knew the week that it was replayed over."""
 
     policy: Cluster
+    decided_by: str
+    acts: bool
+    saved: "Saved"
     nodes: Sequence[Node]
     said: Mapping[int, Said]
     wakes_above_mib: int | None
@@ -140,37 +165,169 @@ class Schedule:
     zone: str
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What the schedule says now, and what that rests on; `obstacles` are why nodes that are ticked cannot rest, by
+    their ids."""
+
+    moment: datetime
+    nodes: Sequence[Node]
+    hosts: Sequence[Host]
+    used: Amount
+    expected: Week
+    rule: Rule
+    decision: Decision
+    obstacles: Mapping[int, Message]
+
+    def why(self, verdict: Verdict) -> Message:
+        """Why this becomes of a node, in words."""
+        found = self.obstacles.get(verdict.node_id) if verdict.reason.code == "rest_not_chosen" else None
+        return found or words(verdict.reason)
+
+    def woken_for(self, node_id: int) -> Reason | None:
+        """Why a node would be woken at once, were it put to rest now; None where it would not."""
+        return woken_for(self.hosts, node_id, self.used, self.expected, hour_of(self.moment), self.rule)
+
+
+def survey(session: Session) -> Survey:
+    """What the schedule says of each node now; hold the placement lock to act by it."""
+    return _survey(session, now())[0]
+
+
+def _survey(session: Session, moment: datetime) -> tuple[Survey, Sequence[Moment], "_Samples"]:
+    """The same; with what was used at each hour before the last week, and the samples of that week."""
+    policy = session.get_one(Cluster, reserve.ONLY)
+    query = select(Node).where(Node.service_state != ServiceState.GIVEN_UP).order_by(Node.name)
+    nodes = session.scalars(query).all()
+    counted = [node for node in nodes if _serves(node) or node.rests or node.leaves_to_rest]
+    week, past = _used(session, STEP, moment - WEEK, moment), _used(session, COARSE_STEP, moment - MONTH, moment - WEEK)
+    before = _hours(past, COARSE_STEP)
+    expected = _week([*before, *_hours(week, STEP)])
+    obstacles = why_not(session, counted)
+    promised = loads.node_loads(session)
+    hosts = [_host(node, _used_now(node, promised.get(node.id)), node.id in obstacles, moment) for node in counted]
+    used = sum((_used_now(node, promised.get(node.id)) for node in counted), Amount())
+    rule = _rule(policy, _ahead(session, counted, moment))
+    decision = decide(hosts, used, expected, hour_of(moment), rule)
+    return Survey(moment, nodes, hosts, used, expected, rule, decision, obstacles), before, week
+
+
+def why_not(session: Session, nodes: Collection[Node]) -> dict[int, Message]:
+    """Why those of these nodes that are ticked do not rest all the same, by their ids."""
+    ticked = [node for node in nodes if node.may_rest]
+    found = waking.obstacles(session, [node for node in ticked if not node.rests])
+    found |= {node.id: message("nodes.no_root", node=node.name) for node in ticked if not node.allows_root}
+    found |= {node.id: node.rest_held for node in ticked if node.rest_held}
+    return found | {node.id: message("resting.this_server", node=node.name) for node in ticked if node.local}
+
+
+def _ahead(session: Session, nodes: Collection[Node], moment: datetime) -> int:
+    """For how many hours from now on it is looked whether more are needed: the next one counts as soon as the slowest
+    host that rests would not be up by then, if it were woken a look later."""
+    resting = [node.id for node in nodes if node.rests]
+    took = _took(session, resting)
+    lead = max((took.get(id_, WAKE_SECONDS) for id_ in resting), default=0.0)
+    up_at = moment + timedelta(seconds=lead) + SPARE
+    return int(hour_of(up_at) != hour_of(moment))
+
+
+def _took(session: Session, node_ids: Collection[int]) -> dict[int, float]:
+    """How many seconds each of these hosts took to be up when it was woken last, where that is known."""
+    newest = select(func.max(Operation.id)).where(
+        Operation.node_id.in_(node_ids), Operation.kind == waking.WAKE, Operation.state == OperationState.DONE
+    )
+    rows = session.scalars(select(Operation).where(Operation.id.in_(newest.group_by(Operation.node_id))))
+    return {
+        row.node_id: (row.finished_at - row.created_at).total_seconds()
+        for row in rows
+        if row.node_id and row.finished_at
+    }
+
+
+@dataclass(frozen=True)
+class Described:
+    """How far the rest of a node is, and what would wake it, in words."""
+
+    step: Message
+    wakes: Message
+
+
+def described(node: Node) -> Described:
+    """How far the rest of a node is, and what would wake it; empty messages for one that is awake."""
+    if not node.rests and not node.leaves_to_rest:
+        return Described(NOTHING, NOTHING)
+    figures = {"since_at": node.rest_since} if node.rest_step == RestStep.RESTING else {}
+    step = message(f"resting.step_{node.rest_step}", **figures)
+    took = _took(db.session(), [node.id]).get(node.id)
+    wakes = message("resting.wakes", took_seconds=took) if took is not None else message("resting.wakes_untried")
+    return Described(step, wakes)
+
+
+def person(session: Session) -> User | None:
+    """In whose name nodes rest; None where they do not, or that person may no longer change nodes."""
+    decided_by = session.get_one(Cluster, reserve.ONLY).rest_user_id
+    found = session.get(User, decided_by) if decided_by else None
+    return found if found is not None and rights.can(found, "nodes.change") else None
+
+
 def look(viewer: User) -> Schedule:
     """What the schedule says now, and would have said during the last week. Raises NotAllowed."""
     rights.require(viewer, "nodes.change")
     session, moment = db.session(), now()
-    policy = reserve.policy()
-    nodes = session.scalars(select(Node).where(Node.service_state != ServiceState.GIVEN_UP).order_by(Node.name)).all()
-    serving = [node for node in nodes if _serves(node)]
-    rule, usual = _rule(policy), _averages(session, moment)
-    week, past = _used(session, STEP, moment - WEEK, moment), _used(session, COARSE_STEP, moment - MONTH, moment - WEEK)
-    expected = _week([*_hours(past, COARSE_STEP), *_hours(week, STEP)])
-    used = sum((_used_now(node) for node in serving), Amount())
-    decision = decide([_host(node, _used_now(node)) for node in serving], used, expected, hour_of(moment), rule)
-    before = _week(_hours(past, COARSE_STEP))
+    seen, past, week = _survey(session, moment)
+    policy, usual = reserve.policy(), _averages(session, moment)
+    by_id = {node.id: node for node in seen.nodes}
+    before = _week(past)
     hindsight = None in before
-    hosts = [_host(node, usual.get(node.id, Amount())) for node in serving]
+    hosts = [replace(host, used_mib=usual.get(host.id, Amount()).memory_mib) for host in seen.hosts]
     moments = [Moment(hour_of(at), amount) for at, amount in week]
-    seen = replay(hosts, moments, expected if hindsight else before, rule, STEP / 3600)
-    by_id = {node.id: node for node in nodes}
+    played = replay(
+        hosts,
+        moments,
+        seen.expected if hindsight else before,
+        replace(seen.rule, ahead_hours=AHEAD_HOURS),
+        STEP / 3600,
+    )
+    decided_by = session.get(User, policy.rest_user_id) if policy.rest_user_id else None
     return Schedule(
         policy=policy,
-        nodes=[node for node in nodes if not node.local],
-        said={each.node_id: Said(by_id[each.node_id], each.action, words(each.reason)) for each in decision.verdicts},
-        wakes_above_mib=_memory(decision),
-        days=_days(week, seen, len(hosts)),
-        turned=_turned(week, seen, by_id),
-        rested_hours=sum(seen.rested_hours.values()),
-        short=[week[step][0] for step in seen.short],
-        kwh=seen.kwh,
+        decided_by=decided_by.name if decided_by else "",
+        acts=person(session) is not None,
+        saved=saved(policy, seen.nodes, moment),
+        nodes=[node for node in seen.nodes if not node.local],
+        said={each.node_id: _said(by_id[each.node_id], each, seen) for each in seen.decision.verdicts},
+        wakes_above_mib=_memory(seen.decision),
+        days=_days(week, played, len(hosts)),
+        turned=_turned(week, played, by_id),
+        rested_hours=sum(played.rested_hours.values()),
+        short=[week[step][0] for step in played.short],
+        kwh=played.kwh,
         hindsight=hindsight,
         zone=moment.astimezone().tzname() or "",
     )
+
+
+def _said(node: Node, verdict: Verdict, seen: Survey) -> Said:
+    """What is said of a node: what was found when it was to be put to rest last comes before what the rule says."""
+    if verdict.action == "rest" and node.rest_note:
+        return Said(node, "stays", node.rest_note)
+    return Said(node, verdict.action, seen.why(verdict))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """For how many hours nodes have rested in all, and how many kWh that is by their watts."""
+
+    hours: float
+    kwh: float
+
+
+def saved(policy: Cluster, nodes: Collection[Node], moment: datetime) -> Saved:
+    """What real rests have saved so far, those included that are not over."""
+    resting = [node for node in nodes if node.rests and node.rest_step == RestStep.RESTING]
+    hours = {node: node.rest_hours(moment) for node in resting}
+    kwh = sum(hour * node.watts / 1000 for node, hour in hours.items())
+    return Saved(policy.rested_hours + sum(hours.values()), policy.rested_kwh + kwh)
 
 
 def words(reason: Reason) -> Message:
@@ -195,26 +352,30 @@ def allowed(policy: Cluster) -> frozenset[int]:
     return frozenset(free.union(weekend))
 
 
-def _rule(policy: Cluster) -> Rule:
-    return Rule(policy.rest_free_percent / 100, policy.rest_settle_hours, allowed(policy))
+def _rule(policy: Cluster, ahead: int) -> Rule:
+    return Rule(policy.rest_free_percent / 100, policy.rest_settle_hours, allowed(policy), ahead)
 
 
 def _serves(node: Node) -> bool:
     return node.service_state == ServiceState.ENABLED and node.is_reachable and node.runs_clones
 
 
-def _host(node: Node, used: Amount) -> Host:
+def _host(node: Node, used: Amount, barred: bool, moment: datetime) -> Host:
     room = Amount(max(0, (node.memory_total_mib or 0) - node.memory_reserve_mib), node.cpus or 0)
-    may = node.may_rest and not node.local
-    return Host(node.id, node.name, room, may, used_mib=used.memory_mib, watts=node.watts)
+    hours = node.rest_hours(moment) if node.rest_since else math.inf
+    may, awake = node.may_rest and not node.local and not barred, _serves(node)
+    return Host(node.id, node.name, room, may, awake, used.memory_mib, hours, node.watts)
 
 
-def _used_now(node: Node) -> Amount:
-    """What is used there, as measured last; all of it where that is not known."""
+def _used_now(node: Node, promised: Load | None) -> Amount:
+    """What is used there, as measured last, or promised to what runs, whichever is more; all of it where the first is
+    not known; nothing of one that rests."""
+    if node.rests:
+        return Amount()
     if node.memory_total_mib is None or node.memory_free_mib is None:
         return Amount(node.memory_total_mib or 0, node.cpus or 0)
     beside = node.memory_total_mib - node.memory_free_mib - node.memory_reserve_mib
-    return Amount(max(0, beside), (node.cpu_load or 0) * (node.cpus or 0))
+    return Amount(max(0, beside, promised.committed_mib if promised else 0), (node.cpu_load or 0) * (node.cpus or 0))
 
 
 # What a sample's node used: memory beside that which is kept for the host, and processors.
@@ -223,7 +384,10 @@ _MEMORY: ColumnElement[Any] = case((_BESIDE > 0, _BESIDE), else_=0.0)
 _CPUS: ColumnElement[Any] = NodeSample.cpu_load * Node.cpus
 
 
-def _used(session: Session, step: int, since: datetime, until: datetime) -> list[tuple[datetime, Amount]]:
+_Samples = list[tuple[datetime, Amount]]
+
+
+def _used(session: Session, step: int, since: datetime, until: datetime) -> _Samples:
     """What was used in all, by the samples of a step, oldest first."""
     query = select(NodeSample.at, func.sum(_MEMORY), func.sum(_CPUS)).join(Node, Node.id == NodeSample.node_id)
     query = query.where(NodeSample.step == step, NodeSample.at >= since, NodeSample.at < until)

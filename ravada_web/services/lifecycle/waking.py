@@ -1,14 +1,17 @@
 """Requests to wake a node's host, and the ways there are to do it (`waking_work`)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ravada_web.config import settings
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
-from ravada_web.messages import Message, message, sentences
-from ravada_web.models import Away, Node, Observed, Operation, ServiceState, Trust, User
+from ravada_web.messages import NOTHING, Message, message, sentences
+from ravada_web.models import Away, Fence, Node, Observed, Operation, ServiceState, Trust, User
 from ravada_web.remote.cards import READY
 from ravada_web.remote.target import Target
 from ravada_web.remote.wake import broadcast_from_here
@@ -46,15 +49,36 @@ class Ways:
 
 def ways(session: Session, node: Node) -> Ways:
     """What there is to wake the node's host by, as known now."""
+    return _ways(session, node, fencing.agent_of(session, node), nics.senders(session))
+
+
+def obstacles(session: Session, nodes: Collection[Node]) -> dict[int, Message]:
+    """Why these hosts cannot be relied on to wake, by the ids of those of which that is so; in two queries."""
+    agents = dict(session.execute(select(Fence.node_id, Fence.agent)).all())
+    senders = nics.senders(session)
+    found = {node.id: _obstacle(node, _ways(session, node, agents.get(node.id, ""), senders)) for node in nodes}
+    return {node_id: why for node_id, why in found.items() if why}
+
+
+def _obstacle(node: Node, found: Ways) -> Message:
+    """Why the host cannot be relied on to wake; an empty message where it can."""
+    if found.none:
+        return sentences(message("waking.no_way", node=node.name), *found.lacking)
+    nic = nics.waking(node)
+    if found.agent or found.command or nic is None or nic.wakes == READY:
+        return NOTHING
+    return message(f"joining.wake_{nic.wakes}", card=nic.name or nic.mac, mac=nic.mac)
+
+
+def _ways(session: Session, node: Node, fence: str, senders: nics.Senders) -> Ways:
     nic, lacking = nics.waking(node), list[Message]()
     addresses = (nic.addresses or (node.address,)) if nic else ()
-    sender = nics.sender_beside(session, node, addresses)
+    sender = nics.sender_among(session, senders, node, addresses)
     from_here = broadcast_from_here(addresses)
     if nic is None:
         lacking.append(message("waking.no_mac"))
     elif sender is None and not from_here:
         lacking.append(message("waking.nobody_beside", node=node.name))
-    fence = fencing.agent_of(session, node)
     if not fence:
         lacking.append(message("waking.no_agent"))
     elif fence not in fence_agents.installed():
@@ -67,13 +91,7 @@ def ways(session: Session, node: Node) -> Ways:
 def outlook(viewer: User, node: Node) -> Message:
     """Whether the host could be woken from here once it is off, in words for who may shut it down."""
     rights.require(viewer, "nodes.change")
-    found = ways(db.session(), node)
-    if found.none:
-        return sentences(message("waking.no_way", node=node.name), *found.lacking)
-    nic = nics.waking(node)
-    if found.agent or found.command or nic is None or nic.wakes == READY:
-        return message("waking.can_be_woken")
-    return message(f"joining.wake_{nic.wakes}", card=nic.name or nic.mac, mac=nic.mac)
+    return _obstacle(node, ways(db.session(), node)) or message("waking.can_be_woken")
 
 
 def request_wake(actor: User, node: Node, *, enable: bool = False) -> Operation:
@@ -86,16 +104,22 @@ def request_wake(actor: User, node: Node, *, enable: bool = False) -> Operation:
     outbox.require_queue()
     with transaction() as session:
         row = held(session, node.id)
-        _require_possible(row)
         if enable and row.service_state != ServiceState.MAINTENANCE:
             raise Conflict(message("waking.not_in_maintenance", node=row.name))
-        host_power.require_idle(session, row)
-        found = ways(session, row)
-        if found.none:
-            raise Conflict(sentences(message("waking.no_way", node=row.name), *found.lacking))
-        events.record(session, actor, "wake", row)
-        title = message("nodes.title_host_wake", node=row.name)
-        return request(session, WAKE, title, actor=actor, node=row, params={"enable": enable})
+        return wake(session, actor, row, {"enable": enable})
+
+
+def wake(session: Session, actor: User | None, node: Node, params: dict[str, Any], why: Message = NOTHING) -> Operation:
+    """The same of a node that is held, in the present transaction; `params` are the operation's, `why` is for the audit
+    log. Raises Conflict as `request_wake` does."""
+    _require_possible(node)
+    host_power.require_idle(session, node)
+    found = ways(session, node)
+    if found.none:
+        raise Conflict(sentences(message("waking.no_way", node=node.name), *found.lacking))
+    events.record(session, actor, "wake", node, why)
+    title = message("nodes.title_host_wake", node=node.name)
+    return request(session, WAKE, title, actor=actor, node=node, params=params)
 
 
 def _require_possible(node: Node) -> None:

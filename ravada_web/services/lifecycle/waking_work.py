@@ -23,7 +23,7 @@ from ravada_web.messages.foreign import printable
 from ravada_web.models import Away, Node, Observed, Operation, OperationState, ServiceState, Trust, now
 from ravada_web.remote import wake
 from ravada_web.remote.pipes import TooMuch
-from ravada_web.services.lifecycle import fence_agents, fencing, programs, service_state, waking
+from ravada_web.services.lifecycle import fence_agents, fencing, host_power, programs, service_state, waking
 from ravada_web.services.lifecycle.held import held
 from ravada_web.services.lifecycle.waking import WAKE, Ways
 from ravada_web.services.nodes import endpoints
@@ -151,7 +151,8 @@ def _look(operation_id: int) -> Ways | None:
 def _is_up(session: Session, row: Operation, node: Node) -> None:
     """It is up by its checks: it gets work again where that was asked for, and nobody has said otherwise since."""
     kept = held(session, node.id)
-    if row.params["enable"] and kept.service_state == ServiceState.MAINTENANCE:
+    is_meant = kept.rests or not row.params.get(host_power.RESTS)
+    if row.params["enable"] and kept.service_state == ServiceState.MAINTENANCE and is_meant:
         service_state.enable_again(session, kept, message("waking.enabled"))
     serves = kept.service_state == ServiceState.ENABLED
     row.message = message("waking.up", node=node.name) if serves else message("waking.up_out", node=node.name)

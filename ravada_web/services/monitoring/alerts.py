@@ -84,7 +84,8 @@ def _trouble(node: Node) -> Trouble:
         is_late = node.service_state == ServiceState.MAINTENANCE and node.is_over_time
         return ("maintenance", node.maintenance_plan) if is_late else ("", NOTHING)
     # What it was known to be before it was known to be off says no more.
-    return node.seen, node.what_now if node.is_known_off else sentences(node.reason, node.what_now)
+    said = node.what_now if node.is_known_off else sentences(node.reason, node.what_now)
+    return node.seen, sentences(node.rest_held, said) if node.rest_held else said
 
 
 def _pool_trouble(node: Node, pool: Pool) -> Trouble:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from ravada_web.hypervisor.facts import NodeFacts
 from ravada_web.hypervisor.health import DomainState
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import IN_WORK, Away, Clone, CloneState, Node, Observed, Remains, Trust, now
+from ravada_web.models import IN_WORK, USING_MEMORY, Away, Clone, CloneState, Node, Observed, Remains, Trust, now
 from ravada_web.remote.offers import HostOffers
 from ravada_web.services.audit import events
 from ravada_web.services.bases import replica_files
@@ -190,8 +190,9 @@ def _store_clone_states(
         return
     ours = session.execute(_CLONES.where(Clone.node_id == node.id)).all()
     known = {clone.uuid for clone in ours} | set(beside)
-    others = sorted(seen.name for uuid, seen in health.domains.items() if seen.name and uuid not in known)
-    node.other_domains = others[:MOST_OTHERS]
+    others = [seen for uuid, seen in health.domains.items() if seen.name and uuid not in known]
+    node.other_domains = sorted(seen.name for seen in others)[:MOST_OTHERS]
+    node.other_running = sorted(seen.name for seen in others if seen.state in USING_MEMORY)[:MOST_OTHERS]
     if answer.sample and answer.sample.nologin:
         ours = [clone for clone in ours if not falls.may_be_falling(clone, health.domains.get(clone.uuid, _VANISHED))]
     started_anew = node.boot_round == number

@@ -177,7 +177,7 @@ class _Look:
             live=bool(chosen.get("live")),
             late=self.plan.deadline is None or self.plan.deadline <= now(),
             shuts_down=bool(chosen.get("shuts_down")),
-            throws_away=self.plan.kind == PlanKind.DRAIN,
+            throws_away=self.plan.kind == PlanKind.DRAIN and bool(chosen.get("throws_away", True)),
             brings=bool(chosen.get("brings")),
         )
 
@@ -348,5 +348,5 @@ def _end(session: Session, plan: MovePlan, state: PlanState, note: Message) -> N
             if hours := plan.choices.get("hours"):  # of maintenance, however long the drain took
                 node.maintenance_until = now() + timedelta(hours=hours)
         else:
-            plans.leave_drain(node, about, ServiceState.DISABLED)
+            plans.leave_drain(node, about, plans.state_unless_empty(plan, about))
         events.record(session, plan.user, "drained" if state == PlanState.DONE else "drain_stopped", node, note)

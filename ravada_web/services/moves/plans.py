@@ -38,6 +38,9 @@ from ravada_web.services.paging import Page, paginate
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import hold_lock, transaction
 
+# Among a plan's choices: the schedule has its node rest, and no person.
+RESTS = "rests"
+
 
 @dataclass(frozen=True)
 class NewMove:
@@ -219,6 +222,11 @@ def restore(session: Session, actor: User | None, plan: MovePlan) -> None:
             leave_drain(node, about, ServiceState(about.before))
             events.record(session, actor, "end_drain", node, plan.note)
     session.flush()
+
+
+def state_unless_empty(plan: MovePlan, about: MovePlanNode) -> ServiceState:
+    """What a node is once its drain has stopped with something left: out of service, unless it was to rest."""
+    return ServiceState(about.before) if plan.choices.get(RESTS) else ServiceState.DISABLED
 
 
 def leave_drain(node: Node, about: MovePlanNode, state: ServiceState) -> None:

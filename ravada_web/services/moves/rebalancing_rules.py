@@ -121,7 +121,7 @@ def look() -> None:
             return
         row.imbalance = round(100 * _imbalance(session))
         row.uneven_looks = row.uneven_looks + 1 if row.imbalance > row.rebalance_over else 0
-        if row.uneven_looks >= row.rebalance_minutes and _is_quiet(session):
+        if row.uneven_looks >= row.rebalance_minutes and is_quiet(session):
             row.uneven_looks = 0
             _begin(session, row)
 
@@ -131,7 +131,7 @@ def _imbalance(session: Session) -> float:
     return imbalance(loads.all_states(session), found, {**DEFAULT_WEIGHTS, **settings().weights})
 
 
-def _is_quiet(session: Session) -> bool:
+def is_quiet(session: Session) -> bool:
     """Whether no other plan is at work, and no node's death is being dealt with."""
     down = (Node.seen != Observed.UP, Node.service_state.in_((ServiceState.ENABLED, ServiceState.DRAINING)))
     remade = (Clone.state == CloneState.UNREACHABLE, Clone.volatile, Base.remakes)

@@ -26,11 +26,20 @@ def waking(node: Node) -> Nic | None:
     return replace(own, addresses=own.addresses or (found.addresses if found else ()))
 
 
-def sender_beside(session: Session, node: Node, addresses: Sequence[str]) -> tuple[Target, str] | None:
-    """A node that is up and in the same network as one of these addresses, and that network's broadcast address."""
-    nics = Node.facts["host"]["nics"]
-    query = select(Node.id, nics).where(Node.is_reachable, Node.id != node.id, ~Node.local).order_by(Node.id)
-    for node_id, stored in session.execute(query):
-        if to := broadcast_beside([Nic.from_dict(nic) for nic in stored or ()], addresses):
+# The ids of nodes that are up, with their cards.
+Senders = Sequence[tuple[int, Sequence[Nic]]]
+
+
+def senders(session: Session) -> Senders:
+    """The nodes that could send what wakes a host of their network."""
+    stored = select(Node.id, Node.facts["host"]["nics"]).where(Node.is_reachable, ~Node.local).order_by(Node.id)
+    return [(node_id, [Nic.from_dict(nic) for nic in found or ()]) for node_id, found in session.execute(stored)]
+
+
+def sender_among(session: Session, among: Senders, node: Node, addresses: Sequence[str]) -> tuple[Target, str] | None:
+    """Of these, one beside the node that is in the same network as one of these addresses, and that network's broadcast
+    address."""
+    for node_id, cards_there in among:
+        if node_id != node.id and (to := broadcast_beside(cards_there, addresses)):
             return endpoints.target(session.get_one(Node, node_id)), to
     return None

@@ -22,7 +22,9 @@ from ravada_web.models import (
     Observed,
     Replica,
     ReplicaState,
+    RestStep,
     User,
+    now,
 )
 from ravada_web.needs import lacking
 from ravada_web.placement import reserve
@@ -61,6 +63,15 @@ def set_kept(actor: User, kept: bool) -> None:
             row.keeps_reserve = kept
             events.record(session, actor, "keep_reserve" if kept else "end_reserve", row)
     count()
+
+
+def note_lack(rejected: Collection[int]) -> None:
+    """Keep that a request was refused which one of these nodes might have had room for, if it did not rest: it is woken
+    for the next one."""
+    resting = select(Node.id).where(Node.rest_step == RestStep.RESTING, Node.id.in_(rejected))
+    if db.session.scalar(resting.limit(1)) is not None:
+        with transaction() as session:
+            session.get_one(Cluster, ONLY, with_for_update=True, populate_existing=True).lack_at = now()
 
 
 def due() -> list[Sequence[int]]:

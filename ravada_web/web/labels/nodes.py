@@ -60,6 +60,18 @@ ORPHANS = {
     "base_files": _l("Orphan: files of a base that has no copy here"),
     "unfinished": _l("Orphan: a file that was never finished"),
 }
+REST_STEPS = {
+    "emptying": Look(_l("Going to rest"), "blue", "loader-2", busy=True),
+    "going_off": Look(_l("Going to rest"), "blue", "loader-2", busy=True),
+    "resting": Look(_l("Resting"), "blue", "power"),
+    "waking": Look(_l("Being woken"), "green", "loader-2", busy=True),
+}
+# What the schedule says of a node where it is followed, and where it is not.
+ACTING = {
+    "rest": Look(_l("May rest"), "blue", "power"),
+    "wake": Look(_l("To be woken"), "green", "power"),
+    "stays": Look(_l("Stays on"), "secondary", "circle-check"),
+}
 REST_ACTIONS = {
     "rest": Look(_l("Would rest"), "blue", "power"),
     "wake": Look(_l("Would be woken"), "green", "power"),
@@ -93,7 +105,16 @@ def of(node: Node) -> Look:
 
 def of_service(node: Node) -> Look | None:
     """The service state of the node, where it is not “enabled”."""
+    if node.rests or node.leaves_to_rest:
+        return REST_STEPS[node.rest_step]
     return None if node.service_state == ServiceState.ENABLED else look_of(SERVICE_STATES, node.service_state)
+
+
+def of_rest(node: Node, action: str, acts: bool) -> Look:
+    """How far the rest of a node is, or what the schedule says of it."""
+    if node.rests or node.leaves_to_rest:
+        return REST_STEPS[node.rest_step]
+    return (ACTING if acts else REST_ACTIONS)[action]
 
 
 def of_link(link: Shown | None) -> Look:

@@ -1,4 +1,4 @@
-"""The schedule by which nodes could rest while the cluster is quiet: its settings, and what it says."""
+"""The schedule by which nodes rest while the cluster is quiet: its settings, what it says, and what people decide."""
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
@@ -9,10 +9,11 @@ from wtforms.validators import InputRequired
 
 from ravada_web.errors import InvalidInput
 from ravada_web.messages import message
-from ravada_web.services.lifecycle import resting
+from ravada_web.services.lifecycle import rest_requests, resting
+from ravada_web.web.confirm import Question, show_question
 from ravada_web.web.forms import Form, IntegerField
 from ravada_web.web.guard import me, needs
-from ravada_web.web.htmx import done, show
+from ravada_web.web.htmx import done, local_path, show
 
 blueprint = Blueprint("schedule", __name__, url_prefix="/nodes/schedule")
 # Its name and the node's id, and the name that each chosen node's id comes under.
@@ -63,6 +64,86 @@ def save() -> ResponseReturnValue:
     if form.submit(lambda: resting.save(me(), form.wishes())):
         return done(url_for("schedule.page"), _("Schedule saved."))
     return _show(form, resting.look(me()), 422)
+
+
+@blueprint.get("/now")
+@needs("nodes.change")
+def now() -> Response:
+    """What is so now: the part of the page that is fetched again."""
+    return show("nodes/schedule_now.html", "nodes/_schedule_now.html", seen=resting.look(me()))
+
+
+@blueprint.get("/on")
+@needs("nodes.change")
+def confirm_on() -> Response:
+    """What it means that nodes rest."""
+    seen = resting.look(me())
+    ticked = [node.name for node in seen.nodes if node.may_rest]
+    question = Question(
+        title=_("Have nodes rest by the schedule?"),
+        effects=[
+            _(
+                "One node at a time is emptied and its host shut down, where it has been quiet for ten minutes and the "
+                "rule says that the others suffice, also if one of them fails."
+            ),
+            _("Desktops move while they run, or while they are off. Where one cannot, its node stays on."),
+            _("Nobody is interrupted, no desktop is deleted, and none is left on a node that rests."),
+            _("A node is woken before it is needed. One that cannot be woken raises an alert."),
+            _("What people decide on a node comes first: the schedule leaves it alone from then on."),
+        ]
+        if ticked
+        else [_("No node is ticked yet: nothing rests until one is.")],
+        names=ticked,
+        action=url_for("schedule.switch_on"),
+        button=_("Have nodes rest"),
+        back=url_for("schedule.page"),
+        danger=False,
+    )
+    return show_question(question)
+
+
+@blueprint.post("/on")
+@needs("nodes.change")
+def switch_on() -> ResponseReturnValue:
+    """Have nodes rest from now on."""
+    rest_requests.switch(me(), on=True)
+    return done(url_for("schedule.page"), _("Nodes rest by the schedule."))
+
+
+@blueprint.post("/off")
+@needs("nodes.change")
+def switch_off() -> ResponseReturnValue:
+    """Have no node rest any more; those that do are woken."""
+    rest_requests.switch(me(), on=False)
+    return done(url_for("schedule.page"), _("Nodes no longer rest. Those that do are being woken."))
+
+
+@blueprint.post("/<int:node_id>/rest")
+@needs("nodes.change")
+def rest_now(node_id: int) -> ResponseReturnValue:
+    """Put a node to rest now."""
+    rest_requests.rest_now(me(), node_id)
+    return _back()
+
+
+@blueprint.post("/<int:node_id>/keep-awake")
+@needs("nodes.change")
+def keep_awake(node_id: int) -> ResponseReturnValue:
+    """Have the schedule leave a node alone."""
+    rest_requests.keep_awake(me(), node_id)
+    return _back()
+
+
+@blueprint.post("/<int:node_id>/let-rest")
+@needs("nodes.change")
+def let_rest(node_id: int) -> ResponseReturnValue:
+    """Have the schedule decide on a node again."""
+    rest_requests.let_rest(me(), node_id)
+    return _back()
+
+
+def _back() -> ResponseReturnValue:
+    return done(local_path(request.form.get("next"), url_for("schedule.page")))
 
 
 def _show(form: ScheduleForm, seen: resting.Schedule, status: int = 200) -> Response:

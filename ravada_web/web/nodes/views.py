@@ -17,6 +17,7 @@ from ravada_web.services.lifecycle import (
     known_off,
     orphans,
     removal,
+    resting,
     service_state,
     waking,
 )
@@ -91,6 +92,7 @@ def node(node_id: int) -> Response:
         powering=host_power.under_way(node),
         draining=draining.to_show(me(), node),
         away=draining.away_from(node),
+        rest=resting.described(node),
         events=history,
         span=span,
         ranges=[] if wants_fragment() else node_history.ranges(node_history.history(node, span)),

@@ -6,9 +6,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
+from ravada_web.config import settings
 from ravada_web.errors import InvalidInput, NotAllowed
 from ravada_web.extensions import db
-from ravada_web.models import Event, Node, NodeSample, Role, ServiceState, now
+from ravada_web.models import Access, Event, Node, NodeSample, Role, ServiceState, now
 from ravada_web.services.lifecycle import resting
 from ravada_web.services.lifecycle.resting import COARSE_STEP, STEP, Wishes, hour_of
 from ravada_web.services.nodes import nics
@@ -20,8 +21,9 @@ from tests.support.factories import change, make_nodes, make_user
 
 
 @pytest.fixture
-def nodes(people: People) -> list[int]:
-    """Four alike ones, of 200 W; the first is this server's own."""
+def nodes(people: People, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Four alike ones, of 200 W, which can be woken; the first is this server's own."""
+    monkeypatch.setattr(settings(), "wake_command", "/bin/true")
     found = make_nodes(4)
     change(Node, Node.id == found[0], local=True)
     resting.save(people.administrator, wishes(found[1:]))
@@ -84,6 +86,20 @@ def test_without_samples_nothing_rests_and_it_says_why(people: People, nodes: li
     assert [node.id for node in seen.nodes] == nodes[1:], "this server's own host never rests"
 
 
+def test_what_cannot_be_woken_never_rests_and_says_why(people: People, nodes: list[int]) -> None:
+    write_samples(nodes, STEP, now() - timedelta(days=7), now())
+    settings().wake_command = ""
+    facts = {"host": {"bridges": [], "cards": [], "files": [], "nics": [
+        {"name": "e", "mac": "52:54:00:12:34:56", "wakes": "cannot", "over": "", "addresses": ["192.0.2.3/24"],
+         "is_default": True}]}}  # fmt: skip
+    with transaction() as session:
+        session.get_one(Node, nodes[1]).facts = session.get_one(Node, nodes[2]).facts = facts
+        session.get_one(Node, nodes[3]).access = Access.LIBVIRT
+    seen = resting.look(people.administrator)
+    assert "cannot" in str(seen.said[nodes[1]].why) and seen.said[nodes[3]].why.kind == "nodes.no_root"
+    assert seen.kwh == 0 and {each.action for each in seen.said.values()} == {"stays"}
+
+
 def test_a_week_of_quiet_nights_is_replayed_from_the_weeks_before(people: People, nodes: list[int]) -> None:
     moment = now()
     write_samples(nodes, STEP, moment - timedelta(days=7), moment)
@@ -128,5 +144,5 @@ def test_sums_of_samples_are_alike_on_both_databases(migrated_app: Flask) -> Non
     with transaction() as session:
         session.get_one(Node, found[2]).facts = facts
         session.get_one(Node, found[0]).facts = {"host": None}
-        beside = nics.sender_beside(session, session.get_one(Node, found[1]), ["192.0.2.2"])
+        beside = nics.sender_among(session, nics.senders(session), session.get_one(Node, found[1]), ["192.0.2.2"])
     assert beside is not None and (beside[0].name, beside[1]) == ("n3", "192.0.2.255")
