@@ -52,7 +52,17 @@ from ravada_web.models.operation import (
 )
 from ravada_web.models.remains import DOOMED, UNDECIDED, Cause, Remains, RemainsKind
 from ravada_web.models.sample import NodeSample, PoolSample
-from ravada_web.models.user import Group, GroupMember, OperatorScope, RecoveryCode, Role, User, UserSession, name_key
+from ravada_web.models.user import (
+    Group,
+    GroupMember,
+    OperatorScope,
+    RecoveryCode,
+    Role,
+    Standing,
+    User,
+    UserSession,
+    name_key,
+)
 
 __all__ = [
     "AT_REST",
@@ -113,6 +123,7 @@ __all__ = [
     "Role",
     "Roster",
     "ServiceState",
+    "Standing",
     "Ticket",
     "Trust",
     "User",

@@ -4,7 +4,8 @@ from enum import StrEnum
 from typing import Any
 
 from flask_login import UserMixin
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, String, UniqueConstraint, case
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ravada_web.clock import now
@@ -18,6 +19,17 @@ class Role(StrEnum):
     USER = "user"
     OPERATOR = "operator"
     ADMINISTRATOR = "administrator"
+
+
+class Standing(StrEnum):
+    """Whether a person comes in: works here, was given a password and has not used it, was never here, has no password
+    to come in with, or may not."""
+
+    ACTIVE = "active"
+    INVITED = "invited"
+    NEVER = "never"
+    NO_PASSWORD = "no_password"  # noqa: S105  a state's name
+    DEACTIVATED = "deactivated"
 
 
 def name_key(name: str) -> str:
@@ -71,6 +83,28 @@ class User(QuotaColumns, UserMixin, db.Model):
     def is_active(self) -> bool:
         """Whether the user may sign in; Flask-Login asks it."""
         return self.active
+
+    @hybrid_property
+    def standing(self) -> str:
+        """Whether the user comes in, one of Standing. In queries, too."""
+        if not self.active:
+            return Standing.DEACTIVATED
+        if not self.password_hash:
+            return Standing.NO_PASSWORD
+        if self.signed_in_at is not None:
+            return Standing.ACTIVE
+        return Standing.INVITED if self.must_change_password else Standing.NEVER
+
+    @standing.inplace.expression
+    @classmethod
+    def _standing_in_queries(cls) -> ColumnElement[str]:
+        return case(
+            (~cls.active, Standing.DEACTIVATED.value),
+            (cls.password_hash == "", Standing.NO_PASSWORD.value),
+            (cls.signed_in_at.is_not(None), Standing.ACTIVE.value),
+            (cls.must_change_password, Standing.INVITED.value),
+            else_=Standing.NEVER.value,
+        )
 
     @property
     def has_second_factor(self) -> bool:

@@ -29,7 +29,7 @@ CONFIRMED = {"password": PASSWORD}
 # address ({user} is the user, {me} the administrator, {operator} the operator), the least role, a text that is there
 VIEWS = [
     ("/users", "operator", "administrator"),
-    ("/users?search=oth&role=user&active=yes", "operator", "other"),
+    ("/users?search=oth&role=user&standing=never", "operator", "other"),
     ("/users?search=nobody", "operator", 'data-state="no-results"'),
     ("/users/roles", "operator", 'id="roles"'),
     ("/users/{user}", "operator", 'id="limits"'),
@@ -82,7 +82,7 @@ def test_the_list_filters(world: World, people: People, sign_in: SignInAs) -> No
         return re.findall(r'<a class="strong" href="/users/\d+">([^<]+)</a>', client.get(f"/users?{query}").text)
 
     assert listed("") == ["administrator", "operator", "other", "user"]
-    assert listed("active=no") == ["other"]
+    assert listed("standing=deactivated") == ["other"]
     assert listed("role=administrator") == ["administrator"]
     assert listed("search=TOR") == ["administrator", "operator"]
     assert listed("group_id=99") == []

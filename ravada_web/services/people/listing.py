@@ -19,12 +19,12 @@ from ravada_web.services.sign_in import second_factor, sessions
 
 @dataclass(frozen=True)
 class Filters:
-    """Filters of the list; empty fields do not filter. `active`: "yes" or "no"."""
+    """Filters of the list; empty fields do not filter. `standing` is one of Standing."""
 
     search: str = ""
     role: str = ""
     group_id: int | None = None
-    active: str = ""
+    standing: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def page(viewer: User, filters: Filters, number: int = 1) -> Page[PersonRow]:
         query = query.where(User.name.icontains(filters.search, autoescape=True))
     if filters.role:
         query = query.where(User.role == filters.role)
-    if filters.active:
-        query = query.where(User.active == (filters.active == "yes"))
+    if filters.standing:
+        query = query.where(User.standing == filters.standing)
     if filters.group_id:
         members = select(GroupMember.user_id).where(GroupMember.group_id == filters.group_id)
         query = query.where(User.id.in_(members))

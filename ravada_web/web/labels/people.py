@@ -3,7 +3,13 @@
 from ravada_web.web.labels.look import Look
 from ravada_web.web.rendering import later as _l
 
-ACTIVE = {True: Look(_l("Active"), "green", "circle-check"), False: Look(_l("Deactivated"), "secondary", "user-off")}
+STANDINGS = {
+    "active": Look(_l("Active"), "green", "circle-check"),
+    "invited": Look(_l("Invited"), "blue", "hourglass"),
+    "never": Look(_l("Never signed in"), "blue", "clock"),
+    "no_password": Look(_l("No password"), "orange", "key"),
+    "deactivated": Look(_l("Deactivated"), "secondary", "user-off"),
+}
 # What a right of services/permissions/rights.py lets its holder do.
 RIGHTS = {
     "nodes.see": _l("View nodes and their status"),

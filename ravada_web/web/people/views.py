@@ -30,7 +30,7 @@ def index() -> Response:
         search=arguments.get("search", "").strip(),
         role=arguments.get("role", ""),
         group_id=arguments.get("group_id", type=parameters.number),
-        active=arguments.get("active", ""),
+        standing=arguments.get("standing", ""),
     )
     page = people_list.page(me(), filters, parameters.page())
     return show("people/index.html", "people/_table.html", page=page, filters=filters, groups=groups.listing(me()))

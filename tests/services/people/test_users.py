@@ -16,8 +16,10 @@ from ravada_web.models import (
     GroupMember,
     OperatorScope,
     Role,
+    Standing,
     User,
     UserSession,
+    now,
 )
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.clones.requests import Request
@@ -67,9 +69,30 @@ def test_filters_and_search(people: People) -> None:
     assert names(people, search="ER") == ["operator", "other", "user"]
     assert names(people, search="_") == ["Zoe_x"]
     assert names(people, role="operator") == ["operator"]
-    assert names(people, active="no") == ["user"]
-    assert names(people, active="yes", role="user") == ["other", "Zoe_x"]
+    assert names(people, standing="deactivated") == ["user"]
+    assert names(people, standing="never", role="user") == ["other", "Zoe_x"]
     assert names(people, group_id=group.id) == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("standing", "values"),
+    [
+        (Standing.ACTIVE, {"signed_in_at": now()}),
+        (Standing.ACTIVE, {"signed_in_at": now(), "must_change_password": True}),
+        (Standing.INVITED, {"must_change_password": True}),
+        (Standing.NEVER, {}),
+        (Standing.NO_PASSWORD, {"password_hash": "", "must_change_password": True}),
+        (Standing.NO_PASSWORD, {"password_hash": "", "signed_in_at": now()}),
+        (Standing.DEACTIVATED, {"active": False, "signed_in_at": now()}),
+    ],
+)
+def test_the_list_says_whether_a_person_comes_in(people: People, standing: Standing, values: dict[str, object]) -> None:
+    with transaction():
+        for name, value in values.items():
+            setattr(people.other, name, value)
+    assert people.other.standing == standing
+    assert "other" in names(people, standing=standing)
+    assert "other" not in {name for each in Standing if each != standing for name in names(people, standing=each)}
 
 
 def test_pages(people: People) -> None:
