@@ -1,7 +1,7 @@
 # Every target works by itself on a fresh clone; `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-up demo-down test test-fast test-others test-labs clock-others clock-labs soak fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door bench-failover bench-moves bench-drain pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
+.PHONY: help run demo demo-up demo-down test test-fast test-others test-labs clock-others clock-labs soak soak-moves fuzz lint format bench-clones bench-console bench-launch bench-checks bench-pages bench-rest bench-door bench-failover bench-moves bench-drain pictures packages-run packages-fast packages-lab packages-test requirements sbom audit clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -126,6 +126,9 @@ test-labs:
 
 soak: packages-test $(VENV)/tested ## deaths of nodes, and of all parties of live moves, while what handles them is killed; on a lab
 	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m soak
+
+soak-moves: packages-test $(VENV)/tested ## 200 moves, and whoever dies in them: MOVES=50 SEED=7 for as many, and the same kills again
+	RAVADA_CHECK_INTERVAL=2 MOVES=$(MOVES) SEED=$(SEED) $(BIN)/python -m pytest -s tests/cluster/test_moves_soak.py -m soak
 
 clock-others:
 	$(call tried,$(PYTEST) $(NO_LAB) -m clock)

@@ -38,7 +38,7 @@ find /run/libvirt -maxdepth 1 -name 'ravada-move-*' -mmin +10080 -exec rm -rf --
 rm -rf -- "$folder" && mkdir -m 0700 -- "$folder" && chown -- "$2" "$folder" || exit 1
 [ "$3" = root ] || setfacl -m "u:$3:rwx,d:u:$3:rwx,d:u:$2:rwx" -- "$folder"
 """
-REMOVE_ROOM = 'rm -rf -- "/run/libvirt/ravada-move-$1"'
+REMOVE_ROOMS = 'for key; do rm -rf -- "/run/libvirt/ravada-move-$key" || exit; done'
 # sshd has bound both, which it does some time after it has let us in.
 AWAIT_SOCKETS = """
 left=150
@@ -48,7 +48,7 @@ until [ "$(find "/run/libvirt/ravada-move-$1" -type s | wc -l)" -ge 2 ]; do
 done
 """
 MAKING = script("make_move_room", MAKE_ROOM, _KEY, NUMBER, _USER)
-REMOVING = script("remove_move_room", REMOVE_ROOM, _KEY)
+REMOVING = script("remove_move_rooms", REMOVE_ROOMS, each=_KEY)
 AWAITING = script("await_move_sockets", AWAIT_SOCKETS, _KEY)
 
 
@@ -105,7 +105,14 @@ def opened(workspace: Workspace, source: End, target: End, uuid: str, name: str)
 def close(workspace: Workspace, where: Target, uuid: str) -> None:
     """Remove what a passage has left on a node, and here, whose opener was killed. Raises RemoteError."""
     _remove_between(workspace, uuid)
-    run(workspace, where, REMOVING(uuid[:8]), deadline=CLOSE_SECONDS, step=message("remote.step_passage"))
+    remove_rooms(workspace, where, [uuid])
+
+
+def remove_rooms(workspace: Workspace, where: Target, uuids: Sequence[str]) -> None:
+    """Remove what passages of these domains have left on a node. Raises RemoteError."""
+    if uuids:
+        keys = [uuid[:8] for uuid in uuids]
+        run(workspace, where, REMOVING(*keys), deadline=CLOSE_SECONDS, step=message("remote.step_passage"))
 
 
 def _remove_room(workspace: Workspace, where: Target, uuid: str) -> None:

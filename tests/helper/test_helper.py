@@ -151,7 +151,7 @@ def test_the_commands_are_those_that_a_local_node_needs() -> None:
     assert {*VERBS} - {FOREVER.name, FLOOD.name} == COMMANDS_WITH_PATHS | {
         "display", "sample", "sample_disks", "sample_files", "offers", "survey", "spice_authority", "list_tree",
         "list_temporary", "list_ours", "states", "room", "read_tpm", "make_move_room", "await_move_sockets",
-            "remove_move_room",
+            "remove_move_rooms",
     }  # fmt: skip
     assert len(COMMANDS_WITH_PATHS) >= 18
 

@@ -286,6 +286,11 @@ class LabNode:
                 raise
         return done
 
+    @property
+    def libvirt_uri(self) -> str:
+        """Its libvirt, reached by the file system alone, whatever becomes of its network."""
+        return f"qemu+unix:///system?socket=/proc/{self._inside()}/root/run/libvirt/libvirt-sock"
+
     def entering(self, *argv: str, at: Path = Path("/")) -> list[str]:
         """The words that run a command inside the node, in this folder of it."""
         return ["nsenter", "-t", str(self._inside()), "-m", "-u", "-i", "-n", "-p", f"--wdns={at}", "--", *argv]

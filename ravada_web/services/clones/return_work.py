@@ -2,6 +2,7 @@
 it was interrupted."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,8 +14,8 @@ from ravada_web.extensions import db
 from ravada_web.guard import guarded
 from ravada_web.hypervisor import domains, marks
 from ravada_web.messages import Message, message, sentences
-from ravada_web.models import Node, Remains
-from ravada_web.remote import files
+from ravada_web.models import Cause, Node, Remains
+from ravada_web.remote import files, passage
 from ravada_web.remote.errors import CommandFailed
 from ravada_web.remote.target import Target
 from ravada_web.services.audit import events
@@ -61,6 +62,9 @@ def reconcile(handle: Handle) -> None:
             session.execute(update(Node).where(Node.id == handle.node_id).values(returning=False))
     handle.check()
     _remove_files(handle, where, [one for one in left if one.id not in failures], failures)
+    moved = [row.uuid for row in rows if row.uuid and row.cause == Cause.MOVED]
+    with suppress(CommandFailed):  # an empty folder does no harm, and goes with the host's next start
+        passage.remove_rooms(endpoints.workspace(), where, moved)
     _write(handle, left, failures)
 
 

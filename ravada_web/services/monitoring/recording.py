@@ -24,6 +24,7 @@ from ravada_web.services.lots import write_lot
 from ravada_web.services.monitoring import alerts, falls
 from ravada_web.services.monitoring.answers import Answer
 from ravada_web.services.monitoring.health import judge
+from ravada_web.services.moves import taking_up
 from ravada_web.services.nodes import history as node_history
 from ravada_web.services.nodes.facts import store_facts, store_sample
 from ravada_web.services.transaction import hold_rows
@@ -133,6 +134,7 @@ def _record_one(
         falls.note_boot(session, node, answer.sample.boot if answer.sample else "", answer.round)
         beside = {*arriving, *(row.uuid for row in doomed if row.uuid)}
         _store_clone_states(session, node, answer, last_seen_at, beside)
+        taking_up.take_up(session, node, came_back=was != Observed.UP)
         remains.note_seen(session, node, doomed, answer.health.domains, came_back=was != Observed.UP)
     elif answer.observed == Observed.DOWN:
         _lose_clones(session, node, answer.round, last_seen_at)

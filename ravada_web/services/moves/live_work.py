@@ -29,7 +29,7 @@ from ravada_web.hypervisor.errors import HypervisorError
 from ravada_web.hypervisor.facts import NodeFacts, read_networks
 from ravada_web.hypervisor.migration import Presence, Progress
 from ravada_web.messages import NOTHING, Message, MessageError, message
-from ravada_web.models import Clone, CloneState, FileKind, Node, Operation
+from ravada_web.models import Clone, CloneState, FileKind, Node, Observed, Operation
 from ravada_web.platforms import Platform
 from ravada_web.remote import files, overlays, passage
 from ravada_web.remote.errors import RemoteError
@@ -49,6 +49,8 @@ from ravada_web.services.storage.file_names import template_name
 log = structlog.get_logger()
 # A move that has come to its deadline is given as long again to copy the rest of a paused guest; then it is cut.
 CUT_SECONDS = 3600.0
+# So often, ten seconds apart, is it tried to have a guest go on where it was, on a node that is not down.
+MOST_LOOKS = 6
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ def _settle(handle: Handle, plan: Plan) -> Found:
     again later. Returns where it is."""
     source = _presence(plan.source, plan.uuid)
     target = Presence.NONE if plan.target_is_gone else _presence(plan.target, plan.uuid)
-    where = found(source, target)
+    where = Found.HERE if handle.result.get("stays") else found(source, target)
     if where == Found.THERE:
         _arrive(handle, plan)
     elif where == Found.HERE:
@@ -312,8 +314,9 @@ def _arrive(handle: Handle, plan: Plan) -> None:
 
 def _stay(handle: Handle, plan: Plan) -> Found:
     """The guest is where it was: what waits for it at the target goes first, so that it cannot come to run there, and
-    only then it goes on, if it was paused."""
-    if not plan.target_is_gone:
+    only then it goes on, if it was paused. Where its own node does not answer by now, that is tried again soon, as long
+    as the node is not down, and else as soon as it is back (`taking_up`): until then the row says that it stays."""
+    if not plan.target_is_gone and not handle.result.get("stays"):
         try:
             with open_connection(endpoints.libvirt_uri(plan.target)) as connection:
                 if migration.presence(connection, plan.uuid) == Presence.INCOMING:
@@ -321,13 +324,27 @@ def _stay(handle: Handle, plan: Plan) -> Found:
         except HypervisorError:
             if _presence(plan.source, plan.uuid) != Presence.RUNNING:
                 return Found.UNKNOWN
-    with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
-        if migration.presence(connection, plan.uuid) != Presence.NONE:
-            migration.end_job(connection, plan.uuid)
-            migration.resume(connection, plan.uuid)
-    _plug(plan.source, plan)
-    _write_begun(handle, {})
-    return Found.HERE
+    if _goes_on(plan):
+        _write_begun(handle, {})
+        return Found.HERE
+    times = int(handle.result.get("stays", 0)) + 1
+    _write_begun(handle, {**handle.result, "stays": times})
+    node = db.session.get_one(Node, plan.source.node_id, populate_existing=True)
+    return Found.UNKNOWN if node.observed != Observed.DOWN and times < MOST_LOOKS else Found.HERE
+
+
+def _goes_on(plan: Plan) -> bool:
+    """Have the guest go on where it was, with its clipboard; returns whether all is as it was before."""
+    try:
+        with open_connection(endpoints.libvirt_uri(plan.source)) as connection:
+            if migration.presence(connection, plan.uuid) not in (Presence.NONE, Presence.OFF):
+                migration.end_job(connection, plan.uuid)
+                migration.resume(connection, plan.uuid)
+                migration.plug_clipboard(connection, plan.uuid)
+    except HypervisorError as error:
+        log.info("not as it was", reason=error.message.to_json())
+        return False
+    return True
 
 
 def _plug(where: Target, plan: Plan) -> None:

@@ -141,7 +141,8 @@ class MovedClone(Subject):
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
         """Free the rows, with the reason why the work ended early."""
         mine = (Clone.operation_id == operation.id, Clone.state == CloneState.MOVING)
-        if operation.result.get("begun") and session.scalar(select(Clone.id).where(*mine)) is not None:
+        unknown = operation.result.get("begun") and not operation.result.get("stays")
+        if unknown and session.scalar(select(Clone.id).where(*mine)) is not None:
             return  # where its guest runs is not known yet: the move is taken up again, and looks
         target_id = operation.params["target_id"]
         # One that is to be off first may be shutting down still.

@@ -15,8 +15,10 @@ from sqlalchemy import select
 from ravada_web.extensions import db
 from ravada_web.hypervisor import domains, migration
 from ravada_web.hypervisor.errors import HypervisorUnreachable
+from ravada_web.hypervisor.health import DomainState, NodeHealth
 from ravada_web.hypervisor.migration import Presence
 from ravada_web.models import (
+    OVER,
     Away,
     Cause,
     Clone,
@@ -33,6 +35,9 @@ from ravada_web.models import (
 from ravada_web.platforms import Host
 from ravada_web.remote import passage
 from ravada_web.services.clones.requests import Request, request_clones
+from ravada_web.services.monitoring.answers import Answer
+from ravada_web.services.monitoring.recording import record
+from ravada_web.services.monitoring.rounds import begin
 from ravada_web.services.moves import live_work, move_work, requests, work
 from ravada_web.services.moves.live_work import Found, found
 from ravada_web.services.nodes import endpoints
@@ -260,9 +265,78 @@ def test_one_whose_operation_ended_too_soon_is_looked_for(chief: User, sides: Si
     assert (desk().state, desk().node.name) == ("running", "n2")
 
 
+@one
+@pytest.mark.parametrize("target", [NONE, INCOMING])
+def test_cut_off_in_the_moment_of_the_switch_it_goes_on_as_soon_as_its_node_answers(
+    chief: User, sides: Sides, target: Presence
+) -> None:
+    operation = begun(chief)
+    sides.put("n1", PAUSED)
+    sides.put("n2", target)
+    sides.silent = {"n1"}
+    assert run(operation).state == OperationState.WATCHED
+    assert sides.seen("n2") == NONE
+    # From here on it is known where it is, whatever the target says, or does not.
+    sides.silent = {"n2"}
+    go_on(operation)
+    assert run(operation).error.kind == "moves.stays"
+    assert (desk().state, desk().node.name, sides.seen("n1")) == ("running", "n1", RUNNING)
+
+
+@pytest.mark.parametrize("target", [NONE, INCOMING])
+def test_cut_off_for_long_it_goes_on_once_its_node_is_back(chief: User, sides: Sides, target: Presence) -> None:
+    operation = begun(chief)
+    sides.put("n1", PAUSED)
+    sides.put("n2", target)
+    sides.silent = {"n1"}
+    change(Node, Node.name == "n1", observed=Observed.DOWN)
+    assert run(operation).error.kind == "moves.stays"
+    assert (desk().state, left()) == ("running", {"n2": Cause.MOVED}), "nothing waits for a node that is down"
+    checked("n1", None)
+    assert desk().state == "unreachable"
+    assert not move_work.due()
+    sides.silent = set()
+    checked("n1", "paused")
+    assert desk().state_in_use == "running"
+    go_on(operation)
+    assert (run(operation).error.kind, db.session.get_one(Operation, operation.id).result) == ("moves.stays", {})
+    assert (desk().state, desk().node.name, sides.seen("n1")) == ("running", "n1", RUNNING)
+    checked("n1", "running")
+    assert not move_work.due()
+
+
+@one
+def test_one_that_its_user_has_taken_up_meanwhile_is_left(chief: User, sides: Sides) -> None:
+    operation = begun(chief)
+    sides.silent = {"n1"}
+    change(Node, Node.name == "n1", observed=Observed.DOWN)
+    assert run(operation).error.kind == "moves.stays"
+    change(Clone, operation_id=None)
+    checked("n1", "paused")
+    assert desk().state == "paused"
+
+
+@one
+def test_a_node_that_says_no_for_long_does_not_hold_the_move_for_ever(chief: User, sides: Sides) -> None:
+    operation = begun(chief)
+    sides.silent = {"n1"}
+    for _look in range(live_work.MOST_LOOKS - 1):
+        assert run(operation).state == OperationState.WATCHED
+        go_on(operation)
+    assert run(operation).error.kind == "moves.stays"
+
+
+def checked(name: str, state: str | None) -> None:
+    """A check has seen the desktop so on a node; None: the node does not answer."""
+    row, seen = node(name), desk()
+    health = NodeHealth({seen.uuid: DomainState(seen.name, state)}) if state else None
+    observed = Observed.UP if state else Observed.DOWN
+    record([Answer(row.id, observed, health=health, round=begin([row.id])[row.id])])
+
+
 def go_on(operation: Operation) -> None:
     """What waits is looked at again, some time later."""
     change(Operation, Operation.id == operation.id, watched_from=None)
-    change(Operation, Operation.id == operation.id, Operation.state == OperationState.CANCELLED, finished_at=None)
+    change(Operation, Operation.id == operation.id, Operation.state.in_(OVER), finished_at=None)
     (ids,) = move_work.due()
     move_work.go_on(ids)
