@@ -128,7 +128,7 @@ soak: packages-test $(VENV)/tested ## deaths of nodes, and of all parties of liv
 	RAVADA_CHECK_INTERVAL=2 $(BIN)/python -m pytest tests/cluster tests/browser -m soak
 
 soak-moves: packages-test $(VENV)/tested ## 200 moves, and whoever dies in them: MOVES=50 SEED=7 for as many, and the same kills again
-	RAVADA_CHECK_INTERVAL=2 MOVES=$(MOVES) SEED=$(SEED) $(BIN)/python -m pytest -s tests/cluster/test_moves_soak.py -m soak
+	RAVADA_CHECK_INTERVAL=2 MOVES=$(MOVES) SEED=$(SEED) $(BIN)/python -m pytest -s tests/cluster/test_moves_soak.py tests/cluster/test_crowd.py -m soak
 
 clock-others:
 	$(call tried,$(PYTEST) $(NO_LAB) -m clock)

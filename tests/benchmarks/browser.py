@@ -1,4 +1,4 @@
-"""A browser without JavaScript, for benchmarks: signs in through the form and posts forms with their token."""
+"""A browser without JavaScript, for benchmarks and crowds: signs in, and posts forms, with their tokens."""
 
 import http.cookiejar
 import re
@@ -34,15 +34,20 @@ class Browser:
         return found[1]
 
     def send(self, page: str, token: str, fields: dict[str, Any]) -> None:
-        """Send a form whose token is at hand."""
+        """Send a form whose token is at hand. Raises RuntimeError unless it is accepted (303)."""
+        status, said = self.answer(page, token, fields)
+        if status != 303:
+            raise RuntimeError(f"{page} answered {status}: {said[:2000]}")
+
+    def answer(self, page: str, token: str, fields: dict[str, Any]) -> tuple[int, str]:
+        """Send a form whose token is at hand, and tell what is answered: the status, and the page."""
         data = urllib.parse.urlencode({"csrf_token": token, **fields}).encode()
         try:
-            self._opener.open(self._url + page, data, timeout=60)
+            with self._opener.open(self._url + page, data, timeout=60) as answer:
+                return int(answer.status), answer.read().decode()
         except urllib.error.HTTPError as error:
-            if error.code == 303:
-                return
-            raise RuntimeError(f"{page} answered {error.code}: {error.read()[:2000]!r}") from error
-        raise RuntimeError(f"{page} was not accepted")
+            with error:
+                return error.code, error.read().decode()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -130,6 +130,11 @@ class Cluster:
         db.session.rollback()
         return db.session.get_one(Base, base_id or self.base_id)
 
+    def base_named(self, name: str) -> Base:
+        """The base's row, read anew."""
+        db.session.rollback()
+        return db.session.scalars(select(Base).where(Base.name == name)).one()
+
     def clones(self, prefix: str) -> list[Clone]:
         """The rows of the clones of a prefix, read anew."""
         db.session.rollback()

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 import libvirt
 import libvirt_qemu
+from sqlalchemy import select
 
+from ravada_web.extensions import db
+from ravada_web.models import Base
 from tests.lab import LabNode
 from tests.support.cluster import IMAGES, Cluster, make_base
 from tests.support.servers import wait_until
@@ -25,7 +28,9 @@ DEVICE = "/machine/peripheral/virtio-disk0/virtio-backend"
 
 
 def make_ticking(cluster: Cluster) -> None:
-    """The base of such guests, ready on all nodes."""
+    """The base of such guests, ready on all nodes, unless it is there."""
+    if db.session.scalar(select(Base.id).where(Base.name == BASE)) is not None:
+        return
     master, disk, sector = cluster.lab.master, f"{IMAGES}/{BASE}.qcow2", f"{IMAGES}/{BASE}.sector"
     (master.folder / sector.lstrip("/")).write_bytes(SECTOR)
     master.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"])
