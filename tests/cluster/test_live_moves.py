@@ -35,9 +35,9 @@ def roamer(cluster: Cluster, nodes: dict[str, LabNode]) -> Iterator[Roamer]:
     (clone,) = cluster.create("roamer", 1)
     here = nodes[clone.node.name]
     here.run(["virsh", "attach-device", "--config", clone.name, "/dev/stdin"], stdin=CLIPBOARD)
-    cluster.flask("clones", "start", clone.name, "--wait")
-    cluster.wait_state("roamer", CloneState.RUNNING)
-    yield Roamer(cluster, "roamer")
+    made = Roamer(cluster, "roamer")
+    made.start()
+    yield made
 
 
 def assert_whole(roamer: Roamer) -> None:

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 import libvirt
 import pytest
 
-from ravada_web.messages import MessageError
-from ravada_web.models import CloneState, Operation
-from ravada_web.services.clones import actions as clone_actions
+from ravada_web.models import CloneState
 from tests.lab import LabNode
 from tests.support.cluster import Cluster
 from tests.support.processes import children_by_name
@@ -127,9 +125,7 @@ class Mover:
 
     def start(self) -> None:
         """Start it, and write its marks in memory."""
-        cluster = self.roamer.cluster
-        clone_actions.start(cluster.admin, [self.roamer.row.id])
-        cluster.wait_state(self.roamer.prefix, CloneState.RUNNING)
+        self.roamer.start()
         self.typed = mark_memory(self.roamer.node, self.name, self.rng)
 
     def mark(self) -> None:
@@ -153,22 +149,6 @@ class Mover:
         if may_be_off and row.state == CloneState.STOPPED:
             self.places = {}  # what a killed QEMU had not written out yet is lost
         assert_marked(node, self.roamer.disk, list(self.places.items()))
-
-
-def _asked(mover: Mover, to: LabNode) -> Operation:
-    """A move that is accepted, once whatever died before is back."""
-    why: list[MessageError] = []
-
-    def ask() -> Operation | None:
-        try:
-            return mover.roamer.ask(to, live=mover.live)
-        except MessageError as error:
-            why[:] = [error]
-            return None
-
-    asked: list[Operation] = []
-    wait_until(lambda: asked or ((one := ask()) and not asked.append(one)), 60, f"a move is accepted: {why}", poll=0.5)
-    return asked[0]
 
 
 def _await_switch(move: Move, operation_id: int) -> None:
@@ -196,7 +176,7 @@ def one_move(mover: Mover, party: str, rng: random.Random) -> str:
     move = Move(mover, roamer.node, rng.choice(roamer.others), rng.choice((2, 7, 14)))
     if rng.random() < 0.3:
         move.there.slow(SLOW_MBIT)
-    asked, begun = _asked(mover, move.there), time.monotonic()
+    asked, begun = roamer.ask(move.there, live=mover.live), time.monotonic()
     moment = rng.uniform(0, 1.3 * mover.usual)
     at_switch = mover.live and rng.random() < 0.4
     if party != "nobody":

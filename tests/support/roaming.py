@@ -1,14 +1,17 @@
 """A desktop that moves from node to node: asking for its moves, and what holds after each, whatever has happened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import select
 
 from jobs.parent import MOVERS
 from ravada_web.extensions import db
+from ravada_web.messages import MessageError
 from ravada_web.models import Clone, CloneState, Operation, Remains
+from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.moves import requests
 from ravada_web.services.moves.requests import DEFAULT, LiveLimits
 from tests.lab import LabNode
@@ -18,6 +21,7 @@ from tests.support.servers import wait_until
 
 CLIPBOARD = """<channel type='qemu-vdagent'><source><clipboard copypaste='yes'/></source>
 <target type='virtio' name='com.redhat.spice.0'/></channel>"""
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -54,10 +58,19 @@ class Roamer:
         """The path of its disk, on whatever node."""
         return f"{IMAGES}/{self.row.disk_file('vda')}"
 
+    def start(self) -> None:
+        """Have it run, as soon as its node takes it."""
+        accepted(lambda: clone_actions.start(self.cluster.admin, [self.row.id]).require_some())
+        self.cluster.wait_state(self.prefix, CloneState.RUNNING)
+
     def ask(self, to: LabNode, *, live: bool = True, limits: LiveLimits = DEFAULT) -> Operation:
-        """Have it move to a node. Raises what the request does."""
-        admin, node = self.cluster.admin, self.cluster.node(to.name)
-        return requests.request_move(admin, self.row.id, node.id, live=live, limits=limits)
+        """Have it move to a node, as soon as both take part."""
+
+        def request() -> Operation:
+            admin, node = self.cluster.admin, self.cluster.node(to.name)
+            return requests.request_move(admin, self.row.id, node.id, live=live, limits=limits)
+
+        return accepted(request)
 
     def assert_one(self) -> None:
         """It is one domain, which stands where its row says, and as that says; nothing of it is anywhere else."""
@@ -88,6 +101,25 @@ class Roamer:
     def assert_has_clipboard(self) -> None:
         """Where it runs, it has the clipboard that its definition has."""
         wait_until(lambda: self.node.virsh("dumpxml", self.name).count("type='qemu-vdagent'") == 1, 30, "its clipboard")
+
+
+def accepted(request: Callable[[], Result]) -> Result:
+    """What a request comes to, once it is accepted: nodes and Redis may be away for a moment."""
+    refusals: list[MessageError] = []
+    answers: list[Result] = []
+
+    def ask() -> bool:
+        try:
+            answers.append(request())
+        except MessageError as error:
+            refusals[:] = [error]
+        return bool(answers)
+
+    try:
+        wait_until(ask, 60, "it is accepted", poll=0.5)
+    except AssertionError as error:
+        raise error from refusals[0]
+    return answers[0]
 
 
 def _nothing_remains(uuid: str) -> bool:
