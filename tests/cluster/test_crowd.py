@@ -124,10 +124,6 @@ def drain_among(cluster: Cluster, count: int) -> None:
     cluster.flask("nodes", "enable", drained.name)
 
 
-def test_a_node_is_drained_while_its_users_launch_and_stop_their_desktops(cluster: Cluster) -> None:
-    drain_among(cluster, 4)
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_a_node_is_drained_while_forty_users_launch_and_stop_their_desktops(cluster: Cluster) -> None:
