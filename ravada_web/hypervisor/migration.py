@@ -22,6 +22,8 @@ from ravada_web.messages import message
 from ravada_web.messages.foreign import Nonsense, whole
 
 MIB = 1 << 20
+# What libvirt has for no limit, in MiB a second.
+_UNBOUND = ((1 << 63) - 1) // MIB
 # How often it is looked how far it is.
 LOOK_SECONDS = 0.2
 # After it was ended early libvirt says so at once, and after its connection was cut within keepalive's time.
@@ -173,14 +175,15 @@ def display(connection: libvirt.virConnect, uuid: str) -> str:
 @dataclass(frozen=True)
 class Course:
     """How a move goes: the sockets for memory and disks, the disks that travel, the domain as it runs at the target and
-    as it is kept there, at most so many MiB a second (0: no limit), and after how many seconds `late` is called."""
+    as it is kept there, how many MiB a second it may take at most now (0: no limit), and after how many seconds `late`
+    is called."""
 
     memory: str
     disks_socket: str
     disks: Sequence[str]
     running: str
     kept: str
-    most_mib: int
+    most_mib: Callable[[], int]
     deadline: float
 
 
@@ -210,10 +213,11 @@ def migrate(
     with translated():
         domain = source.lookupByUUIDString(uuid)
     errors: list[libvirt.libvirtError] = []
-    mover = threading.Thread(target=partial(_migrate, domain, target, course, errors), daemon=True)
+    pace = _Pace(domain, course)
+    mover = threading.Thread(target=partial(_migrate, domain, target, course, pace.each_disk, errors), daemon=True)
     mover.start()
     try:
-        _follow(domain, mover, course.deadline, on_progress, late)
+        _follow(domain, mover, course.deadline, pace, on_progress, late)
     finally:
         _end(domain, mover)
     if errors:
@@ -223,7 +227,11 @@ def migrate(
 
 
 def _migrate(
-    domain: libvirt.virDomain, target: libvirt.virConnect, course: Course, errors: list[libvirt.libvirtError]
+    domain: libvirt.virDomain,
+    target: libvirt.virConnect,
+    course: Course,
+    most_mib: int,
+    errors: list[libvirt.libvirtError],
 ) -> None:
     params: dict[str, str | int | list[str]] = {
         libvirt.VIR_MIGRATE_PARAM_URI: f"unix://{course.memory}",
@@ -232,18 +240,40 @@ def _migrate(
         libvirt.VIR_MIGRATE_PARAM_DEST_XML: course.running,
         libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: course.kept,
     }
-    if course.most_mib:
-        params[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = course.most_mib
+    if most_mib:
+        params[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = most_mib
     try:
         domain.migrate3(target, params, _FLAGS)
     except libvirt.libvirtError as error:
         errors.append(error)
 
 
+class _Pace:
+    """Keeps a move to what it may take. libvirt is told when it begins, of each disk, all of which go first; of memory
+    it is told again."""
+
+    def __init__(self, domain: libvirt.virDomain, course: Course) -> None:
+        self._domain, self._most, self._disks = domain, course.most_mib, max(1, len(course.disks))
+        self._told = self.each_disk = self._of_disk(course.most_mib())
+
+    def keep(self) -> None:
+        """Tell of another limit, once the move is under way; one that has just ended is left."""
+        most = self._most()
+        if most == self._told:
+            return
+        self._told = most
+        with suppress(libvirt.libvirtError):
+            self._domain.migrateSetMaxSpeed(most or _UNBOUND)
+
+    def _of_disk(self, most: int) -> int:
+        return max(1, most // self._disks) if most else 0
+
+
 def _follow(
     domain: libvirt.virDomain,
     mover: threading.Thread,
     deadline: float,
+    pace: _Pace,
     on_progress: Callable[[Progress], object],
     late: Callable[[], bool],
 ) -> None:
@@ -252,6 +282,7 @@ def _follow(
         mover.join(LOOK_SECONDS)
         seen = _progress(domain)
         if seen is not None:
+            pace.keep()
             on_progress(seen)
         if not paused and time.monotonic() > end and mover.is_alive():
             if not late():

@@ -38,7 +38,7 @@ TEXTS: dict[str, Template] = {
     "moves.looks": N_("It is not known yet on which of its two nodes it runs: %(node)s does not answer."),
     "moves.both": N_("It runs on %(source)s and on %(target)s. Force it off, with other tools, where it should not."),
     "moves.title": N_("Move %(clone)s from %(source)s to %(target)s"),
-    "moves.copying": N_("Copying"),
+    "moves.copying": N_("Copying, %(left_mib)s left"),
     "moves.verifying": N_("Verifying"),
     "moves.asked": N_("from %(source)s to %(target)s"),
     "moves.waits": N_("It is on node %(node)s by now, which does not answer: the rest is done once it does."),

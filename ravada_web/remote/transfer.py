@@ -64,6 +64,23 @@ class _Pace:
         self._since, self._copied = time.monotonic(), copied
 
 
+class _Throttle:
+    """Keeps a copy to so many bytes a second, which may change meanwhile."""
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most, self._due = most, time.monotonic()
+
+    def left(self, sent: int) -> float:
+        """In how many seconds the next may be sent, after so many bytes were."""
+        most, moment = self._most(), time.monotonic()
+        self._due = max(self._due, moment) + sent / most if most else moment
+        return self._due - moment
+
+
+def _no_limit() -> int:
+    return 0
+
+
 def copy_file(
     workspace: Workspace,
     source: Target,
@@ -74,10 +91,12 @@ def copy_file(
     size: int,
     on_progress: Callable[[int], None],
     stall: float = 30.0,
+    most: Callable[[], int] = _no_limit,
 ) -> None:
     """Copy a file of `size` bytes to `dest_path`, which is overwritten: give it a temporary name.
 
-    `on_progress` gets the bytes copied so far, about twice a second and at the end; what it raises ends it.
+    `on_progress` gets the bytes copied so far, about twice a second and at the end; what it raises ends it. `most` is
+    how many bytes a second it may take now; 0 is no limit.
     Raises CopyFailed when nothing moves for `stall` seconds or the length is another, and the errors of `run`
     when one of the two ends fails. What was written is left to the caller to remove.
     """
@@ -90,7 +109,7 @@ def copy_file(
         ends.push(writer)
         ends.callback(kill, writer)
         copy = _Copy(source_path, source.name, dest.name, size, stall)
-        copied = _pump(reader, writer, on_progress, copy, marked=not source.local)
+        copied = _pump(reader, writer, _Report(on_progress), copy, _Throttle(most), marked=not source.local)
         _end(writer, dest, message("remote.step_write_copy"), copy)
         _end(reader, source, message("remote.step_read_original"), copy)
     if copied != size:
@@ -98,7 +117,20 @@ def copy_file(
     on_progress(copied)
 
 
-def _pump(reader: Running, writer: Running, on_progress: Callable[[int], None], copy: _Copy, *, marked: bool) -> int:
+class _Report:
+    """Tells how far a copy is, from time to time."""
+
+    def __init__(self, on_progress: Callable[[int], None]) -> None:
+        self._on_progress, self._told_at = on_progress, time.monotonic()
+
+    def tell(self, copied: int) -> None:
+        """Tell it, if it is time to."""
+        if time.monotonic() - self._told_at >= REPORT_SECONDS:
+            self._on_progress(copied)
+            self._told_at = time.monotonic()
+
+
+def _pump(reader: Running, writer: Running, report: _Report, copy: _Copy, throttle: _Throttle, *, marked: bool) -> int:
     """Move all bytes; return how many. Ends early, without an error of its own, when the writer ends. Raises CopyFailed
     where more comes than there is to be."""
     assert reader.stdout and writer.stdin
@@ -106,7 +138,7 @@ def _pump(reader: Running, writer: Running, on_progress: Callable[[int], None], 
     for pipe in (source, dest):
         os.set_blocking(pipe, False)
         _widen(pipe)
-    copied, reported = 0, time.monotonic()
+    copied = 0
 
     def write(block: bytes) -> None:
         nonlocal copied
@@ -123,11 +155,18 @@ def _pump(reader: Running, writer: Running, on_progress: Callable[[int], None], 
             kill(reader)
             break
         pace.keep(copied)
-        if time.monotonic() - reported >= REPORT_SECONDS:
-            on_progress(copied)
-            reported = time.monotonic()
+        report.tell(copied)
+        _wait_for(throttle.left(len(block)), report, copied)
     writer.stdin.close()
     return copied
+
+
+def _wait_for(seconds: float, report: _Report, copied: int) -> None:
+    """Let so much time pass, and tell meanwhile how far it is: a copy that waits can be cancelled."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, REPORT_SECONDS))
+        report.tell(copied)
 
 
 def _widen(pipe: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -47,6 +48,23 @@ def test_progress_grows(place: Place, tmp_path: Path, monkeypatch: pytest.Monkey
     seen = copy(place, place.target, place.target, tmp_path / "copy")
     assert len(seen) > 3
     assert seen == sorted(seen)
+
+
+def test_a_copy_takes_no_more_than_it_may_and_tells_of_itself_meanwhile(place: Place, tmp_path: Path) -> None:
+    rate, begun = 16 << 20, time.monotonic()
+    seen = copy(place, place.target, place.local, tmp_path / "copy", most=lambda: rate)
+    assert time.monotonic() - begun >= SIZE / rate
+    assert (tmp_path / "copy").read_bytes() == (place.folder / "original").read_bytes() and seen[-1] == SIZE
+
+
+def test_a_copy_that_waits_can_be_ended(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "REPORT_SECONDS", 0.05)
+
+    def cancel(_copied: int) -> None:
+        raise KeyError("cancelled")
+
+    with pytest.raises(KeyError):
+        copy(place, place.target, place.local, tmp_path / "copy", most=lambda: 1, on_progress=cancel)
 
 
 def test_an_original_of_another_length_is_told(place: Place, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ WRONG = [
     *(("/nodes/{node}/edit", SETTINGS, "memory_reserve_mib", value) for value in ("", "-1", "many", "99999999")),
     *(("/nodes/{node}/edit", SETTINGS, "builds_at_once", value) for value in ("0", "33")),
     *(("/nodes/{node}/edit", SETTINGS, "clone_limit", value) for value in ("-1", "all")),
+    *(("/nodes/{node}/edit", SETTINGS, "move_mib_per_second", value) for value in ("-1", "200000", "fast")),
     ("/nodes/{node}/edit", SETTINGS, "name", "n1"),
     *(("/nodes/{node}/edit", SETTINGS, "memory_overcommit", value) for value in ("", "0", "9", "nan")),
     *(("/nodes/{node}/edit", SETTINGS, "cpu_overcommit", value) for value in ("0", "65", "x")),

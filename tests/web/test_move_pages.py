@@ -1,7 +1,9 @@
 """The page that moves a desktop to another node."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -10,6 +12,7 @@ from sqlalchemy import delete, select
 
 from ravada_web.extensions import db
 from ravada_web.hypervisor.facts import NodeFacts
+from ravada_web.messages import message
 from ravada_web.models import (
     AllowedNode,
     Clone,
@@ -20,7 +23,9 @@ from ravada_web.models import (
     OperationState,
     Remains,
     ServiceState,
+    now,
 )
+from ravada_web.services.moves.under_way import time_left
 from ravada_web.services.nodes.platforms import store_platform
 from ravada_web.services.transaction import transaction
 from tests.support import factories
@@ -49,6 +54,48 @@ def test_it_offers_nodes_says_why_not_of_others_and_moves(world: World, sign_in:
     assert "Moving" in shown and f"{page}/move" not in shown
     again = client.post(f"{page}/move", data={"node_id": there})
     assert again.status_code == 422 and "being moved" in again.text
+
+
+def test_how_far_it_is_is_shown_on_its_page_and_in_the_list_and_it_can_be_cancelled(
+    world: World, sign_in: SignIn
+) -> None:
+    clone = db.session.get_one(Clone, world.mine)
+    there = next(id_ for id_ in world.nodes if id_ != clone.node_id)
+    client, page = sign_in("operator"), f"/clones/{world.mine}"
+    assert "Cancel the move" not in client.get(page).text and "data-move" not in client.get(page).text
+    assert client.post(f"{page}/move", data={"node_id": there}).status_code == 303
+    db.session.rollback()
+    operation = db.session.get_one(Clone, world.mine).operation_id
+    change(
+        Operation,
+        Operation.id == operation,
+        state=OperationState.RUNNING,
+        started_at=now() - timedelta(minutes=2),
+        progress=40,
+        message=message("moves.copying", left_mib=300),
+    )
+    for address in (page, "/clones"):
+        shown = client.get(address).text
+        assert re.search("40% · Copying, 300 MiB left · about [^·<]+ left", shown), address
+    assert 'data-live="clones states operations"' in shown
+    assert "Cancel the move" in client.get(page).text
+    cancelled = client.post("/operations/cancel", data={"id": operation, "next": page})
+    assert cancelled.status_code == 303 and cancelled.location.endswith(page)
+    assert "Cancel the move" not in client.get(page).text
+    told = sign_in("user").get(page).text
+    assert re.search(r"40% · about [^·<]+ left", told) and "Cancel the move" not in told
+    assert "from n1" not in told, "they do not know of nodes"
+    change(Operation, state=OperationState.CANCELLED)
+    assert 'data-live="clones states"' in sign_in("operator").get("/clones").text
+
+
+@pytest.mark.parametrize(
+    ("percent", "passed", "left"),
+    [(50, 12, 10), (25, 33, 100), (40, 122, 180), (99, 1, 10), (4, 10, None), (100, 10, None), (50, None, None)],
+)
+def test_the_time_that_is_left_is_said_once_it_can_be(percent: int, passed: int | None, left: int | None) -> None:
+    span = None if passed is None else timedelta(seconds=passed)
+    assert time_left(percent, span) == (None if left is None else timedelta(seconds=left))
 
 
 @pytest.fixture
@@ -188,7 +235,7 @@ def test_how_long_it_may_take_while_it_runs_and_what_comes_then_is_chosen(
     shown = client.get(page).text
     assert 'name="deadline_seconds"' in shown and 'value="600"' in shown and 'value="give_up"' in shown
     for text, said in (
-        ("0", "between 1 and 86"),
+        ("0", "between 1 and 14,400"),
         ("-60", "between 1"),
         ("90000", "between 1"),
         ("soon", "whole number"),

@@ -15,6 +15,8 @@ class NodeSettings:
     cpu_overcommit: Mapped[float | None]
     memory_overcommit: Mapped[float] = mapped_column(default=1.0)
     builds_at_once: Mapped[int] = mapped_column(default=2)
+    # What all that moves from and to it may take of the network, MiB a second; 0 is no limit, None as the setting says.
+    move_mib_per_second: Mapped[int | None]
     # The address for viewer files; "" offers none.
     display_address: Mapped[str] = mapped_column(String(255), default="")
     # The address in viewer files instead, where the display address is behind NAT.

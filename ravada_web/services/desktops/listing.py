@@ -16,6 +16,8 @@ from ravada_web.services.clones import copies
 from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.desktops import cards
 from ravada_web.services.desktops.cards import Desktop
+from ravada_web.services.moves import under_way
+from ravada_web.services.moves.under_way import UnderWay
 from ravada_web.services.paging import Page
 from ravada_web.services.permissions import rights
 from ravada_web.services.transaction import transaction
@@ -40,13 +42,15 @@ class FrontPage:
 @dataclass(frozen=True)
 class ClonePage:
     """A clone and its card; `copies` of it on other nodes, the newest first; `decision` placed it (None where it is not
-    known, or not for the viewer), `events` are what has happened, for those alone who see everybody's clones."""
+    known, or not for the viewer), `events` are what has happened, for those alone who see everybody's clones; `move` is
+    its move to another node that is under way."""
 
     clone: Clone
     desktop: Desktop
     copies: Sequence[CloneCopy]
     decision: dict[str, Any] | None
     events: Sequence[Line]
+    move: UnderWay | None
 
 
 def front_page(viewer: User, search: str = "", number: int = 1) -> FrontPage:
@@ -83,4 +87,5 @@ def clone_page(viewer: User, clone_id: int) -> ClonePage:
         copies=() if clone.volatile else copies.copies_of(clone),
         decision=clone_list.why(viewer, clone) if manages else None,
         events=events.recent(viewer, "clone", clone_id) if manages else (),
+        move=under_way.of_clones([clone]).get(clone.id),
     )

@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
@@ -14,6 +14,7 @@ from ravada_web.models import (
     Base,
     BaseOffer,
     Clone,
+    CloneState,
     Console,
     GroupMember,
     Node,
@@ -42,13 +43,15 @@ def _digests(topics: Collection[str]) -> dict[str, str]:
     lines: dict[str, list[str]] = defaultdict(list, {f"desktops-{owner}": [offers] for owner in owners})
     shown = (Clone.id, Clone.owner_id, Clone.state, Clone.start_after, Clone.reason, Clone.viewers_refused, Clone.name)
     of_node = (Node.observed, Node.trust, Node.service_state)
-    query = select(*shown, *of_node, Operation.state).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
+    how_far = case((Clone.state == CloneState.MOVING, Operation.progress))
+    query = select(how_far, *shown, *of_node, Operation.state).join(Node, Node.id == Clone.node_id).order_by(Clone.id)
     query = query.outerjoin(Operation, Operation.id == Clone.operation_id)
     rows = db.session.execute(query.where(or_(Clone.owner_id.in_(owners), Clone.id.in_(ids)))).all()
     line = _line() if any(row[-1] == OperationState.WAITING for row in rows) else ""
     for row in rows:
-        shown_now = f"{tuple(row)} {line if row[-1] == OperationState.WAITING else ''}"
-        lines[f"clone-{row.id}"].append(shown_now)
+        percent, *told = row
+        shown_now = f"{told} {line if row[-1] == OperationState.WAITING else ''}"
+        lines[f"clone-{row.id}"].append(f"{shown_now} {percent}")
         lines[f"desktops-{row.owner_id}"].append(shown_now)
     ahead = select(PlannedMove.clone_id, Clone.owner_id, PlannedMove.way, PlannedMove.state).join(PlannedMove.clone)
     planned = ahead.where(PlannedMove.state.in_(UNSETTLED), PlannedMove.clone_id.in_([row.id for row in rows]))

@@ -15,6 +15,7 @@ from ravada_web.remote.files import FileState
 from ravada_web.remote.images import INSPECT_SECONDS, hash_seconds
 from ravada_web.remote.target import Target
 from ravada_web.remote.transfer import WRITE, copy_file
+from ravada_web.services.moves.rates import Share
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations.execution import Handle
 from ravada_web.services.storage import leftovers, pools
@@ -42,6 +43,9 @@ class Copying:
     files: Sequence[File]
     _seen: dict[str, FileState] = field(default_factory=dict)
     _done: int = 0
+
+    def __post_init__(self) -> None:
+        self._share = Share(self.source.node_id, self.target.node_id)
 
     def run(self) -> None:
         """Copy what is not there whole. Raises Conflict, and RemoteError."""
@@ -91,7 +95,8 @@ class Copying:
             return
         workspace = endpoints.workspace()
         part = file.there.removesuffix(file.name) + temporary_name(file.name, self.handle.token)
-        copy_file(workspace, self.source, file.here, self.target, part, size=size, on_progress=self._show)
+        ends = (self.source, file.here, self.target, part)
+        copy_file(workspace, *ends, size=size, on_progress=self._show, most=lambda: self._share.mib() << 20)
         self._show(size, message("moves.verifying"))
         if self._hash(self.target, part, size) != digest:
             raise CopyFailed(message("moves.differs", file=file.name, node=self.target.name))
@@ -110,4 +115,5 @@ class Copying:
 
     def _show(self, copied: int, step: Message | None = None) -> None:
         total = max(1, sum(state.size for state in self._seen.values()))
-        self.handle.progress(100 * (self._done + copied) / total, step or message("moves.copying"))
+        left = message("moves.copying", left_mib=(total - self._done - copied) >> 20)
+        self.handle.progress(100 * (self._done + copied) / total, step or left)

@@ -18,7 +18,6 @@ import structlog
 from sqlalchemy import select
 
 from ravada_web.clock import now
-from ravada_web.config import settings
 from ravada_web.errors import Conflict
 from ravada_web.extensions import db
 from ravada_web.guard import guarded
@@ -40,6 +39,7 @@ from ravada_web.services.clones import base_files
 from ravada_web.services.clones.batch import claimed_clones, replica_directory
 from ravada_web.services.clones.deletion_work import SILENT
 from ravada_web.services.moves.move_work import WAITS, require_free, switch, to_switch
+from ravada_web.services.moves.rates import Share
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Cancelled, Handle
@@ -202,7 +202,7 @@ def _go(handle: Handle, plan: Plan) -> None:
             disks=migration.own_targets(guest.disks, plan.paths),
             running=running,
             kept=document,
-            most_mib=settings().move_mib_per_second,
+            most_mib=Share(plan.source.node_id, plan.target.node_id).mib,
             deadline=deadline,
         )
         still = migration.migrate(

@@ -25,8 +25,8 @@ from ravada_web.services.placements import choice as placement_choice
 from ravada_web.services.transaction import hold_lock, hold_rows, transaction
 
 AtDeadline = Literal["stop", "give_up"]
-# A guest that is not there after a day will never be.
-MOST_SECONDS = 24 * 60 * 60
+# What is left of the time that a move's job may take is for the rest of a guest that was paused.
+MOST_SECONDS = 4 * 60 * 60
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,15 @@ MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=/-]{0,39}")
 MOST_LABELS, LONGEST_NOTES = 20, 4000
 MOST_CLONES, MOST_BUILDS = 10_000, 32
+MOST_MOVE_MIB = 100_000
 # Beyond these, promises are no longer promises.
 LEAST_OVERCOMMIT, MOST_CPU_OVERCOMMIT, MOST_MEMORY_OVERCOMMIT = 0.1, 64, 8
 
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """All that is set of a node. Memory in MiB; None is no limit; an overcommit is a factor of what is there."""
+    """All that is set of a node. Memory in MiB; None is no limit; an overcommit is a factor of what is there. What
+    moves may take is in MiB a second; 0 is no limit there, None what the product's setting says."""
 
     name: str
     address: str
@@ -34,6 +36,7 @@ class NodeSettings:
     runs_clones: bool
     cpu_overcommit: float | None = None
     memory_overcommit: float = 1.0
+    move_mib_per_second: int | None = None
     display_address: str = ""
     nat_address: str = ""
     mac: str = ""
@@ -65,6 +68,8 @@ def _out_of_range(settings: NodeSettings, node: Node) -> dict[str, Message]:
         wrong["memory_reserve_mib"] = message("nodes.memory_range", most=most)
     if not 1 <= settings.builds_at_once <= MOST_BUILDS:
         wrong["builds_at_once"] = message("nodes.range", least=1, most=MOST_BUILDS)
+    if not 0 <= (settings.move_mib_per_second or 0) <= MOST_MOVE_MIB:
+        wrong["move_mib_per_second"] = message("nodes.optional_range", least=0, most=MOST_MOVE_MIB)
     if settings.cpu_overcommit is not None and not LEAST_OVERCOMMIT <= settings.cpu_overcommit <= MOST_CPU_OVERCOMMIT:
         wrong["cpu_overcommit"] = message("nodes.optional_range", least=LEAST_OVERCOMMIT, most=MOST_CPU_OVERCOMMIT)
     if not LEAST_OVERCOMMIT <= settings.memory_overcommit <= MOST_MEMORY_OVERCOMMIT:

@@ -11,6 +11,7 @@ from ravada_web.services.clones import listing as clone_list
 from ravada_web.services.clones.errors import NoNodeAllowed, NoRoom
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.desktops import listing as desktop_list
+from ravada_web.services.moves import under_way
 from ravada_web.services.nodes import listing as node_list
 from ravada_web.services.permissions import rights
 from ravada_web.web import parameters
@@ -37,7 +38,8 @@ def index() -> Response:
     )
     page = clone_list.listing(me(), filters, parameters.page())
     lists = {"bases": base_list.choices(me()), "nodes": node_list.choices(me())}
-    return show("clones/index.html", "clones/_table.html", page=page, filters=filters, **lists)
+    moves = under_way.of_clones(page.items)
+    return show("clones/index.html", "clones/_table.html", page=page, filters=filters, moves=moves, **lists)
 
 
 @blueprint.get("/new")

@@ -43,6 +43,7 @@ class NodeSettingsForm(NodeForm):
     memory_overcommit = FloatField(_l("Memory overcommit"), [InputRequired(_l("Enter a factor, 1 for none."))])
     cpu_overcommit = FloatField(_l("CPU overcommit"), [Optional()])
     builds_at_once = IntegerField(_l("Parallel creations"), [InputRequired(_l("Enter a number between 1 and 32."))])
+    move_mib_per_second = IntegerField(_l("Network for moves (MiB/s)"), [Optional()])
     display_address = StringField(_l("Viewer address"))
     nat_address = StringField(_l("Public address"))
     mac = StringField(_l("MAC address"))
