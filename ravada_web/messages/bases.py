@@ -104,6 +104,7 @@ TEXTS: dict[str, Template] = {
     "bases.would_change": N_("If you select it, new clones get %(changes)s. Existing clones stay as they are."),
     "bases.change_machine": N_("the machine type %(after)s instead of %(before)s"),
     "bases.change_processor": N_("the processor %(after)s instead of %(before)s"),
+    "bases.would_be_unknown": N_("What new clones would get if you select it is not known yet."),
     "bases.would_be_apart": N_("If you select it, clones move to and from it only while they are off: %(why)s."),
     "bases.is_apart": N_(
         "Clones move between this node and the largest migration group only while they are off: %(why)s."

@@ -42,11 +42,13 @@ class Groups:
     groups: Sequence[Group]
 
     def note(self, node_id: int) -> Message:
-        """What the node means for the largest group: why it is not in it, or what it would cost to tick it; nothing
-        where it fits in as it is."""
+        """What the node means for the largest group: why it is not in it, or what it would cost to tick it, known or
+        not; nothing where it fits in as it is."""
         host = self.hosts.get(node_id)
-        if host is None or not self.groups or node_id in self.groups[0].node_ids:
+        if not self.groups or node_id in self.groups[0].node_ids:
             return NOTHING
+        if host is None:
+            return NOTHING if node_id in self.allowed else message("bases.would_be_unknown")
         main = [*{self.hosts[id_] for id_ in self.groups[0].node_ids}]
         why, is_allowed = apart(main, host, self.chosen), node_id in self.allowed
         if why is not None:
