@@ -3,6 +3,7 @@ or, where one has none, by an SSH process of our own, which dies with whoever op
 and neither node trusts the other."""
 
 import os
+import pwd
 import re
 import secrets
 import signal
@@ -11,7 +12,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from getpass import getuser
 from pathlib import Path
 
 from ravada_web.messages import message
@@ -91,7 +91,7 @@ def opened(workspace: Workspace, source: End, target: End, uuid: str, name: str)
     with ExitStack() as ends:
         for end in (source, target):
             ends.callback(_remove_room, workspace, end.where, uuid)
-            user = getuser() if end.where.local else end.where.user
+            user = _login() if end.where.local else end.where.user
             call = MAKING(uuid[:8], end.qemu_uid, user)
             run(workspace, end.where, call, deadline=CLOSE_SECONDS, step=message("remote.step_passage"))
         forwarders = _forward(workspace, source.where, target.where, uuid, passage, ends)
@@ -100,6 +100,11 @@ def opened(workspace: Workspace, source: End, target: End, uuid: str, name: str)
             call = AWAITING(uuid[:8])
             run(workspace, source.where, call, deadline=OPEN_SECONDS, step=message("remote.step_passage"))
         yield passage
+
+
+def _login() -> str:
+    """The name of the user that this process is, whatever its environment says."""
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def close(workspace: Workspace, where: Target, uuid: str) -> None:

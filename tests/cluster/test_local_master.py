@@ -15,24 +15,28 @@ from ravada_web import ROOT, create_app, system_users
 from ravada_web.cli.common import wait
 from ravada_web.config import Settings
 from ravada_web.extensions import db
-from ravada_web.models import CloneState, Node, Observed
+from ravada_web.models import Clone, CloneState, Node, Observed, OperationState, Remains
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import requests as clone_requests
 from ravada_web.services.joining import inspection, verification
+from ravada_web.services.moves import requests
 from tests.lab import Lab, build_guest, missing_requirements
 from tests.lab.files import make_files
-from tests.support.cluster import GUEST, Cluster, make_base
+from tests.support.cluster import GUEST, IMAGES, Cluster, allow, ended, join, make_base
 from tests.support.processes import children_by_name, name_of, tree
 from tests.support.servers import wait_until
+
+# The first disk of a guest, as QEMU knows it.
+DEVICE = "/machine/peripheral/virtio-disk0/virtio-backend"
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A host with libvirt, and the product on it."""
+    """A host with libvirt, and the product on it; another one beside it."""
     if reason := missing_requirements():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("l")
-    guest, lab = build_guest(folder / "guest"), Lab(folder / "lab", "rvl", 1)
+    guest, lab = build_guest(folder / "guest"), Lab(folder / "lab", "rvl", 2)
     settings = Settings(data=folder / "d", master="local", disk_reserve_mib=256)
     system_users.ensure(print)  # the host gets a copy of the files that they are in, and cannot add to it
     make_files(lab.master.folder, lab.master.name, {lab.master.name: lab.master.address})
@@ -42,7 +46,16 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     try:
         lab.up()
         lab.master.put(guest, GUEST)
-        words = ["env", f"RAVADA_DATA={settings.data}", "RAVADA_MASTER=local", sys.executable, "-m", "flask", "up"]
+        words = [
+            "env",
+            f"RAVADA_DATA={settings.data}",
+            "RAVADA_MASTER=local",
+            "USER=root",
+            sys.executable,
+            "-m",
+            "flask",
+            "up",
+        ]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(lab.master.entering(*words, at=ROOT), stdout=log, stderr=log)
         app = create_app(settings)
@@ -80,20 +93,50 @@ def test_root_is_the_parent_and_the_helper_alone(host: Cluster) -> None:
     wait_until(are_settled, 30, "each process has its name and its user, and only the helper is root")
 
 
-def test_a_base_and_clones_are_made_run_shown_and_deleted(host: Cluster) -> None:
+@pytest.fixture(scope="module")
+def base_id(host: Cluster) -> int:
+    """A base on the host, which has passed its checks."""
     (master,) = [row.name for row in db.session.scalars(select(Node))]
     wait_until(lambda: host.node(master).observed == Observed.UP, 30, "the host is seen up")
     wait([inspection.request_inspection(host.admin, host.node(master)).id], 60)
     # Its disk is made, its display is looked at.
     wait([verification.request_verification(host.admin, host.node(master)).id], 120)
-    base_id = make_base(host, "linux", [GUEST])
-    actor = host.admin
+    return make_base(host, "linux", [GUEST])
+
+
+def one_that_runs(host: Cluster, base_id: int, prefix: str, count: int) -> list[Clone]:
     wanted = clone_requests.Request(
-        base_id=base_id, count=2, prefix="here", owner=actor.name, volatile=False, start_after=True
+        base_id=base_id, count=count, prefix=prefix, owner=host.admin.name, volatile=False, start_after=True
     )
-    clone_requests.request_clones(actor, wanted)
-    rows = host.wait_state("here", CloneState.RUNNING, 120)
+    clone_requests.request_clones(host.admin, wanted)
+    return host.wait_state(prefix, CloneState.RUNNING, 120)
+
+
+def test_a_base_and_clones_are_made_run_shown_and_deleted(host: Cluster, base_id: int) -> None:
+    rows = one_that_runs(host, base_id, "here", 2)
     assert {row.name for row in rows} <= host.domains(host.lab.master)
     clone_actions.delete(host.admin, [row.id for row in rows])
     wait_until(lambda: not host.clones("here"), 60, "they are deleted")
     assert not host.disks(host.lab.master, "here")
+
+
+def test_a_running_desktop_leaves_the_host_and_comes_back(host: Cluster, base_id: int) -> None:
+    own, other = host.lab.nodes
+    (clone,) = one_that_runs(host, base_id, "roam", 1)
+    write = f'qemu-io -d {DEVICE} "write -P 0x5a 9M 1M"'
+    own.virsh("qemu-monitor-command", clone.name, "--hmp", write)
+    join(host, other)
+    allow(host, base_id)
+    for here, there in ((own, other), (other, own)):
+        asked = requests.request_move(host.admin, clone.id, host.node(there.name).id, live=True)
+        done = ended(asked.id)
+        assert (done.state, done.error.kind) == (OperationState.DONE, "")
+        wait_until(lambda: db.session.rollback() or not db.session.scalar(select(Remains.id)), 60, "nothing is left")
+        (clone,) = host.clones("roam")
+        assert (clone.state, clone.node.name) == (CloneState.RUNNING, there.name)
+        assert there.virsh("domstate", clone.name).strip() == "running" and clone.name not in host.domains(here)
+        assert host.disks(there, "roam-") == [clone.disk_file("vda")] and not host.disks(here, "roam-")
+        for node in (own, other):
+            assert node.run(["sh", "-c", "ls -d /run/libvirt/ravada-move-* || :"]).stdout == "", node.name
+    read = ["qemu-io", "-r", "-U", "-c", "read -P 0x5a 9M 1M", f"{IMAGES}/{clone.disk_file('vda')}"]
+    assert "verification failed" not in own.run(read).stdout
