@@ -49,6 +49,7 @@ TEXTS: dict[str, Template] = {
     "clones.away_refuses": N_("Its node %(node)s is on but does not let Ravada in; the desktop may still be running."),
     "clones.away_silent": N_("Its node %(node)s does not answer; whether the desktop is running is not known."),
     "clones.away_off": N_("Its node %(node)s is off."),
+    "clones.away_shut_down": N_("Its node %(node)s is powered off."),
     # As it was kept before it was known how a node is away
     # Volatile clones of a dead node
     "clones.being_made_again": N_("Host %(node)s failed. This desktop is being made again on another host."),

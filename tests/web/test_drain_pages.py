@@ -200,6 +200,12 @@ def test_a_long_plan_has_pages_and_is_shown_by_state(
     done = client.get(f"{address}?state=done").text
     assert done.count('id="move-') == 1 and "pc-1" in done and "1 of 3 done." in done
     assert client.get(f"{address}?page=2").text.count('id="move-') == 1
+    change(PlannedMove, PlannedMove.clone_name != "pc-1", state=MoveState.STAYS)
+    change(MovePlan, state=PlanState.STOPPED, ended_at=now(), note=message("plans.stopped", count=1, names=["pc-2"]))
+    change(Node, Node.id == nodes[0], service_state=ServiceState.DISABLED)
+    page = client.get(address).text
+    assert "1 of 3 done." in page and "drain it again" in page, "what stays is not done"
+    assert f"{address}?state=stays" in client.get(f"/nodes/{nodes[0]}").text
 
 
 def test_long_groups_of_a_drain_are_folded(people: People, nodes: list[int], sign_in: SignIn) -> None:

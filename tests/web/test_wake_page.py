@@ -5,9 +5,21 @@ from collections.abc import Callable
 from flask.testing import FlaskClient
 
 from ravada_web.messages import message
-from ravada_web.models import Away, Node, Observed, Operation, OperationState, ServiceState, User, now
+from ravada_web.models import (
+    Away,
+    Clone,
+    CloneState,
+    Node,
+    Observed,
+    Operation,
+    OperationState,
+    ServiceState,
+    User,
+    now,
+)
+from ravada_web.services.clones.requests import Request, request_clones
 from tests.conftest import People
-from tests.support.factories import change, make_nodes, make_operation
+from tests.support.factories import change, make_base, make_nodes, make_operation
 
 SignIn = Callable[[User], FlaskClient]
 
@@ -109,3 +121,24 @@ def test_this_very_host_says_why_it_is_not_shut_down_from_here(people: People, s
     assert "Ravada Web runs on this host" in page and "Shut down host…" not in page
     refused = client.get(f"/nodes/{master}/shut-down")
     assert refused.status_code == 409 and "Ravada Web runs on this host" in refused.text
+
+
+def test_who_shuts_a_host_down_reads_what_stops(people: People, sign_in: SignIn) -> None:
+    ids = make_nodes(2)
+    client, address = sign_in(people.administrator), f"/nodes/{ids[1]}/shut-down"
+    asked = client.get(address).text
+    assert "stubborn" not in asked and "can’t be started" not in asked, "nothing is there"
+    request_clones(people.administrator, Request(make_base(ids[1:]), 3, "pc", people.user.name))
+    change(Clone, state=CloneState.STOPPED)
+    asked = client.get(address).text
+    assert "stubborn" not in asked and "3 desktops that are off there can’t be started until" in asked
+    change(Clone, Clone.name == "pc-1", state=CloneState.RUNNING)
+    asked = client.get(address).text
+    assert "1 desktop is running there." in asked and "Drain the node first" in asked and 'name="stubborn"' in asked
+    assert "2 desktops that are off" in asked
+    # The user reads that the host is off, not that it fails.
+    change(Node, Node.id == ids[1], seen=Observed.DOWN, away=Away.SILENT, observed_at=now(), shut_down_news=message(
+        "nodes.now_shut_down", name="chief", off_at=now()))  # fmt: skip
+    change(Clone, state=CloneState.UNREACHABLE)
+    page = sign_in(people.user).get("/").text
+    assert "has been off since" in page and "has not responded" not in page

@@ -9,7 +9,7 @@ from ravada_web.models import Clone, CloneState, Node
 
 def reason(node: Node) -> Message:
     """Why the clones of a node that is down cannot be reached."""
-    return message(f"clones.away_{node.away}", node=node.name)
+    return message(f"clones.away_{'shut_down' if node.is_shut_down else node.away}", node=node.name)
 
 
 def tell(session: Session, node: Node) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import joinedload
 
 from ravada_web.extensions import db
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Base, Clone, CloneState, Decision, Node, Operation, OperationState, User
+from ravada_web.models import Away, Base, Clone, CloneState, Decision, Node, Operation, OperationState, User
 from ravada_web.services.bases import offers
 from ravada_web.services.clones import actions as clone_actions
 from ravada_web.services.clones import listing as clone_list
@@ -81,7 +81,9 @@ class Desktop:
 def explain(obstacle: Obstacle, node: Node) -> Message:
     """What keeps a desktop from starting on its node, for its user, and what to do."""
     if obstacle == Obstacle.AWAY and node.away and node.observed_at:
-        return message(f"desktops.away_{node.away}", node=node.name, since_at=node.observed_at)
+        # To users, one that was shut down is off.
+        away = Away.OFF if node.is_shut_down else node.away
+        return message(f"desktops.away_{away}", node=node.name, since_at=node.observed_at)
     return message(f"desktops.obstacle_{obstacle}")
 
 

@@ -30,8 +30,8 @@ from ravada_web.models import (
 )
 from ravada_web.remote.commands import run
 from ravada_web.remote.errors import NodeUnreachable, RemoteError
+from ravada_web.services.clones import absence, remains
 from ravada_web.services.clones import actions as clone_actions
-from ravada_web.services.clones import remains
 from ravada_web.services.lifecycle.held import held
 from ravada_web.services.lifecycle.host_power import FORCE, OFF, RESTART
 from ravada_web.services.lifecycle.service_state import ON, enable_again, shut_down_all
@@ -159,6 +159,7 @@ def _is_settled(session: Session, row: Operation, node: Node) -> bool:
             return False
         kept = held(session, node.id)
         kept.shut_down_news = message("nodes.now_shut_down", name=_actor(session, row).name, off_at=now())
+        absence.tell(session, kept)
         row.message = message("nodes.host_off_done", node=node.name)
         return True
     if not row.result.get("came_back") or not node.is_reachable:

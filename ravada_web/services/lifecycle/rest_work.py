@@ -306,7 +306,7 @@ def _cannot_wake(session: Session, node: Node, why: Message) -> None:
     """It is needed, and down: as of any node that is, there is an alert of it from now on, which says why."""
     if node.rest_step == RestStep.RESTING:
         _count(session, node)
-    _hold(session, node, message(resting.WAKE_FAILED, why=why))
+    _hold(session, node, message("resting.wake_failed", why=why))
 
 
 def _let_go(session: Session, node: Node, woken: Operation | None = None) -> None:

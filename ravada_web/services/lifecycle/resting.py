@@ -51,8 +51,6 @@ from ravada_web.services.placements import loads, reserve
 from ravada_web.services.placements.loads import Load
 from ravada_web.services.transaction import transaction
 
-# Of this kind is what is said of a node that could not be woken.
-WAKE_FAILED = "resting.wake_failed"
 # What an hour needs is looked at so much earlier than a host takes to be up.
 SPARE = timedelta(minutes=5)
 MOST_FREE_PERCENT, MOST_SETTLE_HOURS, MOST_WATTS = 90, 24, 100_000

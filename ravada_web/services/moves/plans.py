@@ -181,13 +181,14 @@ def progress(plan: MovePlan) -> Progress:
         states[state] += number
     count = states.total()
     left = sum(states[state] for state in UNSETTLED)
-    done = count - left
+    settled = count - left
+    done = settled - states[MoveState.STAYS] - states[MoveState.CANCELLED]
     moved = sum(
         number for state, way, number in counts if state == MoveState.DONE and way in (MoveWay.COLD, MoveWay.LIVE)
     )
-    if plan.ended_at or plan.begun_at is None or not left or not done:
+    if plan.ended_at or plan.begun_at is None or not left or not settled:
         return Progress(states, done, count, moved, None)
-    span = (now() - plan.begun_at) * left / done
+    span = (now() - plan.begun_at) * left / settled
     users = any(state in UNSETTLED and way in (MoveWay.WAIT, MoveWay.SHUT_DOWN) for state, way, _number in counts)
     if users and plan.deadline and plan.deadline > now():
         span = max(span, plan.deadline - now())

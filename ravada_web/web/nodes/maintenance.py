@@ -175,7 +175,18 @@ def _ask_power(node: Node, kind: str, form: StubbornForm, status: int = 200) -> 
         title, button, action = _("Restart the host %(node)s?", node=node.name), _("Restart host"), "restart"
         end = _("Once it is up again it is enabled, if it is now.")
     lost = _("They are shut down first, and users lose unsaved work. Volatile ones are deleted.")
-    effects = [*_standing(node, f" {lost}"), _("No new desktops are placed or started here meanwhile."), end]
+    kept = _("Drain the node first to have them moved instead.")
+    running, every = fencing.running_clones(node), node_list.row_of(node).clones
+    effects = [*_standing(node, f" {lost} {kept}"), _("No new desktops are placed or started here meanwhile."), end]
+    if off := every - running:
+        said = ngettext(
+            "%(num)s desktop that is off there can’t be started until the host is back.",
+            "%(num)s desktops that are off there can’t be started until the host is back.",
+            off,
+        )
+        effects.insert(1 if running else 0, said)
+    if not running:
+        del form.stubborn
     if node.is_master:
         effects.append(_("It holds the original of every base: until it is up again, no base is prepared or copied."))
     return show_question(

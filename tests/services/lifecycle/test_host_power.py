@@ -265,8 +265,10 @@ def test_each_step_of_a_host_that_goes_off_is_said(people: People, node_id: int)
     change(Node, Node.id == node_id, seen=Observed.DOWN, away=Away.REFUSES)
     assert look(operation).message.kind == "nodes.host_off_refuses"
     change(Node, Node.id == node_id, away=Away.SILENT)
+    change(Clone, state=CloneState.UNREACHABLE, reason=message("clones.away_silent", node="n2"))
     done = look(operation)
     assert (done.state, done.message.kind) == ("done", "nodes.host_off_done")
+    assert {clone.reason.kind for clone in db.session.scalars(select(Clone))} == {"clones.away_shut_down"}
     found = node(node_id)
     assert found.is_shut_down and not found.is_known_off and found.what_now.kind == "nodes.now_shut_down"
     assert of(found) == SHUT_DOWN
