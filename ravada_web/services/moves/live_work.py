@@ -117,13 +117,17 @@ def found(source: Presence | None, target: Presence | None) -> Found:
 def move(handle: Handle) -> None:
     """Move the operation's clone, which runs; one that an earlier attempt has moved is left. Raises Conflict where it
     cannot be, and what absent nodes raise: then it runs where it was."""
+    handle.result = dict(db.session.get_one(Operation, handle.operation_id).result)
+    if handle.result.get("arrived"):
+        _finish_later(handle)
+        return
     plan = _plan(handle)
     if plan is None:
         return
     if handle.result.get("begun"):
         where = _settle(handle, plan)
         if where in (Found.HERE, Found.THERE):
-            _close_passage(plan)
+            _close_passage([plan.source, plan.target], plan.uuid)
         if where != Found.HERE:
             return
         if handle.params.get("looks_only"):
@@ -144,7 +148,6 @@ def _try(handle: Handle, plan: Plan) -> None:
 
 def _plan(handle: Handle) -> Plan | None:
     """None where it has moved. Raises Conflict where the clone is gone."""
-    handle.result = dict(db.session.get_one(Operation, handle.operation_id).result)
     batch = claimed_clones(handle, CloneState.MOVING)
     source, target = (db.session.get(Node, handle.params[f"{each}_id"]) for each in ("source", "target"))
     if not batch or source is None or target is None:
@@ -303,9 +306,9 @@ def _arrive(handle: Handle, plan: Plan) -> None:
         switch(session, handle, clone, str(handle.result["xml"]))
         clone.state, clone.state_before, clone.reason, clone.display = state, "", NOTHING, display
         clone.started_round = clone.changed_round
-        handle.result = {key: value for key, value in handle.result.items() if key == "downtime_ms"}
+        handle.result = {key: value for key, value in handle.result.items() if key == "downtime_ms"} | {"arrived": 1}
         session.get_one(Operation, handle.operation_id).result = handle.result
-    _plug(plan.target, plan)
+    _finish(handle, plan.target)
     with suppress(RemoteError):
         files.sync_files(endpoints.workspace(), plan.target, plan.variables)
     with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(plan.source)) as connection:
@@ -347,17 +350,41 @@ def _goes_on(plan: Plan) -> bool:
     return True
 
 
-def _plug(where: Target, plan: Plan) -> None:
-    """Give the guest its clipboard again where it runs."""
-    with guarded(_later), suppress(*SILENT), open_connection(endpoints.libvirt_uri(where)) as connection:
-        migration.plug_clipboard(connection, plan.uuid)
+def _finish(handle: Handle, target: Target) -> None:
+    """Give the guest its clipboard again where it has come to; where that does not answer by now, that is tried again,
+    so often. Its desktop is in use meanwhile."""
+    uuid, times = handle.params["uuid"], int(handle.result["arrived"])
+    try:
+        with open_connection(endpoints.libvirt_uri(target)) as connection:
+            if migration.presence(connection, uuid) != Presence.NONE:
+                migration.plug_clipboard(connection, uuid)
+    except HypervisorError as error:
+        log.info("without its clipboard", reason=error.message.to_json())
+        if times < MOST_LOOKS:
+            handle.result = {**handle.result, "arrived": times + 1}
+            handle.watched_until = now() + WAITS
+            return
+    handle.result = {key: value for key, value in handle.result.items() if key != "arrived"}
 
 
-def _close_passage(plan: Plan) -> None:
+def _finish_later(handle: Handle) -> None:
+    """Do what an attempt has left undone that has moved it, and was killed or met a node that did not answer; unless
+    anything else is done with it by now."""
+    clone = db.session.get(Clone, handle.params["clone_id"])
+    source, target = (db.session.get(Node, handle.params[f"{each}_id"]) for each in ("source", "target"))
+    ours = clone is not None and (clone.operation_id, clone.node) == (handle.operation_id, target)
+    if not ours or source is None or target is None:
+        return
+    ends = [endpoints.target(node) for node in (source, target)]
+    _finish(handle, ends[1])
+    _close_passage(ends, handle.params["uuid"])
+
+
+def _close_passage(nodes: Sequence[Target], uuid: str) -> None:
     """Remove the sockets that an attempt has left which was killed."""
-    for where in (plan.source, plan.target):
+    for where in nodes:
         with suppress(RemoteError):
-            passage.close(endpoints.workspace(), where, plan.uuid)
+            passage.close(endpoints.workspace(), where, uuid)
 
 
 def _later(reason: Message) -> None:

@@ -70,17 +70,22 @@ one = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 class Sides:
-    """The libvirts of n1 and n2; `silent` are those that do not answer."""
+    """The libvirts of n1 and n2; `silent` are those that do not answer, `hushed` those that answer so
+    many times more."""
 
     def __init__(self, folder: Path) -> None:
         host = folder / "host.xml"
         host.write_text("<node><network><name>default</name></network></node>")
         self.of = {name: libvirt.open(f"test://{host}") for name in ("n1", "n2")}
         self.silent: set[str] = set()
+        self.hushed: dict[str, int] = {}
 
     @contextmanager
     def connected(self, uri: str, **_bounds: object) -> Iterator[libvirt.virConnect]:
-        if uri in self.silent:
+        left = self.hushed.get(uri)
+        if left is not None:
+            self.hushed[uri] = left - 1
+        if uri in self.silent or (left is not None and left < 1):
             raise HypervisorUnreachable("It does not answer.")
         yield self.of[uri]
 
@@ -263,6 +268,43 @@ def test_one_whose_operation_ended_too_soon_is_looked_for(chief: User, sides: Si
     go_on(operation)
     assert run(operation).state == OperationState.DONE
     assert (desk().state, desk().node.name) == ("running", "n2")
+
+
+@one
+def test_a_target_that_goes_silent_as_it_comes_has_the_rest_done_once_it_answers(chief: User, sides: Sides) -> None:
+    operation = begun(chief)
+    sides.put("n2", RUNNING)
+    sides.hushed = {"n2": 2}  # where it is, and its display, are still told
+    waits = run(operation)
+    assert (waits.state, waits.result) == (OperationState.WATCHED, {"arrived": 2})
+    assert (desk().state, desk().node.name) == ("running", "n2"), "it is in use at once"
+    sides.hushed = {}
+    go_on(operation)
+    done = run(operation)
+    assert (done.state, done.result, desk().state) == (OperationState.DONE, {}, "running")
+
+
+@one
+def test_a_worker_that_dies_as_it_comes_has_the_rest_done_by_the_next(chief: User, sides: Sides) -> None:
+    operation = begun(chief)
+    sides.put("n2", RUNNING)
+    sides.hushed = {"n2": 2}
+    run(operation)
+    change(Operation, Operation.id == operation.id, state=OperationState.WAITING, attempt=Operation.attempt + 1)
+    sides.hushed = {}
+    done = run(operation)
+    assert (done.state, done.result, desk().node.name) == (OperationState.DONE, {}, "n2")
+
+
+@one
+def test_a_target_that_says_nothing_more_does_not_hold_the_move_for_ever(chief: User, sides: Sides) -> None:
+    operation = begun(chief)
+    sides.put("n2", RUNNING)
+    sides.hushed = {"n2": 2}
+    for _look in range(live_work.MOST_LOOKS - 1):
+        assert run(operation).state == OperationState.WATCHED
+        go_on(operation)
+    assert (run(operation).state, desk().state) == (OperationState.DONE, "running")
 
 
 @one
