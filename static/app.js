@@ -82,7 +82,11 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("dialogclose", () => dialog.close());
-dialog?.addEventListener("close", () => dialog.replaceChildren());
+// What was said inside it about what it has done outlives it.
+dialog?.addEventListener("close", () => {
+  $("#toasts").append(...all(".toast-box", dialog));
+  dialog.replaceChildren();
+});
 
 // --- Menus ----------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from ravada_web.web.operations import views as operations
 from ravada_web.web.people import actions as people_actions
 from ravada_web.web.people import csv_table as users_table
 from ravada_web.web.people import groups
+from ravada_web.web.people import selected as people_selected
 from ravada_web.web.people import views as people
 from ravada_web.web.sign_in import account
 from ravada_web.web.sign_in import views as sign_in
@@ -76,6 +77,7 @@ TOPICS = (
     audit,
     people,
     people_actions,
+    people_selected,
     users_table,
     groups,
     offers,

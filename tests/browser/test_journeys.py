@@ -75,6 +75,7 @@ def test_a_selection_is_deleted_after_saying_what_is_lost(open_as: Opener, clust
     expect(dialog).to_contain_text("sel-1")
     expect(dialog).to_contain_text("sel-3")
     dialog.get_by_role("button", name=re.compile("Delete")).click()
+    expect(page.locator("#toasts .toast-box")).to_be_visible()
     wait_until(lambda: [clone.name for clone in cluster.clones("sel")] == ["sel-2"], 30, "two are gone")
 
 

@@ -143,10 +143,15 @@ def add_members(actor: User, group: Group, names: str) -> int:
             raise InvalidInput({"names": message("people.no_names")})
         present = set(session.scalars(select(GroupMember.user_id).where(GroupMember.group_id == group.id)))
         new = [user for user in users.by_names(session, named) if user.id not in present]
-        session.add_all(GroupMember(group_id=group.id, user_id=user.id) for user in new)
-        if new:
-            events.record(session, actor, "add_members", group, _names(new))
+        join(session, actor, group, new)
         return len(new)
+
+
+def join(session: Session, actor: User, group: Group, new: Sequence[User]) -> None:
+    """Add users who are not in the group, in the present transaction."""
+    session.add_all(GroupMember(group_id=group.id, user_id=user.id) for user in new)
+    if new:
+        events.record(session, actor, "add_members", group, _names(new))
 
 
 def _names(members: Sequence[User]) -> Message:

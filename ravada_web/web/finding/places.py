@@ -44,7 +44,7 @@ MORE = (
         "users-group",
         "users.see",
         "u",
-        ("people", "people_actions", "people_table", "groups"),
+        ("people", "people_actions", "people_selected", "people_table", "groups"),
     ),
     Place("alerts.index", _l("Alerts"), "alert-triangle", "nodes.see", "a", ("alerts",)),
     Place("workers.index", _l("Workers"), "cpu", "operations.see", "w", ("workers", "jobs")),
