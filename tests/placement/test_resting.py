@@ -18,6 +18,7 @@ from ravada_web.placement.resting import (
     expected,
     replay,
     suffices,
+    woken_for,
 )
 
 ALWAYS = frozenset(range(HOURS_A_WEEK))
@@ -72,6 +73,26 @@ def test_what_rests_is_woken_by_use_by_what_is_expected_and_by_the_hour() -> Non
     assert (
         codes(decide(two_rest, Amount(), QUIET, 9, Rule(0.25, 2, frozenset(range(10)))))[2:] == ["wake wake_hours"] * 2
     )
+
+
+def test_how_far_ahead_it_is_looked_is_as_long_as_hosts_take_to_be_up() -> None:
+    asleep = [*hosts(2), Host(3, "n3", ROOM, True, awake=False)]
+    for ahead, codes_then in ((0, ["stays rests"]), (1, ["wake wake_soon"])):
+        rule = Rule(0.25, 2, ALWAYS, ahead_hours=ahead)
+        assert codes(decide(asleep, Amount(), busy(4, Amount(20_000, 1)), 3, rule))[2:] == codes_then
+        hours = Rule(0.25, 2, frozenset(range(4)), ahead_hours=ahead)
+        assert codes(decide(asleep, Amount(), QUIET, 3, hours))[2:] == [("stays rests", "wake wake_hours")[ahead]]
+
+
+def test_whether_one_would_be_woken_at_once_were_it_put_to_rest() -> None:
+    assert woken_for(hosts(3), 3, Amount(1000, 1), QUIET, 3, RULE) is None
+    for count, used, week, code in (
+        (3, Amount(17_000, 1), QUIET, "wake_used"),
+        (3, Amount(), busy(4, Amount(17_000, 1)), "wake_soon"),
+        (2, Amount(), QUIET, "wake_used"),
+    ):
+        reason = woken_for(hosts(count), 2, used, week, 3, RULE)
+        assert reason is not None and reason.code == code
 
 
 def test_a_night_replayed_saves_what_two_hosts_take_and_is_never_short() -> None:

@@ -184,7 +184,8 @@ class Survey:
 
     def woken_for(self, node_id: int) -> Reason | None:
         """Why a node would be woken at once, were it put to rest now; None where it would not."""
-        return woken_for(self.hosts, node_id, self.used, self.expected, hour_of(self.moment), self.rule)
+        rule = replace(self.rule, ahead_hours=AHEAD_HOURS)  # how long its own host takes to be up may not be known
+        return woken_for(self.hosts, node_id, self.used, self.expected, hour_of(self.moment), rule)
 
 
 def survey(session: Session) -> Survey:

@@ -98,7 +98,7 @@ def of(node: Node) -> Look:
         return QUARANTINED
     if node.is_overdue:
         return OVERDUE
-    if node.is_shut_down:
+    if node.is_shut_down or (node.rests and node.observed == Observed.DOWN):
         return SHUT_DOWN
     return AWAY[Away(node.away)] if node.away and node.observed == Observed.DOWN else look_of(STATES, node.observed)
 

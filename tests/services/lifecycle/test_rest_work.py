@@ -131,7 +131,7 @@ def goes_to_rest() -> None:
     assert node("n3").rest_step == RestStep.RESTING
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_node_rests_when_it_is_quiet_and_is_woken_when_more_is_used(
     migrated_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
