@@ -82,9 +82,10 @@ TEXTS: dict[str, Template] = {
     "nodes.title_host_wake": N_("Wake host %(node)s"),
     "nodes.power_under_way": N_("%(node)s is being shut down, restarted or woken already."),
     "nodes.power_this_server": N_(
-        "Ravada Web runs on this host, and could not see it through. Shut it down or restart it from its own console."
+        "Ravada Web runs on this host: shut it down or restart it from its own console, once its desktops are off."
     ),
     "nodes.power_not_up": N_("%(node)s is not up, so it cannot be asked. Use its power control, if it has one."),
+    "nodes.power_draining": N_("%(node)s is being drained. Wait until it is empty, or cancel the drain."),
     "nodes.power_cancelled": N_(
         "Cancelled before the host was asked. %(node)s stays in maintenance; enable it to use it again."
     ),

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from ravada_web.extensions import db
-from ravada_web.messages import message
+from ravada_web.messages import message, sentences
 from ravada_web.models import (
     Alert,
     Away,
@@ -63,6 +63,7 @@ PAGES = (
     "/nodes/{another}/join/node",
     "/nodes/{another}/replace",
     "/operations/{export}",
+    "/operations/{wake}",
     "/clones/{desk}",
     "/clones/{desk}/move",
     "/",
@@ -109,6 +110,10 @@ def rows() -> dict[str, int]:
     change(Node, Node.id == another, trust=Trust.CHANGED, new_host_key="ssh-ed25519 BBBB", newcomer=newcomer)
     result = {"files": ["/x"], "commands": [FETCH]}
     export = make_operation("node_export", state=OperationState.DONE, node_id=up, result=result)
+    sent = message("waking.by_packet", mac="52:54:00:12:34:56", senders=[message("waking.us"), "n1", "n2", "n4"])
+    progress = sentences(sent, message("waking.silent"))
+    title = message("nodes.title_host_wake", node="n2")
+    wake = make_operation("host_wake", title=title, state=OperationState.WATCHED, node_id=silent, message=progress)
     short = message("nodes.reserve_short", count=2, node="n2", missing_mib=12_288)
     change(Cluster, keeps_reserve=True, missing_mib=12_288, reserve_news=short)
     waits = message("clones.waits_for_room", node="n2", place=3, count=7)
@@ -122,7 +127,7 @@ def rows() -> dict[str, int]:
     machine = db.session.scalars(select(Remains.id).where(Remains.uuid == f"{4:036}")).one()
     desk = db.session.scalars(select(Clone.id).where(Clone.node_id == master)).first() or 0
     return {"master": master, "silent": silent, "gone": gone, "up": up, "another": another,
-            "export": export.id, "machine": machine, "desk": desk}  # fmt: skip
+            "export": export.id, "wake": wake.id, "machine": machine, "desk": desk}  # fmt: skip
 
 
 def _remains(node_id: int, number: int, version: int | None) -> Remains:

@@ -80,6 +80,10 @@ def refusal(node: Node) -> Message:
         refused = message("nodes.given_up_already", node=node.name)
     elif node.local:
         refused = message("nodes.power_this_server")
+    elif node.service_state == ServiceState.NEW:
+        refused = message("nodes.maintenance_new", node=node.name)
+    elif node.service_state == ServiceState.DRAINING:
+        refused = message("nodes.power_draining", node=node.name)
     elif node.observed != Observed.UP or not node.is_reachable:
         refused = message("nodes.power_not_up", node=node.name)
     elif not node.allows_root:

@@ -136,7 +136,13 @@ def test_who_may_not_and_what_cannot_be_asked_is_refused(people: People, node_id
     change(Node, seen=Observed.UP, local=True)
     with refused(Conflict, "nodes.power_this_server"):
         host_power.request_power(people.administrator, node(node_id), host_power.RESTART)
-    change(Node, local=False, access="libvirt")
+    change(Node, local=False, service_state="draining")
+    with refused(Conflict, "nodes.power_draining"):
+        host_power.request_power(people.administrator, node(node_id), host_power.OFF)
+    change(Node, service_state="new")
+    with refused(Conflict, "nodes.maintenance_new"):
+        host_power.request_power(people.administrator, node(node_id), host_power.OFF)
+    change(Node, service_state="enabled", access="libvirt")
     with refused(Conflict, "nodes.no_root"):
         host_power.request_power(people.administrator, node(node_id), host_power.RESTART)
     assert states() == ["running", "running"] and node(node_id).service_state == "enabled"
