@@ -58,7 +58,7 @@ def rest(session: Session, actor: User, node: Node) -> Operation:
 def _ask(session: Session, actor: User, node: Node, kind: str, params: dict[str, Any]) -> Operation:
     """Write the operation, in the present transaction."""
     title = message(f"nodes.title_{kind}", node=node.name)
-    return request(session, kind, title, actor=actor, node=node, params=params)
+    return request(session, kind, title, actor=actor, node=node, params=params | {"by": actor.name})
 
 
 def require_idle(session: Session, node: Node) -> None:

@@ -158,7 +158,7 @@ def _is_settled(session: Session, row: Operation, node: Node) -> bool:
         if node.observed != Observed.DOWN or node.away == Away.REFUSES:
             return False
         kept = held(session, node.id)
-        kept.shut_down_news = message("nodes.now_shut_down", name=_actor(session, row).name, off_at=now())
+        kept.shut_down_news = message("nodes.now_shut_down", name=row.params["by"], off_at=now())
         absence.tell(session, kept)
         row.message = message("nodes.host_off_done", node=node.name)
         return True

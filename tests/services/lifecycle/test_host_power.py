@@ -271,6 +271,7 @@ def test_each_step_of_a_host_that_goes_off_is_said(people: People, node_id: int)
     change(Node, Node.id == node_id, seen=Observed.DOWN, away=Away.REFUSES)
     assert look(operation).message.kind == "nodes.host_off_refuses"
     change(Node, Node.id == node_id, away=Away.SILENT)
+    change(Operation, Operation.id == operation.id, user_id=None)  # whoever asked for it is deleted meanwhile
     change(Clone, state=CloneState.UNREACHABLE, reason=message("clones.away_silent", node="n2"))
     done = look(operation)
     assert (done.state, done.message.kind) == ("done", "nodes.host_off_done")
