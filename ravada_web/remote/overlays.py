@@ -38,6 +38,9 @@ for name; do
 done
 """
 
+# Whatever is there goes first.
+ANEW = 'rm -f -- "$2/$4" || exit 1' + OVERLAYS
+
 # A clone's own file that was copied and verified; the name may be that of an earlier attempt at the same.
 PUT_IN_PLACE = 'sync -- "$1" && mv -f -T -- "$1" "$2" && sync -- "$(dirname -- "$2")"'
 
@@ -46,6 +49,7 @@ PUTTING = script("put_in_place", PUT_IN_PLACE, FILE, FILE)
 REBASE = known(Verb("rebase", ("qemu-img", "rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", FILE, FILE)))
 MAKE_TEMPLATE = script("make_template", TEMPLATE, FILE, FILE, TOKEN, NUMBER)
 MAKE_OVERLAYS = script("make_overlays", OVERLAYS, FILE, FOLDER, TOKEN, each=NAME)
+MAKE_ANEW = script("make_overlay_anew", ANEW, FILE, FOLDER, TOKEN, NAME)
 MAKE_EMPTY = known(Verb("make_empty", ("qemu-img", "create", "-q", "-f", "qcow2", FILE, NUMBER)))
 
 
@@ -88,6 +92,14 @@ def make_overlays(
     if len(directories) != 1:
         raise ValueError("overlays are made in one folder")
     call = MAKE_OVERLAYS(template, directories.pop(), token, *map(basename, paths))
+    run(workspace, target, call, deadline=deadline, step=message("remote.step_make_overlays"))
+
+
+def make_anew(
+    workspace: Workspace, target: Target, template: str, path: str, token: str, deadline: float = FILES_SECONDS
+) -> None:
+    """Make one overlay as `make_overlays` does, in place of whatever is there."""
+    call = MAKE_ANEW(template, dirname(path), token, basename(path))
     run(workspace, target, call, deadline=deadline, step=message("remote.step_make_overlays"))
 
 

@@ -90,13 +90,14 @@ def copy_file(
     *,
     size: int,
     on_progress: Callable[[int], None],
+    on_block: Callable[[bytes], object] = lambda _block: None,
     stall: float = 30.0,
     most: Callable[[], int] = _no_limit,
 ) -> None:
     """Copy a file of `size` bytes to `dest_path`, which is overwritten: give it a temporary name.
 
-    `on_progress` gets the bytes copied so far, about twice a second and at the end; what it raises ends it. `most` is
-    how many bytes a second it may take now; 0 is no limit.
+    `on_progress` gets the bytes copied so far, about twice a second and at the end; what it raises ends it. `on_block`
+    gets all that is copied. `most` is how many bytes a second it may take now; 0 is no limit.
     Raises CopyFailed when nothing moves for `stall` seconds or the length is another, and the errors of `run`
     when one of the two ends fails. What was written is left to the caller to remove.
     """
@@ -109,7 +110,8 @@ def copy_file(
         ends.push(writer)
         ends.callback(kill, writer)
         copy = _Copy(source_path, source.name, dest.name, size, stall)
-        copied = _pump(reader, writer, _Report(on_progress), copy, _Throttle(most), marked=not source.local)
+        report, throttle = _Report(on_progress, on_block), _Throttle(most)
+        copied = _pump(reader, writer, report, copy, throttle, marked=not source.local)
         _end(writer, dest, message("remote.step_write_copy"), copy)
         _end(reader, source, message("remote.step_read_original"), copy)
     if copied != size:
@@ -118,9 +120,10 @@ def copy_file(
 
 
 class _Report:
-    """Tells how far a copy is, from time to time."""
+    """Passes on what is copied and, from time to time, how far that is."""
 
-    def __init__(self, on_progress: Callable[[int], None]) -> None:
+    def __init__(self, on_progress: Callable[[int], None], on_block: Callable[[bytes], object]) -> None:
+        self.pass_on = on_block
         self._on_progress, self._told_at = on_progress, time.monotonic()
 
     def tell(self, copied: int) -> None:
@@ -145,6 +148,7 @@ def _pump(reader: Running, writer: Running, report: _Report, copy: _Copy, thrott
         if copied + len(block) > copy.size:
             raise copy.of_other_length(copied + len(block))
         _write(dest, block, copy)
+        report.pass_on(block)
         copied += len(block)
 
     output, pace = Output(write, marked=marked), _Pace(copy)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ravada_web.remote import images
+from ravada_web.remote import images, overlays
 from ravada_web.remote.errors import CommandFailed, ImageRefused
 from ravada_web.remote.target import Target
 from tests.support.sshd import Place
@@ -231,6 +231,17 @@ def test_overlays_without_a_template_fail_and_leave_nothing(place: Place, node: 
     with pytest.raises(CommandFailed, match="making overlays failed"):
         images.make_overlays(place.workspace, node, str(tmp_path / "missing"), paths, "op-1-1", deadline=10)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_overlay_made_anew_has_nothing_of_what_was_there(place: Place, node: Target, tmp_path: Path) -> None:
+    template, path = tmp_path / "template", tmp_path / "c.qcow2"
+    template.write_bytes(b"empty")
+    for before in (None, b"blocks of a former try"):
+        if before:
+            path.write_bytes(before)
+        overlays.make_anew(place.workspace, node, str(template), str(path), "op-1-1")
+        assert path.read_bytes() == b"empty"
+    assert sorted(tmp_path.iterdir()) == [path, template]
 
 
 def test_overlays_are_of_one_folder_under_a_plain_token(place: Place) -> None:

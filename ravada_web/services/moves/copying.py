@@ -53,12 +53,18 @@ class Copying:
         if lacking := [file.name for file in self.files if file.here not in self._seen]:
             raise Conflict(message("moves.file_missing", file=lacking[0], node=self.source.name))
         directories = sorted({file.there.rpartition("/")[0] for file in self.files})
-        leftovers.sweep(self.target, directories)
+        if self._is_repeated:
+            leftovers.sweep(self.target, directories)
         for directory in directories:
             self._require_room(directory)
         for file in self.files:
             self._bring(file)
             self._done += self._seen[file.here].size
+
+    @property
+    def _is_repeated(self) -> bool:
+        """Whether an earlier attempt may have left something at the target."""
+        return self.handle.attempt > 1
 
     def write(self, path: str, content: bytes) -> None:
         """Have a small file with this content at the target. Raises CopyFailed, and RemoteError."""
@@ -79,7 +85,8 @@ class Copying:
 
     def _require_room(self, directory: str) -> None:
         """For what an earlier attempt has not brought."""
-        brought = files.file_states(endpoints.workspace(), self.target, [file.there for file in self.files])
+        there = [file.there for file in self.files] if self._is_repeated else []
+        brought = files.file_states(endpoints.workspace(), self.target, there)
         lacking = [file for file in self.files if file.there not in brought]
         need = sum(self._seen[file.here].size for file in lacking if file.there.rpartition("/")[0] == directory)
         space = files.free_space(endpoints.workspace(), self.target, [directory], deadline=INSPECT_SECONDS)
@@ -89,26 +96,34 @@ class Copying:
 
     def _bring(self, file: File) -> None:
         size = self._seen[file.here].size
-        self._show(0, message("moves.verifying"))
-        digest = self._hash(self.source, file.here, size)
-        if not file.backing and self._is_there(file, size, digest):
+        if self._is_repeated and not file.backing and self._is_there(file, size):
             return
         workspace = endpoints.workspace()
         part = file.there.removesuffix(file.name) + temporary_name(file.name, self.handle.token)
-        ends = (self.source, file.here, self.target, part)
-        copy_file(workspace, *ends, size=size, on_progress=self._show, most=lambda: self._share.mib() << 20)
+        read, ends = sha256(), (self.source, file.here, self.target, part)
+        copy_file(
+            workspace,
+            *ends,
+            size=size,
+            on_progress=self._show,
+            on_block=read.update,
+            most=lambda: self._share.mib() << 20,
+        )
         self._show(size, message("moves.verifying"))
-        if self._hash(self.target, part, size) != digest:
+        if self._hash(self.target, part, size) != read.hexdigest():
             raise CopyFailed(message("moves.differs", file=file.name, node=self.target.name))
         if file.backing:
             overlays.rebase(workspace, self.target, file.backing, part)
         self.handle.check()
         overlays.put_in_place(workspace, self.target, part, file.there, deadline=hash_seconds(size))
 
-    def _is_there(self, file: File, size: int, digest: str) -> bool:
+    def _is_there(self, file: File, size: int) -> bool:
         """Whether an earlier attempt has brought it."""
         seen = files.file_states(endpoints.workspace(), self.target, [file.there]).get(file.there)
-        return seen is not None and seen.size == size and self._hash(self.target, file.there, size) == digest
+        if seen is None or seen.size != size:
+            return False
+        self._show(0, message("moves.verifying"))
+        return self._hash(self.target, file.there, size) == self._hash(self.source, file.here, size)
 
     def _hash(self, where: Target, path: str, size: int) -> str:
         return images.sha256(endpoints.workspace(), where, path, deadline=hash_seconds(size))

@@ -247,7 +247,8 @@ def _make_files(handle: Handle, plan: Plan) -> None:
     workspace = endpoints.workspace()
     sizes = files.file_states(workspace, plan.source, list(plan.paths))
     directories = sorted({file.there.rpartition("/")[0] for file in plan.files})
-    leftovers.sweep(plan.target, directories)
+    if handle.attempt > 1:
+        leftovers.sweep(plan.target, directories)
     space = files.free_space(workspace, plan.target, directories)
     node = db.session.get_one(Node, plan.target.node_id)
     for directory in directories:
@@ -255,9 +256,8 @@ def _make_files(handle: Handle, plan: Plan) -> None:
         need = sum(sizes[path].size for path in ours if path in sizes)
         pools.require_room(node, directory, space[directory][1] >> 20, need >> 20)
     handle.check()
-    files.remove_files(workspace, plan.target, list(plan.paths.values()))
     for file in plan.files:
-        overlays.make_overlays(workspace, plan.target, file.template, [file.there], handle.token)
+        overlays.make_anew(workspace, plan.target, file.template, file.there, handle.token)
 
 
 def _write_begun(handle: Handle, result: dict[str, object]) -> None:

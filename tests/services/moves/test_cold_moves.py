@@ -196,6 +196,31 @@ def test_it_is_there_whole_and_what_it_was_stays(chief: User, pools: dict[str, P
     assert actions[-2:] == ["move", "moved"]
 
 
+@one
+def test_its_disk_is_read_once_where_it_was_and_one_that_comes_otherwise_is_refused(
+    chief: User, pools: dict[str, Path], hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed, sha256, copy = list[str](), copying.images.sha256, copying.copy_file
+
+    def noted(workspace: Any, where: Any, *rest: Any, **named: Any) -> str:
+        hashed.append(where.name)
+        return sha256(workspace, where, *rest, **named)
+
+    def spoilt(workspace: Any, source: Any, path: str, dest: Any, to: str, **named: Any) -> None:
+        copy(workspace, source, path, dest, to, **named)
+        with Path(to).open("r+b") as file:
+            file.write(b"X")
+
+    monkeypatch.setattr(copying.images, "sha256", noted)
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "copy_file", spoilt)
+        failed = run(ask(chief))
+    assert (failed.state, failed.error.kind, desk().node.name) == (OperationState.FAILED, "moves.differs", "n1")
+    clean_up("n2")
+    assert run(ask(chief)).state == OperationState.DONE
+    assert holds(pools, "n2") and set(hashed) == {"n2"}
+
+
 # What a step is, and where its function is looked up.
 STEPS: list[tuple[Any, str]] = [
     (move_work.base_files, "require_whole"),
