@@ -5,8 +5,9 @@ from ravada_web.services.operations.execution import run
 
 
 def move(operation_id: int, attempt: int) -> None:
-    """Move a clone to another node."""
+    """Move a clone to another node, and let the plan that it is part of go on."""
     run(operation_id, attempt, work.move)
+    plan_work.look_after(operation_id)
 
 
 def go_on(*operation_ids: int) -> None:

@@ -33,7 +33,7 @@ WORKERS = {"interactive": 3, "checks": 2, "setup": 2, "default": 1, "batches": 3
 # What the workers of a queue do before it: what is asked for in bulk is short, and gives way.
 BEFORE = {"batches": ["default"]}
 # Who moves desktops besides its own work: several at once, and never all workers of a queue, since one may take long.
-MOVERS = {"worker batches 2", "worker batches 3", "worker bulk"}
+MOVERS = {"worker setup 2", "worker batches 2", "worker batches 3", "worker bulk"}
 # Checks come after pages: a round of hundreds of nodes takes most of a core.
 NICE = {"checks": 10}
 ANSWER_SECONDS = 0.2

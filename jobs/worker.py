@@ -19,9 +19,12 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import REDIS_WORKER_KEYS
 
 import jobs.alerts
+import jobs.audit
 import jobs.bases
 import jobs.clones
-import jobs.nodes  # noqa: F401  imported before the first fork, so that no work horse pays for it
+import jobs.moves
+import jobs.nodes
+import jobs.rows  # noqa: F401  imported before the first fork, so that no work horse pays for it
 from jobs.listed import ListedJob
 from jobs.warmup import warm
 from ravada_web import beats, create_app

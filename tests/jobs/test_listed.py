@@ -1,5 +1,6 @@
 """Jobs: workers do those that the product queues, with ids alone; and nothing that a job says comes into Redis."""
 
+import ast
 import re
 import socket
 import sys
@@ -15,7 +16,7 @@ from rq.job import Callback, Job
 from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
-from jobs import listed
+from jobs import listed, worker
 from jobs.worker import DesktopWorker
 from ravada_web import ROOT
 from ravada_web.extensions import db, queues
@@ -30,6 +31,13 @@ Drain = Callable[[], None]
 HOSTILE = "<img src=x onerror=alert(document.domain)>\n\x1b[2J of a node"
 # Nothing else imports it: whether it was shows whether a job's name was followed.
 NEVER_IMPORTED = "this"
+
+
+def test_what_jobs_are_in_is_loaded_before_the_first_fork(app: Flask) -> None:
+    """Else each job's process would load it again."""
+    tree = ast.parse(Path(worker.__file__).read_text())
+    loaded = {alias.name for line in tree.body if isinstance(line, ast.Import) for alias in line.names}
+    assert {name.rpartition(".")[0] for name in listed.names()} <= loaded
 
 
 def failure(job: Job) -> str:

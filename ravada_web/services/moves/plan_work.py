@@ -71,6 +71,19 @@ def go_on(plan_ids: Sequence[int]) -> None:
             look(plan_id)
 
 
+def look_after(operation_id: int) -> None:
+    """Look at the plan that an operation was part of, so that the next move need not wait for the ticker, which looks
+    again whatever goes wrong here."""
+    waits = (PlannedMove.operation_id == operation_id, PlannedMove.state == MoveState.UNDER_WAY)
+    for plan_id in db.session.scalars(select(PlannedMove.plan_id).where(*waits)).all():
+        with guarded(_left, plan=plan_id):
+            look(plan_id)
+
+
+def _left(_why: Message) -> None:
+    """The ticker looks again, and says why."""
+
+
 def look(plan_id: int) -> None:
     """Do what can be done of a plan now."""
     with transaction() as session:

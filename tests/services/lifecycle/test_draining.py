@@ -177,6 +177,29 @@ def test_all_leave_are_spread_and_the_node_is_in_maintenance(chief: User, nodes:
 
 
 @one
+def test_the_next_goes_as_soon_as_one_has_moved(
+    chief: User, nodes: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_clones(chief, 3)
+    plan = request_drain(chief, [nodes["n1"]], Wishes(minutes=0, at_once=1))
+    look(plan)
+    for _move in range(2):
+        (asked,) = open_operations("clones_move")
+        plan_work.look_after(asked.id)
+        assert [row.id for row in open_operations("clones_move")] == [asked.id], "it is not over"
+        finish_moves()
+        plan_work.look_after(asked.id)
+        assert [row.id > asked.id for row in open_operations("clones_move")] == [True]
+    (asked,) = open_operations("clones_move")
+    finish_moves()
+    with monkeypatch.context() as patch:
+        patch.setattr(plan_work.plan_following, "follow", lambda *_given: 1 / 0)
+        plan_work.look_after(asked.id)
+    assert (plan_of(plan).state, plan_of(plan).failures) == (PlanState.OPEN, 0), "the ticker looks all the same"
+    assert look(plan).state == PlanState.DONE
+
+
+@one
 def test_what_runs_is_shut_down_at_the_deadline_moved_and_started_again(chief: User, nodes: dict[str, int]) -> None:
     make_clones(chief, 2)
     change(Clone, Clone.name == "desk-1", state=CloneState.RUNNING)
