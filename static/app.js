@@ -176,3 +176,7 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard?.writeText(text.textContent);
   button.classList.add("is-copied");
 });
+
+// --- Printing -------------------------------------------------------------------------------------------------
+
+document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) print(); });

@@ -114,6 +114,10 @@ TEXTS: dict[str, Template] = {
         "This is you: you can’t take the administrator role away from yourself or deactivate yourself."
     ),
     "people.csv_bad_name": N_("“%(name)s” is not a valid name. %(rule)s"),
+    "people.csv_bad_group": N_("“%(name)s” is not a valid name of a group. %(rule)s"),
+    "people.csv_too_many_drawn": N_(
+        "Passwords are generated for at most %(most)s new users per file. Split the file, or generate none."
+    ),
     "people.csv_bad_role": N_("“%(role)s” is not a role. The roles are %(roles)s."),
     "people.csv_bad_active": N_("“%(value)s” in “active”: enter yes or no."),
     "people.csv_not_a_number": N_("“%(value)s” in “%(column)s” is not a number."),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from flask import g
 from flask.testing import FlaskClient
 from markupsafe import escape
 from sqlalchemy import select
@@ -342,6 +343,25 @@ def upload(client: FlaskClient, text: str | bytes) -> tuple[int, str, str]:
     content = text.encode() if isinstance(text, str) else text
     answer = client.post("/users/upload", data={"file": (io.BytesIO(content), "users.csv")})
     return answer.status_code, answer.headers.get("Location", ""), answer.text
+
+
+def test_generated_passwords_are_on_one_sheet_that_is_shown_once(people: People, sign_in: SignInAs) -> None:
+    client = sign_in("administrator")
+    table = {"file": (io.BytesIO(b"name,groups\nalice,New\n=bob,New\n"), "users.csv"), "draws": "y"}
+    assert "not a valid name" in client.post("/users/upload", data=table).text
+    table = {"file": (io.BytesIO(b"name,groups\nalice,New\nbob,New\n"), "users.csv")}
+    path = client.post("/users/upload", data=table | {"draws": "y", "makes_groups": "y"}).location
+    assert "Groups to create" in client.get(path).text
+    sheet = client.post(path)
+    assert sheet.status_code == 200 and sheet.headers["Cache-Control"] == "no-store"
+    password = re.findall(r"<td>bob</td><td><code>([^<]+)</code>", sheet.text)[0]
+    assert f"bob%2C{password}" in sheet.text or f"bob,{password}" in sheet.text, "in the file to download, too"
+    assert client.post(path).status_code == 404 and client.get(path).status_code == 404
+    with client.session_transaction() as session:
+        session.clear()
+    g.pop("_login_user", None)
+    answer = client.post("/login", data={"name": "bob", "password": password})
+    assert answer.status_code == 303 and "/account/password" in client.get(answer.location).location
 
 
 def test_a_table_is_uploaded_looked_at_and_done(people: People, sign_in: SignInAs) -> None:

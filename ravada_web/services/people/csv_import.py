@@ -4,7 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 from ravada_web.config import settings
 from ravada_web.errors import Conflict, NotFound
 from ravada_web.extensions import db, queues
-from ravada_web.identity.passwords import hash_password
+from ravada_web.identity.passwords import hash_password, random_password
 from ravada_web.identity.sealing import Purpose, seal, unseal
 from ravada_web.messages import message
 from ravada_web.models import Group, GroupMember, Role, User, UserSession, name_key
@@ -21,7 +21,8 @@ from ravada_web.services import csv_cells
 from ravada_web.services.audit import events
 from ravada_web.services.batches import batched, grouped
 from ravada_web.services.people import csv_rows, users
-from ravada_web.services.people.csv_rows import COLUMNS, QUOTA_FIELDS, Row, keeps_oneself, own_row
+from ravada_web.services.people import groups as group_actions
+from ravada_web.services.people.csv_rows import COLUMNS, QUOTA_FIELDS, BadLine, BadTable, Row, keeps_oneself, own_row
 from ravada_web.services.permissions import rights, scopes
 from ravada_web.services.sign_in import confirmation, names
 from ravada_web.services.transaction import transaction
@@ -36,7 +37,8 @@ _CHUNK = 500
 class Preview:
     """What taking a checked table does: the names of users to be made and changed, and how many stay as they are.
     `confirm`: it sets passwords of users, or makes administrators, so that it asks for one's own password. `hashed` of
-    its `passwords` are ready: it can be done once all are."""
+    its `passwords` are ready: it can be done once all are. `groups` are those to be made. Of what was done, `drawn` has
+    names and passwords that were drawn for them, to be shown this once."""
 
     key: str
     created: list[str]
@@ -45,6 +47,8 @@ class Preview:
     confirm: bool = False
     passwords: int = 0
     hashed: int = 0
+    groups: tuple[str, ...] = ()
+    drawn: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def ready(self) -> bool:
@@ -68,30 +72,51 @@ def download(viewer: User) -> str:
     return "\ufeff" + "".join(lines)
 
 
-def preview(actor: User, content: bytes) -> Preview:
+@dataclass(frozen=True)
+class _Table:
+    """A table that was checked: its rows by name, and whether groups that there are not are made."""
+
+    rows: Mapping[str, Row]
+    makes_groups: bool
+
+
+def preview(actor: User, content: bytes, *, draws: bool = False, makes_groups: bool = False) -> Preview:
     """Check an uploaded table as a whole, and keep it sealed for ten minutes to be done. Its passwords become hashes a
-    few at a time: `hash_more` is called until the preview is ready.
+    few at a time: `hash_more` is called until the preview is ready. With `draws`, new users without a password are
+    given one, which they change at their first sign-in; with `makes_groups`, groups that there are not are made.
 
     Raises BadTable with what is wrong, NotAllowed.
     """
     rights.require(actor, "users.change")
-    rows, passwords = csv_rows.parse(actor, content)
+    rows, passwords = csv_rows.parse(actor, content, makes_groups=makes_groups)
     for name, password in passwords.items():
         rows[name].password = password
+    if draws:
+        _draw(rows)
     _hash_some(rows.values())
-    key = secrets.token_urlsafe(16)
-    queues.redis.set(_redis_key(actor, key), _sealed(rows), ex=KEPT_SECONDS)
-    return _preview(key, rows)
+    key, table = secrets.token_urlsafe(16), _Table(rows, makes_groups)
+    queues.redis.set(_redis_key(actor, key), _sealed(table), ex=KEPT_SECONDS)
+    return _preview(key, table)
+
+
+def _draw(rows: Mapping[str, Row]) -> None:
+    """Draw a password for each new user without one."""
+    present = _present(db.session(), rows)
+    without = [row for row in rows.values() if row.name not in present and not row.sets_password]
+    if len(without) > csv_rows.MOST_DRAWN:
+        raise BadTable([BadLine(0, message("people.csv_too_many_drawn", most=csv_rows.MOST_DRAWN))])
+    for row in without:
+        row.password = row.drawn = random_password()
 
 
 def hash_more(actor: User, key: str) -> Preview:
     """Hash more of a kept table's passwords: so many at once that no page takes long. Raises NotFound as
     `stored_preview` does, NotAllowed."""
     rights.require(actor, "users.change")
-    rows = _stored_rows(actor, key)
-    _hash_some(rows.values())
-    queues.redis.set(_redis_key(actor, key), _sealed(rows), xx=True, keepttl=True)
-    return _preview(key, rows)
+    table = _stored(actor, key)
+    _hash_some(table.rows.values())
+    queues.redis.set(_redis_key(actor, key), _sealed(table), xx=True, keepttl=True)
+    return _preview(key, table)
 
 
 def _hash_some(rows: Iterable[Row]) -> None:
@@ -104,39 +129,48 @@ def _hash_some(rows: Iterable[Row]) -> None:
                 return
 
 
-def _sealed(rows: Mapping[str, Row]) -> str:
-    document = json.dumps([asdict(row) for row in rows.values()])
+def _sealed(table: _Table) -> str:
+    document = json.dumps([table.makes_groups, [asdict(row) for row in table.rows.values()]])
     return seal(document, Purpose.USERS_TABLE, settings().secret_key())
 
 
 def stored_preview(actor: User, key: str) -> Preview:
     """What a table that was checked and kept does. Raises NotFound for one that is too old, done, or another's."""
     rights.require(actor, "users.change")
-    return _preview(key, _stored_rows(actor, key))
+    return _preview(key, _stored(actor, key))
 
 
 def _redis_key(actor: User, key: str) -> str:
     return f"ravada:people:{actor.id}:{key}"
 
 
-def _stored_rows(actor: User, key: str) -> dict[str, Row]:
+def _stored(actor: User, key: str) -> _Table:
     stored = queues.redis.get(_redis_key(actor, key))
     sealed = stored.decode(errors="replace") if isinstance(stored, bytes) else ""
     document = unseal(sealed, Purpose.USERS_TABLE, settings().secret_key())
     if document is None:
         raise NotFound(message("people.import_expired"))
-    return {row["name"]: Row(**row) for row in json.loads(document)}
+    makes_groups, rows = json.loads(document)
+    return _Table({row["name"]: Row(**row) for row in rows}, makes_groups)
 
 
-def _preview(key: str, rows: Mapping[str, Row]) -> Preview:
-    present = _present(db.session(), rows)
+def _preview(key: str, table: _Table) -> Preview:
+    rows, present = table.rows, _present(db.session(), table.rows)
     new = [name for name in rows if name not in present]
     changed = [name for name, user in present.items() if differs(user, rows[name])]
     confirm = any(_confirms(rows[name], present.get(name)) for name in (*new, *changed))
     left = len(rows) - len(new) - len(changed)
     passwords = sum(row.sets_password for row in rows.values())
     hashed = sum(row.password_hash is not None for row in rows.values())
-    return Preview(key, new, sorted(changed), left, confirm, passwords, hashed)
+    return Preview(key, new, sorted(changed), left, confirm, passwords, hashed, _new_groups(table))
+
+
+def _new_groups(table: _Table) -> tuple[str, ...]:
+    """The names of the groups that are made for it."""
+    if not table.makes_groups:
+        return ()
+    named = {name for row in table.rows.values() for name in row.groups or ()}
+    return tuple(sorted(named - set(db.session.scalars(select(Group.name)))))
 
 
 def _confirms(row: Row, user: User | None) -> bool:
@@ -172,16 +206,18 @@ def import_rows(actor: User, key: str, present: str = "") -> Preview:
     and Conflict where a group has gone, a name was taken or the actor has changed since.
     """
     rights.require(actor, "users.change")
-    rows = _stored_rows(actor, key)
-    asked = _preview(key, rows)
+    table = _stored(actor, key)
+    rows, asked = table.rows, _preview(key, table)
     if not asked.ready:
         raise Conflict(message("people.import_not_ready"))
     if asked.confirm:
         confirmation.require(actor, present)
     with transaction() as session:
-        result = _preview(key, rows)
+        result = _preview(key, table)
         if result.confirm and not asked.confirm:
             raise Conflict(message("people.import_changed"))
+        for name in result.groups:
+            group_actions.create(actor, name=name)
         groups = dict(session.execute(select(Group.name, Group.id)).all())
         written = [rows[name] for name in (*result.created, *result.changed)]
         if missing := {name for row in written for name in row.groups or ()} - set(groups):
@@ -197,7 +233,8 @@ def import_rows(actor: User, key: str, present: str = "") -> Preview:
         lines += [(ids[name], name, "edit") for name in result.changed]
         events.record_users(session, actor, lines, message("people.by_import"))
     queues.redis.delete(_redis_key(actor, key))
-    return result
+    drawn = ((name, rows[name].drawn or "") for name in result.created)
+    return replace(result, drawn=tuple((name, password) for name, password in drawn if password))
 
 
 def _write(session: Session, rows: Mapping[str, Row], plan: Preview) -> dict[str, int]:
@@ -225,7 +262,7 @@ def _new(row: Row) -> dict[str, Any]:
         "active": row.active is not False,
         # An empty hash is no password's.
         "password_hash": row.password_hash or "",
-        "must_change_password": row.password_hash is None,
+        "must_change_password": row.password_hash is None or row.drawn is not None,
         **blank,
         **row.quota,
     }

@@ -16,7 +16,7 @@ from ravada_web.extensions import db
 from ravada_web.messages import Message, message
 from ravada_web.models import Group, Role, User, name_key
 from ravada_web.services.csv_cells import unguard
-from ravada_web.services.people import csv_text, quotas, users
+from ravada_web.services.people import csv_text, groups, quotas, users
 from ravada_web.services.people.quotas import Quota
 from ravada_web.services.sign_in import names, passwords
 
@@ -24,6 +24,8 @@ QUOTA_FIELDS = ("most_clones", "most_running", "most_memory_mib")
 COLUMNS = ("name", "role", "active", "groups", *QUOTA_FIELDS)
 ACCEPTED = (*COLUMNS, "password")
 MOST_ROWS, MOST_PASSWORDS, MOST_SHOWN = 10_000, 200, 50
+# Each drawn password costs its hash, too.
+MOST_DRAWN = 2_000
 # With so many errors a file is not of this kind: no more of it is read.
 MOST_BAD = 1_000
 # Of what a cell of groups names, how many unknown ones are said.
@@ -57,7 +59,7 @@ def _numbered(line: BadLine) -> Message:
 @dataclass
 class Row:
     """What a line asks for: None leaves a value as it is; `quota` holds the columns that the table has. A
-    `password` is there until it is hashed."""
+    `password` is there until it is hashed, one that was `drawn` until it was shown."""
 
     name: str
     role: str | None = None
@@ -66,6 +68,7 @@ class Row:
     quota: dict[str, int | None] = field(default_factory=dict)
     password_hash: str | None = None
     password: str | None = field(default=None, repr=False)
+    drawn: str | None = field(default=None, repr=False)
 
     @property
     def sets_password(self) -> bool:
@@ -73,11 +76,12 @@ class Row:
         return self.password_hash is not None or self.password is not None
 
 
-def parse(actor: User, content: bytes) -> tuple[dict[str, Row], dict[str, str]]:
-    """The rows by name, and the passwords by name. Raises BadTable with every bad line."""
+def parse(actor: User, content: bytes, *, makes_groups: bool) -> tuple[dict[str, Row], dict[str, str]]:
+    """The rows by name, and the passwords by name; groups that there are not are bad unless they are to be made. Raises
+    BadTable with every bad line."""
     read = csv_text.lines(_decoded(content))
     columns = _columns(read)
-    table = _Table(actor, set(db.session.scalars(select(Group.name))))
+    table = _Table(actor, None if makes_groups else set(db.session.scalars(select(Group.name))))
     number = 1
     try:
         for line in read:
@@ -135,9 +139,9 @@ def _columns(read: Iterator[csv_text.Line]) -> list[str]:
 
 
 class _Table:
-    """What was read so far, and what is wrong with it; `groups` are the names of those that there are."""
+    """What was read so far, and what is wrong with it; `groups` are the names that may be in it, None any."""
 
-    def __init__(self, actor: User, groups: set[str]) -> None:
+    def __init__(self, actor: User, groups: set[str] | None) -> None:
         self._actor = actor
         self._groups = groups
         self.rows: dict[str, Row] = {}
@@ -205,7 +209,7 @@ def _plain(cell: str) -> str:
     return unguard(cell)
 
 
-def _row(cells: Mapping[str, str], known: set[str], reasons: list[Message]) -> Row:
+def _row(cells: Mapping[str, str], known: set[str] | None, reasons: list[Message]) -> Row:
     """What the cells ask for; what is wrong is added to the reasons."""
     row = Row(cells.get("name", ""))
     if not users.NAME.fullmatch(row.name):
@@ -220,12 +224,20 @@ def _row(cells: Mapping[str, str], known: set[str], reasons: list[Message]) -> R
             reasons.append(message("people.csv_bad_active", value=active[:40]))
     if "groups" in cells:
         row.groups = list(dict.fromkeys(name.strip() for name in cells["groups"].split(";") if name.strip()))
-        unknown = [name for name in row.groups if name not in known]
-        reasons += [message("people.no_group_called", name=name[:70]) for name in unknown[:SHOWN_GROUPS]]
+        reasons += _bad_groups(row.groups, known)
     row.quota = {name: _number(name, cells[name], reasons) for name in QUOTA_FIELDS if name in cells}
     if wrong := quotas.out_of_range(Quota(*(row.quota.get(name) for name in QUOTA_FIELDS))):
         reasons += [message("people.csv_bad_quota", column=name, reason=why) for name, why in wrong.items()]
     return row
+
+
+def _bad_groups(named: Sequence[str], known: set[str] | None) -> list[Message]:
+    if known is None:
+        misnamed = [name for name in named if not groups.NAME.fullmatch(name)]
+        rule = message("people.bad_group_name")
+        return [message("people.csv_bad_group", name=name[:70], rule=rule) for name in misnamed[:SHOWN_GROUPS]]
+    unknown = [name for name in named if name not in known]
+    return [message("people.no_group_called", name=name[:70]) for name in unknown[:SHOWN_GROUPS]]
 
 
 def _number(name: str, cell: str, reasons: list[Message]) -> int | None:

@@ -1,11 +1,13 @@
 """Users as a table: download, upload, preview and import."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from ravada_web.services import csv_cells
 from ravada_web.services.people import csv_import, csv_rows
 from ravada_web.services.people.csv_rows import BadTable
 from ravada_web.web.guard import me, needs
@@ -38,7 +40,8 @@ def upload() -> ResponseReturnValue:
     """Check a table of users."""
     filled, bad = TableForm(), None
     try:
-        if accepted := filled.submit(lambda: csv_import.preview(me(), filled.file.data.read())):
+        choices = {"draws": filled.draws.data, "makes_groups": filled.makes_groups.data}
+        if accepted := filled.submit(lambda: csv_import.preview(me(), filled.file.data.read(), **choices)):
             return done(url_for("people_table.preview", key=accepted.result.key))
     except BadTable as error:
         bad = error
@@ -47,6 +50,7 @@ def upload() -> ResponseReturnValue:
 
 def _form(filled: TableForm, status: int = 200, bad: BadTable | None = None) -> Response:
     facts = {"columns": csv_rows.ACCEPTED, "rows": csv_rows.MOST_ROWS, "passwords": csv_rows.MOST_PASSWORDS}
+    facts |= {"drawn": csv_rows.MOST_DRAWN}
     return show("people/upload.html", "people/_upload_form.html", status, form=filled, bad=bad, **facts)
 
 
@@ -81,4 +85,13 @@ def import_rows(key: str) -> ResponseReturnValue:
     preview = accepted.result
     text = _("%(made)s created, %(changed)s updated, %(left)s unchanged.",
              made=len(preview.created), changed=len(preview.changed), left=preview.left)  # fmt: skip
+    if preview.drawn:
+        return show(
+            "people/sheet.html", "people/_sheet.html", drawn=preview.drawn, text=text, table=_sheet(preview.drawn)
+        )
     return done(url_for("people.index"), text)
+
+
+def _sheet(drawn: Sequence[tuple[str, str]]) -> str:
+    """Names and passwords as a table for spreadsheets."""
+    return "".join(csv_cells.line(row) for row in (("name", "password"), *drawn))

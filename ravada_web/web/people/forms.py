@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField, FileRequired
 from wtforms import (
+    BooleanField,
     PasswordField,
     RadioField,
     SelectField,
@@ -125,3 +126,5 @@ class TableForm(Form):
     """A table of users."""
 
     file = FileField(_l("File"), [FileRequired(_l("Choose a file."))])
+    draws = BooleanField(_l("Generate passwords for new users without one"), default=True)
+    makes_groups = BooleanField(_l("Create groups that do not exist yet"))

@@ -439,3 +439,46 @@ def test_what_waits_in_redis_is_read_and_changed_by_nobody(people: People) -> No
     with pytest.raises(NotFound):
         csv_import.import_rows(people.administrator, mine.key)
     assert users.find("mallory") is None
+
+
+def test_new_users_are_given_passwords_that_are_shown_once_and_changed_at_the_first_sign_in(people: People) -> None:
+    text = f"name,password\nalice,\nbob,{PASSWORD}\nuser,\n"
+    asked = csv_import.preview(people.administrator, text.encode(), draws=True)
+    assert (asked.passwords, asked.confirm, asked.drawn) == (2, False, ())
+    kept = everything(queues.redis)
+    done = csv_import.import_rows(people.administrator, asked.key)
+    ((name, password),) = done.drawn
+    assert name == "alice" and passwords.authenticate("alice", password) == user("alice")
+    assert user("alice").must_change_password and not user("bob").must_change_password
+    assert passwords.authenticate("user", PASSWORD) and password.encode() not in kept and password not in repr(done)
+    assert queues.redis.keys("ravada:people:*") == []
+
+
+def test_more_new_users_than_passwords_are_drawn_for_are_refused_as_a_whole(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_rows, "MOST_DRAWN", 2)
+    with pytest.raises(BadTable) as caught:
+        csv_import.preview(people.administrator, b"name\na1\na2\na3\nuser\n", draws=True)
+    assert [line.reason.kind for line in caught.value.lines] == ["people.csv_too_many_drawn"]
+    assert csv_import.preview(people.administrator, b"name\na1\na2\nuser\nother\n", draws=True).passwords == 2
+
+
+def test_groups_that_there_are_not_are_made_where_that_is_ticked(people: People, classes: list[Group]) -> None:
+    text = "name,groups\nalice,3a;New class\nbob,New class\ncarol,\n"
+    assert [reason.kind for _line, reason in bad_lines(people, text)] == ["people.no_group_called"] * 2
+    asked = csv_import.preview(people.administrator, text.encode(), makes_groups=True)
+    assert asked.groups == ("New class",)
+    csv_import.import_rows(people.administrator, asked.key)
+    assert [group.name for group in user("alice").groups] == ["3a", "New class"]
+    assert [group.name for group in user("bob").groups] == ["New class"]
+    with pytest.raises(BadTable) as caught:
+        csv_import.preview(people.administrator, b"name,groups\ndora,;<b>;ok\n", makes_groups=True)
+    assert [line.reason.kind for line in caught.value.lines] == ["people.csv_bad_group"]
+
+
+def test_a_group_that_somebody_makes_meanwhile_is_taken_as_it_is(people: People) -> None:
+    asked = csv_import.preview(people.administrator, b"name,groups\nalice,late\n", makes_groups=True)
+    made = groups.create(people.administrator, name="late")
+    csv_import.import_rows(people.administrator, asked.key)
+    assert user("alice").groups == [made]
