@@ -42,6 +42,8 @@ from ravada_web.services.transaction import hold_lock, transaction
 LOOK_SECONDS, STEP_SECONDS = 60.0, 5.0
 # So many looks in a row must find that some node may rest; one a minute.
 QUIET_LOOKS = 10
+# So many nodes are asked what speaks against it, in one look.
+MOST_VETOES = 10
 # A request that was refused is news for so long.
 LACK = timedelta(minutes=10)
 ASLEEP = (RestStep.RESTING, RestStep.EMPTYING)
@@ -66,11 +68,10 @@ def look() -> None:
         if _wake_needed(session, row, actor, seen):
             row.rest_looks = 0
             return
-        wanted = [node for node in seen.nodes if node.id in seen.decision.ids("rest")]
-        quiet = wanted and not _changing(seen.nodes) and rebalancing_rules.is_quiet(session)
+        quiet = seen.decision.ids("rest") and not _changing(seen.nodes) and rebalancing_rules.is_quiet(session)
         row.rest_looks = row.rest_looks + 1 if quiet else 0
         if row.rest_looks >= QUIET_LOOKS:
-            _put_one_to_rest(session, actor, seen, wanted)
+            _put_one_to_rest(session, actor, seen)
 
 
 def _changing(nodes: Sequence[Node]) -> bool:
@@ -85,23 +86,28 @@ def _wake_needed(session: Session, row: Cluster, actor: User, seen: Survey) -> b
     if not whys and asleep and row.lack_at is not None and is_recent(row.lack_at, LACK):
         largest = max(asleep, key=lambda node: (node.memory_total_mib or 0, -node.id))
         whys = {largest.id: message("resting.wake_refused")}
-    row.lack_at = None
+        row.lack_at = None
     for node in asleep:
         if node.id in whys:
             wake(session, actor, held(session, node.id), whys[node.id])
     return bool(whys)
 
 
-def _put_one_to_rest(session: Session, actor: User, seen: Survey, wanted: Sequence[Node]) -> None:
-    """The first of them that nothing speaks against, the emptiest first; the others say what does."""
-    used = {host.id: host.used_mib for host in seen.hosts}
-    whys = {each.node_id: seen.why(each) for each in seen.decision.verdicts}
-    for node in sorted(wanted, key=lambda one: (used[one.id], one.id)):
-        row = held(session, node.id)
+def _put_one_to_rest(session: Session, actor: User, seen: Survey) -> None:
+    """The emptiest that nothing speaks against; of each that something does, what that is. The rule decides again
+    without those: another may rest in its place."""
+    used, barred = {host.id: host.used_mib for host in seen.hosts}, set[int]()
+    while len(barred) < MOST_VETOES:
+        found = seen.without(barred)
+        whys = {each.node_id: seen.why(each) for each in found.verdicts if each.action == "rest"}
+        if not whys:
+            return
+        row = held(session, min(whys, key=lambda id_: (used[id_], id_)))
         row.rest_note = rest_vetoes.veto(session, actor, row, seen)
         if not row.rest_note:
-            begin(session, actor, row, whys[node.id])
+            begin(session, actor, row, whys[row.id])
             return
+        barred.add(row.id)
 
 
 def begin(session: Session, actor: User, node: Node, why: Message, by: User | None = None) -> MovePlan:

@@ -182,6 +182,11 @@ class Survey:
         found = self.obstacles.get(verdict.node_id) if verdict.reason.code == "rest_not_chosen" else None
         return found or words(verdict.reason)
 
+    def without(self, barred: Collection[int]) -> Decision:
+        """What it would say if these nodes could not be put to rest."""
+        hosts = [replace(host, may_rest=host.may_rest and host.id not in barred) for host in self.hosts]
+        return decide(hosts, self.used, self.expected, hour_of(self.moment), self.rule)
+
     def woken_for(self, node_id: int) -> Reason | None:
         """Why a node would be woken at once, were it put to rest now; None where it would not."""
         rule = replace(self.rule, ahead_hours=AHEAD_HOURS)  # how long its own host takes to be up may not be known

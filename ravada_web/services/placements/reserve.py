@@ -66,9 +66,9 @@ def set_kept(actor: User, kept: bool) -> None:
 
 
 def note_lack(rejected: Collection[int]) -> None:
-    """Keep that a request was refused which one of these nodes might have had room for, if it did not rest: it is woken
-    for the next one."""
-    resting = select(Node.id).where(Node.rest_step == RestStep.RESTING, Node.id.in_(rejected))
+    """Keep that a request was refused which one of these nodes might have had room for, if it did not rest or was not
+    about to: one is woken for the next request."""
+    resting = select(Node.id).where(Node.rest_step != RestStep.NONE, Node.id.in_(rejected))
     if db.session.scalar(resting.limit(1)) is not None:
         with transaction() as session:
             session.get_one(Cluster, ONLY, with_for_update=True, populate_existing=True).lack_at = now()

@@ -285,6 +285,14 @@ def test_what_keeps_its_desktops_keeps_it_on_and_says_so(chief: User) -> None:
     assert node("n3").rest_step == RestStep.EMPTYING, "off, it moves away"
 
 
+def test_where_one_cannot_rest_another_does_in_its_place(chief: User) -> None:
+    change(Node, memory_free_mib=16_384 - 5000)  # so only one may
+    change(Node, Node.name == "n3", other_running=["somebody-elses"])
+    quiet()
+    assert not node("n3").rest_step and node("n3").rest_note.kind == "resting.others_run"
+    assert node("n4").rest_step == RestStep.EMPTYING
+
+
 def test_a_drain_that_something_is_left_of_ends_with_the_node_in_service(chief: User) -> None:
     quiet()
     plan = db.session.scalars(select(MovePlan)).one()
