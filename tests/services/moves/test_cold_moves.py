@@ -181,7 +181,9 @@ def test_it_is_there_whole_and_what_it_was_stays(chief: User, pools: dict[str, P
     operation = ask(chief)
     assert (desk().state, desk().node.name, left()) == (CloneState.MOVING, "n1", {"n2": Cause.ARRIVING})
     assert node_loads(db.session())[node("n2").id].clones == 1, "its place there is taken from now on"
+    assert move_work.nodes_at_work() == {node("n1").id, node("n2").id}
     done = run(operation)
+    assert move_work.nodes_at_work() == set()
     assert (done.state, done.error.kind) == (OperationState.DONE, "")
     assert (desk().state, desk().node.name, defined(hosts)) == (CloneState.STOPPED, "n2", ["n2"])
     assert (desk().uuid, desk().name, [nic.mac for nic in desk().nics]) == was
