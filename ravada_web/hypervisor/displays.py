@@ -89,11 +89,12 @@ def start(connection: libvirt.virConnect, uuid: str, address: str) -> str:
 def admit(connection: libvirt.virConnect, uuid: str, password: str, seconds: int) -> Displays:
     """Have a running domain's offered display take this password for so many seconds; returns where it is.
 
-    Raises HypervisorError where it offers none: it was started before its node offered displays, or came running.
+    Raises HypervisorError where it offers none: it was started before its node offered displays, or came
+    running from one where it was so.
     """
     with translated():
         domain = connection.lookupByUUIDString(uuid)
-        graphics = parse(domain.XMLDesc()).find("./devices/graphics[@type='spice']/listen[@type='address']/..")
+        graphics = parse(domain.XMLDesc()).find("./devices/graphics[@type='spice']")
         if graphics is None:
             raise HypervisorError(message("hypervisor.no_viewer_display"))
         until = now() + timedelta(seconds=seconds)

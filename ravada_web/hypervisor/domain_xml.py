@@ -290,20 +290,33 @@ def offer_display(xml: str, address: str) -> str | None:
     for device in (*devices.findall("./graphics[@type='spice']"), *devices.findall("./channel[@type='spicevmc']")):
         devices.remove(device)
     if address:
-        close_display(ET.SubElement(devices, "graphics", type="spice"), address)
+        _add_spice(devices, address)
         channel = ET.SubElement(devices, "channel", type="spicevmc")
         ET.SubElement(channel, "target", type="virtio", name="com.redhat.spice.0")
     return ET.tostring(root, encoding="unicode")
 
 
-def close_display(graphics: ET.Element, address: str) -> None:
-    """Have a SPICE display be on that address of its node, on none ("") where nobody reaches it, and open to nobody."""
-    for part in list(graphics):
-        graphics.remove(part)
-    graphics.attrib = {"type": "spice", "autoport": "yes", "passwd": secrets.token_urlsafe(24)}
-    graphics.set("passwdValidTo", "1970-01-02T00:00:00")
-    listens = {"type": "address", "address": address} if address else {"type": "none"}
-    ET.SubElement(graphics, "listen", listens)
+def _add_spice(devices: ET.Element, address: str) -> None:
+    graphics = ET.SubElement(devices, "graphics", type="spice", autoport="yes")
+    graphics.attrib |= {"passwd": secrets.token_urlsafe(24), "passwdValidTo": "1970-01-02T00:00:00"}
+    ET.SubElement(graphics, "listen", type="address", address=address)
+
+
+def move_offered_display(devices: ET.Element, address: str) -> None:
+    """Have a running domain that `offer_display` gave a SPICE display offer it on that address of another node, open to
+    nobody, or not at all ("").
+
+    What the guest sees of it stays, as that cannot change while it runs: the channel's port, connected to nothing where
+    there is no display.
+    """
+    for graphics in devices.findall("./graphics[@type='spice']"):
+        devices.remove(graphics)
+    channels = [each for kind in ("spicevmc", "null") for each in devices.findall(f"./channel[@type='{kind}']")]
+    for channel in channels:
+        channel.set("type", "spicevmc" if address else "null")
+        drop(channel, "source")
+    if channels and address:
+        _add_spice(devices, address)
 
 
 def for_other_node(xml: str, files: Mapping[str, str], facts: NodeFacts, platform: Platform = ANY) -> str:

@@ -15,7 +15,7 @@ import libvirt
 from ravada_web.errors import Conflict
 from ravada_web.hypervisor import domains
 from ravada_web.hypervisor.displays import displays_of
-from ravada_web.hypervisor.domain_xml import Disk, close_display, move_nvram, read_disks
+from ravada_web.hypervisor.domain_xml import Disk, move_nvram, move_offered_display, read_disks
 from ravada_web.hypervisor.errors import is_code, reading, translated
 from ravada_web.hypervisor.tree import MOST_CAPABILITIES, drop, parse
 from ravada_web.messages import message
@@ -97,8 +97,8 @@ def read_guest(connection: libvirt.virConnect, uuid: str) -> Guest:
 
 
 def for_target(xml: str, files: Mapping[str, str], emulator: str, viewers: str) -> str:
-    """The running domain as the target's libvirt is to run it: its files by their paths there, its display for viewers,
-    if it has one, on the address `viewers` of the target, or on none (""). What libvirt chose for it here (the backing
+    """The running domain as the target's libvirt is to run it: its files by their paths there, the display for viewers
+    that it was given on the address `viewers` of the target, or away (""). What libvirt chose for it here (the backing
     files' paths, its display's socket) is chosen there anew."""
     root = parse(xml)
     move_nvram(root, files)
@@ -116,8 +116,7 @@ def for_target(xml: str, files: Mapping[str, str], emulator: str, viewers: str) 
     for graphics in devices.findall("./graphics[@type='vnc']"):
         for each in (graphics, *graphics.findall("listen[@type='socket']")):
             each.attrib.pop("socket", None)
-    for graphics in devices.findall("./graphics[@type='spice']"):
-        close_display(graphics, viewers)
+    move_offered_display(devices, viewers)
     return ET.tostring(root, encoding="unicode")
 
 

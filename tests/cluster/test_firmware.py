@@ -147,6 +147,11 @@ def test_secure_boot_that_was_on_stays_on(cluster: Cluster) -> None:
     cluster.flask("clones", "start", clone.name, "--wait")
     said = said_on_the_serial_port(lab_node(cluster, "rvt2"), clone.name, "Access Denied")
     assert "grubx64.efi" in said and "Access Denied" in said, said
+    nvram = ["sha256sum", f"{IMAGES}/{clone.name}.{clone.uuid[:8]}.nvram.fd"]
+    before = lab_node(cluster, "rvt2").run(nvram).stdout
+    asked = requests.request_move(cluster.admin, clone.id, cluster.node("rvt3").id, live=True)
+    assert ended(asked.id).state == OperationState.DONE
+    assert lab_node(cluster, "rvt3").run(nvram).stdout == before
     cluster.remove_made()
     remove_imported(cluster, base_id, "fi-secure")
 

@@ -1,13 +1,14 @@
 """What a running domain is taken to another node with: its own files by their paths there, nothing that libvirt chose
 for it here."""
 
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import libvirt
 import pytest
 
 from ravada_web.hypervisor import migration
-from ravada_web.hypervisor.domain_xml import read_disks
+from ravada_web.hypervisor.domain_xml import offer_display, read_disks
 from ravada_web.hypervisor.migration import Presence
 from ravada_web.hypervisor.tree import parse
 
@@ -19,6 +20,7 @@ LIVE = """<domain type='kvm' id='3'><name>desk-1</name><uuid>6e9a6ff8-2fdb-4ee1-
 <disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>
 <graphics type='vnc' socket='/run/3/vnc.sock'><listen type='socket' socket='/run/3/vnc.sock'/></graphics>
 </devices></domain>"""
+CLIPBOARD = "<channel type='qemu-vdagent'><target type='virtio' name='com.redhat.spice.0'/></channel>"
 UUID = "6e9a6ff8-2fdb-4ee1-a0ae-7c0d1e3b2f11"
 FILES = {"/a/desk.qcow2": "/b/desk.qcow2"}
 
@@ -46,18 +48,32 @@ def test_its_uefi_variables_are_those_at_the_target() -> None:
     assert (root.findtext("./os/nvram"), root.findtext("./os/loader")) == ("/b/desk.fd", "/code.fd")
 
 
-@pytest.mark.parametrize(
-    ("viewers", "listens"),
-    [("10.0.0.2", {"type": "address", "address": "10.0.0.2"}), ("", {"type": "none"})],
-    ids=["offered there", "not offered there"],
-)
-def test_its_display_for_viewers_is_the_targets_and_open_to_nobody(viewers: str, listens: dict[str, str]) -> None:
-    spice = "<graphics type='spice' port='5901' autoport='yes'><listen type='address' address='10.0.0.1'/></graphics>"
-    root = parse(migration.for_target(with_devices(spice), FILES, "/usr/bin/there", viewers))
-    (graphics,) = root.findall("./devices/graphics[@type='spice']")
-    assert [each.attrib for each in graphics] == [listens]
-    assert "port" not in graphics.attrib and len(graphics.get("passwd", "")) > 30
-    assert graphics.get("passwdValidTo", "").startswith("1970")
+def spice_of(root: ET.Element) -> tuple[list[str], list[str]]:
+    """The addresses of its SPICE displays, and what its channels are connected to."""
+    displays = root.findall("./devices/graphics[@type='spice']")
+    for graphics in displays:
+        assert graphics.get("passwdValidTo", "").startswith("1970") and len(graphics.get("passwd", "")) > 30
+        assert "port" not in graphics.attrib
+    channels = [each.get("type", "") for each in root.findall("./devices/channel")]
+    return [listen.get("address", "") for each in displays for listen in each], channels
+
+
+def test_its_display_for_viewers_is_the_targets_and_open_to_nobody() -> None:
+    """Where the target offers none, its channel is there all the same, and its display is again at the next target."""
+    offered = offer_display(LIVE, "10.0.0.1")
+    assert offered is not None
+    moved = offered.replace("autoport='yes'", "autoport='yes' port='5901'")
+    there = migration.for_target(moved, FILES, "/usr/bin/there", "10.0.0.2")
+    assert spice_of(parse(there)) == (["10.0.0.2"], ["spicevmc"])
+    without = migration.for_target(there, FILES, "/usr/bin/there", "")
+    assert spice_of(parse(without)) == ([], ["null"])
+    again = migration.for_target(without, FILES, "/usr/bin/there", "10.0.0.1")
+    assert spice_of(parse(again)) == (["10.0.0.1"], ["spicevmc"])
+
+
+def test_one_without_a_display_for_viewers_gets_none_on_its_way() -> None:
+    plain = parse(migration.for_target(with_devices(CLIPBOARD), FILES, "/usr/bin/there", "10.0.0.2"))
+    assert spice_of(plain) == ([], ["qemu-vdagent"])
 
 
 @pytest.fixture
