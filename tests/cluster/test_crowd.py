@@ -4,17 +4,19 @@ import json
 import random
 import re
 from collections import Counter
+from collections.abc import Iterator
 from threading import Event as Flag
 from threading import Thread
 from urllib.error import HTTPError
 
 import pytest
 
-from ravada_web.models import Clone, CloneState, ServiceState
+from ravada_web.models import Clone, CloneState, Node, ServiceState
 from ravada_web.services.clones.requests import Request, request_clones
 from ravada_web.services.people import users
 from tests.benchmarks.browser import Browser
 from tests.support.cluster import PASSWORD, Cluster
+from tests.support.factories import change
 from tests.support.servers import wait_until
 from tests.support.ticking import BASE, assert_ticks, make_ticking
 
@@ -22,6 +24,7 @@ from tests.support.ticking import BASE, assert_ticks, make_ticking
 BUSY = 503
 # A drain that stops since its node did not answer any more for half a minute is asked for again, so often.
 TRIES = 3
+PEOPLE = 40
 
 
 def _words(page: str) -> str:
@@ -87,19 +90,29 @@ def drained_by_and_by(cluster: Cluster, name: str) -> list[dict[str, str]]:
     return ends
 
 
-def drain_among(cluster: Cluster, count: int) -> None:
-    """Drain a node while so many people launch and cut off the desktops that are there and elsewhere."""
+@pytest.fixture
+def seats(cluster: Cluster) -> Iterator[list[Clone]]:
+    """The desktops of as many people, off; afterwards all nodes serve again."""
     make_ticking(cluster)
     cluster.made.append("seat")
     base_id = cluster.base_named(BASE).id
-    for number in range(count):
-        users.create(None, f"seated{count}x{number}", "user", PASSWORD)
-        request_clones(cluster.admin, Request(base_id, 1, "seat", f"seated{count}x{number}"))
+    for number in range(PEOPLE):
+        users.create(None, f"seated{number}", "user", PASSWORD)
+        request_clones(cluster.admin, Request(base_id, 1, "seat", f"seated{number}"))
     clones = cluster.wait_state("seat", CloneState.STOPPED, 120)
-    assert len(clones) == count
+    assert len(clones) == PEOPLE
+    yield clones
+    change(Node, service_state=ServiceState.ENABLED)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_node_is_drained_while_forty_users_launch_and_stop_their_desktops(
+    cluster: Cluster, seats: list[Clone]
+) -> None:
     drained = max(cluster.lab.nodes, key=lambda node: cluster.spread("seat")[node.name])
     over = Flag()
-    people = [Person(cluster, clone, over) for clone in clones]
+    people = [Person(cluster, clone, over) for clone in seats]
     for person in people:
         person.start()
     try:
@@ -112,7 +125,7 @@ def drain_among(cluster: Cluster, count: int) -> None:
     answers = sum((person.answers for person in people), Counter())
     print(f"answers: {dict(answers)}; drains: {ends}")
     assert [line for person in people for line in person.wrong] == []
-    assert answers[303] > count
+    assert answers[303] > PEOPLE
     assert ends[-1]["state"] == "done"
     assert cluster.node(drained.name).service_state == ServiceState.MAINTENANCE
 
@@ -136,10 +149,3 @@ def drain_among(cluster: Cluster, count: int) -> None:
         for name in (name for name, where in rows.items() if where == node.name):
             assert_ticks(node, name)
     wait_until(lambda: not cluster.disks(drained, "seat"), 60, "nothing of them is left on it")
-    cluster.flask("nodes", "enable", drained.name)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
-def test_a_node_is_drained_while_forty_users_launch_and_stop_their_desktops(cluster: Cluster) -> None:
-    drain_among(cluster, 40)
