@@ -43,14 +43,13 @@ from ravada_web.services.moves.rates import Share
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.nodes.facts import facts_of
 from ravada_web.services.operations.execution import Cancelled, Handle
+from ravada_web.services.operations.subjects import MOVED_CLONE
 from ravada_web.services.storage import leftovers, pools
 from ravada_web.services.storage.file_names import template_name
 
 log = structlog.get_logger()
 # A move that has come to its deadline is given as long again to copy the rest of a paused guest; then it is cut.
 CUT_SECONDS = 3600.0
-# So often, ten seconds apart, is it tried to have a guest go on where it was, on a node that is not down.
-MOST_LOOKS = 6
 
 
 @dataclass(frozen=True)
@@ -333,7 +332,7 @@ def _stay(handle: Handle, plan: Plan) -> Found:
     times = int(handle.result.get("stays", 0)) + 1
     _write_begun(handle, {**handle.result, "stays": times})
     node = db.session.get_one(Node, plan.source.node_id, populate_existing=True)
-    return Found.UNKNOWN if node.observed != Observed.DOWN and times < MOST_LOOKS else Found.HERE
+    return Found.UNKNOWN if node.observed != Observed.DOWN and times < MOVED_CLONE.MOST_LOOKS else Found.HERE
 
 
 def _goes_on(plan: Plan) -> bool:
@@ -360,7 +359,7 @@ def _finish(handle: Handle, target: Target) -> None:
                 migration.plug_clipboard(connection, uuid)
     except HypervisorError as error:
         log.info("without its clipboard", reason=error.message.to_json())
-        if times < MOST_LOOKS:
+        if times < MOVED_CLONE.MOST_LOOKS:
             handle.result = {**handle.result, "arrived": times + 1}
             handle.watched_until = now() + WAITS
             return

@@ -17,6 +17,8 @@ from ravada_web.models import (
     Cause,
     Clone,
     CloneState,
+    Node,
+    Observed,
     Operation,
     OperationState,
     Remains,
@@ -138,12 +140,14 @@ class MovedClone(Subject):
     """The clone that moves: it stands where its row says. What was brought elsewhere is removed there; a clone whose
     row has moved already lacks but its definition."""
 
+    # So often, ten seconds apart, is it tried to have a guest go on where it was, on a node that is not down.
+    MOST_LOOKS: ClassVar = 6
+
     def release(self, session: Session, operation: Operation, reason: Message) -> None:
         """Free the rows, with the reason why the work ended early."""
         mine = (Clone.operation_id == operation.id, Clone.state == CloneState.MOVING)
-        unknown = operation.result.get("begun") and not operation.result.get("stays")
-        if unknown and session.scalar(select(Clone.id).where(*mine)) is not None:
-            return  # where its guest runs is not known yet: the move is taken up again, and looks
+        if self._is_looked_at_again(session, operation) and session.scalar(select(Clone.id).where(*mine)) is not None:
+            return
         target_id = operation.params["target_id"]
         # One that is to be off first may be shutting down still.
         at_work = Clone.state.in_((CloneState.MOVING, CloneState.STOPPING))
@@ -156,6 +160,17 @@ class MovedClone(Subject):
         session.execute(moving.values(state=stays, reason=Message(), **gone))
         brought = (Remains.node_id == target_id, Remains.uuid == operation.params["uuid"])
         session.execute(update(Remains).where(*brought, Remains.cause == Cause.ARRIVING).values(cause=Cause.MOVED))
+
+    def _is_looked_at_again(self, session: Session, operation: Operation) -> bool:
+        """Whether it is not known where the guest runs, or it has to be made go on where it is: then the move is taken
+        up again, and looks. On a node that is down that is begun anew once it is back: its row is held, so that its
+        return is not missed."""
+        if not operation.result.get("begun"):
+            return False
+        times = operation.result.get("stays", 0)
+        source = select(Node.observed).where(Node.id == operation.params["source_id"])
+        down = times and session.scalar(source.with_for_update(read=True)) == Observed.DOWN
+        return not down and times < self.MOST_LOOKS
 
     def resume(self, session: Session, operation: Operation) -> None:
         """Put the row back to work where it has moved already. Raises Conflict elsewhere: whether it may move is to be

@@ -43,6 +43,7 @@ from ravada_web.services.moves.live_work import Found, found
 from ravada_web.services.nodes import endpoints
 from ravada_web.services.operations import execution
 from ravada_web.services.operations import requests as operation_requests
+from ravada_web.services.operations.subjects import MOVED_CLONE
 from tests.support.factories import FACTS, change, make_base, make_nodes, make_user
 
 NONE, INCOMING, OFF, PAUSED, RUNNING = Presence
@@ -301,7 +302,7 @@ def test_a_target_that_says_nothing_more_does_not_hold_the_move_for_ever(chief: 
     operation = begun(chief)
     sides.put("n2", RUNNING)
     sides.hushed = {"n2": 2}
-    for _look in range(live_work.MOST_LOOKS - 1):
+    for _look in range(MOVED_CLONE.MOST_LOOKS - 1):
         assert run(operation).state == OperationState.WATCHED
         go_on(operation)
     assert (run(operation).state, desk().state) == (OperationState.DONE, "running")
@@ -347,6 +348,25 @@ def test_cut_off_for_long_it_goes_on_once_its_node_is_back(chief: User, sides: S
     assert not move_work.due()
 
 
+def test_its_node_is_back_just_as_the_move_ends_for_it_was_down(
+    chief: User, sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = begun(chief)
+    sides.put("n1", PAUSED)
+    sides.silent = {"n1"}
+    change(Node, Node.name == "n1", observed=Observed.DOWN)
+    end = execution.end
+
+    def back_first(*given: Any) -> None:
+        checked("n1", "paused")
+        end(*given)
+
+    monkeypatch.setattr(execution, "end", back_first)
+    assert run(operation).error.kind == "moves.stays"
+    monkeypatch.undo()
+    assert desk().state_in_use == "running" and desk().state == "moving"
+
+
 @one
 def test_one_that_its_user_has_taken_up_meanwhile_is_left(chief: User, sides: Sides) -> None:
     operation = begun(chief)
@@ -362,7 +382,7 @@ def test_one_that_its_user_has_taken_up_meanwhile_is_left(chief: User, sides: Si
 def test_a_node_that_says_no_for_long_does_not_hold_the_move_for_ever(chief: User, sides: Sides) -> None:
     operation = begun(chief)
     sides.silent = {"n1"}
-    for _look in range(live_work.MOST_LOOKS - 1):
+    for _look in range(MOVED_CLONE.MOST_LOOKS - 1):
         assert run(operation).state == OperationState.WATCHED
         go_on(operation)
     assert run(operation).error.kind == "moves.stays"
