@@ -114,9 +114,10 @@ test: packages-test $(VENV)/tested ## all tests: the fast ones, then the browser
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-others test-labs
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target clock-others clock-labs
 
+# The labs go first: on them live machines, whose time does not stand still.
 test-others:
 	$(BIN)/python -m tests.support.walled_host
-	$(call tried,$(PYTEST) $(NO_LAB) -m "not clock" --numprocesses auto)
+	$(call tried,nice $(PYTEST) $(NO_LAB) -m "not clock" --numprocesses auto)
 	$(call tried,$(ON_LABS) tests/browser)
 
 test-labs:

@@ -34,8 +34,8 @@ WORKERS = {"interactive": 3, "checks": 2, "setup": 2, "default": 1, "batches": 3
 BEFORE = {"batches": ["default"]}
 # Who moves desktops besides its own work: several at once, and never all workers of a queue, since one may take long.
 MOVERS = {"worker setup 2", "worker batches 2", "worker batches 3", "worker bulk"}
-# Checks come after pages: a round of hundreds of nodes takes most of a core.
-NICE = {"checks": 10}
+# Checks come after pages: a round of hundreds of nodes takes most of a core. Not far after: one may hold the database.
+NICE = {"checks": 5}
 ANSWER_SECONDS = 0.2
 
 

@@ -253,7 +253,7 @@ def test_a_command_of_root_leaves_nothing_that_the_processes_cannot_write(produc
 def test_checks_come_after_pages(product: Product) -> None:
     nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in product.processes.items()}
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    assert {name for name, value in nice.items() if value == own + 10} == {"worker checks 1", "worker checks 2"}
+    assert {name for name, value in nice.items() if value == own + 5} == {"worker checks 1", "worker checks 2"}
     assert {value for name, value in nice.items() if "checks" not in name} == {own}
 
 
