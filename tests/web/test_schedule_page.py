@@ -1,5 +1,6 @@
 """The page of resting nodes: set, refused beside its field, and read."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -100,3 +101,16 @@ def test_a_node_that_rests_is_no_failure_and_says_why_it_rests_and_what_wakes_it
     change(Node, Node.id == found, maintenance_by="somebody")
     page = client.get(f"/nodes/{found}").text
     assert "Resting</span>" not in page and 'id="maintenance"' in page, "it is that person's now"
+
+
+def test_of_many_nodes_those_that_may_rest_come_first_and_the_others_fold(people: People, sign_in: SignIn) -> None:
+    change(Node, Node.id == make_nodes(61)[-1], may_rest=True)
+    client = sign_in(people.administrator)
+    for path in ("/nodes/schedule", "/nodes/schedule/now"):
+        text = client.get(path).text
+        names = re.findall(r'<tr data-node="([^"]+)"', text)
+        assert len(names) == len(set(names)) >= 60 and names[0] == "n61", "no node is lost"
+        assert f"{len(names) - 50} other nodes" in text
+    assert len(re.findall(r'name="node" value="', client.get("/nodes/schedule").text)) == len(names), (
+        "all can be ticked"
+    )

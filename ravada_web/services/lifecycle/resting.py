@@ -46,6 +46,7 @@ from ravada_web.services.audit import events
 from ravada_web.services.lifecycle import waking
 from ravada_web.services.lifecycle.waking_work import WAKE_SECONDS
 from ravada_web.services.nodes.history import SPANS
+from ravada_web.services.paging import natural
 from ravada_web.services.permissions import rights
 from ravada_web.services.placements import loads, reserve
 from ravada_web.services.placements.loads import Load
@@ -140,12 +141,11 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """All that pages show. It is done in the name of `decided_by` ("" for nobody's), if it `acts`; `saved` is by what
-    was done. `nodes` are all that could rest, `said` is what is said of those that serve, by their ids;
-    `wakes_above_mib` the use of memory above which one more would be woken (None where none would rest). `days`,
-    `turned`, `rested_hours`, `short` and `kwh` are of the replay; there is none without samples. `hindsight`:
-    it knew the week that it was replayed over."""
+class Present:
+    """What the schedule says now. It is done in the name of `decided_by` ("" for nobody's), if it `acts`; `saved` is by
+    what was done. `nodes` are all that could rest, those first that rest or may; `said` is what is said of those that
+    serve, by their ids; `wakes_above_mib` the use of memory above which one more would be woken (None where none would
+    rest)."""
 
     policy: Cluster
     decided_by: str
@@ -154,6 +154,13 @@ class Schedule:
     nodes: Sequence[Node]
     said: Mapping[int, Said]
     wakes_above_mib: int | None
+
+
+@dataclass(frozen=True)
+class Schedule(Present):
+    """All that the page shows: what is said now, and `days`, `turned`, `rested_hours`, `short` and `kwh` of the replay;
+    there is none without samples. `hindsight`: it knew the week that it was replayed over."""
+
     days: Sequence[Day]
     turned: Sequence[Turned]
     rested_hours: float
@@ -274,13 +281,36 @@ def person(session: Session) -> User | None:
     return found if found is not None and rights.can(found, "nodes.change") else None
 
 
+def look_now(viewer: User) -> Present:
+    """What the schedule says now, without the replay, which takes a while with many nodes. Raises NotAllowed."""
+    rights.require(viewer, "nodes.change")
+    return Present(**_present(db.session(), survey(db.session())))
+
+
+def _present(session: Session, seen: Survey) -> dict[str, Any]:
+    policy, by_id = reserve.policy(), {node.id: node for node in seen.nodes}
+    decided_by = session.get(User, policy.rest_user_id) if policy.rest_user_id else None
+    return {
+        "policy": policy,
+        "decided_by": decided_by.name if decided_by else "",
+        "acts": person(session) is not None,
+        "saved": saved(policy, seen.nodes, seen.moment),
+        "nodes": sorted((node for node in seen.nodes if not node.local), key=_order),
+        "said": {each.node_id: _said(by_id[each.node_id], each, seen) for each in seen.decision.verdicts},
+        "wakes_above_mib": _memory(seen.decision),
+    }
+
+
+def _order(node: Node) -> tuple[bool, bool, list[str | int]]:
+    return not (node.rests or node.leaves_to_rest), not node.may_rest, natural(node.name)
+
+
 def look(viewer: User) -> Schedule:
     """What the schedule says now, and would have said during the last week. Raises NotAllowed."""
     rights.require(viewer, "nodes.change")
     session, moment = db.session(), now()
     seen, past, week = _survey(session, moment)
-    policy, usual = reserve.policy(), _averages(session, moment)
-    by_id = {node.id: node for node in seen.nodes}
+    usual, by_id = _averages(session, moment), {node.id: node for node in seen.nodes}
     before = _week(past)
     hindsight = None in before
     hosts = [replace(host, used_mib=usual.get(host.id, Amount()).memory_mib) for host in seen.hosts]
@@ -292,15 +322,8 @@ def look(viewer: User) -> Schedule:
         replace(seen.rule, ahead_hours=AHEAD_HOURS),
         STEP / 3600,
     )
-    decided_by = session.get(User, policy.rest_user_id) if policy.rest_user_id else None
     return Schedule(
-        policy=policy,
-        decided_by=decided_by.name if decided_by else "",
-        acts=person(session) is not None,
-        saved=saved(policy, seen.nodes, moment),
-        nodes=[node for node in seen.nodes if not node.local],
-        said={each.node_id: _said(by_id[each.node_id], each, seen) for each in seen.decision.verdicts},
-        wakes_above_mib=_memory(seen.decision),
+        **_present(session, seen),
         days=_days(week, played, len(hosts)),
         turned=_turned(week, played, by_id),
         rested_hours=sum(played.rested_hours.values()),

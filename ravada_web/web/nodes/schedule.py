@@ -20,6 +20,8 @@ blueprint = Blueprint("schedule", __name__, url_prefix="/nodes/schedule")
 WATTS, CHOSEN = "watts-", "node"
 # So many turns of the week that was replayed are listed, and so many nodes of each are named.
 TURNS_SHOWN, NODES_SHOWN = 60, 8
+# The others fold.
+NODES_LISTED = 50
 
 
 class ScheduleForm(Form):
@@ -70,14 +72,16 @@ def save() -> ResponseReturnValue:
 @needs("nodes.change")
 def now() -> Response:
     """What is so now: the part of the page that is fetched again."""
-    return show("nodes/schedule_now.html", "nodes/_schedule_now.html", seen=resting.look(me()))
+    return show(
+        "nodes/schedule_now.html", "nodes/_schedule_now.html", seen=resting.look_now(me()), nodes_listed=NODES_LISTED
+    )
 
 
 @blueprint.get("/on")
 @needs("nodes.change")
 def confirm_on() -> Response:
     """What it means that nodes rest."""
-    seen = resting.look(me())
+    seen = resting.look_now(me())
     ticked = [node.name for node in seen.nodes if node.may_rest]
     question = Question(
         title=_("Have nodes rest by the schedule?"),
@@ -147,5 +151,5 @@ def _back() -> ResponseReturnValue:
 
 
 def _show(form: ScheduleForm, seen: resting.Schedule, status: int = 200) -> Response:
-    shown = {"turns_shown": TURNS_SHOWN, "nodes_shown": NODES_SHOWN}
+    shown = {"turns_shown": TURNS_SHOWN, "nodes_shown": NODES_SHOWN, "nodes_listed": NODES_LISTED}
     return show("nodes/schedule.html", "nodes/_schedule.html", status, form=form, seen=seen, **shown)
