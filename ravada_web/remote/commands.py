@@ -97,25 +97,25 @@ def popen(
     *,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int = subprocess.PIPE,
-    bulk: bool = False,
     fresh: bool = False,
+    carried: bool = False,
     deadline: float | None = None,
 ) -> Running:
     """Start a command on the node, with pipes for its output, in a process group of its own.
 
     A helper of this host runs those that it knows, and what needs no right runs without it.
 
-    Over SSH its output begins after login_shells.MARK. `bulk` keeps it from the link, so that a copy never delays the
-    consoles there: it shares the node's carrier, or has a connection of its own where there is none, as it always has
-    with `fresh`. With a `deadline` (seconds) the far side ends it by itself soon after, whatever
-    becomes of us.
+    Over SSH its output begins after login_shells.MARK. A copy keeps away from the link, so that it never delays the
+    consoles there: `fresh` gives it a connection of its own, `carried` the node's carrier where there is one, which
+    lasts as long as the move that this is part of. With a `deadline` (seconds) the far side ends it by itself soon
+    after, whatever becomes of us.
     """
     asked = workspace.helper_socket if target.local and target.root else None
     if asked:
         if not isinstance(argv, Call):
             raise CommandFailed(target.name, argv[0], REFUSED, message("remote.helper_unknown"))
         return helper.start(asked, target, argv, stdin, stdout, deadline)
-    shared = workspace.carrier(target) if bulk else workspace.control(target)
+    shared = workspace.carrier(target) if carried else workspace.control(target)
     log = None if target.local else SshLog()
     if log is None:
         command = [*IN_ENGLISH, *argv]

@@ -93,20 +93,23 @@ def copy_file(
     on_block: Callable[[bytes], object] = lambda _block: None,
     stall: float = 30.0,
     most: Callable[[], int] = _no_limit,
+    carried: bool = False,
 ) -> None:
     """Copy a file of `size` bytes to `dest_path`, which is overwritten: give it a temporary name.
 
     `on_progress` gets the bytes copied so far, about twice a second and at the end; what it raises ends it. `on_block`
-    gets all that is copied. `most` is how many bytes a second it may take now; 0 is no limit.
+    gets all that is copied. `most` is how many bytes a second it may take now; 0 is no limit. `carried`
+    is for what is part of a move: it goes over the nodes' carriers, which last no longer.
     Raises CopyFailed when nothing moves for `stall` seconds or the length is another, and the errors of `run`
     when one of the two ends fails. What was written is left to the caller to remove.
     """
     read, write = READ(source_path), WRITE(dest_path)
     with ExitStack() as ends:
-        reader = popen(workspace, source, read, bulk=True)
+        reader = popen(workspace, source, read, fresh=not carried, carried=carried)
         ends.push(reader)
         ends.callback(kill, reader)
-        writer = popen(workspace, dest, write, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bulk=True)
+        to_it = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+        writer = popen(workspace, dest, write, **to_it, fresh=not carried, carried=carried)
         ends.push(writer)
         ends.callback(kill, writer)
         copy = _Copy(source_path, source.name, dest.name, size, stall)

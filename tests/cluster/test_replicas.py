@@ -50,7 +50,13 @@ def wait_for(cluster: Cluster, node: str, wanted: str | None, base_id: int | Non
     def reached() -> bool:
         return state(cluster, node, base_id) == wanted
 
-    wait_until(reached, 60, f"the replica on {node} is {wanted}")
+    try:
+        wait_until(reached, 60, f"the replica on {node} is {wanted}")
+    except AssertionError as error:
+        row = replica(cluster, node, base_id)
+        raise AssertionError(
+            f"{error}, not {row and (row.state, str(row.reason), row.retry_at, row.failures)}"
+        ) from error
 
 
 @pytest.fixture

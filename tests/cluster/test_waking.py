@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import pytest
+
 from ravada_web.models import Cluster as ClusterRow
 from ravada_web.models import Node, NodeSample, Observed, RestStep, now
 from ravada_web.remote import wake
@@ -89,6 +91,7 @@ def test_the_checks_say_that_such_a_card_cannot_wake_its_host(cluster: Cluster) 
     assert line["state"] == "warn" and "eth0" in line["text"]
 
 
+@pytest.mark.clock
 def test_a_node_rests_while_it_is_quiet_and_is_woken_when_a_request_finds_no_room(cluster: Cluster) -> None:
     there = cluster.lab.nodes[2]
     for node in cluster.lab.nodes:

@@ -124,7 +124,7 @@ def test_what_is_copied_while_desktops_move_shares_one_connection_beside_the_lin
     carried(keeper, place)
     known = logins(place)
     for _time in range(3):
-        with popen(place.workspace, place.target, ["echo", "hi"], bulk=True) as process:
+        with popen(place.workspace, place.target, ["echo", "hi"], carried=True) as process:
             assert process.stdout and process.stdout.read().endswith(b"hi\n")
     assert logins(place) == known
     assert run(place.workspace, place.target, ["echo", "hi"], deadline=5, fresh=True) == b"hi\n"

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from ravada_web.remote import transfer
 from ravada_web.remote.errors import CommandFailed, CopyFailed, NodeUnreachable
-from ravada_web.remote.target import Target
+from ravada_web.remote.links import LinkKeeper
+from ravada_web.remote.target import Target, accepts
 from ravada_web.remote.transfer import copy_file
 from tests.support.servers import wait_until
 from tests.support.sshd import Place, processes_of, ssh_place
@@ -147,3 +149,26 @@ def test_a_node_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(NodeUnreachable) as caught:
             copy(place, place.local, place.target, tmp_path / "copy", size=SIZE * 4, on_progress=die)
     assert caught.value.code == "lost"
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_a_carrier_that_ends_takes_along_what_is_carried_alone(place: Place, tmp_path: Path, carried: bool) -> None:
+    to = tmp_path / "copy"
+    with closing(LinkKeeper(place.workspace, remote_socket=str(place.folder / "none"))) as keeper:
+
+        def is_carried() -> bool:
+            keeper.reconcile([place.target], [place.target.node_id])
+            return accepts(place.workspace.carrier(place.target))
+
+        def end(copied: int) -> None:
+            if copied < SIZE:
+                keeper.close()
+
+        wait_until(is_carried, 15, "there is a carrier")
+        options = {"on_progress": end, "most": lambda: 4 << 20, "carried": carried}
+        if carried:
+            with pytest.raises((CommandFailed, CopyFailed, NodeUnreachable)):
+                copy(place, place.local, place.target, to, **options)
+        else:
+            copy(place, place.local, place.target, to, **options)
+            assert to.read_bytes() == (place.folder / "original").read_bytes()

@@ -1,5 +1,6 @@
 """What a user whose desktop waits is told: the place in the queue, and about how long."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -36,4 +37,4 @@ def test_a_user_is_told_their_place_and_no_node(people: People, sign_in: SignIn)
         for address in ("/", f"/clones/{second}", f"/console/{second}"):
             text = page.get(address).text
             assert "Position 2 in the queue. Starts in about 2 min." in text, address
-            assert "n1" not in text
+            assert "n1" not in re.sub(r'(csrf_token"|csrf-token") (value|content)="[^"]*"', "", text)

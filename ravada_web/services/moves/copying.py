@@ -108,6 +108,7 @@ class Copying:
             on_progress=self._show,
             on_block=read.update,
             most=lambda: self._share.mib() << 20,
+            carried=True,
         )
         self._show(size, message("moves.verifying"))
         if self._hash(self.target, part, size) != read.hexdigest():

@@ -89,11 +89,11 @@ def test_without_samples_nothing_rests_and_it_says_why(people: People, nodes: li
 def test_what_cannot_be_woken_never_rests_and_says_why(people: People, nodes: list[int]) -> None:
     write_samples(nodes, STEP, now() - timedelta(days=7), now())
     settings().wake_command = ""
-    facts = {"host": {"bridges": [], "cards": [], "files": [], "nics": [
-        {"name": "e", "mac": "52:54:00:12:34:56", "wakes": "cannot", "over": "", "addresses": ["192.0.2.3/24"],
-         "is_default": True}]}}  # fmt: skip
+    nic = {"name": "e", "mac": "52:54:00:12:34:56", "wakes": "cannot", "over": "", "is_default": True}
     with transaction() as session:
-        session.get_one(Node, nodes[1]).facts = session.get_one(Node, nodes[2]).facts = facts
+        for number in (1, 2):
+            there = {"bridges": [], "cards": [], "files": [], "nics": [nic | {"addresses": [f"192.0.2.{number}/24"]}]}
+            session.get_one(Node, nodes[number]).facts = {"host": there}
         session.get_one(Node, nodes[3]).access = Access.LIBVIRT
     seen = resting.look(people.administrator)
     assert "cannot" in str(seen.said[nodes[1]].why) and seen.said[nodes[3]].why.kind == "nodes.no_root"
