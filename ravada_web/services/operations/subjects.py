@@ -194,10 +194,11 @@ class OneReplica(Subject):
         if replica is None or replica.state == ReplicaState.READY:
             return
         replica.state, replica.reason = ReplicaState.FAILED, reason
-        if operation.cancel_asked:
+        if operation.cancel_asked and operation.kind == "replica_copy":
             replica.retry_at = None
         elif operation.state == OperationState.CANCELLED:
-            replica.retry_at = now()  # it was asked for again while it ended
+            # It was asked for again while it ended; so is what is there, where its removal was taken back.
+            replica.retry_at = now()
         else:
             replica.failures += 1
             replica.retry_at = now() + min(self.FIRST_PAUSE * 2 ** min(replica.failures - 1, 10), self.LONGEST_PAUSE)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 import jobs.bases
 import jobs.clones
@@ -175,6 +176,29 @@ def test_jobs_queued_for_the_same_replica_may_come_in_any_order(bases: Bases, la
         assert bases.names(2) == (bases.whole() if last else set())
         bases.allow(1)
         bases.drain()
+    assert bases.unexpected() == []
+
+
+def test_what_is_ticked_again_while_its_removal_is_at_work_comes_by_itself(
+    bases: Bases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bases.allow(1, 2)
+    bases.drain()
+    bases.allow(1)
+    wanted = replicas.is_wanted
+
+    def ticked_after(session: Session, replica_id: int) -> bool:
+        """As the removal asks whether it may go on; a moment later somebody ticks the node."""
+        monkeypatch.undo()
+        answer = wanted(session, replica_id)
+        bases.allow(1, 2)
+        return answer
+
+    monkeypatch.setattr(replicas, "is_wanted", ticked_after)
+    bases.drain()
+    replicas.settle_all()
+    bases.drain()
+    assert bases.state(2) == ReplicaState.READY and bases.names(2) == bases.whole()
     assert bases.unexpected() == []
 
 
