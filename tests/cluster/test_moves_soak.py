@@ -38,7 +38,7 @@ USUAL_SECONDS = 4.0
 SLOW_MBIT = 40
 # Marks are written over and over in so much of a disk, in MiB from the second on.
 PLACES = range(1, 40)
-LIBVIRTD_DIES = ["sh", "-c", "kill -9 $(cat /run/libvirtd.pid); sleep 2; libvirtd -d"]
+LIBVIRTD_DIES = ["sh", "-c", "pkill -9 -x libvirtd; sleep 2; libvirtd -d || { sleep 2; libvirtd -d; }"]
 
 
 @dataclass

@@ -206,8 +206,8 @@ class LabNode:
         self.run(["sh", "-c", "kill -STOP $(cat /run/libvirtd.pid)"])
 
     def resume(self) -> None:
-        """Let its libvirtd go on."""
-        self.run(["sh", "-c", "kill -CONT $(cat /run/libvirtd.pid)"])
+        """Let its libvirtd go on; one that has died is started."""
+        self.run(["sh", "-c", "pkill -CONT -x libvirtd || libvirtd -d"])
 
     def restart_libvirtd(self) -> None:
         """Have it read its settings anew; its guests go on."""
