@@ -71,7 +71,7 @@ const dialog = $("#dialog");
 document.addEventListener("htmx:after:swap", (event) => {
   if (event.detail.ctx.target !== dialog || !dialog.childElementCount) return;
   if (!dialog.open) dialog.showModal();
-  $("[data-dialog-close]", dialog)?.focus();
+  ($("[autofocus]", dialog) ?? $("[data-dialog-close]", dialog))?.focus();
 });
 
 document.addEventListener("click", (event) => {

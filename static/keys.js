@@ -12,7 +12,7 @@
 
   function step(event) {
     const links = [...document.querySelectorAll("#found a.finder-one")];
-    const at = links.indexOf(document.activeElement);
+    const at = links.findIndex((link) => link.parentElement.contains(document.activeElement));
     const inside = document.activeElement.closest("[data-finder], #found");
     if (!links.length || !inside) return;
     event.preventDefault();
@@ -29,7 +29,8 @@
       if (!open.open) finder.click();
       return;
     }
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") { step(event); return; }
+    if (event.isComposing || event.altKey) return;
+    if (!event.shiftKey && (event.key === "ArrowDown" || event.key === "ArrowUp")) { step(event); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || open.open) return;
     if (going && event.timeStamp - going < GO_WITHIN) {
       going = 0;
@@ -48,8 +49,10 @@
 
   // Enter goes to the first of what was found, once it is there for what was typed.
   document.addEventListener("submit", (event) => {
-    const first = event.target.matches("[data-finder]") && one("#found a.finder-one");
-    if (!first) return;
+    const typed = event.target.matches("[data-finder]") && one("[data-finder] input").value;
+    const first = one("#found a.finder-one");
+    // Else the page of what was found is as good an answer.
+    if (!first || one("#found").dataset.for !== typed) return;
     event.preventDefault();
     first.click();
   });

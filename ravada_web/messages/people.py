@@ -115,6 +115,7 @@ TEXTS: dict[str, Template] = {
     ),
     "people.csv_bad_name": N_("“%(name)s” is not a valid name. %(rule)s"),
     "people.csv_bad_group": N_("“%(name)s” is not a valid name of a group. %(rule)s"),
+    "people.csv_too_many_groups": N_("A file creates at most %(most)s groups. Check its column “groups”."),
     "people.csv_too_many_drawn": N_(
         "Passwords are generated for at most %(most)s new users per file. Split the file, or generate none."
     ),

@@ -27,7 +27,9 @@ from ravada_web.models import (
 )
 from ravada_web.services.moves.under_way import time_left
 from ravada_web.services.nodes.platforms import store_platform
+from ravada_web.services.people import operator_scopes
 from ravada_web.services.transaction import transaction
+from tests.conftest import People
 from tests.support import factories
 from tests.support.factories import change
 from tests.web.conftest import World
@@ -87,6 +89,23 @@ def test_how_far_it_is_is_shown_on_its_page_and_in_the_list_and_it_can_be_cancel
     assert "from n1" not in told, "they do not know of nodes"
     change(Operation, state=OperationState.CANCELLED)
     assert 'data-live="clones states"' in sign_in("operator").get("/clones").text
+
+
+def test_an_operator_of_one_node_reads_how_far_a_move_is_and_not_where_it_goes(
+    world: World, people: People, sign_in: SignIn
+) -> None:
+    clone = db.session.get_one(Clone, world.mine)
+    here, there = clone.node_id, next(id_ for id_ in world.nodes if id_ != clone.node_id)
+    page = f"/clones/{world.mine}"
+    assert sign_in("administrator").post(f"{page}/move", data={"node_id": there}).status_code == 303
+    foreign = message("moves.is_defined", node="n-foreign")
+    change(Operation, Operation.kind == "clones_move", state=OperationState.RUNNING, progress=40, message=foreign)
+    operator_scopes.set_scope(people.administrator, people.operator, [here], [])
+    client = sign_in("operator")
+    for address in (page, "/clones"):
+        shown = client.get(address).text
+        assert "40%" in shown and "n-foreign" not in shown and "Cancel the move" not in shown, address
+    assert "n-foreign" in sign_in("administrator").get(page).text
 
 
 @pytest.mark.parametrize(

@@ -87,5 +87,5 @@ def clone_page(viewer: User, clone_id: int) -> ClonePage:
         copies=() if clone.volatile else copies.copies_of(clone),
         decision=clone_list.why(viewer, clone) if manages else None,
         events=events.recent(viewer, "clone", clone_id) if manages else (),
-        move=under_way.of_clones([clone]).get(clone.id),
+        move=under_way.of_clones(viewer, [clone]).get(clone.id),
     )

@@ -95,6 +95,8 @@ def preview(actor: User, content: bytes, *, draws: bool = False, makes_groups: b
         _draw(rows)
     _hash_some(rows.values())
     key, table = secrets.token_urlsafe(16), _Table(rows, makes_groups)
+    if len(_new_groups(table)) > csv_rows.MOST_NEW_GROUPS:
+        raise BadTable([BadLine(0, message("people.csv_too_many_groups", most=csv_rows.MOST_NEW_GROUPS))])
     queues.redis.set(_redis_key(actor, key), _sealed(table), ex=KEPT_SECONDS)
     return _preview(key, table)
 
@@ -214,7 +216,8 @@ def import_rows(actor: User, key: str, present: str = "") -> Preview:
         confirmation.require(actor, present)
     with transaction() as session:
         result = _preview(key, table)
-        if result.confirm and not asked.confirm:
+        # Nobody who has come meanwhile is given the password that was drawn for another.
+        if (result.confirm and not asked.confirm) or any(rows[name].drawn for name in result.changed):
             raise Conflict(message("people.import_changed"))
         for name in result.groups:
             group_actions.create(actor, name=name)

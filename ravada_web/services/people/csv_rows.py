@@ -26,6 +26,8 @@ ACCEPTED = (*COLUMNS, "password")
 MOST_ROWS, MOST_PASSWORDS, MOST_SHOWN = 10_000, 200, 50
 # Each drawn password costs its hash, too.
 MOST_DRAWN = 2_000
+# More are a column that was taken for another.
+MOST_NEW_GROUPS = 200
 # With so many errors a file is not of this kind: no more of it is read.
 MOST_BAD = 1_000
 # Of what a cell of groups names, how many unknown ones are said.

@@ -38,7 +38,7 @@ def index() -> Response:
     )
     page = clone_list.listing(me(), filters, parameters.page())
     lists = {"bases": base_list.choices(me()), "nodes": node_list.choices(me())}
-    moves = under_way.of_clones(page.items)
+    moves = under_way.of_clones(me(), page.items)
     return show("clones/index.html", "clones/_table.html", page=page, filters=filters, moves=moves, **lists)
 
 

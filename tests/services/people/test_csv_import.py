@@ -482,3 +482,22 @@ def test_a_group_that_somebody_makes_meanwhile_is_taken_as_it_is(people: People)
     made = groups.create(people.administrator, name="late")
     csv_import.import_rows(people.administrator, asked.key)
     assert user("alice").groups == [made]
+
+
+def test_a_password_that_was_drawn_is_not_given_to_one_who_has_come_meanwhile(people: People) -> None:
+    asked = csv_import.preview(people.administrator, b"name\nalice\n", draws=True)
+    users.create(None, "alice", Role.USER, PASSWORD)
+    with refused(Conflict, "people.import_changed"):
+        csv_import.import_rows(people.administrator, asked.key, PASSWORD)
+    assert passwords.authenticate("alice", PASSWORD) == user("alice")
+
+
+def test_a_column_that_was_taken_for_groups_makes_none(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MOST_NEW_GROUPS", 2)
+    with pytest.raises(BadTable) as caught:
+        csv_import.preview(people.administrator, b"name,groups\na1,g1\na2,g2\na3,g3\n", makes_groups=True)
+    assert [line.reason.kind for line in caught.value.lines] == ["people.csv_too_many_groups"]
+    assert csv_import.preview(people.administrator, b"name,groups\na1,g1;g2\n", makes_groups=True).groups == (
+        "g1",
+        "g2",
+    )
