@@ -38,6 +38,7 @@ TEXTS: dict[str, Template] = {
     ),
     "resting.not_on": N_("Nodes do not rest by the schedule: nothing would wake it."),
     "resting.one_at_a_time": N_("Another node is going to rest or being woken. Try again when that is over."),
+    "resting.not_in_service": N_("Only a node that is enabled is put to rest."),
     "resting.would_be_woken": N_("It would be woken at once. %(why)s"),
     # Why one rests or is woken, beside the rule
     "resting.asked_for": N_("Requested by %(name)s."),

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from ravada_web.errors import Conflict
 from ravada_web.messages import NOTHING, Message, message
-from ravada_web.models import Cluster, Node, RestStep, User
+from ravada_web.models import Cluster, Node, RestStep, ServiceState, User
 from ravada_web.services.audit import events
 from ravada_web.services.lifecycle import rest_vetoes, rest_work, resting
 from ravada_web.services.lifecycle.held import held
@@ -44,6 +44,8 @@ def _refusal(session: Session, actor: User, node: Node) -> Message:
     seen = resting.survey(session)
     if any(other.rest_step not in (RestStep.NONE, RestStep.RESTING) for other in seen.nodes):
         return message("resting.one_at_a_time")
+    if node.service_state != ServiceState.ENABLED:
+        return message("resting.not_in_service")
     if not node.may_rest:
         return message("resting.rest_not_chosen")
     if why := resting.why_not(session, [node]).get(node.id):

@@ -177,7 +177,9 @@ def go_on(node_ids: Sequence[int]) -> None:
 
 def _note(node_id: int, why: Message) -> None:
     with transaction() as session:
-        held(session, node_id).rest_note = why
+        node = session.get(Node, node_id, with_for_update=True, populate_existing=True)
+        if node is not None:  # else it was removed since, which is no trouble of the others
+            node.rest_note = why
 
 
 def step(node_id: int) -> None:
@@ -203,6 +205,9 @@ def _while_emptying(session: Session, node: Node) -> None:
         if unwanted:
             _stay(actor, node)
     elif plan is not None and _is_emptied(node, plan):
+        if not unwanted and node.other_running:
+            # Started there by others while it was emptied: nobody's machine is turned off for a rest.
+            unwanted = message("resting.others_run", names=node.other_running[: rest_vetoes.NAMED])
         if unwanted or actor is None:
             _serve_again(session, node, unwanted)
         else:
@@ -240,8 +245,10 @@ def _while_going_off(session: Session, node: Node) -> None:
     elif operation.state == OperationState.DONE:
         node.take_rest_step(RestStep.RESTING, node.rest_note)
         events.record(session, None, "rests", node, node.rest_note)
-    elif operation.state == OperationState.CANCELLED:
+    elif operation.state == OperationState.CANCELLED and "boot" not in operation.result:
         _hold(session, node, message("resting.held_cancelled"))
+    elif operation.state == OperationState.CANCELLED:
+        _let_go(session, node)  # it was told to go off already: nothing is placed there
     elif operation.over:
         _hold(session, node, message("resting.held_not_off", why=operation.error))
 

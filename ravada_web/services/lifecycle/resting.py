@@ -50,7 +50,7 @@ from ravada_web.services.paging import natural
 from ravada_web.services.permissions import rights
 from ravada_web.services.placements import loads, reserve
 from ravada_web.services.placements.loads import Load
-from ravada_web.services.transaction import transaction
+from ravada_web.services.transaction import hold_lock, transaction
 
 # What an hour needs is looked at so much earlier than a host takes to be up.
 SPARE = timedelta(minutes=5)
@@ -80,6 +80,7 @@ def save(actor: User, wishes: Wishes) -> None:
     """Change what is set. Raises NotAllowed, and InvalidInput with a reason for each field."""
     rights.require(actor, "nodes.change")
     with transaction() as session:
+        hold_lock(session, "placement")  # as whatever puts nodes to rest, which locks them before the cluster's row
         if wrong := _wrong(session, wishes):
             raise InvalidInput(wrong)
         row = session.get_one(Cluster, reserve.ONLY, with_for_update=True, populate_existing=True)

@@ -304,6 +304,31 @@ def test_a_drain_that_something_is_left_of_ends_with_the_node_in_service(chief: 
     assert not row.rest_step and not row.rest_held and row.rest_note.kind == "plans.nobody"
 
 
+def test_a_machine_of_others_that_was_started_meanwhile_is_not_turned_off(chief: User) -> None:
+    quiet()
+    change(Node, Node.name == "n3", other_running=["somebodys-vm"])
+    steps()
+    row = node("n3")
+    assert (row.rest_step, row.service_state, row.rest_note.kind) == ("", ServiceState.ENABLED, "resting.others_run")
+    assert db.session.scalar(select(Operation.id).where(Operation.kind == "host_off")) is None
+
+
+def test_a_host_that_was_told_to_go_off_already_does_not_serve_when_that_is_cancelled(chief: User) -> None:
+    quiet()
+    steps()
+    assert newest().kind == "host_off"
+    end(OperationState.CANCELLED, result={"boot": "a boot"})
+    steps()
+    row = node("n3")
+    assert (row.rest_step, row.service_state) == ("", ServiceState.MAINTENANCE) and row.maintenance_by
+
+
+def test_a_node_that_is_removed_meanwhile_is_no_trouble_of_the_others(chief: User) -> None:
+    quiet()
+    rest_work.go_on([999, node("n3").id])
+    assert node("n3").rest_step == RestStep.EMPTYING, "nothing was raised"
+
+
 def test_needed_before_it_is_empty_it_stays_and_the_plan_ends(chief: User) -> None:
     quiet()
     much_is_used()
@@ -343,6 +368,11 @@ def test_people_have_it_rest_now_or_not_at_all(chief: User) -> None:
     with refused(Conflict, "resting.would_be_woken"):
         rest_requests.rest_now(chief, third)
     change(Node, memory_free_mib=16000)
+    for state in (ServiceState.DISABLED, ServiceState.MAINTENANCE):
+        change(Node, Node.name == "n3", service_state=state)
+        with refused(Conflict, "resting.not_in_service"):
+            rest_requests.rest_now(chief, third)
+    change(Node, Node.name == "n3", service_state=ServiceState.ENABLED)
     rest_requests.rest_now(chief, third)
     assert str(node("n3").rest_note) == "Requested by chief."
     with refused(Conflict, "resting.one_at_a_time"):
